@@ -1,0 +1,1 @@
+"""Engines: adapters that solve problem families with existing solvers."""

@@ -1,0 +1,98 @@
+"""What an engine declares and does."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from lpgd.params import Params
+from lpgd.problems.base import Problem
+from lpgd.solution import Solution
+from lpgd.tilt import Tilt
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an engine can do; a mismatch is refused before the first solve.
+
+    Attributes
+    ----------
+    families : frozenset of str
+        Problem families it solves, forward or tilted.
+    sparse : bool
+        Whether it takes arguments on a sparsity pattern.
+    install : str
+        Command that installs the solver, for the message when it is missing.
+    """
+
+    families: frozenset[str]
+    sparse: bool = False
+    install: str = "pip install lpgd"
+
+
+class Workspace(Protocol):
+    """What an engine keeps of a forward solve."""
+
+    def resolve(self, tilt: Tilt) -> "Answer":
+        """Solve tilted problems, N = len(tilt).
+
+        A row's answer depends on its element's data, its forward solution and its tilt only: not
+        on the other rows, their order, earlier calls or threads.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Solutions with what it took to find them.
+
+    Attributes
+    ----------
+    solution : Solution
+    set_ups : int
+        Problems that were factorized or handed to a solver afresh.
+    workspace : Workspace or None
+        Present where the solve was asked to keep it.
+    """
+
+    solution: Solution
+    set_ups: int
+    workspace: Workspace | None = None
+
+
+class Engine(Protocol):
+    """Solves one or more problem families, a batch at a time. Instances pickle."""
+
+    @property
+    def name(self) -> str:
+        """Name in messages and in the registry."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the engine can do."""
+        ...
+
+    def solve(
+        self,
+        problem: Problem,
+        params: Params,
+        *,
+        start: Solution | None = None,
+        keep: bool = False,
+        threads: int | None = None,
+    ) -> Answer:
+        """Solve every element; failure is a status of the element, never an exception.
+
+        Parameters
+        ----------
+        problem : Problem
+            Structure.
+        params : Params
+            Values, checked before: finite where they must be, P symmetric and convex.
+        start : Solution or None
+            Where to start each element, e.g. the solution of a similar problem.
+        keep : bool
+            Whether the answer shall have a workspace.
+        threads : int or None
+            Most threads to use; None leaves the choice to the engine.
+        """
+        ...

@@ -1,0 +1,41 @@
+"""Run a solver that takes one problem at a time over a batch, in threads where that pays."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from lpgd.solution import IntArray
+
+
+PAYS = 10_000
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def useful_threads(threads: int | None, work: int) -> int:
+    """How many threads to use for elements of ``work`` matrix entries each.
+
+    Handing the interpreter's lock over costs more than a small solve, so only large elements are
+    spread (measured with benchmarks/threads.py). ``threads`` is the user's limit.
+    """
+    if work < PAYS:
+        return 1
+    return min(processors(), threads) if threads else processors()
+
+
+def spread(work: Callable[[IntArray], None], size: int, threads: int) -> None:
+    """Call ``work`` on parts of ``range(size)``, each in a thread of its own.
+
+    ``work`` writes its answers into arrays that the caller owns, so order cannot matter.
+    """
+    threads = min(threads, size)
+    if threads <= 1:
+        work(np.arange(size))
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, np.array_split(np.arange(size), threads)))

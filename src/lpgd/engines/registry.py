@@ -1,0 +1,61 @@
+"""Engines by name.
+
+A third party adds one without touching this code: pass an instance as ``engine=``, or declare an
+entry point in the group ``lpgd.engines`` whose name is the engine's and whose object is a callable
+without arguments that returns it.
+"""
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import cast
+
+from lpgd.engines.base import Engine
+from lpgd.errors import EngineError
+from lpgd.problems.base import Problem
+
+ENGINES = {
+    "daqp": "lpgd.engines._daqp:DaqpEngine",
+    "highs": "lpgd.engines._highs:HighsEngine",
+}
+
+# Dense LPs up to this many variables plus rows go to DAQP, larger ones to HiGHS.
+# benchmarks/lp.py --crossover measures where the two meet.
+SMALL_LP = 250
+# Dense LPs beyond this many variables plus rows are refused with rho > 0 unless DAQP is named:
+# a factorization of the tilted problem then takes seconds.
+LARGE_TILT = 3000
+
+
+def get(name: str) -> Engine:
+    """The engine of that name with its default options."""
+    if name in ENGINES:
+        module, attribute = ENGINES[name].split(":")
+        return cast(Engine, getattr(import_module(module), attribute)())
+    found = entry_points(group="lpgd.engines", name=name)
+    if not found:
+        known = sorted({*ENGINES, *(point.name for point in entry_points(group="lpgd.engines"))})
+        raise EngineError(f"unknown engine {name!r}; known engines: auto, {', '.join(known)}")
+    return cast(Engine, next(iter(found)).load()())
+
+
+def choose(problem: Problem, tilted: str | None) -> str:
+    """Name of the engine for ``engine="auto"``.
+
+    ``tilted`` is the family of the tilted problem. DAQP is the fastest for dense QPs and small
+    LPs; HiGHS takes large or sparse LPs, but solves no tilted QP.
+    """
+    if problem.family == "LP" and (problem.sparse or problem.n + problem.m > SMALL_LP):
+        if tilted != "QP":
+            return "highs"
+        if problem.sparse or problem.n + problem.m > LARGE_TILT:
+            raise EngineError(
+                "rho > 0 turns the tilted LP into a QP, which engine='highs' does not solve, and "
+                f"this LP is beyond the reach of engine='daqp' ({_size(problem)}). Use rho = 0, "
+                "or pass dense data with engine='daqp'."
+            )
+    return "daqp"
+
+
+def _size(problem: Problem) -> str:
+    kind = "sparse" if problem.sparse else "dense"
+    return f"{kind}, {problem.n} variables, {problem.m} multipliers"

@@ -1,0 +1,1 @@
+"""Problem families: their Lagrangians, gradients and tilts. No solver, no framework."""

@@ -1,0 +1,198 @@
+"""Quadratic and linear programs with equalities, inequalities and bounds.
+
+minimise 1/2 x'Px + q'x  subject to  Ax = b, Gx <= h, lb <= x <= ub
+
+L = 1/2 x'Px + q'x + y'(Ax - b) + z'(Gx - h) + mu_l'(lb - x) + mu_u'(x - ub)
+
+Flat multipliers are (y, z, mu_l, mu_u), each block present only with its constraints.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import final
+
+import numpy as np
+
+from lpgd.params import Param, Params
+from lpgd.problems import qp_check, qp_kkt
+from lpgd.problems.base import Groups
+from lpgd.problems.pattern import Pattern
+from lpgd.solution import BoolArray, FloatArray, Solution
+from lpgd.tilt import Cotangent, Term, Tilt
+
+# Right-hand side of each block of multipliers, and the sign with which it enters L.
+SIDES = {"A": ("b", -1.0), "G": ("h", -1.0), "lb": ("lb", 1.0), "ub": ("ub", -1.0)}
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class QP:
+    """Structure of a batch of quadratic programs (or linear ones: ``quadratic=False``).
+
+    Attributes
+    ----------
+    n : int
+        Number of variables.
+    blocks : mapping from str to slice
+        Where the multipliers of ``A``, ``G``, ``lb`` and ``ub`` lie in the flat vector; an
+        absent group has no entry.
+    quadratic : bool
+        Whether P is given, even if it is zero.
+    patterns : mapping from str to Pattern
+        Sparsity of ``A`` and ``G`` where their values are (..., nnz) arrays.
+    """
+
+    n: int
+    blocks: Mapping[str, slice]
+    quadratic: bool = True
+    patterns: Mapping[str, Pattern] = field(default_factory=dict[str, Pattern])
+
+    @classmethod
+    def of(cls, sizes: Mapping[str, int], n: int, patterns: Mapping[str, Pattern]) -> "QP":
+        """Lay out the multipliers. ``sizes`` has the rows of each given argument, ``P`` for P."""
+        blocks: dict[str, slice] = {}
+        end = 0
+        for name in SIDES:
+            if name in sizes:
+                blocks[name] = slice(end, end + sizes[name])
+                end = blocks[name].stop
+        return cls(n, blocks, "P" in sizes, patterns)
+
+    @property
+    def family(self) -> str:
+        """``"QP"`` or ``"LP"``."""
+        return "QP" if self.quadratic else "LP"
+
+    @property
+    def m(self) -> int:
+        """Length of the flat multiplier vector."""
+        return max((block.stop for block in self.blocks.values()), default=0)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether ``A`` or ``G`` is given on a sparsity pattern."""
+        return bool(self.patterns)
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """Arguments of the objective."""
+        return ("P", "q")
+
+    def block(self, y: FloatArray, name: str) -> FloatArray:
+        """Multipliers (..., m_name) of one group; length 0 where the group is absent."""
+        return y[..., self.blocks.get(name, slice(0, 0))]
+
+    def check(self, params: Params, resolution: float) -> tuple[Params, Mapping[int, str]]:
+        """Symmetrise P and name the bad value of each element that has one."""
+        return qp_check.check(params, resolution)
+
+    def adjoint(
+        self, params: Params, point: Solution, cotangent: Cotangent, rho: float
+    ) -> tuple[FloatArray, FloatArray, BoolArray]:
+        """Implicit differentiation of the optimality conditions (math page, section 5, oracle)."""
+        return qp_kkt.adjoint(self, params, point, cotangent, rho)
+
+    def tilt(self, params: Params, tilt: Tilt) -> tuple["QP", Params]:
+        """Tilted data: P + rho I, q + t dx - rho anchor, right-hand sides shifted by t dy."""
+        tilted = {name: param.take(tilt.rows) for name, param in params.items()}
+        t, rho = tilt.t[:, None], tilt.rho[:, None]
+        linear = tilted["q"].full() + t * tilt.dx
+        for name, block in self.blocks.items():
+            rhs, sign = SIDES[name]
+            if tilt.dy[:, block].any():
+                tilted[rhs] = _rows(tilted[rhs].full() + sign * t * tilt.dy[:, block])
+        problem = self
+        if rho.any():
+            linear = linear - rho * tilt.anchor
+            tilted["P"] = self._augment(tilted.get("P"), tilt.rho)
+            problem = replace(self, quadratic=True)
+        tilted["q"] = _rows(linear)
+        return problem, tilted
+
+    def _augment(self, hessian: Param | None, rho: FloatArray) -> Param:
+        # One matrix for each distinct pair of P and rho, so that an engine sets up each once.
+        values = np.zeros((1, self.n, self.n)) if hessian is None else hessian.values
+        index = np.zeros(len(rho), dtype=np.intp) if hessian is None else hessian.index
+        levels, level = np.unique(rho, return_inverse=True)
+        pairs, pair = np.unique(index * len(levels) + level, return_inverse=True)
+        which, shift = np.divmod(pairs, len(levels))
+        return Param(values[which] + levels[shift][:, None, None] * np.eye(self.n), pair)
+
+    def lagrangian(self, params: Params, point: Solution, tilt: Tilt) -> FloatArray:
+        """Value of the tilted Lagrangian at each point, shape (N,)."""
+        at = {name: param.take(tilt.rows) for name, param in params.items()}
+        value = _dot(at["q"].full(), point.x)
+        if self.quadratic:
+            value += 0.5 * _dot((at["P"].full() @ point.x[:, :, None])[..., 0], point.x)
+        for name, block in self.blocks.items():
+            rhs, sign = SIDES[name]
+            dual = point.y[:, block]
+            # an infinite bound has multiplier zero and must not turn the sum into NaN
+            value += sign * _dot(np.where(dual == 0, 0.0, at[rhs].full()), dual)
+            if name in ("A", "G"):
+                value += _dot(self._product(name, at[name], point.x), dual)
+            else:
+                value -= sign * _dot(point.x, dual)
+        loss = _dot(tilt.dx, point.x) + _dot(tilt.dy, point.y)
+        gap = point.x - tilt.anchor
+        return value + tilt.t * loss + 0.5 * tilt.rho * _dot(gap, gap)
+
+    def _product(self, name: str, matrix: Param, x: FloatArray) -> FloatArray:
+        if name not in self.patterns:
+            return (matrix.full() @ x[:, :, None])[..., 0]
+        pattern = self.patterns[name]
+        rows = [pattern.matrix(a) @ b for a, b in zip(matrix.full(), x, strict=True)]
+        return np.stack(rows) if rows else np.zeros((0, pattern.shape[0]))
+
+    def grad(
+        self, params: Params, terms: Sequence[Term], wanted: Mapping[str, Groups]
+    ) -> dict[str, FloatArray]:
+        """Gradient of the summed terms (math page, section 5b). See ``Problem.grad``."""
+        weight = np.stack([term.weight for term in terms], axis=1)[..., None]
+        x = np.stack([term.point.x for term in terms], axis=1)
+        y = np.stack([term.point.y for term in terms], axis=1) * weight
+        return dict(self._grads(wanted, x, weight * x, y))
+
+    def _grads(
+        self, wanted: Mapping[str, Groups], x: FloatArray, wx: FloatArray, wy: FloatArray
+    ) -> Iterator[tuple[str, FloatArray]]:
+        # x (N, S, n): S terms a row; wx and wy carry the weights, so that every gradient is linear.
+        for name, groups in wanted.items():
+            if name == "P":
+                yield name, 0.5 * _outer(wx, x, groups)
+            elif name == "q":
+                yield name, _sum(wx, groups)
+            elif name in self.patterns:
+                dual, pattern = self.block(wy, name), self.patterns[name]
+                yield name, _outer_on(pattern, dual, x, groups)
+            elif name in ("A", "G"):
+                yield name, _outer(self.block(wy, name), x, groups)
+            else:
+                owner, sign = next((o, s) for o, (rhs, s) in SIDES.items() if rhs == name)
+                yield name, sign * _sum(self.block(wy, owner), groups)
+
+
+def _rows(values: FloatArray) -> Param:
+    return Param(values, np.arange(len(values)))
+
+
+def _dot(a: FloatArray, b: FloatArray) -> FloatArray:
+    return np.einsum("ni,ni->n", a, b)
+
+
+def _fold(values: FloatArray, groups: Groups) -> FloatArray:
+    # (N, S, k) to (R, g S, k): all rows and terms that one gradient sums over, side by side
+    return values[groups].reshape(len(groups), -1, values.shape[-1])
+
+
+def _sum(values: FloatArray, groups: Groups) -> FloatArray:
+    return _fold(values, groups).sum(axis=1)
+
+
+def _outer(left: FloatArray, right: FloatArray, groups: Groups) -> FloatArray:
+    return _fold(left, groups).swapaxes(1, 2) @ _fold(right, groups)
+
+
+def _outer_on(pattern: Pattern, left: FloatArray, right: FloatArray, groups: Groups) -> FloatArray:
+    pairs = zip(_fold(left, groups), _fold(right, groups), strict=True)
+    return np.array([pattern.outer(a, b) for a, b in pairs]).reshape(len(groups), -1)

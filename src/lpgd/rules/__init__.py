@@ -1,0 +1,1 @@
+"""Rules: what stands in for the derivative of a solver."""

@@ -1,0 +1,118 @@
+"""Lagrangian proximal gradient descent: tilt, re-solve, difference of Lagrangian gradients."""
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+
+from lpgd.params import Params
+from lpgd.problems.base import Problem
+from lpgd.rules.base import Pullback, Resolve
+from lpgd.solution import FloatArray, IntArray, Solution, Status
+from lpgd.tilt import Cotangent, Term, Tilt
+
+Side = Literal["average", "lower", "upper"]
+
+# Steps of the upper and the lower end of the difference, in units of tau.
+ENDS: dict[Side, tuple[float, float]] = {
+    "lower": (1.0, 0.0),
+    "upper": (0.0, -1.0),
+    "average": (1.0, -1.0),
+}
+
+
+@final
+@dataclass(frozen=True)
+class LPGD:
+    """Lagrangian proximal gradient descent (Paulus, Martius, Musil, ICML 2024).
+
+    gradient = grad_w [L(z_hi, w) - L(z_lo, w)] / (t_hi - t_lo), where z_t is the saddle point of
+    L + t <dz, z> + rho/2 ||x - x*||^2 and z_0 is the forward solution (math page, sections 2, 3).
+
+    Parameters
+    ----------
+    tau : float
+        Size of the tilt, > 0, in objective units per loss unit: only the product of tau and the
+        cotangent enters the solver, so a loss averaged over a batch of B needs a tau B times
+        larger than the same loss summed.
+    rho : float
+        Weight of the proximal term, >= 0. An LP then becomes a QP in the backward pass.
+    side : {"average", "lower", "upper"}
+        Which envelope is differentiated; "average" takes two solves instead of one.
+    retries : int
+        How often an element whose tilted solve fails is tried again with a quarter of its tau.
+    fallback : bool
+        Whether "average" may then use the one side that works.
+    """
+
+    tau: float
+    rho: float = 0.0
+    side: Side = "average"
+    retries: int = 3
+    fallback: bool = False
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.tau) and self.tau > 0):
+            raise ValueError(f"tau must be a positive finite number, got {self.tau!r}")
+        if not (np.isfinite(self.rho) and self.rho >= 0):
+            raise ValueError(f"rho must be a finite number >= 0, got {self.rho!r}")
+        if self.side not in ENDS:
+            raise ValueError(f"side must be one of {sorted(ENDS)}, got {self.side!r}")
+        if self.retries < 0:
+            raise ValueError(f"retries must be >= 0, got {self.retries!r}")
+
+    def requires(self, problem: Problem) -> str:
+        """Family of the tilted problem: rho > 0 makes a QP of an LP."""
+        return "QP" if self.rho and problem.family == "LP" else problem.family
+
+    def pullback(
+        self,
+        problem: Problem,
+        params: Params,
+        point: Solution,
+        cotangent: Cotangent,
+        resolve: Resolve,
+    ) -> Pullback:
+        """Re-solve the tilted problems of all rows; see ``Rule.pullback``."""
+        size = len(point)
+        tilt = Tilt(
+            cotangent.rows, np.zeros(size), cotangent.dx, cotangent.dy,
+            np.full(size, self.rho), point.x,
+        )  # fmt: skip
+        tau, retries = np.full(size, self.tau), 0
+        hi, lo = self._ends(point, tilt, tau, resolve)
+        for _ in range(self.retries):
+            again = np.flatnonzero(~(hi.solved & lo.solved))
+            if not len(again):
+                break
+            tau[again] /= 4
+            retries += len(again)
+            new = self._ends(point.take(again), tilt.take(again), tau[again], resolve)
+            hi, lo = hi.put(again, new[0]), lo.put(again, new[1])
+
+        failed = np.where(hi.solved, lo.status, hi.status)
+        t_hi, t_lo = (tau * end for end in ENDS[self.side])
+        if self.fallback:
+            hi, t_hi = _retreat(hi, t_hi, point)
+            lo, t_lo = _retreat(lo, t_lo, point)
+            failed = np.where(t_hi > t_lo, Status.OPTIMAL, failed)
+        step = t_hi - t_lo
+        weight = 1 / np.where(failed == Status.OPTIMAL, step, np.inf)
+        terms = [Term(weight, hi, tilt.at(t_hi)), Term(-weight, lo, tilt.at(t_lo))]
+        return Pullback(terms, failed, tau, retries)
+
+    def _ends(
+        self, point: Solution, tilt: Tilt, tau: FloatArray, resolve: Resolve
+    ) -> tuple[Solution, Solution]:
+        steps = [end * tau for end in ENDS[self.side]]
+        moved = [tilt.at(t) for t in steps if t.any()]
+        answers = resolve(moved[0] if len(moved) == 1 else moved[0].join(moved[1]))
+        parts = iter(np.split(np.arange(len(answers)), len(moved)))
+        hi, lo = (answers.take(next(parts)) if t.any() else point for t in steps)
+        return hi, lo
+
+
+def _retreat(end: Solution, t: FloatArray, point: Solution) -> tuple[Solution, FloatArray]:
+    """Move an end that has no solution back to the forward solution."""
+    rows: IntArray = np.flatnonzero(~end.solved)
+    return end.put(rows, point.take(rows)), np.where(end.solved, t, 0.0)

@@ -1,0 +1,311 @@
+"""The map from problem data to solutions, and its pullback: problem + engine + rule.
+
+Frontends hand arrays in and get arrays back; nothing here knows an autodiff framework.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from lpgd.engines import registry
+from lpgd.engines.base import Answer, Engine, Workspace
+from lpgd.errors import (
+    EngineError,
+    Index,
+    SolverError,
+    SolverWarning,
+    StuckWarning,
+    word_failure,
+)
+from lpgd.params import Params
+from lpgd.problems.base import Groups, Problem
+from lpgd.rules.base import Pullback, Rule
+from lpgd.solution import FloatArray, IntArray, Solution, Status
+from lpgd.stats import Stats
+from lpgd.tilt import Cotangent, Term, Tilt
+
+OnFailure = Literal["raise", "nan"]
+
+# A point that moves less than this, relative to its size, has not left its vertex.
+MOVED = 1e-10
+
+TILTED = "tilted solve"
+TILT_ADVICE = "a smaller tau, rho > 0, fallback=True (with side='average'), or on_failure='nan'"
+STUCK = (
+    "no element moved under its tilt: every solution stayed at its vertex, the gradient of the costs "
+    "is zero and training would stall. Use a larger tau, or rho > 0 (with a tau large enough that "
+    "the tilt is comparable to the costs). A loss averaged over a batch of B needs a tau B times "
+    "larger than its sum."
+)
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A solved batch and what its pullback needs.
+
+    Attributes
+    ----------
+    solution : Solution
+        One row an element; failed ones are zero.
+    shape : tuple of int
+        Batch shape, for messages.
+    """
+
+    problem: Problem
+    params: Params
+    solution: Solution
+    engine: Engine
+    shape: tuple[int, ...]
+    workspace: Workspace | None
+    position: IntArray
+    """Where each element stands in the workspace, which never saw the invalid ones."""
+
+
+@dataclass
+class SolutionMap:
+    """Solves batches and pulls cotangents back by a rule.
+
+    Parameters
+    ----------
+    rule : Rule
+    engine : str or Engine
+        Name, ``"auto"``, or an instance.
+    on_failure : {"raise", "nan"}
+        What happens to elements that cannot be solved.
+    threads : int or None
+        Most threads to use.
+    accept_inexact : bool
+        Whether an inaccurate solution counts as solved.
+    """
+
+    rule: Rule
+    engine: str | Engine = "auto"
+    on_failure: OnFailure = "raise"
+    threads: int | None = None
+    accept_inexact: bool = False
+    stats: Stats = field(default_factory=Stats)
+    _warned_stuck: bool = False
+
+    def __post_init__(self) -> None:
+        if self.on_failure not in ("raise", "nan"):
+            raise ValueError(f"on_failure must be 'raise' or 'nan', got {self.on_failure!r}")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads must be None or at least 1, got {self.threads!r}")
+        if isinstance(self.engine, str) and self.engine != "auto":
+            registry.get(self.engine)  # an unknown name is an error where it was written
+
+    def engine_for(self, problem: Problem) -> Engine:
+        """The engine for a problem, refused here if it cannot do what problem and rule need."""
+        tilted = self.rule.requires(problem)
+        engine = self.engine
+        if isinstance(engine, str):
+            engine = registry.get(registry.choose(problem, tilted) if engine == "auto" else engine)
+        able = engine.capabilities
+        if problem.family not in able.families:
+            raise EngineError(f"engine {engine.name!r} does not solve a {problem.family}")
+        if problem.sparse and not able.sparse:
+            raise EngineError(f"engine {engine.name!r} takes dense arguments only, not Sparse ones")
+        if tilted is not None and tilted not in able.families:
+            raise EngineError(
+                f"rho > 0 turns the tilted {problem.family} into a {tilted}, which engine "
+                f"{engine.name!r} does not solve. Use rho = 0, or dense data with engine='daqp'."
+            )
+        return engine
+
+    def solve(
+        self,
+        problem: Problem,
+        params: Params,
+        shape: tuple[int, ...],
+        *,
+        resolution: float = 2.0**-52,
+        keep: bool = False,
+    ) -> Forward:
+        """Solve a batch.
+
+        Parameters
+        ----------
+        problem : Problem
+        params : Params
+            B elements.
+        shape : tuple of int
+            The caller's batch shape, of B elements.
+        resolution : float
+            Machine epsilon of the caller's dtype.
+        keep : bool
+            Whether ``pullback`` will follow.
+
+        Raises
+        ------
+        EngineError
+            The engine cannot solve such a problem.
+        SolverError
+            Some elements failed and ``on_failure`` is ``"raise"``.
+        """
+        began = time.perf_counter()
+        engine = self.engine_for(problem)
+        params, unfit = problem.check(params, resolution)
+        size = int(np.prod(shape))
+        fit = np.setdiff1d(np.arange(size), np.fromiter(unfit, dtype=np.intp))
+        solution, answer = Solution.blank(size, problem.n, problem.m), None
+        if len(fit):
+            chosen = params if not unfit else {k: p.take(fit) for k, p in params.items()}
+            answer = engine.solve(problem, chosen, keep=keep, threads=self.threads)
+            settled = self._settle(answer)
+            solution = solution.put(fit, settled) if unfit else settled
+        self.stats.add(solves=len(fit), seconds_forward=time.perf_counter() - began)
+        position = np.zeros(size, dtype=np.intp)
+        position[fit] = np.arange(len(fit))
+        forward = Forward(
+            problem, params, solution, engine, shape,
+            answer.workspace if answer else None, position,
+        )  # fmt: skip
+        failed = np.flatnonzero(~solution.solved)
+        self._judge(forward, failed, solution.status[failed], unfit, "forward solve")
+        return forward
+
+    def _settle(self, answer: Answer) -> Solution:
+        """Count the work; take inaccurate solutions for solved ones where the user accepts them."""
+        self.stats.add(set_ups=answer.set_ups)
+        solution = answer.solution
+        inexact = solution.status == Status.INACCURATE
+        if not (self.accept_inexact and inexact.any()):
+            return solution
+        self.stats.add(inexact=int(inexact.sum()))
+        return replace(solution, status=np.where(inexact, Status.OPTIMAL, solution.status))
+
+    def _judge(
+        self,
+        forward: Forward,
+        elements: IntArray,
+        statuses: IntArray,
+        notes: Mapping[int, str],
+        stage: str,
+    ) -> None:
+        if not len(elements):
+            return
+        self.stats.add(failures=len(elements))
+        where = [_place(int(e), forward.shape) for e in elements]
+        failed = {w: Status(int(s)) for w, s in zip(where, statuses, strict=True)}
+        named = {_place(e, forward.shape): note for e, note in notes.items()}
+        total = len(forward.solution)
+        advice = TILT_ADVICE if stage == TILTED else None
+        message = word_failure(f"{forward.engine.name}: {stage}", failed, total, named, advice)
+        if self.on_failure == "raise":
+            raise SolverError(message, list(failed), list(failed.values()))
+        warnings.warn(message, SolverWarning, stacklevel=2)
+
+    def pullback(
+        self, forward: Forward, cotangent: Cotangent, wanted: Mapping[str, Groups]
+    ) -> dict[str, FloatArray]:
+        """Pull cotangents back to the wanted arguments.
+
+        Parameters
+        ----------
+        forward : Forward
+        cotangent : Cotangent
+            N rows; an element may have several.
+        wanted : mapping from argument to (R, g) int
+            Rows that are summed into each of the R gradients.
+
+        Returns
+        -------
+        dict from argument to (R, ...) float64
+
+        Raises
+        ------
+        SolverError
+            A tilted solve failed for good and ``on_failure`` is ``"raise"``.
+        """
+        began = time.perf_counter()
+        point = forward.solution.take(cotangent.rows)
+        loud = cotangent.dx.any(axis=1) | cotangent.dy.any(axis=1)
+        finite = np.isfinite(cotangent.dx).all(axis=1) & np.isfinite(cotangent.dy).all(axis=1)
+        rows = np.flatnonzero(point.solved & loud & finite)
+        pulled = self._pull(forward, point, cotangent, rows) if len(rows) else None
+        terms = pulled.terms if pulled else []
+        if len(rows) < len(point):
+            # a NaN weight carries a non-finite cotangent on, as torch's own functions do
+            rest = np.where(point.solved & ~finite, np.nan, 0.0)
+            terms = _spread(terms, rows, _still(point, cotangent), rest)
+        gradients = forward.problem.grad(forward.params, terms, wanted)
+        if pulled and not pulled.failed.any():
+            self._watch(forward.problem, pulled, point.take(rows), cotangent.dx[rows], wanted)
+        self.stats.add(seconds_backward=time.perf_counter() - began)
+        return gradients
+
+    def _pull(
+        self, forward: Forward, point: Solution, cotangent: Cotangent, rows: IntArray
+    ) -> Pullback:
+        everything = len(rows) == len(point)
+        chosen = (point, cotangent) if everything else (point.take(rows), cotangent.take(rows))
+
+        def resolve(tilt: Tilt) -> Solution:
+            self.stats.add(re_solves=len(tilt))
+            return self._settle(_resolve(forward, tilt))
+
+        pulled = self.rule.pullback(forward.problem, forward.params, *chosen, resolve)
+        self.stats.add(retries=pulled.retries)
+        if pulled.tau is not None:
+            self.stats.note(tau=(float(pulled.tau.min()), float(pulled.tau.max())))
+        if pulled.degenerate is not None:
+            self.stats.note(degenerate=float(pulled.degenerate.mean()))
+        failed = np.flatnonzero(pulled.failed)
+        self._judge(forward, cotangent.rows[rows[failed]], pulled.failed[failed], {}, TILTED)
+        return pulled
+
+    def _watch(
+        self,
+        problem: Problem,
+        pulled: Pullback,
+        point: Solution,
+        dx: FloatArray,
+        wanted: Mapping[str, Groups],
+    ) -> None:
+        """Warn once when training would stall because every element stayed at its vertex."""
+        pushed = dx.any(axis=1)
+        if self._warned_stuck or pulled.tau is None or not pushed.any():
+            return
+        reach = MOVED * (1 + np.abs(point.x).max(axis=1, initial=0.0))
+        still = [
+            np.abs(t.point.x - point.x).max(axis=1, initial=0.0) <= reach for t in pulled.terms
+        ]
+        if set(problem.costs) & set(wanted) and np.all(still, axis=0)[pushed].all():
+            self._warned_stuck = True
+            warnings.warn(STUCK, StuckWarning, stacklevel=2)
+
+
+def _resolve(forward: Forward, tilt: Tilt) -> Answer:
+    if forward.workspace is not None:
+        return forward.workspace.resolve(replace(tilt, rows=forward.position[tilt.rows]))
+    problem, params = forward.problem.tilt(forward.params, tilt)
+    return forward.engine.solve(problem, params, start=forward.solution.take(tilt.rows))
+
+
+def _still(point: Solution, cotangent: Cotangent) -> Term:
+    """The forward solution with weight zero."""
+    zero = np.zeros(len(point))
+    empty = replace(cotangent, dx=np.zeros_like(cotangent.dx), dy=np.zeros_like(cotangent.dy))
+    return Term(zero, point, Tilt(empty.rows, zero, empty.dx, empty.dy, zero, point.x))
+
+
+def _spread(terms: Sequence[Term], rows: IntArray, still: Term, rest: FloatArray) -> list[Term]:
+    """Put terms of some rows among all rows; the others have the weights ``rest``."""
+    spread: list[Term] = [replace(still, weight=rest)]
+    for term in terms:
+        weight = np.zeros_like(rest)
+        weight[rows] = term.weight
+        point, tilt = still.point.put(rows, term.point), still.tilt.put(rows, term.tilt)
+        spread.append(Term(weight, point, tilt))
+    return spread
+
+
+def _place(element: int, shape: tuple[int, ...]) -> Index:
+    index = tuple(int(i) for i in np.unravel_index(element, shape)) if shape else 0
+    return index[0] if isinstance(index, tuple) and len(index) == 1 else index

@@ -1,0 +1,206 @@
+"""The only pair of autograd functions: a solve, and the pullback of its cotangents.
+
+The pullback is a function of its own so that ``vmap`` and ``jacrev`` can batch it, and so that the
+data take part in it: a second derivative then meets its ``backward``, which raises, instead of
+coming out as zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch.autograd import Function
+
+from lpgd.params import Param
+from lpgd.problems.qp import QP
+from lpgd.solution_map import Forward, SolutionMap
+from lpgd.tilt import Cotangent
+
+Tensors = tuple[torch.Tensor, ...]
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of a layer: its structure, and once it is solved, what the pullback needs."""
+
+    map: SolutionMap
+    problem: QP
+    names: tuple[str, ...]  # of the tensors, in their order
+    cores: tuple[int, ...]  # how many trailing dimensions of each are no batch dimensions
+    dtype: torch.dtype
+    device: torch.device
+    keep: bool
+    forward: Forward | None = None
+
+    def batches(self, tensors: Tensors) -> list[tuple[int, ...]]:
+        """Batch dimensions of each tensor."""
+        return [tuple(t.shape[: t.ndim - k]) for t, k in zip(tensors, self.cores, strict=True)]
+
+    def outward(self, values: np.ndarray, shape: tuple[int, ...]) -> torch.Tensor:
+        """An array as a tensor of the caller's dtype and device."""
+        return torch.from_numpy(values.reshape(shape)).to(self.device, self.dtype)
+
+
+class Solve(Function):
+    """(data) -> (x, y, z, z_box)."""
+
+    @staticmethod
+    def forward(call: Call, *tensors: torch.Tensor) -> Tensors:
+        batches = call.batches(tensors)
+        shape = tuple(torch.broadcast_shapes(*batches))
+        params = {
+            name: _param(tensor, batch, shape)
+            for name, tensor, batch in zip(call.names, tensors, batches, strict=True)
+        }
+        resolution = torch.finfo(call.dtype).eps
+        forward = call.map.solve(call.problem, params, shape, resolution=resolution, keep=call.keep)
+        call.forward = forward
+        return _outputs(call, forward)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensors) -> None:
+        call, *tensors = inputs
+        ctx.call = call if any(ctx.needs_input_grad) else None
+        ctx.save_for_backward(*tensors)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        wanted = ctx.needs_input_grad[1:]
+        gradients = iter(Pullback.apply(ctx.call, wanted, *cotangents, *ctx.saved_tensors))
+        return (None, *(next(gradients) if want else None for want in wanted))
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], call: Call, *tensors: torch.Tensor) -> Any:
+        outputs = Solve.apply(call, *_lead(call, tensors, in_dims[1:], info.batch_size))
+        return outputs, (0,) * len(outputs)
+
+
+class Pullback(Function):
+    """(cotangents of x, y, z, z_box; data) -> gradients of the wanted data."""
+
+    @staticmethod
+    def forward(call: Call, wanted: tuple[bool, ...], *tensors: torch.Tensor) -> Tensors:
+        cotangents, data = tensors[:4], tensors[4:]
+        forward = call.forward
+        assert forward is not None
+        shape = forward.shape
+        extra = tuple(cotangents[0].shape[: cotangents[0].ndim - 1 - len(shape)])
+        several, size = prod(extra), prod(shape)
+        dx, dy = _gather(
+            call.problem, [_array(c).reshape(several * size, c.shape[-1]) for c in cotangents]
+        )
+        rows = np.tile(np.arange(size), several)
+        groups = {
+            name: _groups(batch, shape, several)
+            for name, batch, want in zip(call.names, call.batches(data), wanted, strict=True)
+            if want
+        }
+        gradients = call.map.pullback(forward, Cotangent(rows, dx, dy), groups)
+        chosen = [t for t, want in zip(data, wanted, strict=True) if want]
+        return tuple(
+            torch.from_numpy(gradients[name].reshape(extra + tuple(t.shape))).to(t.device, t.dtype)
+            for name, t in zip(groups, chosen, strict=True)
+        )
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensors) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *_: torch.Tensor) -> Any:
+        raise RuntimeError(
+            "lpgd layers have no second derivative: a tilted re-solve is a finite difference whose "
+            "anchors are constants. Detach the gradient, or take the second derivative by finite "
+            "differences of the first."
+        )
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[Any, ...], call: Call, wanted: Any, *tensors: torch.Tensor
+    ) -> Any:
+        cotangents, data = tensors[:4], tensors[4:]
+        if any(dim is not None for dim in in_dims[6:]):  # a batch dimension of the solve as well
+            data = _lead(call, data, in_dims[6:], info.batch_size, expand=True)
+        led = [
+            c.expand(info.batch_size, *c.shape) if dim is None else c.movedim(dim, 0)
+            for c, dim in zip(cotangents, in_dims[2:6], strict=True)
+        ]
+        outputs = Pullback.apply(call, wanted, *led, *data)
+        return outputs, (0,) * len(outputs)
+
+
+def _lead(
+    call: Call, tensors: Tensors, dims: tuple[Any, ...], size: int, *, expand: bool = False
+) -> Tensors:
+    """Move the mapped dimension to the front, with the other batch dimensions aligned behind it.
+
+    A tensor that is not mapped stays shared, unless its gradient must be (``expand``).
+    """
+    ranks = [
+        t.ndim - core - (dim is not None)
+        for t, core, dim in zip(tensors, call.cores, dims, strict=True)
+    ]
+    most = max(ranks)
+    led: list[torch.Tensor] = []
+    for tensor, rank, dim in zip(tensors, ranks, dims, strict=True):
+        if dim is None and not expand:
+            led.append(tensor)
+            continue
+        moved = tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+        led.append(moved.reshape(size, *(1,) * (most - rank), *moved.shape[1:]))
+    return tuple(led)
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().to("cpu", torch.float64).numpy()
+
+
+def _param(tensor: torch.Tensor, batch: tuple[int, ...], shape: tuple[int, ...]) -> Param:
+    """Distinct values of an argument, and which of them each element of the batch uses."""
+    for dim in range(len(batch)):
+        if tensor.stride(dim) == 0 and tensor.shape[dim] > 1:  # expanded: one value for all
+            tensor = tensor.narrow(dim, 0, 1)
+    kept = tuple(tensor.shape[: len(batch)])
+    values = _array(tensor).reshape(prod(kept), *tensor.shape[len(batch) :])
+    return Param(values, _owners(kept, shape).reshape(-1))
+
+
+def _owners(batch: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """Which entry of an argument with these batch dimensions each element uses."""
+    return np.broadcast_to(np.arange(prod(batch)).reshape(batch), shape)
+
+
+def _groups(batch: tuple[int, ...], shape: tuple[int, ...], several: int) -> np.ndarray:
+    """Rows of the cotangent that sum to each entry of the gradient, shape (several * entries, g)."""
+    order = np.argsort(_owners(batch, shape).reshape(-1), kind="stable")
+    entries = prod(batch)
+    groups = order.reshape(entries, len(order) // entries if entries else 0)
+    copies = np.arange(several)[:, None, None] * prod(shape)
+    return (groups + copies).reshape(-1, groups.shape[1])
+
+
+def _gather(problem: QP, cotangents: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Cotangents of (x, y, z, z_box) as those of x and of the flat multipliers."""
+    dx, dy, dz, dbox = cotangents
+    parts = {"A": dy, "G": dz, "lb": -dbox, "ub": dbox}  # z_box = mu_u - mu_l
+    return dx, np.concatenate([dx[:, :0], *(parts[name] for name in problem.blocks)], axis=1)
+
+
+def _outputs(call: Call, forward: Forward) -> Tensors:
+    problem, solution, shape = forward.problem, forward.solution, forward.shape
+    assert isinstance(problem, QP)
+    hole = np.where(solution.solved, 0.0, np.nan)[:, None]
+    y = problem.block(solution.y, "A")
+    z = problem.block(solution.y, "G")
+    box = np.zeros_like(solution.x)
+    if "lb" in problem.blocks:
+        box -= problem.block(solution.y, "lb")
+    if "ub" in problem.blocks:
+        box += problem.block(solution.y, "ub")
+    return tuple(
+        call.outward(part + hole, (*shape, part.shape[1])) for part in (solution.x, y, z, box)
+    )

@@ -1,0 +1,181 @@
+"""Quadratic and linear programs as torch modules."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from lpgd.engines.base import Engine
+from lpgd.problems.qp import QP
+from lpgd.rules.base import Rule
+from lpgd.solution_map import OnFailure, SolutionMap
+from lpgd.stats import Stats
+from lpgd.torch._arguments import collect
+from lpgd.torch._function import Call, Solve
+from lpgd.torch.sparse import Sparse
+
+Argument = torch.Tensor | Sparse | None
+
+
+class DualSolution(NamedTuple):
+    """Solution and multipliers of a program.
+
+    Attributes
+    ----------
+    x : Tensor, (..., n)
+    y : Tensor, (..., m_eq)
+        Multipliers of Ax = b; length 0 without them.
+    z : Tensor, (..., m_in)
+        Multipliers of Gx <= h, >= 0; length 0 without them.
+    z_box : Tensor, (..., n)
+        Multipliers of ub minus those of lb.
+    """
+
+    x: torch.Tensor
+    y: torch.Tensor
+    z: torch.Tensor
+    z_box: torch.Tensor
+
+
+class _ProgramLayer(nn.Module):
+    def __init__(
+        self,
+        rule: Rule,
+        engine: str | Engine = "auto",
+        on_failure: OnFailure = "raise",
+        threads: int | None = None,
+        *,
+        accept_inexact: bool = False,
+    ) -> None:
+        super().__init__()
+        self._map = SolutionMap(rule, engine, on_failure, threads, accept_inexact)
+
+    @property
+    def rule(self) -> Rule:
+        """How the layer is differentiated."""
+        return self._map.rule
+
+    @property
+    def stats(self) -> Stats:
+        """What the layer has done so far."""
+        return self._map.stats
+
+    def extra_repr(self) -> str:
+        """Options for ``print(model)``."""
+        return f"{self.rule}, engine={self._map.engine!r}, on_failure={self._map.on_failure!r}"
+
+    def _solve(self, given: dict[str, Any], *, duals: bool) -> torch.Tensor | DualSolution:
+        arguments = collect(given, cost="q" if "P" in given else "c")
+        problem = QP.of(arguments.sizes, arguments.n, arguments.patterns)
+        call = Call(
+            self._map, problem, tuple(arguments.tensors), arguments.cores,
+            arguments.dtype, arguments.device, torch.is_grad_enabled(),
+        )  # fmt: skip
+        solution = DualSolution(*Solve.apply(call, *arguments.tensors.values()))
+        return solution if duals else solution.x
+
+
+class QPLayer(_ProgramLayer):
+    """minimise 1/2 x'Px + q'x  subject to  Gx <= h, Ax = b, lb <= x <= ub.
+
+    Parameters
+    ----------
+    rule : lpgd.LPGD or lpgd.Exact
+        How the solution is differentiated.
+    engine : str or Engine
+        ``"auto"``, a name, or an instance with options, e.g. ``lpgd.DaqpEngine(time_limit=1.0)``.
+    on_failure : {"raise", "nan"}
+        Whether an element that cannot be solved raises ``lpgd.SolverError``, or is marked: x = NaN,
+        zero gradients, one ``lpgd.SolverWarning`` a call.
+    threads : int or None
+        Most threads to use; None uses all processors where the problems are large enough.
+    accept_inexact : bool
+        Whether a solution that the solver calls inaccurate counts as solved.
+    """
+
+    def forward(
+        self,
+        P: torch.Tensor,
+        q: torch.Tensor,
+        G: torch.Tensor | None = None,
+        h: torch.Tensor | None = None,
+        A: torch.Tensor | None = None,
+        b: torch.Tensor | None = None,
+        lb: torch.Tensor | None = None,
+        ub: torch.Tensor | None = None,
+        *,
+        return_duals: bool = False,
+    ) -> Any:
+        """Solve a batch of quadratic programs.
+
+        Leading dimensions are batch dimensions and broadcast as in torch; an argument without them
+        is shared by the batch. Computed in float64, returned in the arguments' dtype and device.
+
+        Parameters
+        ----------
+        P : Tensor, (..., n, n), floating
+            Symmetric positive semidefinite.
+        q : Tensor, (..., n)
+        G, h : Tensor, (..., m_in, n) and (..., m_in), or both None
+            An entry of h may be +inf.
+        A, b : Tensor, (..., m_eq, n) and (..., m_eq), or both None
+        lb, ub : Tensor, (..., n), or None
+            May be infinite.
+        return_duals : bool
+
+        Returns
+        -------
+        Tensor, (..., n), or DualSolution
+
+        Raises
+        ------
+        StructureError
+            Wrong shape, dtype, device or a missing partner.
+        SolverError
+            Elements that failed, with ``on_failure="raise"``; in backward, if a tilted solve fails.
+        EngineError
+            The engine cannot do what the rule asks of it.
+        """
+        given = {"P": P, "q": q, "G": G, "h": h, "A": A, "b": b, "lb": lb, "ub": ub}
+        return self._solve(given, duals=return_duals)
+
+
+class LPLayer(_ProgramLayer):
+    """minimise c'x  subject to  Gx <= h, Ax = b, lb <= x <= ub.
+
+    The parameters are those of :class:`QPLayer`. The derivative of x in c is zero at every vertex:
+    a rule with a finite tau is what makes this layer learn.
+    """
+
+    def forward(
+        self,
+        c: torch.Tensor,
+        G: Argument = None,
+        h: torch.Tensor | None = None,
+        A: Argument = None,
+        b: torch.Tensor | None = None,
+        lb: torch.Tensor | None = None,
+        ub: torch.Tensor | None = None,
+        *,
+        return_duals: bool = False,
+    ) -> Any:
+        """Solve a batch of linear programs; see :meth:`QPLayer.forward`.
+
+        Parameters
+        ----------
+        c : Tensor, (..., n), floating
+        G, h : (..., m_in, n) and (..., m_in), or both None
+            G may be :class:`Sparse` or a two-dimensional torch COO tensor.
+        A, b : (..., m_eq, n) and (..., m_eq), or both None
+            Likewise.
+        lb, ub : Tensor, (..., n), or None
+        return_duals : bool
+
+        Returns
+        -------
+        Tensor, (..., n), or DualSolution
+        """
+        given = {"c": c, "G": G, "h": h, "A": A, "b": b, "lb": lb, "ub": ub}
+        return self._solve(given, duals=return_duals)
