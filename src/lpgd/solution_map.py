@@ -38,10 +38,10 @@ MOVED = 1e-10
 TILTED = "tilted solve"
 TILT_ADVICE = "a smaller tau, rho > 0, fallback=True (with side='average'), or on_failure='nan'"
 STUCK = (
-    "no element moved under its tilt: every solution stayed at its vertex, the gradient of the costs "
-    "is zero and training would stall. Use a larger tau, or rho > 0 (with a tau large enough that "
-    "the tilt is comparable to the costs). A loss averaged over a batch of B needs a tau B times "
-    "larger than its sum."
+    "no element moved under its tilt: every solution stayed at its vertex, the gradient of the "
+    "costs is zero and training would stall. Use a larger tau, or rho > 0 with a tau that makes "
+    "the tilt comparable to the costs. A loss averaged over a batch of B needs a tau B times as "
+    "large as its sum."
 )
 
 
@@ -229,8 +229,8 @@ class SolutionMap:
         finite = np.isfinite(cotangent.dx).all(axis=1) & np.isfinite(cotangent.dy).all(axis=1)
         rows = np.flatnonzero(point.solved & loud & finite)
         pulled = self._pull(forward, point, cotangent, rows) if len(rows) else None
-        terms = pulled.terms if pulled else []
-        if len(rows) < len(point):
+        terms: Sequence[Term] = pulled.terms if pulled else ()
+        if pulled is None or len(rows) < len(point):
             # a NaN weight carries a non-finite cotangent on, as torch's own functions do
             rest = np.where(point.solved & ~finite, np.nan, 0.0)
             terms = _spread(terms, rows, _still(point, cotangent), rest)

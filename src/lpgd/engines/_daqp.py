@@ -27,17 +27,18 @@ if TYPE_CHECKING:
 INFINITY = 1e30
 EQUALITY, ACTIVE, LOWER = 5, 1, 2  # bits of DAQP's `sense`
 STATIONARITY = 1e-10  # residual at which DAQP's proximal iterations stop
-STATUS = {
+STATUS = np.full(16, Status.NUMERICAL, dtype=np.int8)  # by exit flag, negative ones from the end
+for _flag, _status in {
     1: Status.OPTIMAL,
     4: Status.INACCURATE,
     -1: Status.INFEASIBLE,
-    -2: Status.NUMERICAL,
+    -2: Status.NUMERICAL,  # cycling
     -3: Status.UNBOUNDED,
     -4: Status.ITERATION_LIMIT,
-    -5: Status.NUMERICAL,
-    -6: Status.INFEASIBLE,
+    -6: Status.INFEASIBLE,  # inconsistent equalities
     -7: Status.TIME_LIMIT,
-}
+}.items():
+    STATUS[_flag] = _status
 
 
 @final
@@ -82,10 +83,10 @@ class DaqpEngine:
         """See ``Engine.solve``."""
         qp = cast(QP, problem)
         group, first = distinct(params, ("P", "G", "A"))
-        models = [_Model.of(self, qp, params, element) for element in first]
-        solution, set_ups = _run(qp, params, [models[i] for i in group], start, threads)
-        kept = _Kept(self, qp, params, models, group, solution, threads) if keep else None
-        return Answer(solution, set_ups, kept)
+        set_ups = _SetUps(self, qp, params, first)
+        solution = set_ups.solve(qp, params, group, start, threads)
+        kept = _Kept(self, qp, params, set_ups, group, solution, threads) if keep else None
+        return Answer(solution, int(set_ups.count.sum()), kept)
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class _Kept:
     engine: DaqpEngine
     problem: QP
     params: Params
-    models: list[_Model]
+    set_ups: _SetUps
     group: IntArray
     solution: Solution
     threads: int | None
@@ -107,106 +108,101 @@ class _Kept:
         start = self.solution.take(tilt.rows)
         if tilt.rho.any():  # other Hessians: one set-up for each distinct one
             return self.engine.solve(problem, params, start=start, threads=self.threads)
-        models = [self.models[i] for i in self.group[tilt.rows]]
         with self.lock:  # a model serves one thread at a time
-            return Answer(*_run(problem, params, models, start, self.threads))
+            before = self.set_ups.count.sum()
+            group = self.group[tilt.rows]
+            solution = self.set_ups.solve(problem, params, group, start, self.threads)
+            return Answer(solution, int(self.set_ups.count.sum() - before))
 
 
-def _run(
-    problem: QP,
-    params: Params,
-    models: list[_Model],
-    start: Solution | None,
-    threads: int | None,
-) -> tuple[Solution, int]:
-    """Solve element i with ``models[i]``; returns the solutions and the number of set-ups."""
-    form = _Form.of(problem, params, start)
-    before = sum(model.set_ups for model in set(models))
-    if problem.quadratic:  # a model serves one thread at a time, so its elements stay together
-        owner = {id(model): i for i, model in enumerate(models)}
-        keys = np.array([owner[id(model)] for model in models], dtype=np.intp)
-    else:
-        keys = np.arange(len(models))
-    order = np.argsort(keys, kind="stable")
-    parts = np.split(order, np.flatnonzero(np.diff(keys[order])) + 1) if len(order) else []
+class _SetUps:
+    """One ``daqp.Model`` for every distinct (P, G, A), made when it is first needed."""
 
-    def work(chosen: IntArray) -> None:
-        for i in chosen:
-            for row in parts[i]:
-                models[row].solve(form, int(row))
+    def __init__(self, engine: DaqpEngine, problem: QP, params: Params, first: IntArray) -> None:
+        self.settings = engine.settings
+        names = [name for name in ("G", "A") if name in params]
+        parts = [[params[name].values[i] for i in params[name].index[first]] for name in names]
+        self.rows = parts[0] if len(parts) == 1 else _stacked(parts, len(first), problem.n)
+        self.hessians: list[FloatArray | None] = [None] * len(first)
+        if problem.quadratic:
+            P = params["P"]
+            curved = P.values.any(axis=(1, 2))
+            self.hessians = [P.values[i] if curved[i] else None for i in P.index[first]]
+        # a model; None before it is needed, False where every solve must be set up afresh
+        self.models: list[Any] = [None if H is not None else False for H in self.hessians]
+        self.count = np.zeros(len(first), dtype=np.intp)
 
-    spread(work, len(parts), useful_threads(threads, problem.n * form.upper.shape[1]))
-    return form.solution(problem), sum(model.set_ups for model in set(models)) - before
+    def solve(
+        self,
+        problem: QP,
+        params: Params,
+        group: IntArray,
+        start: Solution | None,
+        threads: int | None,
+    ) -> Solution:
+        """Solve all elements; element i uses the set-up ``group[i]``."""
+        form = _Form.of(problem, params, start)
+        threads = useful_threads(threads, problem.n * form.upper.shape[1])
+        if threads > 1 and problem.quadratic:  # a model serves one thread at a time
+            _, keys = np.unique(group, return_inverse=True)
+            parts = np.split(np.argsort(keys, kind="stable"), np.cumsum(np.bincount(keys))[:-1])
+        else:
+            parts = [np.array([row]) for row in range(len(group))]
+        owners = group.tolist()
 
+        def work(chosen: IntArray) -> None:
+            for part in chosen.tolist():
+                for row in parts[part].tolist():
+                    self._solve_row(owners[row], form, row)
 
-@dataclass(eq=False)
-class _Model:
-    """A set-up, made when it is first needed; without one, every solve is set up afresh."""
+        spread(work, len(parts), threads)
+        return form.solution(problem)
 
-    hessian: FloatArray | None
-    rows: FloatArray  # (m, n): G, then A
-    settings: dict[str, float]
-    kept: Any = None
-    definite: bool = True
-    set_ups: int = 0
-
-    @classmethod
-    def of(cls, engine: DaqpEngine, problem: QP, params: Params, element: int) -> _Model:
-        """The set-up that ``element`` needs."""
-        data = {name: param.values[param.index[element]] for name, param in params.items()}
-        rows = [data[name] for name in ("G", "A") if name in data]
-        hessian = data["P"] if problem.quadratic and data["P"].any() else None
-        if len(rows) == 1:
-            return cls(hessian, rows[0], engine.settings, definite=hessian is not None)
-        both = np.concatenate([np.zeros((0, problem.n)), *rows])
-        return cls(hessian, both, engine.settings, definite=hessian is not None)
-
-    def solve(self, form: _Form, row: int) -> None:
-        """Solve one element and record the answer in its row of ``form``."""
-        if self.definite and self.kept is None:
-            self._set_up(form, row)
-        if not self.definite:
-            self._solve_afresh(form, row, None if form.near is None else form.near[row])
+    def _solve_row(self, group: int, form: _Form, row: int) -> None:
+        model = self.models[group]
+        if model is None:
+            model = self.models[group] = self._set_up(group, form)
+        if model is False:
+            self._solve_afresh(group, form, row, form.near)
             return
-        flag = self.kept.update(
-            f=form.f[row], bupper=form.upper[row], blower=form.lower[row], sense=form.sense[row]
+        flag = model.update(
+            None, form.f[row], None, form.upper[row], form.lower[row], form.sense[row]
         )
         if flag >= 0:
-            x, _, flag, info = self.kept.solve()
+            x, _, flag, info = model.solve()
             form.record(row, x, flag, info["lam"])
+        form.flag[row] = flag
         if flag != 1 and form.near is not None:  # believe a failure only from a cold start
-            self._solve_afresh(form, row, None)
-        elif flag < 0:
-            form.flag[row] = flag
+            self._solve_afresh(group, form, row, None)
 
-    def _set_up(self, form: _Form, row: int) -> None:
+    def _set_up(self, group: int, form: _Form) -> Any:
         import daqp
 
         model = daqp.Model()
         # eps_prox = 0: a singular Hessian is reported, not silently regularised
         model.settings = self.settings | {"eps_prox": 0.0}
         # no linear terms and no working set yet, so the set-up depends on (P, G, A) alone
-        free = np.full(len(form.kinds), INFINITY)
-        flag, _ = model.setup(
-            self.hessian,
-            np.zeros_like(form.f[row]),
-            self.rows,
-            free,
-            -free,
-            np.zeros_like(form.kinds),
-        )
-        self.set_ups += 1
-        self.kept, self.definite = model, flag >= 0
+        zero, free, none = form.blank
+        flag, _ = model.setup(self.hessians[group], zero, self.rows[group], free, -free, none)
+        self.count[group] += 1
+        return model if flag >= 0 else False
 
-    def _solve_afresh(self, form: _Form, row: int, near: FloatArray | None) -> None:
+    def _solve_afresh(self, group: int, form: _Form, row: int, near: FloatArray | None) -> None:
         import daqp
 
-        self.set_ups += 1
+        self.count[group] += 1
         x, _, flag, info = daqp.solve(
-            self.hessian, form.f[row], self.rows, form.upper[row], form.lower[row], form.kinds,
-            primal_start=near, eta_prox=STATIONARITY, **self.settings,
+            self.hessians[group], form.f[row], self.rows[group],
+            form.upper[row], form.lower[row], form.kinds,
+            primal_start=None if near is None else near[row],
+            eta_prox=STATIONARITY, **self.settings,
         )  # fmt: skip
         form.record(row, x, flag, info["lam"])
+
+
+def _stacked(parts: list[list[FloatArray]], count: int, n: int) -> list[FloatArray]:
+    none = np.zeros((0, n))
+    return [np.concatenate([none, *(part[i] for part in parts)]) for i in range(count)]
 
 
 @dataclass(frozen=True)
@@ -222,6 +218,7 @@ class _Form:
     x: FloatArray
     lam: FloatArray  # (N, M) positive at upper, negative at lower bounds
     flag: IntArray
+    blank: tuple[FloatArray, FloatArray, Any]  # zero f, infinite bounds, plain kinds
 
     @classmethod
     def of(cls, problem: QP, params: Params, start: Solution | None) -> _Form:
@@ -249,9 +246,10 @@ class _Form:
             loads = _merge(problem, start.y)
             active = np.where(loads > 0, ACTIVE, 0) + np.where(loads < 0, ACTIVE | LOWER, 0)
             sense |= active.astype(np.intc)
+        blank = (np.zeros(problem.n), np.full(len(kinds), INFINITY), np.zeros_like(kinds))
         return cls(
             f, top, bottom, kinds, sense, start.x if start else None,
-            np.zeros_like(f), np.zeros_like(top), np.zeros(size, dtype=np.intp),
+            np.zeros_like(f), np.zeros_like(top), np.zeros(size, dtype=np.intp), blank,
         )  # fmt: skip
 
     def record(self, row: int, x: FloatArray, flag: int, lam: FloatArray) -> None:
@@ -261,7 +259,7 @@ class _Form:
 
     def solution(self, problem: QP) -> Solution:
         """Answers with our multipliers: (y, z, mu_l, mu_u)."""
-        status = np.array([STATUS.get(int(f), Status.NUMERICAL) for f in self.flag], dtype=np.int8)
+        status = STATUS[self.flag]
         finite = np.isfinite(self.x).all(axis=1) & np.isfinite(self.lam).all(axis=1)
         status[~finite & (self.flag > 0)] = Status.NUMERICAL
         usable = ((self.flag > 0) & finite)[:, None]

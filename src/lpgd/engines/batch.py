@@ -8,7 +8,6 @@ import numpy as np
 
 from lpgd.solution import IntArray
 
-
 PAYS = 10_000
 
 

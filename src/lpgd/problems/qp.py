@@ -182,7 +182,8 @@ def _dot(a: FloatArray, b: FloatArray) -> FloatArray:
 
 def _fold(values: FloatArray, groups: Groups) -> FloatArray:
     # (N, S, k) to (R, g S, k): all rows and terms that one gradient sums over, side by side
-    return values[groups].reshape(len(groups), -1, values.shape[-1])
+    entries, size = groups.shape
+    return values[groups].reshape(entries, size * values.shape[1], values.shape[2])
 
 
 def _sum(values: FloatArray, groups: Groups) -> FloatArray:

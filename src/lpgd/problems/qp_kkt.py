@@ -75,7 +75,7 @@ def _active(problem: QP, data: Data, x: FloatArray, y: FloatArray) -> tuple[Bool
     return tight | loaded, bool(unloaded.any())
 
 
-def _solve(  # noqa: PLR0913 - one element's data, all of it
+def _solve(
     problem: QP, data: Data, active: BoolArray, dx: FloatArray, dy: FloatArray, rho: float
 ) -> tuple[FloatArray, FloatArray, bool]:
     rows = _pick(active, problem, ("A", "G"))

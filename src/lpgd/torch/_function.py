@@ -70,7 +70,7 @@ class Solve(Function):
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         wanted = ctx.needs_input_grad[1:]
-        gradients = iter(Pullback.apply(ctx.call, wanted, *cotangents, *ctx.saved_tensors))
+        gradients = iter(Pullback.apply(ctx.call, wanted, 0, *cotangents, *ctx.saved_tensors))
         return (None, *(next(gradients) if want else None for want in wanted))
 
     @staticmethod
@@ -80,15 +80,18 @@ class Solve(Function):
 
 
 class Pullback(Function):
-    """(cotangents of x, y, z, z_box; data) -> gradients of the wanted data."""
+    """(cotangents of x, y, z, z_box; data) -> gradients of the wanted data.
+
+    The first ``lead`` dimensions of the cotangents and of the gradients number several cotangents
+    of one solve, as the rows of a Jacobian.
+    """
 
     @staticmethod
-    def forward(call: Call, wanted: tuple[bool, ...], *tensors: torch.Tensor) -> Tensors:
+    def forward(call: Call, wanted: tuple[bool, ...], lead: int, *tensors: torch.Tensor) -> Tensors:
         cotangents, data = tensors[:4], tensors[4:]
         forward = call.forward
         assert forward is not None
-        shape = forward.shape
-        extra = tuple(cotangents[0].shape[: cotangents[0].ndim - 1 - len(shape)])
+        shape, extra = forward.shape, tuple(cotangents[0].shape[:lead])
         several, size = prod(extra), prod(shape)
         dx, dy = _gather(
             call.problem, [_array(c).reshape(several * size, c.shape[-1]) for c in cotangents]
@@ -120,17 +123,32 @@ class Pullback(Function):
 
     @staticmethod
     def vmap(
-        info: Any, in_dims: tuple[Any, ...], call: Call, wanted: Any, *tensors: torch.Tensor
+        info: Any, in_dims: tuple[Any, ...], call: Call, wanted: Any, lead: int, *tensors: Any
     ) -> Any:
         cotangents, data = tensors[:4], tensors[4:]
-        if any(dim is not None for dim in in_dims[6:]):  # a batch dimension of the solve as well
-            data = _lead(call, data, in_dims[6:], info.batch_size, expand=True)
+        cotangent_dims, data_dims = in_dims[3:7], in_dims[7:]
+        size = info.batch_size
+        solved = any(dim is not None for dim in data_dims)  # mapped in the solve as well
+        place = lead if solved else 0
         led = [
-            c.expand(info.batch_size, *c.shape) if dim is None else c.movedim(dim, 0)
-            for c, dim in zip(cotangents, in_dims[2:6], strict=True)
+            c.unsqueeze(place).expand(*c.shape[:place], size, *c.shape[place:])
+            if dim is None
+            else c.movedim(dim, place)
+            for c, dim in zip(cotangents, cotangent_dims, strict=True)
         ]
-        outputs = Pullback.apply(call, wanted, *led, *data)
-        return outputs, (0,) * len(outputs)
+        shapes = [
+            tuple(t.shape if dim is None else t.movedim(dim, 0).shape[1:])
+            for t, dim, want in zip(data, data_dims, wanted, strict=True)
+            if want
+        ]
+        if solved:
+            data = _lead(call, data, data_dims, size, expand=True)
+        gradients = Pullback.apply(call, wanted, lead if solved else lead + 1, *led, *data)
+        unpadded = tuple(
+            g.reshape(*g.shape[: lead + 1], *shape)
+            for g, shape in zip(gradients, shapes, strict=True)
+        )
+        return unpadded, (place,) * len(unpadded)
 
 
 def _lead(
@@ -175,12 +193,12 @@ def _owners(batch: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _groups(batch: tuple[int, ...], shape: tuple[int, ...], several: int) -> np.ndarray:
-    """Rows of the cotangent that sum to each entry of the gradient, shape (several * entries, g)."""
+    """Rows of the cotangent that sum to each entry of the gradient, (several * entries, g)."""
     order = np.argsort(_owners(batch, shape).reshape(-1), kind="stable")
     entries = prod(batch)
     groups = order.reshape(entries, len(order) // entries if entries else 0)
     copies = np.arange(several)[:, None, None] * prod(shape)
-    return (groups + copies).reshape(-1, groups.shape[1])
+    return (groups + copies).reshape(several * entries, groups.shape[1])
 
 
 def _gather(problem: QP, cotangents: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

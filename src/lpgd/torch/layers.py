@@ -67,6 +67,11 @@ class _ProgramLayer(nn.Module):
         return f"{self.rule}, engine={self._map.engine!r}, on_failure={self._map.on_failure!r}"
 
     def _solve(self, given: dict[str, Any], *, duals: bool) -> torch.Tensor | DualSolution:
+        if torch.compiler.is_compiling():  # a graph break: the solve itself is not traced
+            return torch.compiler.disable(self._solve_eagerly)(given, duals=duals)
+        return self._solve_eagerly(given, duals=duals)
+
+    def _solve_eagerly(self, given: dict[str, Any], *, duals: bool) -> torch.Tensor | DualSolution:
         arguments = collect(given, cost="q" if "P" in given else "c")
         problem = QP.of(arguments.sizes, arguments.n, arguments.patterns)
         call = Call(
