@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
+StatusArray = NDArray[np.int8]
 
 
 class Status(IntEnum):
@@ -95,7 +96,7 @@ class Solution(Rows):
 
     x: FloatArray
     y: FloatArray
-    status: NDArray[np.int8]
+    status: StatusArray
 
     @property
     def solved(self) -> BoolArray:

@@ -26,7 +26,7 @@ from lpgd.errors import (
 from lpgd.params import Params
 from lpgd.problems.base import Groups, Problem
 from lpgd.rules.base import Pullback, Rule
-from lpgd.solution import FloatArray, IntArray, Solution, Status
+from lpgd.solution import FloatArray, IntArray, Solution, Status, StatusArray
 from lpgd.stats import Stats
 from lpgd.tilt import Cotangent, Term, Tilt
 
@@ -184,7 +184,7 @@ class SolutionMap:
         self,
         forward: Forward,
         elements: IntArray,
-        statuses: IntArray,
+        statuses: StatusArray,
         notes: Mapping[int, str],
         stage: str,
     ) -> None:

@@ -126,8 +126,7 @@ class _SetUps:
         self.hessians: list[FloatArray | None] = [None] * len(first)
         if problem.quadratic:
             P = params["P"]
-            curved = P.values.any(axis=(1, 2))
-            self.hessians = [P.values[i] if curved[i] else None for i in P.index[first]]
+            self.hessians = [P.values[i] if P.values[i].any() else None for i in P.index[first]]
         # a model; None before it is needed, False where every solve must be set up afresh
         self.models: list[Any] = [None if H is not None else False for H in self.hessians]
         self.count = np.zeros(len(first), dtype=np.intp)

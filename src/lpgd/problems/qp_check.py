@@ -30,7 +30,7 @@ def check(params: Params, resolution: float) -> tuple[Params, dict[int, str]]:
         legal = _LEGAL.get(name, np.isfinite)(param.values)
         if not legal.all():
             label = "c" if name == "q" and "P" not in params else name
-            _note(unfit, param, ~legal.reshape(len(legal), -1).all(axis=1), f"{label} {_WHY[name]}")
+            _note(unfit, param, ~_rowwise(legal), f"{label} {_WHY[name]}")
     if "lb" in params and "ub" in params:
         crossed = (params["lb"].full() > params["ub"].full()).any(axis=1)
         for element in np.flatnonzero(crossed):
@@ -38,6 +38,10 @@ def check(params: Params, resolution: float) -> tuple[Params, dict[int, str]]:
     if "P" in params:
         params = {**params, "P": _convex(params["P"], unfit, ROUNDING * resolution)}
     return params, unfit
+
+
+def _rowwise(legal: BoolArray) -> BoolArray:
+    return np.logical_and.reduce(legal.reshape(len(legal), -1), axis=1)
 
 
 def _note(unfit: dict[int, str], param: Param, bad: BoolArray, why: str) -> None:
@@ -67,18 +71,17 @@ _WHY = {
 
 
 def _convex(hessian: Param, unfit: dict[int, str], rounding: float) -> Param:
-    P = hessian.values
-    finite = np.isfinite(P).all(axis=(1, 2))
-    if not finite.all():
-        P = np.where(finite[:, None, None], P, 0.0)
-    size = np.sqrt(np.einsum("dij,dij->d", P, P))
-    transposed = P.swapaxes(1, 2)
-    gap = np.abs(P - transposed).max(axis=(1, 2), initial=0.0)
-    _note(unfit, hessian, gap > rounding * size, "P is not symmetric")
+    values = hessian.values
+    finite = _rowwise(np.isfinite(values))
+    values = np.where(finite[:, None, None], values, 0.0) if not finite.all() else values
+    slack = rounding * np.sqrt(np.einsum("dij,dij->d", values, values))
+    mirrored = values.swapaxes(1, 2)
+    gap: FloatArray = np.abs(values - mirrored).max(axis=(1, 2), initial=0.0)
+    _note(unfit, hessian, gap > slack, "P is not symmetric")
     if gap.any():
-        P = 0.5 * (P + transposed)
-    _note(unfit, hessian, _indefinite(P, rounding * size), "P has a negative eigenvalue")
-    return Param(P, hessian.index)
+        values = 0.5 * (values + mirrored)
+    _note(unfit, hessian, _indefinite(values, slack), "P has a negative eigenvalue")
+    return Param(values, hessian.index)
 
 
 def _indefinite(P: FloatArray, slack: FloatArray) -> BoolArray:

@@ -80,8 +80,8 @@ def _solve(
 ) -> tuple[FloatArray, FloatArray, bool]:
     rows = _pick(active, problem, ("A", "G"))
     lower, upper = (_box(active, problem, name) for name in ("lb", "ub"))
-    R = _stack([data[name][active[problem.blocks[name]]] for name in ("A", "G") if name in data])
-    R = R if R is not None else np.zeros((0, problem.n))
+    held = [data[name][active[problem.blocks[name]]] for name in ("A", "G") if name in data]
+    R = _stack(held, problem.n)
 
     # the rows of bounds read -a_i = -m_i at lb and a_i = -m_i at ub; their mean where both hold
     m_lower, m_upper = (_box(dy, problem, name) for name in ("lb", "ub"))
@@ -155,11 +155,11 @@ def _curve(data: Data, rho: float, a: FloatArray) -> FloatArray:
     return rho * a + (data["P"] @ a if "P" in data else 0.0)
 
 
-def _stack(parts: list[Any]) -> Any:
+def _stack(parts: list[Any], n: int) -> Any:
     if any(sparse.issparse(part) for part in parts):
         return sparse.vstack(parts, format="csr")
-    return np.concatenate(parts) if parts else None
+    return np.concatenate([np.zeros((0, n)), *parts])
 
 
 def _dense(matrix: Any) -> FloatArray:
-    return matrix.toarray() if sparse.issparse(matrix) else matrix
+    return matrix if isinstance(matrix, np.ndarray) else matrix.toarray()

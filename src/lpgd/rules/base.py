@@ -6,7 +6,7 @@ from typing import Protocol
 
 from lpgd.params import Params
 from lpgd.problems.base import Problem
-from lpgd.solution import BoolArray, FloatArray, IntArray, Solution
+from lpgd.solution import BoolArray, FloatArray, Solution, StatusArray
 from lpgd.tilt import Cotangent, Term, Tilt
 
 Resolve = Callable[[Tilt], Solution]
@@ -32,7 +32,7 @@ class Pullback:
     """
 
     terms: Sequence[Term]
-    failed: IntArray
+    failed: StatusArray
     tau: FloatArray | None = None
     retries: int = 0
     degenerate: BoolArray | None = None

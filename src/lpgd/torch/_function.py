@@ -74,7 +74,8 @@ class Solve(Function):
         return (None, *(next(gradients) if want else None for want in wanted))
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[Any, ...], call: Call, *tensors: torch.Tensor) -> Any:
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:
+        call, tensors = args[0], args[1:]
         outputs = Solve.apply(call, *_lead(call, tensors, in_dims[1:], info.batch_size))
         return outputs, (0,) * len(outputs)
 
@@ -122,10 +123,9 @@ class Pullback(Function):
         )
 
     @staticmethod
-    def vmap(
-        info: Any, in_dims: tuple[Any, ...], call: Call, wanted: Any, lead: int, *tensors: Any
-    ) -> Any:
-        cotangents, data = tensors[:4], tensors[4:]
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:
+        call, wanted, lead = args[:3]
+        cotangents, data = args[3:7], args[7:]
         cotangent_dims, data_dims = in_dims[3:7], in_dims[7:]
         size = info.batch_size
         solved = any(dim is not None for dim in data_dims)  # mapped in the solve as well

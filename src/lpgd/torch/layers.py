@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -68,18 +69,21 @@ class _ProgramLayer(nn.Module):
 
     def _solve(self, given: dict[str, Any], *, duals: bool) -> torch.Tensor | DualSolution:
         if torch.compiler.is_compiling():  # a graph break: the solve itself is not traced
-            return torch.compiler.disable(self._solve_eagerly)(given, duals=duals)
-        return self._solve_eagerly(given, duals=duals)
+            eager: Callable[[dict[str, Any]], DualSolution]
+            eager = cast(Any, torch.compiler.disable(self._solve_eagerly))
+            solution = eager(given)
+        else:
+            solution = self._solve_eagerly(given)
+        return solution if duals else solution.x
 
-    def _solve_eagerly(self, given: dict[str, Any], *, duals: bool) -> torch.Tensor | DualSolution:
+    def _solve_eagerly(self, given: dict[str, Any]) -> DualSolution:
         arguments = collect(given, cost="q" if "P" in given else "c")
         problem = QP.of(arguments.sizes, arguments.n, arguments.patterns)
         call = Call(
             self._map, problem, tuple(arguments.tensors), arguments.cores,
             arguments.dtype, arguments.device, torch.is_grad_enabled(),
         )  # fmt: skip
-        solution = DualSolution(*Solve.apply(call, *arguments.tensors.values()))
-        return solution if duals else solution.x
+        return DualSolution(*Solve.apply(call, *arguments.tensors.values()))
 
 
 class QPLayer(_ProgramLayer):

@@ -1,6 +1,6 @@
 """Sparse matrix arguments: a fixed pattern and a value tensor."""
 
-from typing import Any, final
+from typing import Any, cast, final
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ class Sparse:
     """
 
     def __init__(self, pattern: Any, values: torch.Tensor) -> None:
-        if not (sparse.issparse(pattern) and pattern.format in ("csr", "csc")):
+        if not (cast(bool, sparse.issparse(pattern)) and pattern.format in ("csr", "csc")):
             raise StructureError(
                 f"pattern must be a scipy CSR or CSC matrix, got {type(pattern).__name__}"
             )
@@ -36,7 +36,7 @@ class Sparse:
         rows, cols = places.row.astype(np.intp), places.col.astype(np.intp)
         if len(np.unique(rows * pattern.shape[1] + cols)) != len(rows):
             raise StructureError("pattern holds duplicate entries; call sum_duplicates() first")
-        self.pattern = Pattern(rows, cols, tuple(int(k) for k in pattern.shape))
+        self.pattern = Pattern(rows, cols, (int(pattern.shape[0]), int(pattern.shape[1])))
         self.values = _fitting(values, len(rows))
 
     @classmethod
