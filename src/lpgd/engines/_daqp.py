@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 INFINITY = 1e30
 EQUALITY, ACTIVE, LOWER = 5, 1, 2  # bits of DAQP's `sense`
+PAYS = 10_000  # entries of the constraint matrix from which threads pay
 STATIONARITY = 1e-10  # residual at which DAQP's proximal iterations stop
 STATUS = np.full(16, Status.NUMERICAL, dtype=np.int8)  # by exit flag, negative ones from the end
 for _flag, _status in {
@@ -141,7 +142,7 @@ class _SetUps:
     ) -> Solution:
         """Solve all elements; element i uses the set-up ``group[i]``."""
         form = _Form.of(problem, params, start)
-        threads = useful_threads(threads, problem.n * form.upper.shape[1])
+        threads = useful_threads(threads, problem.n * form.upper.shape[1], PAYS)
         if threads > 1 and problem.quadratic:  # a model serves one thread at a time
             _, keys = np.unique(group, return_inverse=True)
             parts = np.split(np.argsort(keys, kind="stable"), np.cumsum(np.bincount(keys))[:-1])

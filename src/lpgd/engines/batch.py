@@ -8,21 +8,23 @@ import numpy as np
 
 from lpgd.solution import IntArray
 
-PAYS = 10_000
-
-
 def processors() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def useful_threads(threads: int | None, work: int) -> int:
-    """How many threads to use for elements of ``work`` matrix entries each.
+def useful_threads(threads: int | None, work: int, pays: int) -> int:
+    """How many threads to use.
 
-    Handing the interpreter's lock over costs more than a small solve, so only large elements are
-    spread (measured with benchmarks/threads.py). ``threads`` is the user's limit.
+    Parameters
+    ----------
+    threads : int or None
+        The user's limit.
+    work, pays : int
+        Size of an element, and from which size on threads pay: for small ones handing over the
+        interpreter's lock costs more than it gains (benchmarks/threads.py).
     """
-    if work < PAYS:
+    if work < pays:
         return 1
     return min(processors(), threads) if threads else processors()
 
