@@ -1,0 +1,60 @@
+"""Checkpoints that hold tensors and JSON only, so that loading one cannot run code."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lpgd.experiments.runs import write_bytes
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Named tensors, and any other state as values that JSON can hold."""
+
+    tensors: dict[str, torch.Tensor]
+    state: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write in one step, so that a killed process leaves the previous checkpoint."""
+        buffer = io.BytesIO()
+        torch.save({"tensors": self.tensors, "json": json.dumps(self.state)}, buffer)
+        write_bytes(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: Path) -> Checkpoint:
+        """Read a checkpoint; anything but tensors and text is refused."""
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        return cls(content["tensors"], json.loads(content["json"]))
+
+
+def training_tensors(
+    model: torch.nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, torch.Tensor]:
+    """Collect the tensors of a model and its optimizer; step sizes belong to the configuration."""
+    tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{name}": value for name, value in state.items()}
+    return tensors
+
+
+def restore_training(
+    tensors: dict[str, torch.Tensor], model: torch.nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    """Put back what `training_tensors` collected."""
+    state = optimizer.state_dict()
+    weights: dict[str, torch.Tensor] = {}
+    for name, value in tensors.items():
+        owner, _, rest = name.partition("/")
+        if owner == "model":
+            weights[rest] = value
+        else:
+            index, _, entry = rest.partition("/")
+            state["state"].setdefault(int(index), {})[entry] = value
+    model.load_state_dict(weights)
+    optimizer.load_state_dict(state)

@@ -1,0 +1,22 @@
+"""Entry point of the command ``lpgd``; it needs the extra ``lpgd[experiments]``."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+_NEEDED = ("torch", "matplotlib", "rich", "typer")
+
+
+def main() -> None:
+    """Run the command line, or say in one line what is missing."""
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        sys.exit(f'lpgd: {", ".join(missing)} not found; try: pip install "lpgd[experiments]"')
+    from lpgd.experiments.commands import app
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

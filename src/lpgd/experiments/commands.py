@@ -1,0 +1,26 @@
+"""The commands ``lpgd run NAME`` and ``lpgd compare NAME``.
+
+An experiment adds a function per command below, in its own ``commands.py``, and a line here.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from lpgd.experiments.sudoku.commands import compare_sudoku, run_sudoku
+
+app = typer.Typer(
+    help="Experiments with Lagrangian proximal gradient descent.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+run = typer.Typer(help="Train one model.", no_args_is_help=True)
+compare = typer.Typer(
+    help="Compare gradient rules, each with its best settings.", no_args_is_help=True
+)
+app.add_typer(run, name="run")
+app.add_typer(compare, name="compare")
+
+run.command("sudoku")(run_sudoku)
+compare.command("sudoku")(compare_sudoku)

@@ -1,0 +1,103 @@
+"""Run directories: where an experiment writes, and how it is interrupted in peace."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from lpgd.errors import LpgdError
+
+
+class ExperimentError(LpgdError):
+    """An experiment cannot be started or continued as asked."""
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The files of one run: config.json, metrics.csv, checkpoint.pt, result.json and figures."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, root: Path) -> RunDirectory:
+        """Make a new directory below ``root``, named after the time."""
+        stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        for attempt in range(1000):
+            path = root / (stamp if attempt == 0 else f"{stamp}_{attempt}")
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                continue  # another run started within the same second
+            return cls(path)
+        raise ExperimentError(f"cannot find a free name below {root}")
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.csv"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.pt"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result.json"
+
+    def figure(self, name: str) -> Path:
+        """Return the path of a figure."""
+        return self.path / f"{name}.png"
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file in one step: whoever reads it sees the old or the new content, never half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with draft.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON in one step (see `write_bytes`); NaN and infinity become null."""
+    strict = json.loads(json.dumps(content), parse_constant=lambda _name: None)
+    write_bytes(path, (json.dumps(strict, indent=2) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a polite request; a second one interrupts at once.
+
+    Yields a function that tells whether to stop. Use it in the main thread.
+    """
+    requested = False
+
+    def request(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal requested
+        if requested:
+            raise KeyboardInterrupt
+        requested = True
+
+    before = signal.signal(signal.SIGINT, request)
+    try:
+        yield lambda: requested
+    finally:
+        signal.signal(signal.SIGINT, before)

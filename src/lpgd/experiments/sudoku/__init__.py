@@ -1,0 +1,1 @@
+"""Learning the rules of Sudoku from examples: a linear program whose constraints are learned."""
