@@ -34,6 +34,8 @@ OnFailure = Literal["raise", "nan"]
 
 # A point that moves less than this, relative to its size, has not left its vertex.
 MOVED = 1e-10
+# Cotangents of this relative size are rounding in x: training has converged.
+ROUNDING = 4 * np.finfo(np.float64).eps
 
 TILTED = "tilted solve"
 TILT_ADVICE = "a smaller tau, rho > 0, fallback=True (with side='average'), or on_failure='nan'"
@@ -269,7 +271,8 @@ class SolutionMap:
         wanted: Mapping[str, Groups],
     ) -> None:
         """Warn once when training would stall because every element stayed at its vertex."""
-        pushed = dx.any(axis=1)
+        size = 1 + np.abs(point.x).max(axis=1, initial=0.0)
+        pushed = np.abs(dx).max(axis=1, initial=0.0) > ROUNDING * size
         if self._warned_stuck or pulled.tau is None or not pushed.any():
             return
         reach = MOVED * (1 + np.abs(point.x).max(axis=1, initial=0.0))

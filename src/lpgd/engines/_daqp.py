@@ -165,9 +165,7 @@ class _SetUps:
         if model is False:
             self._solve_afresh(group, form, row, form.near)
             return
-        flag = model.update(
-            None, form.f[row], None, form.upper[row], form.lower[row], form.sense[row]
-        )
+        flag = model.update(None, form.f[row], None, *form.linear(row))
         if flag >= 0:
             x, _, flag, info = model.solve()
             form.record(row, x, flag, info["lam"])
@@ -251,6 +249,12 @@ class _Form:
             f, top, bottom, kinds, sense, start.x if start else None,
             np.zeros_like(f), np.zeros_like(top), np.zeros(size, dtype=np.intp), blank,
         )  # fmt: skip
+
+    def linear(self, row: int) -> tuple[Any, Any, Any]:
+        """Bounds and working set of one element; DAQP takes no empty arrays."""
+        if not self.kinds.size:
+            return None, None, None
+        return self.upper[row], self.lower[row], self.sense[row]
 
     def record(self, row: int, x: FloatArray, flag: int, lam: FloatArray) -> None:
         self.flag[row] = flag

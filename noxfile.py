@@ -1,0 +1,38 @@
+"""The project's commands. They use the current environment: pip install -e ".[dev]" made it."""
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["all"]
+
+
+@nox.session
+def all(session: nox.Session) -> None:
+    """Everything that a change must pass."""
+    for name in ("lint", "types", "docs", "tests"):
+        session.notify(name)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and formatting."""
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types, strict for the core."""
+    session.run("pyright", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, into site/."""
+    session.run("mkdocs", "build", "--strict", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The tests, with coverage of the core."""
+    session.run("pytest", "--cov", "--cov-fail-under=95", *session.posargs)
