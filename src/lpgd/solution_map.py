@@ -271,17 +271,21 @@ class SolutionMap:
         wanted: Mapping[str, Groups],
     ) -> None:
         """Warn once when training would stall because every element stayed at its vertex."""
-        size = 1 + np.abs(point.x).max(axis=1, initial=0.0)
-        pushed = np.abs(dx).max(axis=1, initial=0.0) > ROUNDING * size
-        if self._warned_stuck or pulled.tau is None or not pushed.any():
-            return
-        reach = MOVED * (1 + np.abs(point.x).max(axis=1, initial=0.0))
-        still = [
-            np.abs(t.point.x - point.x).max(axis=1, initial=0.0) <= reach for t in pulled.terms
-        ]
-        if set(problem.costs) & set(wanted) and np.all(still, axis=0)[pushed].all():
+        relevant = pulled.tau is not None and set(problem.costs) & set(wanted)
+        if relevant and not self._warned_stuck and _stuck(pulled.terms, point, dx):
             self._warned_stuck = True
             warnings.warn(STUCK, StuckWarning, stacklevel=2)
+
+
+def _stuck(terms: Sequence[Term], point: Solution, dx: FloatArray) -> bool:
+    """Whether a loss pulls at some x, and none of those moved."""
+    size = 1 + np.abs(point.x).max(axis=1, initial=0.0)
+    pushed = np.abs(dx).max(axis=1, initial=0.0) > ROUNDING * size
+    for term in terms:
+        moves = np.abs(term.point.x - point.x).max(axis=1, initial=0.0)
+        if (moves > MOVED * size)[pushed].any():
+            return False
+    return bool(pushed.any())
 
 
 def _resolve(forward: Forward, tilt: Tilt) -> Answer:

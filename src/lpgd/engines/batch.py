@@ -8,6 +8,7 @@ import numpy as np
 
 from lpgd.solution import IntArray
 
+
 def processors() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

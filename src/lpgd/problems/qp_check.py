@@ -27,6 +27,8 @@ def check(params: Params, resolution: float) -> tuple[Params, dict[int, str]]:
     """
     unfit: dict[int, str] = {}
     for name, param in params.items():
+        if np.isfinite(param.values.sum()):  # one cheap pass: no NaN, no infinity
+            continue
         legal = _LEGAL.get(name, np.isfinite)(param.values)
         if not legal.all():
             label = "c" if name == "q" and "P" not in params else name

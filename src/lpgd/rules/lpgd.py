@@ -104,12 +104,13 @@ class LPGD:
     def _ends(
         self, point: Solution, tilt: Tilt, tau: FloatArray, resolve: Resolve
     ) -> tuple[Solution, Solution]:
-        steps = [end * tau for end in ENDS[self.side]]
-        moved = [tilt.at(t) for t in steps if t.any()]
-        answers = resolve(moved[0] if len(moved) == 1 else moved[0].join(moved[1]))
-        parts = iter(np.split(np.arange(len(answers)), len(moved)))
-        hi, lo = (answers.take(next(parts)) if t.any() else point for t in steps)
-        return hi, lo
+        t_hi, t_lo = (end * tau for end in ENDS[self.side])
+        if not t_lo.any():
+            return resolve(tilt.at(t_hi)), point
+        if not t_hi.any():
+            return point, resolve(tilt.at(t_lo))
+        both = resolve(tilt.at(t_hi).join(tilt.at(t_lo)))
+        return both.take(np.arange(len(tau))), both.take(np.arange(len(tau), len(both)))
 
 
 def _retreat(end: Solution, t: FloatArray, point: Solution) -> tuple[Solution, FloatArray]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from lpgd.errors import StructureError
@@ -127,7 +128,7 @@ def _sizes(
 
 def _check_batches(batches: Mapping[str, tuple[int, ...]]) -> None:
     try:
-        torch.broadcast_shapes(*batches.values())
-    except RuntimeError:
+        np.broadcast_shapes(*batches.values())
+    except ValueError:
         listed = ", ".join(f"{name} {shape}" for name, shape in batches.items() if shape)
         raise StructureError(f"batch dimensions do not broadcast: {listed}") from None

@@ -51,7 +51,7 @@ class Solve(Function):
     @staticmethod
     def forward(call: Call, *tensors: torch.Tensor) -> Tensors:
         batches = call.batches(tensors)
-        shape = tuple(torch.broadcast_shapes(*batches))
+        shape = np.broadcast_shapes(*batches)
         params = {
             name: _param(tensor, batch, shape)
             for name, tensor, batch in zip(call.names, tensors, batches, strict=True)
@@ -184,7 +184,7 @@ def _param(tensor: torch.Tensor, batch: tuple[int, ...], shape: tuple[int, ...])
             tensor = tensor.narrow(dim, 0, 1)
     kept = tuple(tensor.shape[: len(batch)])
     values = _array(tensor).reshape(prod(kept), *tensor.shape[len(batch) :])
-    return Param(values, _owners(kept, shape).reshape(-1))
+    return Param(values, np.arange(len(values)) if kept == shape else _owners(kept, shape).ravel())
 
 
 def _owners(batch: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
@@ -194,6 +194,8 @@ def _owners(batch: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
 
 def _groups(batch: tuple[int, ...], shape: tuple[int, ...], several: int) -> np.ndarray:
     """Rows of the cotangent that sum to each entry of the gradient, (several * entries, g)."""
+    if batch == shape:
+        return np.arange(several * prod(shape))[:, None]
     order = np.argsort(_owners(batch, shape).reshape(-1), kind="stable")
     entries = prod(batch)
     groups = order.reshape(entries, len(order) // entries if entries else 0)
