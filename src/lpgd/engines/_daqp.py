@@ -14,32 +14,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast, final
 
 import numpy as np
 
+from lpgd.engines._daqp_form import Form
 from lpgd.engines.base import Answer, Capabilities
 from lpgd.engines.batch import spread, useful_threads
 from lpgd.params import Params, distinct
 from lpgd.problems.qp import QP
-from lpgd.solution import FloatArray, IntArray, Solution, Status
+from lpgd.solution import FloatArray, IntArray, Solution
 
 if TYPE_CHECKING:
     from lpgd.problems.base import Problem
     from lpgd.tilt import Tilt
 
-INFINITY = 1e30
-EQUALITY, ACTIVE, LOWER = 5, 1, 2  # bits of DAQP's `sense`
 PAYS = 10_000  # entries of the constraint matrix from which threads pay
 STATIONARITY = 1e-10  # residual at which DAQP's proximal iterations stop
-STATUS = np.full(16, Status.NUMERICAL, dtype=np.int8)  # by exit flag, negative ones from the end
-for _flag, _status in {
-    1: Status.OPTIMAL,
-    4: Status.INACCURATE,
-    -1: Status.INFEASIBLE,
-    -2: Status.NUMERICAL,  # cycling
-    -3: Status.UNBOUNDED,
-    -4: Status.ITERATION_LIMIT,
-    -6: Status.INFEASIBLE,  # inconsistent equalities
-    -7: Status.TIME_LIMIT,
-}.items():
-    STATUS[_flag] = _status
+UNBOUNDED = -3  # exit flag
 
 
 @final
@@ -128,7 +116,8 @@ class _SetUps:
         self.rows = parts[0] if len(parts) == 1 else _stacked(parts, len(first), problem.n)
         self.hessians: list[FloatArray | None] = [None] * len(first)
         if problem.quadratic:
-            matrices = [P if P.any() else None for P in params["P"].values]
+            # DAQP reads matrices as they lie in memory
+            matrices = [np.ascontiguousarray(P) if P.any() else None for P in params["P"].values]
             self.hessians = [matrices[i] for i in params["P"].index[first]]
         # a model; None before it is needed, False where every solve must be set up afresh
         self.models: list[Any] = [None if H is not None else False for H in self.hessians]
@@ -143,7 +132,7 @@ class _SetUps:
         threads: int | None,
     ) -> Solution:
         """Solve all elements; element i uses the set-up ``group[i]``."""
-        form = _Form.of(problem, params, start)
+        form = Form.of(problem, params, start)
         threads = useful_threads(threads, problem.n * form.upper.shape[1], PAYS)
         if threads > 1 and problem.quadratic:  # a model serves one thread at a time
             _, keys = np.unique(group, return_inverse=True)
@@ -159,7 +148,7 @@ class _SetUps:
         spread(work, len(parts), threads)
         return form.solution(problem)
 
-    def _solve_rows(self, rows: list[int], owners: list[int], form: _Form) -> None:
+    def _solve_rows(self, rows: list[int], owners: list[int], form: Form) -> None:
         # the loop that all dense solves pass: a few microseconds of Python an element
         models, (f, upper, lower, sense) = self.models, form.rows
         for row in rows:
@@ -179,7 +168,7 @@ class _SetUps:
             if flag != 1 and form.near is not None:  # believe a failure only from a cold start
                 self._solve_afresh(group, form, row, None)
 
-    def _set_up(self, group: int, form: _Form) -> Any:
+    def _set_up(self, group: int, form: Form) -> Any:
         import daqp
 
         model = daqp.Model()
@@ -190,16 +179,20 @@ class _SetUps:
         self.count[group] += 1
         return model if flag >= 0 else False
 
-    def _solve_afresh(self, group: int, form: _Form, row: int, near: FloatArray | None) -> None:
+    def _solve_afresh(self, group: int, form: Form, row: int, near: FloatArray | None) -> None:
         import daqp
 
         self.count[group] += 1
-        x, _, flag, info = daqp.solve(
-            self.hessians[group], form.f[row], self.rows[group],
-            form.upper[row], form.lower[row], form.kinds,
-            primal_start=None if near is None else near[row],
-            eta_prox=STATIONARITY, **self.settings,
-        )  # fmt: skip
+        start = None if near is None else near[row]
+        for _ in range(2):
+            x, _, flag, info = daqp.solve(
+                self.hessians[group], form.f[row], self.rows[group],
+                form.upper[row], form.lower[row], form.kinds,
+                primal_start=start, eta_prox=STATIONARITY, **self.settings,
+            )  # fmt: skip
+            if flag != UNBOUNDED:
+                break
+            start = x  # DAQP's first step, from an infeasible point, can miss every constraint
         form.flag[row] = flag
         if flag > 0:
             form.x[row], form.lam[row] = x, info["lam"]
@@ -208,98 +201,3 @@ class _SetUps:
 def _stacked(parts: list[list[FloatArray]], count: int, n: int) -> list[FloatArray]:
     none = np.zeros((0, n))
     return [np.concatenate([none, *(part[i] for part in parts)]) for i in range(count)]
-
-
-@dataclass(frozen=True)
-class _Form:
-    """A batch in DAQP's form: lower <= (x, Gx, Ax) <= upper, and room for the answers."""
-
-    f: FloatArray  # (N, n)
-    upper: FloatArray  # (N, M)
-    lower: FloatArray
-    kinds: Any  # (M,) what each constraint is
-    sense: Any  # (N, M) the same with the working set to start from
-    near: FloatArray | None  # (N, n) where to start
-    x: FloatArray
-    lam: FloatArray  # (N, M) positive at upper, negative at lower bounds
-    flag: IntArray
-    blank: tuple[FloatArray, FloatArray, FloatArray, Any]  # zero f, open bounds, plain kinds
-
-    @classmethod
-    def of(cls, problem: QP, params: Params, start: Solution | None) -> _Form:
-        """Gather the linear terms of a batch."""
-        f = np.array(params["q"].full())  # writable, as DAQP asks
-        size = len(f)
-        open_ = np.full((size, problem.n), INFINITY)
-        upper, lower = [], []
-        if "lb" in params or "ub" in params:
-            upper.append(params["ub"].full() if "ub" in params else open_)
-            lower.append(params["lb"].full() if "lb" in params else -open_)
-        if "G" in params:
-            upper.append(params["h"].full())
-            lower.append(np.full_like(upper[-1], -INFINITY))
-        if "A" in params:
-            upper.append(params["b"].full())
-            lower.append(upper[-1])
-        empty = [np.zeros((size, 0))]
-        bounds = [np.concatenate(empty + side, axis=1) for side in (upper, lower)]
-        top, bottom = (np.clip(side, -INFINITY, INFINITY) for side in bounds)
-        kinds = np.zeros(top.shape[1], dtype=np.intc)
-        kinds[len(kinds) - _rows(problem, "A") :] = EQUALITY
-        sense = np.tile(kinds, (size, 1))
-        if start is not None:
-            loads = _merge(problem, start.y)
-            active = np.where(loads > 0, ACTIVE, 0) + np.where(loads < 0, ACTIVE | LOWER, 0)
-            sense |= active.astype(np.intc)
-        above = np.full(len(kinds), INFINITY)
-        blank = (np.zeros(problem.n), above, -above, np.zeros_like(kinds))
-        return cls(
-            f, top, bottom, kinds, sense, start.x if start else None,
-            np.zeros_like(f), np.zeros_like(top), np.zeros(size, dtype=np.intp), blank,
-        )  # fmt: skip
-
-    @property
-    def rows(self) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
-        """Costs, bounds and working set of each element; DAQP takes no empty arrays."""
-        if self.kinds.size:
-            return list(self.f), list(self.upper), list(self.lower), list(self.sense)
-        none = [None] * len(self.f)
-        return list(self.f), none, none, none
-
-    def solution(self, problem: QP) -> Solution:
-        """Answers with our multipliers: (y, z, mu_l, mu_u)."""
-        status = STATUS[self.flag]
-        finite = np.isfinite(self.x).all(axis=1) & np.isfinite(self.lam).all(axis=1)
-        status[~finite & (self.flag > 0)] = Status.NUMERICAL
-        usable = ((self.flag > 0) & finite)[:, None]
-        y = _split(problem, np.where(usable, self.lam, 0.0))
-        x = np.where(usable, self.x, 0.0)
-        if "lb" in problem.blocks or "ub" in problem.blocks:  # no rounding beyond a bound
-            bounds = (side[:, : problem.n] for side in (self.lower, self.upper))
-            x = np.where(usable, np.clip(x, *bounds), 0.0)
-        return Solution(x, y, status)
-
-
-def _rows(problem: QP, name: str) -> int:
-    block = problem.blocks.get(name, slice(0, 0))
-    return block.stop - block.start
-
-
-def _split(problem: QP, lam: FloatArray) -> FloatArray:
-    """DAQP's multipliers (box, G, A) in our order (A, G, lb, ub), each bound its own."""
-    box = lam.shape[1] - _rows(problem, "G") - _rows(problem, "A")
-    parts = {
-        "A": lam[:, box + _rows(problem, "G") :],
-        "G": lam[:, box : box + _rows(problem, "G")],
-        "lb": np.maximum(-lam[:, :box], 0.0),
-        "ub": np.maximum(lam[:, :box], 0.0),
-    }
-    return np.concatenate([lam[:, :0], *(parts[name] for name in problem.blocks)], axis=1)
-
-
-def _merge(problem: QP, y: FloatArray) -> FloatArray:
-    """Our multipliers in DAQP's order and signs."""
-    parts = {name: y[:, block] for name, block in problem.blocks.items()}
-    box = [parts[name] * sign for name, sign in (("lb", -1.0), ("ub", 1.0)) if name in parts]
-    general = [parts[name] for name in ("G", "A") if name in parts]
-    return np.concatenate([y[:, :0], *([sum(box)] if box else []), *general], axis=1)

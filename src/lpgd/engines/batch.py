@@ -23,7 +23,7 @@ def useful_threads(threads: int | None, work: int, pays: int) -> int:
         The user's limit.
     work, pays : int
         Size of an element, and from which size on threads pay: for small ones handing over the
-        interpreter's lock costs more than it gains (benchmarks/threads.py).
+        interpreter's lock costs more than it gains (benchmarks/crossover.py).
     """
     if work < pays:
         return 1

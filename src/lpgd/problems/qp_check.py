@@ -7,8 +7,9 @@ import numpy as np
 from lpgd.params import Param, Params
 from lpgd.solution import BoolArray, FloatArray
 
-# Asymmetry and negative curvature up to this many machine epsilons of ||P|| are rounding.
-ROUNDING = 1e3
+# Asymmetry and negative curvature up to this many machine epsilons of ||P|| are rounding, but
+# never more than a tenth of ||P||, as they would be in bfloat16.
+ROUNDING, MOST = 1e3, 0.1
 
 
 def check(params: Params, resolution: float) -> tuple[Params, dict[int, str]]:
@@ -38,7 +39,7 @@ def check(params: Params, resolution: float) -> tuple[Params, dict[int, str]]:
         for element in np.flatnonzero(crossed):
             unfit.setdefault(int(element), "lb exceeds ub")
     if "P" in params:
-        params = {**params, "P": _convex(params["P"], unfit, ROUNDING * resolution)}
+        params = {**params, "P": _convex(params["P"], unfit, min(ROUNDING * resolution, MOST))}
     return params, unfit
 
 

@@ -1,0 +1,123 @@
+"""Batches of QPs in DAQP's form, and its answers in ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lpgd.params import Params
+from lpgd.problems.qp import QP
+from lpgd.solution import FloatArray, IntArray, Solution, Status
+
+INFINITY = 1e30
+EQUALITY, ACTIVE, LOWER = 5, 1, 2  # bits of DAQP's `sense`
+STATUS = np.full(16, Status.NUMERICAL, dtype=np.int8)  # by exit flag, negative ones from the end
+for _flag, _status in {
+    1: Status.OPTIMAL,
+    4: Status.INACCURATE,
+    -1: Status.INFEASIBLE,
+    -2: Status.NUMERICAL,  # cycling
+    -3: Status.UNBOUNDED,
+    -4: Status.ITERATION_LIMIT,
+    -6: Status.INFEASIBLE,  # inconsistent equalities
+    -7: Status.TIME_LIMIT,
+}.items():
+    STATUS[_flag] = _status
+
+
+@dataclass(frozen=True)
+class Form:
+    """A batch in DAQP's form: lower <= (x, Gx, Ax) <= upper, and room for the answers."""
+
+    f: FloatArray  # (N, n)
+    upper: FloatArray  # (N, M)
+    lower: FloatArray
+    kinds: Any  # (M,) what each constraint is
+    sense: Any  # (N, M) the same with the working set to start from
+    near: FloatArray | None  # (N, n) where to start
+    x: FloatArray
+    lam: FloatArray  # (N, M) positive at upper, negative at lower bounds
+    flag: IntArray
+    blank: tuple[FloatArray, FloatArray, FloatArray, Any]  # zero f, open bounds, plain kinds
+
+    @classmethod
+    def of(cls, problem: QP, params: Params, start: Solution | None) -> Form:
+        """Gather the linear terms of a batch."""
+        # in C order throughout: DAQP reads rows as they lie in memory
+        f = np.array(params["q"].full(), order="C")
+        size = len(f)
+        open_ = np.full((size, problem.n), INFINITY)
+        upper, lower = [], []
+        if "lb" in params or "ub" in params:
+            upper.append(params["ub"].full() if "ub" in params else open_)
+            lower.append(params["lb"].full() if "lb" in params else -open_)
+        if "G" in params:
+            upper.append(params["h"].full())
+            lower.append(np.full_like(upper[-1], -INFINITY))
+        if "A" in params:
+            upper.append(params["b"].full())
+            lower.append(upper[-1])
+        empty = [np.zeros((size, 0))]
+        bounds = [np.concatenate(empty + side, axis=1) for side in (upper, lower)]
+        top, bottom = (np.clip(side, -INFINITY, INFINITY, order="C") for side in bounds)
+        kinds = np.zeros(top.shape[1], dtype=np.intc)
+        kinds[len(kinds) - _rows(problem, "A") :] = EQUALITY
+        sense = np.tile(kinds, (size, 1))
+        if start is not None:
+            loads = _merge(problem, start.y)
+            active = np.where(loads > 0, ACTIVE, 0) + np.where(loads < 0, ACTIVE | LOWER, 0)
+            sense |= active.astype(np.intc)
+        above = np.full(len(kinds), INFINITY)
+        blank = (np.zeros(problem.n), above, -above, np.zeros_like(kinds))
+        return cls(
+            f, top, bottom, kinds, sense, start.x if start else None,
+            np.zeros_like(f), np.zeros_like(top), np.zeros(size, dtype=np.intp), blank,
+        )  # fmt: skip
+
+    @property
+    def rows(self) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+        """Costs, bounds and working set of each element; DAQP takes no empty arrays."""
+        if self.kinds.size:
+            return list(self.f), list(self.upper), list(self.lower), list(self.sense)
+        none = [None] * len(self.f)
+        return list(self.f), none, none, none
+
+    def solution(self, problem: QP) -> Solution:
+        """Answers with our multipliers: (y, z, mu_l, mu_u)."""
+        status = STATUS[self.flag]
+        finite = np.isfinite(self.x).all(axis=1) & np.isfinite(self.lam).all(axis=1)
+        status[~finite & (self.flag > 0)] = Status.NUMERICAL
+        usable = ((self.flag > 0) & finite)[:, None]
+        y = _split(problem, np.where(usable, self.lam, 0.0))
+        x = np.where(usable, self.x, 0.0)
+        if "lb" in problem.blocks or "ub" in problem.blocks:  # no rounding beyond a bound
+            bounds = (side[:, : problem.n] for side in (self.lower, self.upper))
+            x = np.where(usable, np.clip(x, *bounds), 0.0)
+        return Solution(x, y, status)
+
+
+def _rows(problem: QP, name: str) -> int:
+    block = problem.blocks.get(name, slice(0, 0))
+    return block.stop - block.start
+
+
+def _split(problem: QP, lam: FloatArray) -> FloatArray:
+    """DAQP's multipliers (box, G, A) in our order (A, G, lb, ub), each bound its own."""
+    box = lam.shape[1] - _rows(problem, "G") - _rows(problem, "A")
+    parts = {
+        "A": lam[:, box + _rows(problem, "G") :],
+        "G": lam[:, box : box + _rows(problem, "G")],
+        "lb": np.maximum(-lam[:, :box], 0.0),
+        "ub": np.maximum(lam[:, :box], 0.0),
+    }
+    return np.concatenate([lam[:, :0], *(parts[name] for name in problem.blocks)], axis=1)
+
+
+def _merge(problem: QP, y: FloatArray) -> FloatArray:
+    """Our multipliers in DAQP's order and signs."""
+    parts = {name: y[:, block] for name, block in problem.blocks.items()}
+    box = [parts[name] * sign for name, sign in (("lb", -1.0), ("ub", 1.0)) if name in parts]
+    general = [parts[name] for name in ("G", "A") if name in parts]
+    return np.concatenate([y[:, :0], *([sum(box)] if box else []), *general], axis=1)

@@ -1,0 +1,26 @@
+import numpy as np
+
+from lpgd.problems.pattern import Pattern
+
+PATTERN = Pattern(np.array([0, 0, 2]), np.array([3, 1, 0]), (3, 4))
+
+
+def test_values_go_to_their_places():
+    dense = np.zeros((3, 4))
+    dense[0, 3], dense[0, 1], dense[2, 0] = 5, 6, 7
+    np.testing.assert_array_equal(PATTERN.matrix(np.array([5.0, 6, 7])).toarray(), dense)
+
+
+def test_stored_zeros_are_kept():
+    assert PATTERN.matrix(np.zeros(3)).nnz == 3
+
+
+def test_outer_products_are_summed_on_the_pattern():
+    rng = np.random.default_rng(0)
+    left, right = rng.normal(size=(5, 3)), rng.normal(size=(5, 4))
+    expected = (left.T @ right)[PATTERN.rows, PATTERN.cols]
+    np.testing.assert_allclose(PATTERN.outer(left, right), expected)
+
+
+def test_no_products_sum_to_zero():
+    np.testing.assert_array_equal(PATTERN.outer(np.zeros((0, 3)), np.zeros((0, 4))), np.zeros(3))

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+
+from lpgd import LPGD, EngineError, Exact
+from lpgd.rules.base import Pullback
+from tests.support import (
+    ALL_DATA,
+    assert_close,
+    cotangent,
+    program,
+    pull,
+    random_case,
+    slopes,
+    solve,
+)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("duals", [False, True])
+def test_equals_differences_of_the_solve(seed, duals):
+    """In all eight data, for losses on the point and on all multipliers."""
+    case, dx, dy = random_case(seed)
+    dy = dy * duals
+
+    def loss(params):
+        solution = solve(case.problem, params)
+        return solution.x @ dx + solution.y @ dy
+
+    found = pull(Exact(), case.problem, case.params, dx, dy)
+    assert set(found) == {"P", "q", "G", "h", "A", "b", "lb", "ub"}
+    assert_close(found, slopes(loss, case.params))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_of_an_lp_equals_differences_of_the_solve(seed):
+    shape = type(ALL_DATA)(4, 1, 3, ("lb", "ub"), quadratic=False)
+    case, dx, dy = random_case(seed, shape)
+
+    def loss(params):
+        solution = solve(case.problem, params)
+        return solution.x @ dx + solution.y @ dy
+
+    assert_close(pull(Exact(), case.problem, case.params, dx, dy), slopes(loss, case.params))
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("rho", [0.0, 0.7])
+def test_is_the_limit_of_lpgd(seed, rho):
+    case, dx, dy = random_case(seed)
+    exact = pull(Exact(rho), case.problem, case.params, dx, dy)
+    near = pull(LPGD(1e-5, rho), case.problem, case.params, dx, dy)
+    assert_close(near, exact)
+
+
+def test_rho_changes_nothing_at_a_nondegenerate_vertex():
+    problem, params = program(q=[-3, -2], G=[[1, 1]], h=[1], lb=[0, 0])
+    plain, augmented = (pull(Exact(rho), problem, params, [1, -1]) for rho in (0.0, 4.0))
+    assert_close(plain, {"q": [0, 0], "G": [[-1, 0]], "h": [1], "lb": [0, -2]})
+    assert_close(augmented, plain)
+
+
+def test_zero_cotangents_give_zero():
+    problem, params = program(P=np.eye(2), q=[1, 2], lb=[0, -9])
+    resolve = None  # nothing is solved
+    point = solve(problem, params)
+    pulled = Exact().pullback(problem, params, point, cotangent([0, 0], m=2), resolve)
+    assert isinstance(pulled, Pullback)
+    high, low = pulled.terms
+    np.testing.assert_array_equal(high.point.x, low.point.x)
+    np.testing.assert_array_equal(high.weight, -low.weight)
+
+
+def test_reports_elements_without_a_unique_derivative():
+    resolve = None
+    for h, degenerate in ((1.0, False), (0.0, True)):  # the bound touches the free minimum
+        problem, params = program(P=np.eye(1), q=[0], G=[[1]], h=[h])
+        point = solve(problem, params)
+        pulled = Exact().pullback(problem, params, point, cotangent([1], m=1), resolve)
+        assert pulled.degenerate.tolist() == [degenerate]
+
+
+def test_families_without_an_adjoint_are_refused():
+    class Family:
+        family = "cone program"
+
+    with pytest.raises(EngineError, match="no adjoint for the family cone program"):
+        Exact().pullback(Family(), {}, None, None, None)
+
+
+def test_requires_no_engine():
+    assert Exact().requires(program(q=[1])[0]) is None
+
+
+@pytest.mark.parametrize("rho", [-1.0, np.nan, np.inf])
+def test_bad_rho_is_refused(rho):
+    with pytest.raises(ValueError, match="rho must be"):
+        Exact(rho)
