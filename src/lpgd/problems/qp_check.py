@@ -28,7 +28,7 @@ def check(params: Params, resolution: float) -> tuple[Params, dict[int, str]]:
     """
     unfit: dict[int, str] = {}
     for name, param in params.items():
-        if np.isfinite(param.values.sum()):  # one cheap pass: no NaN, no infinity
+        if _clean(param.values):
             continue
         legal = _LEGAL.get(name, np.isfinite)(param.values)
         if not legal.all():
@@ -41,6 +41,11 @@ def check(params: Params, resolution: float) -> tuple[Params, dict[int, str]]:
     if "P" in params:
         params = {**params, "P": _convex(params["P"], unfit, min(ROUNDING * resolution, MOST))}
     return params, unfit
+
+
+def _clean(values: FloatArray) -> bool:
+    with np.errstate(all="ignore"):  # one cheap pass: the sum of no NaN and no infinity
+        return bool(np.isfinite(values.sum()))
 
 
 def _rowwise(legal: BoolArray) -> BoolArray:
