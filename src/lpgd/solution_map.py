@@ -99,8 +99,13 @@ class SolutionMap:
             raise ValueError(f"on_failure must be 'raise' or 'nan', got {self.on_failure!r}")
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"threads must be None or at least 1, got {self.threads!r}")
-        if isinstance(self.engine, str) and self.engine != "auto":
-            registry.get(self.engine)  # an unknown name is an error where it was written
+        if not hasattr(self.rule, "requires") or isinstance(self.rule, type):
+            raise TypeError(f"rule must be a rule such as lpgd.LPGD(tau=...), got {self.rule!r}")
+        if isinstance(self.engine, str):
+            if self.engine != "auto":
+                registry.get(self.engine)  # an unknown name is an error where it was written
+        elif not hasattr(self.engine, "solve") or isinstance(self.engine, type):
+            raise TypeError(f"engine must be a name or an engine instance, got {self.engine!r}")
 
     def engine_for(self, problem: Problem) -> Engine:
         """The engine for a problem, refused here if it cannot do what problem and rule need."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PAYS = 10_000  # entries of the constraint matrix from which threads pay
 STATIONARITY = 1e-10  # residual at which DAQP's proximal iterations stop
 UNBOUNDED = -3  # exit flag
+DECIDED = (1, -7)  # exit flags of a solution and of a time limit, which is not to be spent twice
 
 
 @final
@@ -165,7 +166,7 @@ class _SetUps:
                 if flag > 0:
                     form.x[row], form.lam[row] = x, info["lam"]
             form.flag[row] = flag
-            if flag != 1 and form.near is not None:  # believe a failure only from a cold start
+            if flag not in DECIDED:  # believe a failure only from a fresh set-up
                 self._solve_afresh(group, form, row, None)
 
     def _set_up(self, group: int, form: Form) -> Any:

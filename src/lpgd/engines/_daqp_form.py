@@ -47,33 +47,22 @@ class Form:
         """Gather the linear terms of a batch."""
         # in C order throughout: DAQP reads rows as they lie in memory
         f = np.array(params["q"].full(), order="C")
-        size = len(f)
-        open_ = np.full((size, problem.n), INFINITY)
-        upper, lower = [], []
-        if "lb" in params or "ub" in params:
-            upper.append(params["ub"].full() if "ub" in params else open_)
-            lower.append(params["lb"].full() if "lb" in params else -open_)
-        if "G" in params:
-            upper.append(params["h"].full())
-            lower.append(np.full_like(upper[-1], -INFINITY))
-        if "A" in params:
-            upper.append(params["b"].full())
-            lower.append(upper[-1])
-        empty = [np.zeros((size, 0))]
-        bounds = [np.concatenate(empty + side, axis=1) for side in (upper, lower)]
-        top, bottom = (np.clip(side, -INFINITY, INFINITY, order="C") for side in bounds)
-        kinds = np.zeros(top.shape[1], dtype=np.intc)
-        kinds[len(kinds) - _rows(problem, "A") :] = EQUALITY
-        sense = np.tile(kinds, (size, 1))
-        if start is not None:
+        upper, lower = _bounds(params, f.shape)
+        kinds = np.zeros(upper.shape[1], dtype=np.intc)
+        equal = slice(len(kinds) - _rows(problem, "A"), None)
+        kinds[equal] = EQUALITY
+        if start is None:
+            sense = np.tile(kinds, (len(f), 1))
+        else:
             loads = _merge(problem, start.y)
-            active = np.where(loads > 0, ACTIVE, 0) + np.where(loads < 0, ACTIVE | LOWER, 0)
-            sense |= active.astype(np.intc)
+            sense = np.sign(loads).astype(np.intc)
+            sense[loads < 0] = ACTIVE | LOWER
+            sense[:, equal] = EQUALITY
         above = np.full(len(kinds), INFINITY)
         blank = (np.zeros(problem.n), above, -above, np.zeros_like(kinds))
         return cls(
-            f, top, bottom, kinds, sense, start.x if start else None,
-            np.zeros_like(f), np.zeros_like(top), np.zeros(size, dtype=np.intp), blank,
+            f, upper, lower, kinds, sense, start.x if start else None,
+            np.zeros_like(f), np.zeros_like(upper), np.zeros(len(f), dtype=np.intp), blank,
         )  # fmt: skip
 
     @property
@@ -87,15 +76,34 @@ class Form:
     def solution(self, problem: QP) -> Solution:
         """Answers with our multipliers: (y, z, mu_l, mu_u)."""
         status = STATUS[self.flag]
-        finite = np.isfinite(self.x).all(axis=1) & np.isfinite(self.lam).all(axis=1)
-        status[~finite & (self.flag > 0)] = Status.NUMERICAL
-        usable = ((self.flag > 0) & finite)[:, None]
-        y = _split(problem, np.where(usable, self.lam, 0.0))
-        x = np.where(usable, self.x, 0.0)
+        x, lam = self.x, self.lam  # zero where DAQP gave no point
+        finite = np.isfinite(x).all(axis=1) & np.isfinite(lam).all(axis=1)
+        if not finite.all():
+            status[~finite] = Status.NUMERICAL
+            x, lam = (np.where(finite[:, None], part, 0.0) for part in (x, lam))
         if "lb" in problem.blocks or "ub" in problem.blocks:  # no rounding beyond a bound
             bounds = (side[:, : problem.n] for side in (self.lower, self.upper))
-            x = np.where(usable, np.clip(x, *bounds), 0.0)
-        return Solution(x, y, status)
+            x = np.where((self.flag > 0)[:, None], np.clip(x, *bounds), 0.0)
+        return Solution(x, _split(problem, lam), status)
+
+
+def _bounds(params: Params, shape: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+    """Upper and lower bounds of (x, Gx, Ax), each (N, M)."""
+    upper, lower = [], []
+    if "lb" in params or "ub" in params:
+        open_ = np.full(shape, INFINITY)
+        upper.append(np.minimum(params["ub"].full(), INFINITY) if "ub" in params else open_)
+        lower.append(np.maximum(params["lb"].full(), -INFINITY) if "lb" in params else -open_)
+    if "G" in params:
+        upper.append(np.minimum(params["h"].full(), INFINITY))
+        lower.append(np.full(upper[-1].shape, -INFINITY))
+    if "A" in params:
+        upper.append(params["b"].full())
+        lower.append(upper[-1])
+    none = np.zeros((shape[0], 0))
+    sides = (np.concatenate([none, *side], axis=1) for side in (upper, lower))
+    top, bottom = (np.ascontiguousarray(side) for side in sides)
+    return top, bottom
 
 
 def _rows(problem: QP, name: str) -> int:

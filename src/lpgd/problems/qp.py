@@ -183,7 +183,9 @@ def _dot(a: FloatArray, b: FloatArray) -> FloatArray:
 def _fold(values: FloatArray, groups: Groups) -> FloatArray:
     # (N, S, k) to (R, g S, k): all rows and terms that one gradient sums over, side by side
     entries, size = groups.shape
-    return values[groups].reshape(entries, size * values.shape[1], values.shape[2])
+    if not (size == 1 and np.array_equal(groups[:, 0], np.arange(len(values)))):
+        values = values[groups]
+    return values.reshape(entries, size * values.shape[-2], values.shape[-1])
 
 
 def _sum(values: FloatArray, groups: Groups) -> FloatArray:

@@ -58,8 +58,8 @@ def collect(given: Mapping[str, Any], cost: str) -> Arguments:
     sparse = {k: _sparse(k, v) for k, v in present.items() if _is_sparse(v)}
     tensors = {k: sparse[k].values if k in sparse else v for k, v in present.items()}
     cores = {k: 2 if k in MATRICES and k not in sparse else 1 for k in tensors}
-    for name, tensor in tensors.items():
-        _check_kind(name, tensor, tensors[cost], cores[name])
+    for name in (cost, *tensors):  # the cost first: the others are compared with it
+        _check_kind(name, tensors[name], tensors[cost], cores[name])
     n = int(tensors[cost].shape[-1])
     patterns = {name: matrix.pattern for name, matrix in sparse.items()}
     sizes = _sizes(tensors, patterns, n)
@@ -83,7 +83,10 @@ def _is_sparse(value: Any) -> bool:
 def _sparse(name: str, value: Any) -> Sparse:
     if name not in ("G", "A"):
         raise StructureError(f"{name} must be dense, got a sparse argument")
-    return value if isinstance(value, Sparse) else Sparse.of(value)
+    try:
+        return value if isinstance(value, Sparse) else Sparse.of(value)
+    except StructureError as error:
+        raise StructureError(f"{name}: {error}") from None
 
 
 def _check_kind(name: str, tensor: Any, cost: torch.Tensor, core: int) -> None:

@@ -56,7 +56,8 @@ class Solve(Function):
             name: _param(tensor, batch, shape)
             for name, tensor, batch in zip(call.names, tensors, batches, strict=True)
         }
-        resolution = torch.finfo(call.dtype).eps
+        dtypes = dict(zip(call.names, (t.dtype for t in tensors), strict=True))
+        resolution = torch.finfo(dtypes.get("P", call.dtype)).eps  # P's own rounding
         forward = call.map.solve(call.problem, params, shape, resolution=resolution, keep=call.keep)
         call.forward = forward
         return _outputs(call, forward)
@@ -72,6 +73,10 @@ class Solve(Function):
         wanted = ctx.needs_input_grad[1:]
         gradients = iter(Pullback.apply(ctx.call, wanted, 0, *cotangents, *ctx.saved_tensors))
         return (None, *(next(gradients) if want else None for want in wanted))
+
+    @staticmethod
+    def jvp(ctx: Any, *_: Any) -> Any:
+        raise NotImplementedError("lpgd layers have no forward mode; use reverse mode, e.g. jacrev")
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:
@@ -174,7 +179,7 @@ def _lead(
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().to("cpu", torch.float64).numpy()
+    return tensor.detach().to("cpu", torch.float64).numpy(force=True)  # also conjugated views
 
 
 def _param(tensor: torch.Tensor, batch: tuple[int, ...], shape: tuple[int, ...]) -> Param:
