@@ -62,6 +62,9 @@ def distinct(params: Params, names: tuple[str, ...]) -> tuple[IntArray, IntArray
     batch = len(next(iter(params.values())).index)
     key = np.zeros(batch, dtype=np.intp)
     for param in (params[name] for name in names if name in params):
-        key = key * len(param.values) + param.index
+        if len(param.values) > 1:
+            key = key * len(param.values) + param.index
+    if np.array_equal(key, np.arange(batch)):  # each its own
+        return key, key
     _, first, group = np.unique(key, return_index=True, return_inverse=True)
     return group, first

@@ -159,7 +159,9 @@ class SolutionMap:
         engine = self.engine_for(problem)
         params, unfit = problem.check(params, resolution)
         size = int(np.prod(shape))
-        fit = np.setdiff1d(np.arange(size), np.fromiter(unfit, dtype=np.intp))
+        fit = np.arange(size)
+        if unfit:
+            fit = np.setdiff1d(fit, np.fromiter(unfit, dtype=np.intp))
         solution, answer = Solution.blank(size, problem.n, problem.m), None
         if len(fit):
             chosen = params if not unfit else {k: p.take(fit) for k, p in params.items()}
@@ -167,8 +169,7 @@ class SolutionMap:
             settled = self._settle(answer)
             solution = solution.put(fit, settled) if unfit else settled
         self.stats.add(solves=len(fit), seconds_forward=time.perf_counter() - began)
-        position = np.zeros(size, dtype=np.intp)
-        position[fit] = np.arange(len(fit))
+        position = np.cumsum(np.isin(np.arange(size), fit)) - 1 if unfit else fit
         forward = Forward(
             problem, params, solution, engine, shape,
             answer.workspace if answer else None, position,

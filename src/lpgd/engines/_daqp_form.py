@@ -34,6 +34,7 @@ class Form:
     f: FloatArray  # (N, n)
     upper: FloatArray  # (N, M)
     lower: FloatArray
+    two_sided: bool  # whether some constraint can have a lower side
     kinds: Any  # (M,) what each constraint is
     sense: Any  # (N, M) the same with the working set to start from
     near: FloatArray | None  # (N, n) where to start
@@ -61,17 +62,20 @@ class Form:
         above = np.full(len(kinds), INFINITY)
         blank = (np.zeros(problem.n), above, -above, np.zeros_like(kinds))
         return cls(
-            f, upper, lower, kinds, sense, start.x if start else None,
+            f, upper, lower, "lb" in params or "A" in params, kinds, sense,
+            start.x if start else None,
             np.zeros_like(f), np.zeros_like(upper), np.zeros(len(f), dtype=np.intp), blank,
         )  # fmt: skip
 
     @property
     def rows(self) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
         """Costs, bounds and working set of each element; DAQP takes no empty arrays."""
-        if self.kinds.size:
-            return list(self.f), list(self.upper), list(self.lower), list(self.sense)
         none = [None] * len(self.f)
-        return list(self.f), none, none, none
+        if not self.kinds.size:
+            return list(self.f), none, none, none
+        # where no constraint has a lower side, those of the set-up stay
+        lower = list(self.lower) if self.two_sided else none
+        return list(self.f), list(self.upper), lower, list(self.sense)
 
     def solution(self, problem: QP) -> Solution:
         """Answers with our multipliers: (y, z, mu_l, mu_u)."""

@@ -7,6 +7,7 @@ coming out as zero.
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -154,6 +155,11 @@ class Pullback(Function):
             for g, shape in zip(gradients, shapes, strict=True)
         )
         return unpadded, (place,) * len(unpadded)
+
+
+# torch asks for the signatures at every call, and inspecting takes longer than a small solve
+for _function in (Solve, Pullback):
+    _function.forward.__signature__ = inspect.signature(_function.forward)  # type: ignore[attr-defined]
 
 
 def _lead(
