@@ -9,6 +9,7 @@ kept model would answer according to its history: such problems are set up afres
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, cast, final
 
@@ -184,16 +185,13 @@ class _SetUps:
         import daqp
 
         self.count[group] += 1
-        start = None if near is None else near[row]
-        for _ in range(2):
-            x, _, flag, info = daqp.solve(
-                self.hessians[group], form.f[row], self.rows[group],
-                form.upper[row], form.lower[row], form.kinds,
-                primal_start=start, eta_prox=STATIONARITY, **self.settings,
-            )  # fmt: skip
-            if flag != UNBOUNDED:
-                break
-            start = x  # DAQP's first step, from an infeasible point, can miss every constraint
+        solve = partial(
+            daqp.solve, self.hessians[group], form.f[row], self.rows[group],
+            form.upper[row], form.lower[row], form.kinds, eta_prox=STATIONARITY, **self.settings,
+        )  # fmt: skip
+        x, _, flag, info = solve(primal_start=None if near is None else near[row])
+        if flag == UNBOUNDED:  # the first step, from an infeasible point, can miss every constraint
+            x, _, flag, info = solve(primal_start=x)
         form.flag[row] = flag
         if flag > 0:
             form.x[row], form.lam[row] = x, info["lam"]

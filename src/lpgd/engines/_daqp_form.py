@@ -81,10 +81,10 @@ class Form:
         """Answers with our multipliers: (y, z, mu_l, mu_u)."""
         status = STATUS[self.flag]
         x, lam = self.x, self.lam  # zero where DAQP gave no point
-        finite = np.isfinite(x).all(axis=1) & np.isfinite(lam).all(axis=1)
+        finite = np.isfinite(np.concatenate([x, lam], axis=1)).all(axis=1)
         if not finite.all():
             status[~finite] = Status.NUMERICAL
-            x, lam = (np.where(finite[:, None], part, 0.0) for part in (x, lam))
+            x, lam = (np.where(finite.reshape(-1, 1), part, 0.0) for part in (x, lam))
         if "lb" in problem.blocks or "ub" in problem.blocks:  # no rounding beyond a bound
             bounds = (side[:, : problem.n] for side in (self.lower, self.upper))
             x = np.where((self.flag > 0)[:, None], np.clip(x, *bounds), 0.0)

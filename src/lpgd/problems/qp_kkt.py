@@ -162,4 +162,5 @@ def _stack(parts: list[Any], n: int) -> Any:
 
 
 def _dense(matrix: Any) -> FloatArray:
-    return matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
+    full: FloatArray = matrix.toarray() if hasattr(matrix, "toarray") else matrix
+    return full
