@@ -33,8 +33,14 @@ ALLOWED: dict[str, set[str]] = {
     "lpgd.engines._daqp_form": DATA | {"lpgd.problems"},
     "lpgd.engines._daqp": ENGINE | {"lpgd.engines._daqp_form"},
     "lpgd.engines._highs": ENGINE,
-    "lpgd.solution_map": DATA | PROTOCOLS | {"lpgd.stats", "lpgd.engines.registry"},
-    "lpgd.torch": DATA | PROTOCOLS | {"lpgd.solution_map", "lpgd.stats", "lpgd.problems"},
+    "lpgd.backward": DATA | PROTOCOLS,
+    "lpgd.solution_map": {"lpgd.backward"}
+    | DATA
+    | PROTOCOLS
+    | {"lpgd.stats", "lpgd.engines.registry"},
+    "lpgd.torch": DATA
+    | PROTOCOLS
+    | {"lpgd.backward", "lpgd.solution_map", "lpgd.stats", "lpgd.problems"},
     "lpgd.testing": DATA | PROTOCOLS | {"lpgd.problems", "lpgd.engines", "lpgd.rules"},
     # users of the package like any other: public names only
     "lpgd.experiments": {"lpgd", "lpgd.errors", "lpgd.torch"},

@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lpgd import LPGD, Exact, SolverError, SolverWarning, StuckWarning
+from lpgd import LPGD, DaqpEngine, EngineError, Exact, SolverError, SolverWarning, StuckWarning
+from lpgd.engines.base import Capabilities
 from lpgd.params import batched, shared
 from lpgd.problems.qp import QP
 from lpgd.solution_map import SolutionMap
 from tests.maps import BOX, boxes, forward, pull
-from tests.support import cotangent
+from tests.support import cotangent, groups, program
 
 FREE = QP.of({"lb": 2}, 2, {})
 
@@ -148,3 +149,56 @@ def test_several_cotangents_of_one_element_are_their_own_rows():
         alone = found.pullback(solved, single, {"q": np.zeros((1, 1), int)})["q"][0]
         np.testing.assert_array_equal(each[k], alone)
         assert alone.any(), row
+
+
+class Closed:
+    """A QP that keeps its optimality conditions to itself."""
+
+    def __init__(self, problem):
+        self.problem = problem
+
+    @property
+    def program(self):
+        return self
+
+    def __getattr__(self, name):
+        if name == "adjoint":
+            raise AttributeError(name)
+        return getattr(self.problem, name)
+
+
+class Differentiating:
+    """DAQP with an adjoint of its own."""
+
+    name, capabilities = "able", Capabilities(frozenset({"QP"}), adjoint=True)
+
+    def solve(self, problem, params, **options):
+        answer = DaqpEngine().solve(problem, params, **options)
+
+        class Kept:
+            def adjoint(self, cotangent, rho):
+                point = answer.solution.take(cotangent.rows)
+                return problem.problem.adjoint(params, point, cotangent, rho)
+
+        return replace(answer, workspace=Kept())
+
+
+def test_exact_asks_the_engine_where_the_family_has_no_adjoint():
+    problem, params = program(P=np.eye(2), q=[1.0, 2.0], lb=[0.0, -9.0])
+    dx = cotangent([[1.0, 2.0]], m=2)
+    pulled = {}
+    for engine, family in (("daqp", problem), (Differentiating(), Closed(problem))):
+        found = SolutionMap(Exact(0.5), engine)
+        solved = found.solve(family, params, (1,), keep=True)
+        pulled[engine] = found.pullback(solved, dx, groups(params))
+    first, second = pulled.values()
+    for name, gradient in first.items():
+        np.testing.assert_array_equal(gradient, second[name])
+
+
+def test_exact_without_any_adjoint_is_refused():
+    problem, params = program(P=np.eye(1), q=[1.0])
+    found = SolutionMap(Exact(), "daqp")
+    solved = found.solve(Closed(problem), params, (1,), keep=True)
+    with pytest.raises(EngineError, match=r"adjoint of a QP program, which engine 'daqp'"):
+        found.pullback(solved, cotangent([[1.0]], m=0), groups(params))

@@ -57,27 +57,34 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class Rows:
-    """A record of arrays that share their first axis, one row an item."""
+    """A record of arrays that share their first axis, one row an item; optional ones are None."""
 
     def __len__(self) -> int:
         return len(getattr(self, fields(self)[0].name))
 
+    def _present(self) -> dict[str, NDArray[np.generic]]:
+        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: array for name, array in arrays.items() if array is not None}
+
     def take(self, rows: IntArray | BoolArray) -> Self:
         """The record of the given rows."""
-        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+        return replace(self, **{name: array[rows] for name, array in self._present().items()})
 
     def put(self, rows: IntArray | BoolArray, other: Self) -> Self:
         """A copy in which the given rows are replaced by those of ``other``."""
         merged: dict[str, NDArray[np.generic]] = {}
-        for f in fields(self):
-            merged[f.name] = getattr(self, f.name).copy()
-            merged[f.name][rows] = getattr(other, f.name)
+        for name, array in self._present().items():
+            merged[name] = array.copy()
+            merged[name][rows] = getattr(other, name)
         return replace(self, **merged)
 
     def join(self, other: Self) -> Self:
         """The rows of this record followed by those of the other."""
-        pairs = ((f.name, getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
-        return replace(self, **{name: np.concatenate(both) for name, *both in pairs})
+        joined = {
+            name: np.concatenate([array, getattr(other, name)])
+            for name, array in self._present().items()
+        }
+        return replace(self, **joined)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from typing import Literal
 
 import numpy as np
 
+from lpgd.backward import Forward, Solved, is_stuck, spread, still
 from lpgd.engines import registry
-from lpgd.engines.base import Answer, Engine, Workspace
+from lpgd.engines.base import Answer, Engine
 from lpgd.errors import (
     EngineError,
     Index,
@@ -28,14 +29,9 @@ from lpgd.problems.base import Groups, Problem
 from lpgd.rules.base import Pullback, Rule
 from lpgd.solution import FloatArray, IntArray, Solution, Status, StatusArray
 from lpgd.stats import Stats
-from lpgd.tilt import Cotangent, Term, Tilt
+from lpgd.tilt import Cotangent, Term
 
 OnFailure = Literal["raise", "nan"]
-
-# A point that moves less than this, relative to its size, has not left its vertex.
-MOVED = 1e-10
-# Cotangents of this relative size are rounding in x: training has converged.
-ROUNDING = 4 * np.finfo(np.float64).eps
 
 TILTED = "tilted solve"
 TILT_ADVICE = "a smaller tau, rho > 0, fallback=True (with side='average'), or on_failure='nan'"
@@ -45,28 +41,6 @@ STUCK = (
     "the tilt comparable to the costs. A loss averaged over a batch of B needs a tau B times as "
     "large as its sum."
 )
-
-
-@dataclass(frozen=True)
-class Forward:
-    """A solved batch and what its pullback needs.
-
-    Attributes
-    ----------
-    solution : Solution
-        One row an element; failed ones are zero.
-    shape : tuple of int
-        Batch shape, for messages.
-    """
-
-    problem: Problem
-    params: Params
-    solution: Solution
-    engine: Engine
-    shape: tuple[int, ...]
-    workspace: Workspace | None
-    position: IntArray
-    """Where each element stands in the workspace, which never saw the invalid ones."""
 
 
 @dataclass
@@ -156,16 +130,17 @@ class SolutionMap:
             Some elements failed and ``on_failure`` is ``"raise"``.
         """
         began = time.perf_counter()
-        engine = self.engine_for(problem)
+        program = problem.program
+        engine = self.engine_for(program)
         params, unfit = problem.check(params, resolution)
         size = int(np.prod(shape))
         fit = np.arange(size)
         if unfit:
             fit = np.setdiff1d(fit, np.fromiter(unfit, dtype=np.intp))
-        solution, answer = Solution.blank(size, problem.n, problem.m), None
+        solution, answer = Solution.blank(size, program.n, program.m), None
         if len(fit):
             chosen = params if not unfit else {k: p.take(fit) for k, p in params.items()}
-            answer = engine.solve(problem, chosen, keep=keep, threads=self.threads)
+            answer = engine.solve(program, chosen, keep=keep, threads=self.threads)
             settled = self._settle(answer)
             solution = solution.put(fit, settled) if unfit else settled
         self.stats.add(solves=len(fit), seconds_forward=time.perf_counter() - began)
@@ -187,6 +162,10 @@ class SolutionMap:
             return solution
         self.stats.add(inexact=int(inexact.sum()))
         return replace(solution, status=np.where(inexact, Status.OPTIMAL, solution.status))
+
+    def _settle_tilted(self, answer: Answer) -> Solution:
+        self.stats.add(re_solves=len(answer.solution))
+        return self._settle(answer)
 
     def _judge(
         self,
@@ -233,15 +212,14 @@ class SolutionMap:
         """
         began = time.perf_counter()
         point = forward.solution.take(cotangent.rows)
-        loud = cotangent.dx.any(axis=1) | cotangent.dy.any(axis=1)
-        finite = np.isfinite(cotangent.dx).all(axis=1) & np.isfinite(cotangent.dy).all(axis=1)
-        rows = np.flatnonzero(point.solved & loud & finite)
+        finite = cotangent.finite
+        rows = np.flatnonzero(point.solved & cotangent.loud & finite)
         pulled = self._pull(forward, point, cotangent, rows) if len(rows) else None
         terms: Sequence[Term] = pulled.terms if pulled else ()
         if pulled is None or len(rows) < len(point):
             # a NaN weight carries a non-finite cotangent on, as torch's own functions do
             rest = np.where(point.solved & ~finite, np.nan, 0.0)
-            terms = _spread(terms, rows, _still(point, cotangent), rest)
+            terms = spread(terms, rows, still(point, cotangent), rest)
         gradients = forward.problem.grad(forward.params, terms, wanted)
         if pulled and not pulled.failed.any():
             self._watch(forward.problem, pulled, point.take(rows), cotangent.dx[rows], wanted)
@@ -254,11 +232,7 @@ class SolutionMap:
         everything = len(rows) == len(point)
         chosen = (point, cotangent) if everything else (point.take(rows), cotangent.take(rows))
 
-        def resolve(tilt: Tilt) -> Solution:
-            self.stats.add(re_solves=len(tilt))
-            return self._settle(_resolve(forward, tilt))
-
-        pulled = self.rule.pullback(forward.problem, forward.params, *chosen, resolve)
+        pulled = self.rule.pullback(*chosen, Solved(forward, chosen[0], self._settle_tilted))
         self.stats.add(retries=pulled.retries)
         if pulled.tau is not None:
             self.stats.note(tau=(float(pulled.tau.min()), float(pulled.tau.max())))
@@ -278,45 +252,9 @@ class SolutionMap:
     ) -> None:
         """Warn once when training would stall because every element stayed at its vertex."""
         relevant = pulled.tau is not None and set(problem.costs) & set(wanted)
-        if relevant and not self._warned_stuck and _stuck(pulled.terms, point, dx):
+        if relevant and not self._warned_stuck and is_stuck(pulled.terms, point, dx):
             self._warned_stuck = True
             warnings.warn(STUCK, StuckWarning, stacklevel=2)
-
-
-def _stuck(terms: Sequence[Term], point: Solution, dx: FloatArray) -> bool:
-    """Whether a loss pulls at some x, and none of those moved."""
-    size = 1 + np.abs(point.x).max(axis=1, initial=0.0)
-    pushed = np.abs(dx).max(axis=1, initial=0.0) > ROUNDING * size
-    for term in terms:
-        moves = np.abs(term.point.x - point.x).max(axis=1, initial=0.0)
-        if (moves > MOVED * size)[pushed].any():
-            return False
-    return bool(pushed.any())
-
-
-def _resolve(forward: Forward, tilt: Tilt) -> Answer:
-    if forward.workspace is not None:
-        return forward.workspace.resolve(replace(tilt, rows=forward.position[tilt.rows]))
-    problem, params = forward.problem.tilt(forward.params, tilt)
-    return forward.engine.solve(problem, params, start=forward.solution.take(tilt.rows))
-
-
-def _still(point: Solution, cotangent: Cotangent) -> Term:
-    """The forward solution with weight zero."""
-    zero = np.zeros(len(point))
-    empty = replace(cotangent, dx=np.zeros_like(cotangent.dx), dy=np.zeros_like(cotangent.dy))
-    return Term(zero, point, Tilt(empty.rows, zero, empty.dx, empty.dy, zero, point.x))
-
-
-def _spread(terms: Sequence[Term], rows: IntArray, still: Term, rest: FloatArray) -> list[Term]:
-    """Put terms of some rows among all rows; the others have the weights ``rest``."""
-    spread: list[Term] = [replace(still, weight=rest)]
-    for term in terms:
-        weight = np.zeros_like(rest)
-        weight[rows] = term.weight
-        point, tilt = still.point.put(rows, term.point), still.tilt.put(rows, term.tilt)
-        spread.append(Term(weight, point, tilt))
-    return spread
 
 
 def _place(element: int, shape: tuple[int, ...]) -> Index:

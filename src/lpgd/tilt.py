@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from lpgd.solution import FloatArray, IntArray, Rows, Solution
+import numpy as np
+
+from lpgd.solution import BoolArray, FloatArray, IntArray, Rows, Solution
 
 
 @dataclass(frozen=True)
@@ -16,16 +18,32 @@ class Cotangent(Rows):
         Jacobian) or none.
     dx : (N, n) float64
     dy : (N, m) float64
+    ds : (N, m) float64 or None
+        For families with slacks s = b - Ax.
     """
 
     rows: IntArray
     dx: FloatArray
     dy: FloatArray
+    ds: FloatArray | None = None
+
+    @property
+    def loud(self) -> BoolArray:
+        """Rows that are not all zero, shape (N,)."""
+        return np.logical_or.reduce([part.any(axis=1) for part in self._parts()])
+
+    @property
+    def finite(self) -> BoolArray:
+        """Rows without a NaN or an infinity, shape (N,)."""
+        return np.logical_and.reduce([np.isfinite(part).all(axis=1) for part in self._parts()])
+
+    def _parts(self) -> list[FloatArray]:
+        return [self.dx, self.dy] if self.ds is None else [self.dx, self.dy, self.ds]
 
 
 @dataclass(frozen=True)
 class Tilt(Rows):
-    """Changed problems: L + t (<dx, x> + <dy, y>) + rho/2 ||x - anchor||^2, one a row.
+    """Changed problems: L + t (<dx, x> + <dy, y> + <ds, s>) + rho/2 ||x - anchor||^2, one a row.
 
     Attributes
     ----------
@@ -38,6 +56,7 @@ class Tilt(Rows):
     rho : (N,) float64
         Weight of the proximal term; a full loss's upper side uses a negative one.
     anchor : (N, n) float64
+    ds : (N, m) float64 or None
     """
 
     rows: IntArray
@@ -46,6 +65,7 @@ class Tilt(Rows):
     dy: FloatArray
     rho: FloatArray
     anchor: FloatArray
+    ds: FloatArray | None = None
 
     def at(self, t: FloatArray) -> "Tilt":
         """The same directions with other steps."""
@@ -59,3 +79,22 @@ class Term:
     weight: FloatArray
     point: Solution
     tilt: Tilt
+
+
+@dataclass(frozen=True)
+class Adjoint:
+    """Derivatives of a loss through the optimality conditions.
+
+    Attributes
+    ----------
+    a : (N, n) float64
+        Derivative in q.
+    v : (N, m) float64
+        Minus the derivative in the right-hand sides.
+    degenerate : (N,) bool or None
+        Rows whose derivative is not unique, where it is known.
+    """
+
+    a: FloatArray
+    v: FloatArray
+    degenerate: BoolArray | None = None

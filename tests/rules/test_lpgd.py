@@ -73,7 +73,7 @@ class Scripted:
     def __init__(self, point, works):
         self.point, self.works, self.asked = point, works, []
 
-    def __call__(self, tilt):
+    def resolve(self, tilt):
         self.asked.append(tilt)
         status = np.where([self.works(t) for t in tilt.t], Status.OPTIMAL, Status.UNBOUNDED)
         x = self.point.x[tilt.rows] + tilt.t[:, None]
@@ -81,11 +81,10 @@ class Scripted:
 
 
 def scripted(rule, works, size=2):
-    problem, _ = program(q=[1.0])
     point = replace(solve(*program(q=[0.0], lb=[0.0])), y=np.zeros((1, 0)))
     point = point.take(np.zeros(size, dtype=np.intp))
-    resolve = Scripted(point, works)
-    return rule.pullback(problem, {}, point, cotangent(np.ones((size, 1))), resolve), resolve
+    backward = Scripted(point, works)
+    return rule.pullback(point, cotangent(np.ones((size, 1))), backward), backward
 
 
 def slope(pulled):

@@ -6,7 +6,7 @@ from typing import Protocol
 from lpgd.params import Params
 from lpgd.problems.base import Problem
 from lpgd.solution import Solution
-from lpgd.tilt import Tilt
+from lpgd.tilt import Adjoint, Cotangent, Tilt
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,15 @@ class Capabilities:
         Problem families it solves, forward or tilted.
     sparse : bool
         Whether it takes arguments on a sparsity pattern.
+    adjoint : bool
+        Whether its workspaces solve the adjoint of the optimality conditions, for ``Exact``.
     install : str
         Command that installs the solver, for the message when it is missing.
     """
 
     families: frozenset[str]
     sparse: bool = False
+    adjoint: bool = False
     install: str = "pip install lpgd"
 
 
@@ -37,6 +40,14 @@ class Workspace(Protocol):
         A row's answer depends on its element's data, its forward solution and its tilt only: not
         on the other rows, their order, earlier calls or threads.
         """
+        ...
+
+
+class AdjointWorkspace(Workspace, Protocol):
+    """A workspace of an engine that declares ``adjoint``."""
+
+    def adjoint(self, cotangent: Cotangent, rho: float) -> Adjoint:
+        """Solve the adjoint of the optimality conditions, with P + rho I."""
         ...
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from lpgd.params import Params
-from lpgd.solution import BoolArray, FloatArray, IntArray, Solution
-from lpgd.tilt import Cotangent, Term, Tilt
+from lpgd.solution import FloatArray, IntArray, Solution
+from lpgd.tilt import Adjoint, Cotangent, Term, Tilt
 
 Groups = IntArray
 """Which rows are summed into one gradient: (R, g), R gradients of g rows each."""
@@ -38,12 +38,17 @@ class Problem(Protocol):
         ...
 
     @property
+    def program(self) -> "Problem":
+        """What engines solve: the problem itself, or the one that it compiles to."""
+        ...
+
+    @property
     def costs(self) -> tuple[str, ...]:
         """Names of the arguments of the objective."""
         ...
 
     def check(self, params: Params, resolution: float) -> tuple[Params, Mapping[int, str]]:
-        """Data fit for an engine, and for each unfit element what is wrong with it.
+        """Data of ``program`` fit for an engine, and for each unfit element what is wrong.
 
         ``resolution`` is the machine epsilon of the caller's dtype.
         """
@@ -70,11 +75,6 @@ class Problem(Protocol):
 class Differentiable(Protocol):
     """A family whose optimality conditions can be differentiated in closed form."""
 
-    def adjoint(
-        self, params: Params, point: Solution, cotangent: Cotangent, rho: float
-    ) -> tuple[FloatArray, FloatArray, BoolArray]:
-        """Solve the adjoint of the optimality conditions at ``point`` (N rows).
-
-        Returns a (N, n), v (N, m) and whether the element is degenerate (N,).
-        """
+    def adjoint(self, params: Params, point: Solution, cotangent: Cotangent, rho: float) -> Adjoint:
+        """Solve the adjoint of the optimality conditions at ``point`` (N rows)."""
         ...

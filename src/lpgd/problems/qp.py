@@ -13,12 +13,13 @@ from typing import final
 
 import numpy as np
 
-from lpgd.params import Param, Params
+from lpgd.params import Param, Params, batched
 from lpgd.problems import qp_check, qp_kkt
 from lpgd.problems.base import Groups
 from lpgd.problems.pattern import Pattern
-from lpgd.solution import BoolArray, FloatArray, Solution
-from lpgd.tilt import Cotangent, Term, Tilt
+from lpgd.problems.sums import augment, dot, outer, outer_on, total
+from lpgd.solution import FloatArray, Solution
+from lpgd.tilt import Adjoint, Cotangent, Term, Tilt
 
 # Right-hand side of each block of multipliers, and the sign with which it enters L.
 SIDES = {"A": ("b", -1.0), "G": ("h", -1.0), "lb": ("lb", 1.0), "ub": ("ub", -1.0)}
@@ -74,6 +75,11 @@ class QP:
         return bool(self.patterns)
 
     @property
+    def program(self) -> "QP":
+        """The problem itself."""
+        return self
+
+    @property
     def costs(self) -> tuple[str, ...]:
         """Arguments of the objective."""
         return ("P", "q")
@@ -86,11 +92,9 @@ class QP:
         """Symmetrise P and name the bad value of each element that has one."""
         return qp_check.check(params, resolution)
 
-    def adjoint(
-        self, params: Params, point: Solution, cotangent: Cotangent, rho: float
-    ) -> tuple[FloatArray, FloatArray, BoolArray]:
+    def adjoint(self, params: Params, point: Solution, cotangent: Cotangent, rho: float) -> Adjoint:
         """Implicit differentiation of the optimality conditions (math page, section 5, oracle)."""
-        return qp_kkt.adjoint(self, params, point, cotangent, rho)
+        return Adjoint(*qp_kkt.adjoint(self, params, point, cotangent, rho))
 
     def tilt(self, params: Params, tilt: Tilt) -> tuple["QP", Params]:
         """Tilted data: P + rho I, q + t dx - rho anchor, right-hand sides shifted by t dy."""
@@ -100,42 +104,33 @@ class QP:
         for name, block in self.blocks.items():
             rhs, sign = SIDES[name]
             if tilt.dy[:, block].any():
-                tilted[rhs] = _rows(tilted[rhs].full() + sign * t * tilt.dy[:, block])
+                tilted[rhs] = batched(tilted[rhs].full() + sign * t * tilt.dy[:, block])
         problem = self
         if rho.any():
             linear = linear - rho * tilt.anchor
-            tilted["P"] = self._augment(tilted.get("P"), tilt.rho)
+            tilted["P"] = augment(tilted.get("P"), tilt.rho, np.eye(self.n))
             problem = replace(self, quadratic=True)
-        tilted["q"] = _rows(linear)
+        tilted["q"] = batched(linear)
         return problem, tilted
-
-    def _augment(self, hessian: Param | None, rho: FloatArray) -> Param:
-        # One matrix for each distinct pair of P and rho, so that an engine sets up each once.
-        values = np.zeros((1, self.n, self.n)) if hessian is None else hessian.values
-        index = np.zeros(len(rho), dtype=np.intp) if hessian is None else hessian.index
-        levels, level = np.unique(rho, return_inverse=True)
-        pairs, pair = np.unique(index * len(levels) + level, return_inverse=True)
-        which, shift = np.divmod(pairs, len(levels))
-        return Param(values[which] + levels[shift][:, None, None] * np.eye(self.n), pair)
 
     def lagrangian(self, params: Params, point: Solution, tilt: Tilt) -> FloatArray:
         """Value of the tilted Lagrangian at each point, shape (N,)."""
         at = {name: param.take(tilt.rows) for name, param in params.items()}
-        value = _dot(at["q"].full(), point.x)
+        value = dot(at["q"].full(), point.x)
         if self.quadratic:
-            value += 0.5 * _dot((at["P"].full() @ point.x[:, :, None])[..., 0], point.x)
+            value += 0.5 * dot((at["P"].full() @ point.x[:, :, None])[..., 0], point.x)
         for name, block in self.blocks.items():
             rhs, sign = SIDES[name]
             dual = point.y[:, block]
             # an infinite bound has multiplier zero and must not turn the sum into NaN
-            value += sign * _dot(np.where(dual == 0, 0.0, at[rhs].full()), dual)
+            value += sign * dot(np.where(dual == 0, 0.0, at[rhs].full()), dual)
             if name in ("A", "G"):
-                value += _dot(self._product(name, at[name], point.x), dual)
+                value += dot(self._product(name, at[name], point.x), dual)
             else:
-                value -= sign * _dot(point.x, dual)
-        loss = _dot(tilt.dx, point.x) + _dot(tilt.dy, point.y)
+                value -= sign * dot(point.x, dual)
+        loss = dot(tilt.dx, point.x) + dot(tilt.dy, point.y)
         gap = point.x - tilt.anchor
-        return value + tilt.t * loss + 0.5 * tilt.rho * _dot(gap, gap)
+        return value + tilt.t * loss + 0.5 * tilt.rho * dot(gap, gap)
 
     def _product(self, name: str, matrix: Param, x: FloatArray) -> FloatArray:
         if name not in self.patterns:
@@ -159,43 +154,14 @@ class QP:
         # x (N, S, n): S terms a row; wx and wy carry the weights, so that every gradient is linear.
         for name, groups in wanted.items():
             if name == "P":
-                yield name, 0.5 * _outer(wx, x, groups)
+                yield name, 0.5 * outer(wx, x, groups)
             elif name == "q":
-                yield name, _sum(wx, groups)
+                yield name, total(wx, groups)
             elif name in self.patterns:
                 dual, pattern = self.block(wy, name), self.patterns[name]
-                yield name, _outer_on(pattern, dual, x, groups)
+                yield name, outer_on(pattern, dual, x, groups)
             elif name in ("A", "G"):
-                yield name, _outer(self.block(wy, name), x, groups)
+                yield name, outer(self.block(wy, name), x, groups)
             else:
                 owner, sign = next((o, s) for o, (rhs, s) in SIDES.items() if rhs == name)
-                yield name, sign * _sum(self.block(wy, owner), groups)
-
-
-def _rows(values: FloatArray) -> Param:
-    return Param(values, np.arange(len(values)))
-
-
-def _dot(a: FloatArray, b: FloatArray) -> FloatArray:
-    return np.einsum("ni,ni->n", a, b)
-
-
-def _fold(values: FloatArray, groups: Groups) -> FloatArray:
-    # (N, S, k) to (R, g S, k): all rows and terms that one gradient sums over, side by side
-    entries, size = groups.shape
-    if not (size == 1 and np.array_equal(groups[:, 0], np.arange(len(values)))):
-        values = values[groups]
-    return values.reshape(entries, size * values.shape[-2], values.shape[-1])
-
-
-def _sum(values: FloatArray, groups: Groups) -> FloatArray:
-    return _fold(values, groups).sum(axis=1)
-
-
-def _outer(left: FloatArray, right: FloatArray, groups: Groups) -> FloatArray:
-    return _fold(left, groups).swapaxes(1, 2) @ _fold(right, groups)
-
-
-def _outer_on(pattern: Pattern, left: FloatArray, right: FloatArray, groups: Groups) -> FloatArray:
-    pairs = zip(_fold(left, groups), _fold(right, groups), strict=True)
-    return np.array([pattern.outer(a, b) for a, b in pairs]).reshape(len(groups), -1)
+                yield name, sign * total(self.block(wy, owner), groups)

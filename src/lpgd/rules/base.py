@@ -1,16 +1,24 @@
 """What a rule is given and what it gives back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lpgd.params import Params
 from lpgd.problems.base import Problem
 from lpgd.solution import BoolArray, FloatArray, Solution, StatusArray
-from lpgd.tilt import Cotangent, Term, Tilt
+from lpgd.tilt import Adjoint, Cotangent, Term, Tilt
 
-Resolve = Callable[[Tilt], Solution]
-"""Solve tilted problems, one a row of the tilt; failure is a status, never an exception."""
+
+class Backward(Protocol):
+    """What a rule may ask of a solved batch."""
+
+    def resolve(self, tilt: Tilt) -> Solution:
+        """Solve tilted problems, one a row; failure is a status, never an exception."""
+        ...
+
+    def adjoint(self, cotangent: Cotangent, rho: float) -> Adjoint:
+        """Solve the adjoint of the optimality conditions; raises EngineError where none can."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -45,13 +53,6 @@ class Rule(Protocol):
         """Family that the engine must solve in the backward pass; None where it solves nothing."""
         ...
 
-    def pullback(
-        self,
-        problem: Problem,
-        params: Params,
-        point: Solution,
-        cotangent: Cotangent,
-        resolve: Resolve,
-    ) -> Pullback:
+    def pullback(self, point: Solution, cotangent: Cotangent, backward: Backward) -> Pullback:
         """Pull the cotangent back. ``point`` holds the forward solution of each row."""
         ...

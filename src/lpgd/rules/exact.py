@@ -1,14 +1,12 @@
 """The gradient-descent baseline: implicit differentiation of the optimality conditions."""
 
 from dataclasses import dataclass, replace
-from typing import cast, final
+from typing import final
 
 import numpy as np
 
-from lpgd.errors import EngineError
-from lpgd.params import Params
-from lpgd.problems.base import Differentiable, Problem
-from lpgd.rules.base import Pullback, Resolve
+from lpgd.problems.base import Problem
+from lpgd.rules.base import Backward, Pullback
 from lpgd.solution import FloatArray, Solution, Status
 from lpgd.tilt import Cotangent, Term, Tilt
 
@@ -39,43 +37,25 @@ class Exact:
     def requires(self, problem: Problem) -> None:
         """Nothing is solved in the backward pass."""
 
-    def pullback(
-        self,
-        problem: Problem,
-        params: Params,
-        point: Solution,
-        cotangent: Cotangent,
-        resolve: Resolve,
-    ) -> Pullback:
+    def pullback(self, point: Solution, cotangent: Cotangent, backward: Backward) -> Pullback:
         """Solve the adjoint system; see ``Rule.pullback``.
 
         The Lagrangian of a program with linear constraints is quadratic in (x, y), so the central
         difference of its gradient along the adjoint direction is its derivative, whatever the
         step. The step is chosen for the least rounding.
         """
-        if not hasattr(problem, "adjoint"):
-            raise EngineError(f"Exact() has no adjoint for the family {problem.family}; use LPGD.")
-        family = cast(Differentiable, problem)
-        a, v, degenerate = family.adjoint(params, point, cotangent, self.rho)
+        adjoint = backward.adjoint(cotangent, self.rho)
+        a, v = adjoint.a, adjoint.v
         reach = _size(a, v)
         step = np.where(reach > 0, (1 + _size(point.x, point.y)) / np.maximum(reach, 1e-200), 1.0)
         zero = np.zeros(len(point))
-        tilt = Tilt(cotangent.rows, zero, cotangent.dx, cotangent.dy, zero, point.x)
-        terms = [
-            Term(
-                sign / (2 * step),
-                replace(
-                    point,
-                    x=point.x + sign * step[:, None] * a,
-                    y=point.y + sign * step[:, None] * v,
-                ),
-                tilt,
-            )
-            for sign in (1.0, -1.0)
-        ]
-        return Pullback(
-            terms, np.full(len(point), Status.OPTIMAL, dtype=np.int8), degenerate=degenerate
-        )
+        terms: list[Term] = []
+        for t in (step, -step):
+            tilt = Tilt(cotangent.rows, t, cotangent.dx, cotangent.dy, zero, point.x, cotangent.ds)
+            moved = replace(point, x=point.x + t[:, None] * a, y=point.y + t[:, None] * v)
+            terms.append(Term(0.5 / t, moved, tilt))
+        failed = np.full(len(point), Status.OPTIMAL, dtype=np.int8)
+        return Pullback(terms, failed, degenerate=adjoint.degenerate)
 
 
 def _size(*parts: FloatArray) -> FloatArray:

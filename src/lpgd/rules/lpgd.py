@@ -5,9 +5,8 @@ from typing import Literal, final
 
 import numpy as np
 
-from lpgd.params import Params
 from lpgd.problems.base import Problem
-from lpgd.rules.base import Pullback, Resolve
+from lpgd.rules.base import Backward, Pullback
 from lpgd.solution import FloatArray, IntArray, Solution, Status
 from lpgd.tilt import Cotangent, Term, Tilt
 
@@ -65,29 +64,22 @@ class LPGD:
         """Family of the tilted problem: rho > 0 makes a QP of an LP."""
         return "QP" if self.rho and problem.family == "LP" else problem.family
 
-    def pullback(
-        self,
-        problem: Problem,
-        params: Params,
-        point: Solution,
-        cotangent: Cotangent,
-        resolve: Resolve,
-    ) -> Pullback:
+    def pullback(self, point: Solution, cotangent: Cotangent, backward: Backward) -> Pullback:
         """Re-solve the tilted problems of all rows; see ``Rule.pullback``."""
         size = len(point)
         tilt = Tilt(
             cotangent.rows, np.zeros(size), cotangent.dx, cotangent.dy,
-            np.full(size, self.rho), point.x,
+            np.full(size, self.rho), point.x, cotangent.ds,
         )  # fmt: skip
         tau, retries = np.full(size, self.tau), 0
-        hi, lo = self._ends(point, tilt, tau, resolve)
+        hi, lo = self._ends(point, tilt, tau, backward)
         for _ in range(self.retries):
             again = np.flatnonzero(~(hi.solved & lo.solved))
             if not len(again):
                 break
             tau[again] /= 4
             retries += len(again)
-            new = self._ends(point.take(again), tilt.take(again), tau[again], resolve)
+            new = self._ends(point.take(again), tilt.take(again), tau[again], backward)
             hi, lo = hi.put(again, new[0]), lo.put(again, new[1])
 
         failed = np.where(hi.solved, lo.status, hi.status)
@@ -102,14 +94,14 @@ class LPGD:
         return Pullback(terms, failed, tau, retries)
 
     def _ends(
-        self, point: Solution, tilt: Tilt, tau: FloatArray, resolve: Resolve
+        self, point: Solution, tilt: Tilt, tau: FloatArray, backward: Backward
     ) -> tuple[Solution, Solution]:
         t_hi, t_lo = (end * tau for end in ENDS[self.side])
         if not t_lo.any():
-            return resolve(tilt.at(t_hi)), point
+            return backward.resolve(tilt.at(t_hi)), point
         if not t_hi.any():
-            return point, resolve(tilt.at(t_lo))
-        both = resolve(tilt.at(t_hi).join(tilt.at(t_lo)))
+            return point, backward.resolve(tilt.at(t_lo))
+        both = backward.resolve(tilt.at(t_hi).join(tilt.at(t_lo)))
         return both.take(np.arange(len(tau))), both.take(np.arange(len(tau), len(both)))
 
 

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from torch.autograd import Function
 
+from lpgd.backward import Forward
 from lpgd.params import Param
 from lpgd.problems.qp import QP
-from lpgd.solution_map import Forward, SolutionMap
+from lpgd.solution_map import SolutionMap
 from lpgd.tilt import Cotangent
 
 Tensors = tuple[torch.Tensor, ...]

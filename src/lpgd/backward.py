@@ -1,0 +1,125 @@
+"""What a solved batch offers to its pullback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar, cast
+
+import numpy as np
+
+from lpgd.engines.base import AdjointWorkspace, Answer, Engine, Workspace
+from lpgd.errors import EngineError
+from lpgd.params import Params
+from lpgd.problems.base import Differentiable, Problem
+from lpgd.solution import FloatArray, IntArray, Solution
+from lpgd.tilt import Adjoint, Cotangent, Term, Tilt
+
+Placed = TypeVar("Placed", Cotangent, Tilt)
+
+# A point that moves less than this, relative to its size, has not left its vertex.
+MOVED = 1e-10
+# Cotangents of this relative size are rounding in x: training has converged.
+ROUNDING = 4 * np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A solved batch and what its pullback needs.
+
+    Attributes
+    ----------
+    solution : Solution
+        One row an element; failed ones are zero.
+    shape : tuple of int
+        Batch shape, for messages.
+    """
+
+    problem: Problem
+    params: Params
+    solution: Solution
+    engine: Engine
+    shape: tuple[int, ...]
+    workspace: Workspace | None
+    position: IntArray
+    """Where each element stands in the workspace, which never saw the invalid ones."""
+
+    @property
+    def program(self) -> Problem:
+        """What the engine solved."""
+        return self.problem.program
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What a rule may ask of a forward pass; implements ``lpgd.rules.base.Backward``.
+
+    Attributes
+    ----------
+    point : Solution
+        The forward solution of each row of the cotangent.
+    settle : callable
+        Takes a tilted answer into account and returns its solution.
+    """
+
+    forward: Forward
+    point: Solution
+    settle: Callable[[Answer], Solution]
+
+    def resolve(self, tilt: Tilt) -> Solution:
+        """See ``Backward.resolve``."""
+        forward = self.forward
+        if forward.workspace is not None:
+            answer = forward.workspace.resolve(self._placed(tilt))
+        else:
+            problem, params = forward.program.tilt(forward.params, tilt)
+            start = forward.solution.take(tilt.rows)
+            answer = forward.engine.solve(problem, params, start=start)
+        return self.settle(answer)
+
+    def adjoint(self, cotangent: Cotangent, rho: float) -> Adjoint:
+        """See ``Backward.adjoint``: in closed form, or else by the engine."""
+        forward = self.forward
+        if hasattr(forward.program, "adjoint"):
+            family = cast(Differentiable, forward.program)
+            return family.adjoint(forward.params, self.point, cotangent, rho)
+        if forward.workspace is not None and forward.engine.capabilities.adjoint:
+            able = cast(AdjointWorkspace, forward.workspace)
+            return able.adjoint(self._placed(cotangent), rho)
+        raise EngineError(
+            f"Exact() needs the adjoint of a {forward.program.family} program, which engine "
+            f"{forward.engine.name!r} does not have; use LPGD, or another engine."
+        )
+
+    def _placed(self, record: Placed) -> Placed:
+        return replace(record, rows=self.forward.position[record.rows])
+
+
+def is_stuck(terms: Sequence[Term], point: Solution, dx: FloatArray) -> bool:
+    """Whether a loss pulls at some x, and none of those moved."""
+    size = 1 + np.abs(point.x).max(axis=1, initial=0.0)
+    pushed = np.abs(dx).max(axis=1, initial=0.0) > ROUNDING * size
+    for term in terms:
+        moves = np.abs(term.point.x - point.x).max(axis=1, initial=0.0)
+        if (moves > MOVED * size)[pushed].any():
+            return False
+    return bool(pushed.any())
+
+
+def still(point: Solution, cotangent: Cotangent) -> Term:
+    """The forward solution with weight zero."""
+    zero = np.zeros(len(point))
+    dx, dy = np.zeros_like(cotangent.dx), np.zeros_like(cotangent.dy)
+    ds = None if cotangent.ds is None else np.zeros_like(cotangent.ds)
+    return Term(zero, point, Tilt(cotangent.rows, zero, dx, dy, zero, point.x, ds))
+
+
+def spread(terms: Sequence[Term], rows: IntArray, still: Term, rest: FloatArray) -> list[Term]:
+    """Put terms of some rows among all rows; the others have the weights ``rest``."""
+    every: list[Term] = [replace(still, weight=rest)]
+    for term in terms:
+        weight = np.zeros_like(rest)
+        weight[rows] = term.weight
+        point, tilt = still.point.put(rows, term.point), still.tilt.put(rows, term.tilt)
+        every.append(Term(weight, point, tilt))
+    return every
