@@ -13,12 +13,13 @@ ROOT = Path(lpgd.__file__).parent
 
 # Each layer, from the innermost out, with the layers that it may import beside itself. A name
 # covers the modules below it; the most specific name counts.
-DATA = {"lpgd.solution", "lpgd.params", "lpgd.tilt", "lpgd.errors"}
+DATA = {"lpgd.solution", "lpgd.scaling", "lpgd.params", "lpgd.tilt", "lpgd.errors"}
 PROTOCOLS = {"lpgd.problems.base", "lpgd.rules.base", "lpgd.engines.base"}
 ENGINE = DATA | {"lpgd.problems", "lpgd.problems.base", "lpgd.engines.base", "lpgd.engines.batch"}
 ALLOWED: dict[str, set[str]] = {
     "lpgd.solution": set(),
     "lpgd.stats": set(),
+    "lpgd.scaling": {"lpgd.solution"},
     "lpgd.params": {"lpgd.solution"},
     "lpgd.tilt": {"lpgd.solution"},
     "lpgd.errors": {"lpgd.solution"},
@@ -31,7 +32,8 @@ ALLOWED: dict[str, set[str]] = {
     "lpgd.engines.batch": DATA,
     "lpgd.engines.registry": {"lpgd.errors", "lpgd.engines.base", "lpgd.problems.base"},
     "lpgd.engines._daqp_form": DATA | {"lpgd.problems"},
-    "lpgd.engines._daqp": ENGINE | {"lpgd.engines._daqp_form"},
+    "lpgd.engines._daqp_units": DATA | {"lpgd.problems"},
+    "lpgd.engines._daqp": ENGINE | {"lpgd.engines._daqp_form", "lpgd.engines._daqp_units"},
     "lpgd.engines._highs": ENGINE,
     "lpgd.backward": DATA | PROTOCOLS,
     "lpgd.solution_map": {"lpgd.backward"}

@@ -8,7 +8,7 @@ kept model would answer according to its history: such problems are set up afres
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, cast, final
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast, final
 import numpy as np
 
 from lpgd.engines._daqp_form import Form
+from lpgd.engines._daqp_units import Units
 from lpgd.engines.base import Answer, Capabilities
 from lpgd.engines.batch import spread, useful_threads
 from lpgd.params import Params, distinct
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 PAYS = 10_000  # entries of the constraint matrix from which threads pay
 STATIONARITY = 1e-10  # residual at which DAQP's proximal iterations stop
-UNBOUNDED = -3  # exit flag
+INEXACT = 1e-6  # relative residual beyond which an iterative answer is not believed
+INACCURATE, UNBOUNDED = 4, -3  # exit flags
 DECIDED = (1, -7)  # exit flags of a solution and of a time limit, which is not to be spent twice
 
 
@@ -74,10 +76,12 @@ class DaqpEngine:
         """See ``Engine.solve``."""
         qp = cast(QP, problem)
         group, first = distinct(params, ("P", "G", "A"))
-        set_ups = _SetUps(self, qp, params, first)
-        solution = set_ups.solve(qp, params, group, start, threads)
-        kept = _Kept(self, qp, params, set_ups, group, solution, threads) if keep else None
-        return Answer(solution, int(set_ups.count.sum()), kept)
+        units = Units.of(qp, params, group)
+        matrices = params if units is None else units.matrices(params, group, first)
+        kept = _Kept(self, qp, params, _SetUps(self, qp, matrices, first), group, units, threads)
+        solution = kept.solve(qp, params, group, start, units)
+        count = int(kept.set_ups.count.sum())
+        return Answer(solution, count, replace(kept, solution=solution) if keep else None)
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,14 @@ class _Kept:
     params: Params
     set_ups: _SetUps
     group: IntArray
-    solution: Solution
+    units: Units | None
     threads: int | None
+    solution: Solution | None = None
     lock: Lock = field(default_factory=Lock)
 
     def resolve(self, tilt: Tilt) -> Answer:
         """See ``Workspace.resolve``."""
+        assert self.solution is not None
         problem, params = self.problem.tilt(self.params, tilt)
         start = self.solution.take(tilt.rows)
         if tilt.rho.any():  # other Hessians: one set-up for each distinct one
@@ -102,8 +108,24 @@ class _Kept:
         with self.lock:  # a model serves one thread at a time
             before = self.set_ups.count.sum()
             group = self.group[tilt.rows]
-            solution = self.set_ups.solve(problem, params, group, start, self.threads)
+            units = None if self.units is None else self.units.take(tilt.rows)
+            solution = self.solve(problem, params, group, start, units)
             return Answer(solution, int(self.set_ups.count.sum() - before))
+
+    def solve(
+        self,
+        problem: QP,
+        params: Params,
+        group: IntArray,
+        start: Solution | None,
+        units: Units | None,
+    ) -> Solution:
+        """Solve elements by their set-ups, in DAQP's units and back."""
+        if units is None:
+            return self.set_ups.solve(problem, params, group, start, self.threads)
+        linear, near = units.linear(params), units.enter(start)
+        found = self.set_ups.solve(problem, linear, group, near, self.threads)
+        return units.leave(problem, found)
 
 
 class _SetUps:
@@ -192,9 +214,11 @@ class _SetUps:
         x, _, flag, info = solve(primal_start=None if near is None else near[row])
         if flag == UNBOUNDED:  # the first step, from an infeasible point, can miss every constraint
             x, _, flag, info = solve(primal_start=x)
-        form.flag[row] = flag
         if flag > 0:
             form.x[row], form.lam[row] = x, info["lam"]
+            if form.residual(row, self.hessians[group], self.rows[group]) > INEXACT:
+                flag = INACCURATE
+        form.flag[row] = flag
 
 
 def _stacked(parts: list[list[FloatArray]], count: int, n: int) -> list[FloatArray]:

@@ -12,6 +12,7 @@ from lpgd.problems.qp import QP
 from lpgd.solution import FloatArray, IntArray, Solution, Status
 
 INFINITY = 1e30
+FAINT = 1e-2  # in DAQP's units, in which costs that are not zero and rows have a size near 1
 EQUALITY, ACTIVE, LOWER = 5, 1, 2  # bits of DAQP's `sense`
 STATUS = np.full(16, Status.NUMERICAL, dtype=np.int8)  # by exit flag, negative ones from the end
 for _flag, _status in {
@@ -76,6 +77,21 @@ class Form:
         # where no constraint has a lower side, those of the set-up stay
         lower = list(self.lower) if self.two_sided else none
         return list(self.f), list(self.upper), lower, list(self.sense)
+
+    def residual(self, row: int, hessian: FloatArray | None, matrix: FloatArray) -> float:
+        """Relative violation of the optimality conditions of one element."""
+        x, lam = self.x[row], self.lam[row]
+        boxed = len(lam) - len(matrix)
+        pull = lam[boxed:] @ matrix
+        pull[:boxed] += lam[:boxed]
+        curve = 0.0 if hessian is None else hessian @ x
+        size = max(np.abs(part).max(initial=0.0) for part in (self.f[row], pull, curve))
+        gap = np.abs(self.f[row] + curve + pull).max(initial=0.0)
+        value = matrix @ x
+        over = np.maximum(value - self.upper[row, boxed:], self.lower[row, boxed:] - value)
+        reach = np.abs(x).max(initial=0.0) * np.abs(matrix).max(initial=0.0)
+        # sizes of zero costs or of a point at the origin must not turn rounding into an error
+        return float(max(gap / max(size, FAINT), over.max(initial=0.0) / max(reach, FAINT)))
 
     def solution(self, problem: QP) -> Solution:
         """Answers with our multipliers: (y, z, mu_l, mu_u)."""

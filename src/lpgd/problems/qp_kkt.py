@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import linalg, sparse
 
+from lpgd.scaling import factors
 from lpgd.solution import BoolArray, FloatArray, Solution
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from lpgd.problems.qp import QP
     from lpgd.tilt import Cotangent
 
-ACTIVE = 1e-7  # a slack or multiplier below this, relative to the point, counts as zero
+ACTIVE = 1e-7  # a slack or multiplier below this, relative to its own data, counts as zero
+EPS = 1e-9  # rounding in x, relative to its largest entry
 SINGULAR = 1e-11  # singular values below this, relative to the largest, count as zero
 
 Data = Mapping[str, Any]
@@ -62,14 +64,19 @@ def adjoint(
 
 
 def _active(problem: QP, data: Data, x: FloatArray, y: FloatArray) -> tuple[BoolArray, bool]:
-    slack = np.zeros_like(y)
+    slack, size = np.zeros_like(y), np.ones_like(y)
+    rounding = EPS * np.abs(x).max(initial=0.0)
     for name, block in problem.blocks.items():
         if name == "G":
             slack[block] = data["h"] - data["G"] @ x
+            size[block] = np.maximum(np.abs(data["h"]), abs(data["G"]) @ np.abs(x))
         elif name != "A":
             slack[block] = np.abs(x - data[name])
-    tight = slack <= ACTIVE * (1.0 + np.abs(x).max(initial=0.0))
-    loaded = y > ACTIVE * (1.0 + np.abs(y).max(initial=0.0))
+            # a bound far from x has no say in what is near it
+            size[block] = np.minimum(np.abs(data[name]), np.abs(x)) + rounding / ACTIVE
+    tight = slack <= ACTIVE * size
+    tight[problem.blocks.get("A", slice(0, 0))] = True
+    loaded = y > ACTIVE * max(np.abs(y).max(initial=0.0), np.abs(data["q"]).max(initial=0.0))
     unloaded = tight & ~loaded
     unloaded[problem.blocks.get("A", slice(0, 0))] = False  # an equality is never weak
     return tight | loaded, bool(unloaded.any())
@@ -118,18 +125,22 @@ def _saddle(
     minimum norm), a basis of the null space of B', which may be empty.
     """
     k, size = len(f), len(f) + len(g)
-    K = np.zeros((size, size))
-    K[:k, :k], K[k:, :k], K[:k, k:] = H, B, B.T
-    rhs = np.concatenate([f, g])
     if size == 0:
         return f, g, None
+    # neither the units of the costs nor those of a row shall make the system look singular
+    h = factors(np.abs(H).max(initial=0.0))
+    r = factors(np.abs(B).max(axis=1, initial=0.0))
+    K = np.zeros((size, size))
+    K[:k, :k], K[k:, :k], K[:k, k:] = h * H, r[:, None] * B, (r[:, None] * B).T
+    rhs = np.concatenate([h * f, r * g])
     factor, pivots, flag = linalg.lapack.dgetrf(K)
     norm = np.abs(K).sum(axis=0).max()
     if flag == 0 and linalg.lapack.dgecon(factor, norm)[0] > SINGULAR:
-        both = linalg.lapack.dgetrs(factor, pivots, rhs)[0]
-        return both[:k], both[k:], None
-    both = linalg.lstsq(K, rhs, cond=SINGULAR, lapack_driver="gelsy")[0]
-    return both[:k], both[k:], linalg.null_space(B.T, rcond=SINGULAR)
+        both, null = linalg.lapack.dgetrs(factor, pivots, rhs)[0], None
+    else:
+        both = linalg.lstsq(K, rhs, cond=SINGULAR, lapack_driver="gelsy")[0]
+        null = r[:, None] * linalg.null_space(K[k:, :k].T, rcond=SINGULAR)
+    return both[:k], r * both[k:] / h, null
 
 
 def _pick(active: BoolArray, problem: QP, names: tuple[str, ...]) -> BoolArray:
