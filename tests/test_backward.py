@@ -5,10 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lpgd import LPGD, DaqpEngine, SolverError
 from lpgd.backward import is_stuck, spread, still
-from lpgd.solution import Solution
+from lpgd.engines.base import Capabilities
+from lpgd.errors import MissingExtraError
+from lpgd.solution import Solution, Status
+from lpgd.solution_map import SolutionMap
 from lpgd.tilt import Term
-from tests.support import cotangent
+from tests.support import cotangent, groups, program
 
 
 def points(x):
@@ -51,3 +55,48 @@ def test_slack_cotangents_are_silenced_too():
     assert given.finite.all()
     assert not still(points([[1.0]]), given).tilt.ds.any()
     assert not replace(given, ds=np.full((1, 1), np.nan)).finite.any()
+
+
+class Raising:
+    """An engine that raises, in the forward solve or in the tilted one."""
+
+    name, capabilities = "raising", Capabilities(frozenset({"QP"}), install="pip install more")
+
+    def __init__(self, error, only_tilted):
+        self.error, self.only_tilted = error, only_tilted
+
+    def solve(self, problem, params, *, start=None, **options):
+        if self.only_tilted and start is None:
+            return replace(DaqpEngine().solve(problem, params), workspace=None)
+        raise self.error
+
+
+@pytest.mark.parametrize("only_tilted", [False, True])
+def test_a_solver_that_raises_has_crashed_and_is_chained(only_tilted):
+    problem, params = program(P=np.eye(1), q=[1.0])
+    found = SolutionMap(LPGD(0.1), Raising(MemoryError("no room"), only_tilted))
+
+    def both_passes():
+        solved = found.solve(problem, params, (1,), keep=True)
+        found.pullback(solved, cotangent([[1.0]], m=0), groups(params))
+
+    with pytest.raises(SolverError, match="crashed") as caught:
+        both_passes()
+    assert caught.value.statuses == (Status.CRASHED,)
+    assert isinstance(caught.value.__cause__, MemoryError)
+
+
+def test_a_missing_package_names_what_installs_it():
+    problem, params = program(P=np.eye(1), q=[1.0])
+    missing = ModuleNotFoundError("No module named 'more'", name="more")
+    with pytest.raises(MissingExtraError, match=r"'raising' needs .*\(more\): pip install more"):
+        SolutionMap(LPGD(0.1), Raising(missing, only_tilted=False)).solve(problem, params, (1,))
+
+
+def test_a_tilt_that_overflows_reaches_no_solver():
+    problem, params = program(P=np.eye(1), q=[1.0])
+    found = SolutionMap(LPGD(1e10, retries=0), "daqp")
+    solved = found.solve(problem, params, (1,), keep=True)
+    with pytest.raises(SolverError, match="numerical"):
+        found.pullback(solved, cotangent([[1e305]], m=0), groups(params))
+    assert found.stats.re_solves == 0

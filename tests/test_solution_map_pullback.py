@@ -57,7 +57,7 @@ def test_a_tilted_failure_raises():
     found = SolutionMap(LPGD(1.5), "daqp")
     params = {"q": shared(np.ones(2), 2), "lb": shared(np.zeros(2), 2)}
     with pytest.raises(
-        SolverError, match=r"daqp: tilted solve: 1 of 2.*0: unbounded.*smaller tau"
+        SolverError, match=r"daqp: tilted solve at tau 0.0234: 1 of 2.*0: unbounded.*smaller tau"
     ) as caught:
         pull(found, FREE, params, STEEP)
     assert caught.value.indices == (0,)
@@ -68,7 +68,7 @@ def test_a_tilted_failure_raises():
 def test_a_tilted_failure_is_zeroed_and_counted():
     found = SolutionMap(LPGD(1.5), "daqp", "nan")
     params = {"q": batched(np.ones((2, 2))), "lb": batched(np.zeros((2, 2)))}
-    with pytest.warns(SolverWarning, match="tilted solve: 1 of 2") as caught:
+    with pytest.warns(SolverWarning, match=r"tilted solve at tau .*: 1 of 2") as caught:
         gradients = pull(found, FREE, params, STEEP)
     assert len(caught) == 1  # and no warning of being stuck
     np.testing.assert_allclose(gradients["lb"], [[0, 0], [-0.1, 0]], atol=1e-9)

@@ -9,16 +9,16 @@ from typing import TypeVar, cast
 import numpy as np
 
 from lpgd.engines.base import AdjointWorkspace, Answer, Engine, Workspace
-from lpgd.errors import EngineError
+from lpgd.errors import EngineError, LpgdError, MissingExtraError
 from lpgd.params import Params
 from lpgd.problems.base import Differentiable, Problem
-from lpgd.solution import FloatArray, IntArray, Solution
+from lpgd.solution import FloatArray, IntArray, Solution, Status
 from lpgd.tilt import Adjoint, Cotangent, Term, Tilt
 
 Placed = TypeVar("Placed", Cotangent, Tilt)
 
 # A point that moves less than this, relative to its size, has not left its vertex.
-MOVED = 1e-10
+MOVED = 1e-12
 # Cotangents of this relative size are rounding in x: training has converged.
 ROUNDING = 4 * np.finfo(np.float64).eps
 
@@ -43,11 +43,35 @@ class Forward:
     workspace: Workspace | None
     position: IntArray
     """Where each element stands in the workspace, which never saw the invalid ones."""
+    threads: int | None = None
 
     @property
     def program(self) -> Problem:
         """What the engine solved."""
         return self.problem.program
+
+
+def attempt(engine: Engine, problem: Problem, rows: int, solve: Callable[[], Answer]) -> Answer:
+    """The answer of a solve; one that raises has crashed in all its ``rows``.
+
+    Raises
+    ------
+    MissingExtraError
+        The solver is not installed.
+    """
+    try:
+        return solve()
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"engine {engine.name!r} needs a package that is not installed ({error.name}): "
+            f"{engine.capabilities.install}"
+        ) from error
+    except LpgdError:
+        raise
+    except Exception as error:  # whatever a solver raises costs its rows, and is chained later
+        crashed = Solution.blank(rows, problem.n, problem.m)
+        crashed.status[:] = Status.CRASHED
+        return Answer(crashed, 0, cause=error)
 
 
 @dataclass(frozen=True)
@@ -66,16 +90,39 @@ class Solved:
     point: Solution
     settle: Callable[[Answer], Solution]
 
+    @property
+    def problem(self) -> Problem:
+        """See ``Backward.problem``."""
+        return self.forward.program
+
+    @property
+    def params(self) -> Params:
+        """See ``Backward.params``."""
+        return self.forward.params
+
     def resolve(self, tilt: Tilt) -> Solution:
-        """See ``Backward.resolve``."""
+        """See ``Backward.resolve``. A tilt that overflows is a failure and reaches no solver."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = tilt.t[:, None] * np.concatenate([tilt.dx, tilt.dy], axis=1)
+        sane = np.flatnonzero(np.isfinite(moved).all(axis=1))
+        if len(sane) == len(tilt):
+            return self._solve(tilt)
+        program = self.forward.program
+        answers = Solution.blank(len(tilt), program.n, program.m)
+        answers.status[:] = Status.NUMERICAL
+        return answers.put(sane, self._solve(tilt.take(sane))) if len(sane) else answers
+
+    def _solve(self, tilt: Tilt) -> Solution:
         forward = self.forward
-        if forward.workspace is not None:
-            answer = forward.workspace.resolve(self._placed(tilt))
-        else:
+
+        def solve() -> Answer:
+            if forward.workspace is not None:
+                return forward.workspace.resolve(self._placed(tilt))
             problem, params = forward.program.tilt(forward.params, tilt)
             start = forward.solution.take(tilt.rows)
-            answer = forward.engine.solve(problem, params, start=start)
-        return self.settle(answer)
+            return forward.engine.solve(problem, params, start=start, threads=forward.threads)
+
+        return self.settle(attempt(forward.engine, forward.program, len(tilt), solve))
 
     def adjoint(self, cotangent: Cotangent, rho: float) -> Adjoint:
         """See ``Backward.adjoint``: in closed form, or else by the engine."""

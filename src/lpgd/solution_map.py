@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from lpgd.backward import Forward, Solved, is_stuck, spread, still
+from lpgd.backward import Forward, Solved, attempt, is_stuck, spread, still
 from lpgd.engines import registry
 from lpgd.engines.base import Answer, Engine
 from lpgd.errors import (
@@ -26,14 +26,13 @@ from lpgd.errors import (
 )
 from lpgd.params import Params
 from lpgd.problems.base import Groups, Problem
-from lpgd.rules.base import Pullback, Rule
+from lpgd.rules.base import Pullback, Rule, is_count
 from lpgd.solution import FloatArray, IntArray, Solution, Status, StatusArray
 from lpgd.stats import Stats
 from lpgd.tilt import Cotangent, Term
 
 OnFailure = Literal["raise", "nan"]
 
-TILTED = "tilted solve"
 TILT_ADVICE = "a smaller tau, rho > 0, fallback=True (with side='average'), or on_failure='nan'"
 STUCK = (
     "no element moved under its tilt: every solution stayed at its vertex, the gradient of the "
@@ -41,6 +40,14 @@ STUCK = (
     "the tilt comparable to the costs. A loss averaged over a batch of B needs a tau B times as "
     "large as its sum."
 )
+
+
+@dataclass(frozen=True)
+class _Failures:
+    elements: IntArray
+    statuses: StatusArray
+    notes: Mapping[int, str]
+    cause: Exception | None
 
 
 @dataclass
@@ -71,7 +78,7 @@ class SolutionMap:
     def __post_init__(self) -> None:
         if self.on_failure not in ("raise", "nan"):
             raise ValueError(f"on_failure must be 'raise' or 'nan', got {self.on_failure!r}")
-        if self.threads is not None and self.threads < 1:
+        if self.threads is not None and not (is_count(self.threads) and self.threads >= 1):
             raise ValueError(f"threads must be None or at least 1, got {self.threads!r}")
         if not hasattr(self.rule, "requires") or isinstance(self.rule, type):
             raise TypeError(f"rule must be a rule such as lpgd.LPGD(tau=...), got {self.rule!r}")
@@ -140,17 +147,22 @@ class SolutionMap:
         solution, answer = Solution.blank(size, program.n, program.m), None
         if len(fit):
             chosen = params if not unfit else {k: p.take(fit) for k, p in params.items()}
-            answer = engine.solve(program, chosen, keep=keep, threads=self.threads)
+
+            def run() -> Answer:
+                return engine.solve(program, chosen, keep=keep, threads=self.threads)
+
+            answer = attempt(engine, program, len(fit), run)
             settled = self._settle(answer)
             solution = solution.put(fit, settled) if unfit else settled
         self.stats.add(solves=len(fit), seconds_forward=time.perf_counter() - began)
         position = np.cumsum(np.isin(np.arange(size), fit)) - 1 if unfit else fit
         forward = Forward(
             problem, params, solution, engine, shape,
-            answer.workspace if answer else None, position,
+            answer.workspace if answer else None, position, self.threads,
         )  # fmt: skip
         failed = np.flatnonzero(~solution.solved)
-        self._judge(forward, failed, solution.status[failed], unfit, "forward solve")
+        why = _Failures(failed, solution.status[failed], unfit, answer.cause if answer else None)
+        self._judge(forward, why, "forward solve")
         return forward
 
     def _settle(self, answer: Answer) -> Solution:
@@ -161,31 +173,20 @@ class SolutionMap:
         if not (self.accept_inexact and inexact.any()):
             return solution
         self.stats.add(inexact=int(inexact.sum()))
-        return replace(solution, status=np.where(inexact, Status.OPTIMAL, solution.status))
+        status = np.where(inexact, np.int8(Status.OPTIMAL), solution.status)
+        return replace(solution, status=status)
 
-    def _settle_tilted(self, answer: Answer) -> Solution:
-        self.stats.add(re_solves=len(answer.solution))
-        return self._settle(answer)
-
-    def _judge(
-        self,
-        forward: Forward,
-        elements: IntArray,
-        statuses: StatusArray,
-        notes: Mapping[int, str],
-        stage: str,
-    ) -> None:
-        if not len(elements):
+    def _judge(self, forward: Forward, why: _Failures, stage: str, advice: str = "") -> None:
+        if not len(why.elements):
             return
-        self.stats.add(failures=len(elements))
-        where = [_place(int(e), forward.shape) for e in elements]
-        failed = {w: Status(int(s)) for w, s in zip(where, statuses, strict=True)}
-        named = {_place(e, forward.shape): note for e, note in notes.items()}
-        total = len(forward.solution)
-        advice = TILT_ADVICE if stage == TILTED else None
-        message = word_failure(f"{forward.engine.name}: {stage}", failed, total, named, advice)
+        where = [_place(int(e), forward.shape) for e in why.elements]
+        failed = {w: Status(int(s)) for w, s in zip(where, why.statuses, strict=True)}
+        self.stats.add(failures=len(failed))
+        named = {_place(e, forward.shape): note for e, note in why.notes.items()}
+        what, total = f"{forward.engine.name}: {stage}", len(forward.solution)
+        message = word_failure(what, failed, total, named, advice or None)
         if self.on_failure == "raise":
-            raise SolverError(message, list(failed), list(failed.values()))
+            raise SolverError(message, list(failed), list(failed.values())) from why.cause
         warnings.warn(message, SolverWarning, stacklevel=2)
 
     def pullback(
@@ -211,6 +212,14 @@ class SolutionMap:
             A tilted solve failed for good and ``on_failure`` is ``"raise"``.
         """
         began = time.perf_counter()
+        try:
+            return self._gradients(forward, cotangent, wanted)
+        finally:
+            self.stats.add(seconds_backward=time.perf_counter() - began)
+
+    def _gradients(
+        self, forward: Forward, cotangent: Cotangent, wanted: Mapping[str, Groups]
+    ) -> dict[str, FloatArray]:
         point = forward.solution.take(cotangent.rows)
         finite = cotangent.finite
         rows = np.flatnonzero(point.solved & cotangent.loud & finite)
@@ -221,9 +230,8 @@ class SolutionMap:
             rest = np.where(point.solved & ~finite, np.nan, 0.0)
             terms = spread(terms, rows, still(point, cotangent), rest)
         gradients = forward.problem.grad(forward.params, terms, wanted)
-        if pulled and not pulled.failed.any():
+        if pulled and forward.solution.solved.all() and not pulled.failed.any():
             self._watch(forward.problem, pulled, point.take(rows), cotangent.dx[rows], wanted)
-        self.stats.add(seconds_backward=time.perf_counter() - began)
         return gradients
 
     def _pull(
@@ -232,14 +240,27 @@ class SolutionMap:
         everything = len(rows) == len(point)
         chosen = (point, cotangent) if everything else (point.take(rows), cotangent.take(rows))
 
-        pulled = self.rule.pullback(*chosen, Solved(forward, chosen[0], self._settle_tilted))
+        causes: list[Exception | None] = [None]
+
+        def settle(answer: Answer) -> Solution:
+            self.stats.add(re_solves=len(answer.solution))
+            causes.append(answer.cause)
+            return self._settle(answer)
+
+        pulled = self.rule.pullback(*chosen, Solved(forward, chosen[0], settle))
         self.stats.add(retries=pulled.retries)
         if pulled.tau is not None:
             self.stats.note(tau=(float(pulled.tau.min()), float(pulled.tau.max())))
         if pulled.degenerate is not None:
             self.stats.note(degenerate=float(pulled.degenerate.mean()))
         failed = np.flatnonzero(pulled.failed)
-        self._judge(forward, cotangent.rows[rows[failed]], pulled.failed[failed], {}, TILTED)
+        elements, statuses = cotangent.rows[rows[failed]], pulled.failed[failed]
+        advice = TILT_ADVICE
+        if (statuses == Status.INFEASIBLE).all():  # which a proximal term does not mend
+            advice = TILT_ADVICE.replace("rho > 0, ", "")
+        tau = "" if pulled.tau is None else f" at tau {pulled.tau[failed].min(initial=np.inf):.3g}"
+        cause = next((cause for cause in causes if cause is not None), None)
+        self._judge(forward, _Failures(elements, statuses, {}, cause), f"tilted solve{tau}", advice)
         return pulled
 
     def _watch(

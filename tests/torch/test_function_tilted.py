@@ -23,8 +23,8 @@ def one_sided(rule, **options):
 
 
 TILTED = (
-    "tilted solve: 1 of 1 elements failed (batch index 0: unbounded). Try: a smaller tau, "
-    "rho > 0, fallback=True (with side='average'), or on_failure='nan'."
+    "tilted solve at tau {tau}: 1 of 1 elements failed (batch index 0: unbounded). "
+    "Try: a smaller tau, rho > 0, fallback=True (with side='average'), or on_failure='nan'."
 )
 
 
@@ -43,7 +43,7 @@ class TestUnboundedSide:
     def test_raise(self, engine, side):
         with pytest.raises(lpgd.SolverError) as caught:
             one_sided(lpgd.LPGD(1.5, side=side, retries=0), engine=engine)
-        assert str(caught.value) == f"{engine}: {TILTED}"
+        assert str(caught.value) == f"{engine}: {TILTED.format(tau='1.5')}"
         assert caught.value.indices == (0,)
         assert caught.value.statuses == (Status.UNBOUNDED,)
 
@@ -51,7 +51,7 @@ class TestUnboundedSide:
         rule = lpgd.LPGD(1.5, side=side, retries=0)
         with pytest.warns(lpgd.SolverWarning) as caught:
             layer, gradient = one_sided(rule, engine=engine, on_failure="nan")
-        assert [str(w.message) for w in caught] == [f"{engine}: {TILTED}"]
+        assert [str(w.message) for w in caught] == [f"{engine}: {TILTED.format(tau='1.5')}"]
         assert gradient.tolist() == [0.0, 0.0]
         assert layer.stats.failures == 1
 
@@ -109,7 +109,7 @@ def test_infeasible_under_a_dual_cotangent_falls_back_where_allowed():
 
 
 def test_infeasible_under_a_dual_cotangent_raises():
-    message = r"tilted solve: 1 of 3 elements failed \(batch index 1: infeasible\)"
+    message = r"tilted solve at tau [0-9.e-]+: 1 of 3 elements failed \(batch index 1: infeasible\)"
     with pytest.raises(lpgd.SolverError, match=message) as caught:
         dual_shift(lpgd.LPGD(1.0, retries=1), 2.0)
     assert caught.value.indices == (1,)

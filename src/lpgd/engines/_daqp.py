@@ -55,6 +55,16 @@ class DaqpEngine:
     name: ClassVar[str] = "daqp"
     capabilities: ClassVar[Capabilities] = Capabilities(frozenset({"QP", "LP"}))
 
+    def __post_init__(self) -> None:
+        if not 0 < self.primal_tol < 1:
+            raise ValueError(f"primal_tol must be in (0, 1), got {self.primal_tol!r}")
+        if not (isinstance(self.iteration_limit, int) and self.iteration_limit > 0):
+            raise ValueError(
+                f"iteration_limit must be a positive int, got {self.iteration_limit!r}"
+            )
+        if not 0 <= self.time_limit < np.inf:
+            raise ValueError(f"time_limit must be finite and >= 0, got {self.time_limit!r}")
+
     @property
     def settings(self) -> dict[str, float]:
         """The options under DAQP's names."""

@@ -40,6 +40,10 @@ OPTIONS = {
     "parallel": "off",
     "threads": 1,
     "random_seed": 0,
+    # HiGHS takes larger bounds for none and smaller entries for zero: no further than others do
+    "infinite_bound": 1e30,
+    "infinite_cost": 1e30,
+    "small_matrix_value": 1e-12,
     # "infeasible or unbounded" is then settled by HiGHS, which repeats the solve without presolve
     "allow_unbounded_or_infeasible": False,
 }

@@ -62,11 +62,14 @@ class Answer:
         Problems that were factorized or handed to a solver afresh.
     workspace : Workspace or None
         Present where the solve was asked to keep it.
+    cause : Exception or None
+        What the solver raised, where rows have the status ``CRASHED``.
     """
 
     solution: Solution
     set_ups: int
     workspace: Workspace | None = None
+    cause: Exception | None = None
 
 
 class Engine(Protocol):

@@ -93,9 +93,14 @@ def _convex(hessian: Param, unfit: dict[int, str], rounding: float) -> Param:
 
 
 def _indefinite(P: FloatArray, slack: FloatArray) -> BoolArray:
-    shift = np.maximum(slack, np.finfo(np.float64).tiny)[:, None, None]
+    shift = np.maximum(slack, np.finfo(np.float64).tiny)
+    shifted = P.copy()
+    np.einsum("dii->di", shifted)[:] += shift[:, None]  # a view of the diagonals
     try:  # a factorization costs a fraction of the eigenvalues
-        np.linalg.cholesky(P + shift * np.eye(P.shape[-1]))
+        np.linalg.cholesky(shifted)
     except np.linalg.LinAlgError:
-        return np.linalg.eigvalsh(P)[:, 0] < -slack
+        if len(P) == 1:
+            return np.linalg.eigvalsh(P)[:, 0] < -slack
+        each = [_indefinite(P[i : i + 1], slack[i : i + 1])[0] for i in range(len(P))]
+        return np.array(each, dtype=np.bool_)
     return np.zeros(len(P), dtype=np.bool_)

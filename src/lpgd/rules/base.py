@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
+from lpgd.params import Params
 from lpgd.problems.base import Problem
 from lpgd.solution import BoolArray, FloatArray, Solution, StatusArray
 from lpgd.tilt import Adjoint, Cotangent, Term, Tilt
@@ -12,6 +15,16 @@ from lpgd.tilt import Adjoint, Cotangent, Term, Tilt
 class Backward(Protocol):
     """What a rule may ask of a solved batch."""
 
+    @property
+    def problem(self) -> Problem:
+        """The problem that was solved."""
+        ...
+
+    @property
+    def params(self) -> Params:
+        """Its data; ``cotangent.rows`` index the elements."""
+        ...
+
     def resolve(self, tilt: Tilt) -> Solution:
         """Solve tilted problems, one a row; failure is a status, never an exception."""
         ...
@@ -19,6 +32,16 @@ class Backward(Protocol):
     def adjoint(self, cotangent: Cotangent, rho: float) -> Adjoint:
         """Solve the adjoint of the optimality conditions; raises EngineError where none can."""
         ...
+
+
+def is_number(value: object) -> bool:
+    """Whether an option is a plain number, and not a bool, a string or an array."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def is_count(value: object) -> bool:
+    """Whether an option is a whole number >= 0, and not a bool."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 
 from lpgd.problems.base import Problem
-from lpgd.rules.base import Backward, Pullback
+from lpgd.rules.base import Backward, Pullback, is_number
 from lpgd.solution import FloatArray, Solution, Status
 from lpgd.tilt import Cotangent, Term, Tilt
 
@@ -31,7 +31,7 @@ class Exact:
     rho: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.rho) and self.rho >= 0):
+        if not (is_number(self.rho) and 0 <= self.rho < np.inf):
             raise ValueError(f"rho must be a finite number >= 0, got {self.rho!r}")
 
     def requires(self, problem: Problem) -> None:

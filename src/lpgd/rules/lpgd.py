@@ -6,8 +6,8 @@ from typing import Literal, final
 import numpy as np
 
 from lpgd.problems.base import Problem
-from lpgd.rules.base import Backward, Pullback
-from lpgd.solution import FloatArray, IntArray, Solution, Status
+from lpgd.rules.base import Backward, Pullback, is_count, is_number
+from lpgd.solution import BoolArray, FloatArray, IntArray, Solution, Status
 from lpgd.tilt import Cotangent, Term, Tilt
 
 Side = Literal["average", "lower", "upper"]
@@ -51,14 +51,14 @@ class LPGD:
     fallback: bool = False
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.tau) and self.tau > 0):
+        if not (is_number(self.tau) and 0 < self.tau < np.inf):
             raise ValueError(f"tau must be a positive finite number, got {self.tau!r}")
-        if not (np.isfinite(self.rho) and self.rho >= 0):
+        if not (is_number(self.rho) and 0 <= self.rho < np.inf):
             raise ValueError(f"rho must be a finite number >= 0, got {self.rho!r}")
         if self.side not in ENDS:
             raise ValueError(f"side must be one of {sorted(ENDS)}, got {self.side!r}")
-        if self.retries < 0:
-            raise ValueError(f"retries must be >= 0, got {self.retries!r}")
+        if not (is_count(self.retries)):
+            raise ValueError(f"retries must be an int >= 0, got {self.retries!r}")
 
     def requires(self, problem: Problem) -> str:
         """Family of the tilted problem: rho > 0 makes a QP of an LP."""
@@ -74,7 +74,7 @@ class LPGD:
         tau, retries = np.full(size, self.tau), 0
         hi, lo = self._ends(point, tilt, tau, backward)
         for _ in range(self.retries):
-            again = np.flatnonzero(~(hi.solved & lo.solved))
+            again = np.flatnonzero(~(hi.solved & lo.solved) & ~_late(hi) & ~_late(lo))
             if not len(again):
                 break
             tau[again] /= 4
@@ -103,6 +103,11 @@ class LPGD:
             return point, backward.resolve(tilt.at(t_lo))
         both = backward.resolve(tilt.at(t_hi).join(tilt.at(t_lo)))
         return both.take(np.arange(len(tau))), both.take(np.arange(len(tau), len(both)))
+
+
+def _late(end: Solution) -> BoolArray:
+    """Rows that ran out of time: the limit is not to be spent twice."""
+    return end.status == Status.TIME_LIMIT
 
 
 def _retreat(end: Solution, t: FloatArray, point: Solution) -> tuple[Solution, FloatArray]:
