@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "jax", "daqp", "highspy", "scipy", "cvxpy", "hypothesis", "pytest", "matplotlib")
+SOLVERS = ("daqp", "highspy", "moreau", "clarabel")
+HEAVY = ("torch", "jax", *SOLVERS, "scipy", "cvxpy", "hypothesis", "pytest", "matplotlib")
 BLOCK = "import sys\nfor name in {names!r}: sys.modules[name] = None\n"
 
 
@@ -32,6 +33,7 @@ def test_the_package_loads_nothing_of_weight():
 
 def test_rules_and_engines_load_no_solver_and_no_framework():
     uses = "lpgd.LPGD(1.0), lpgd.Exact(), lpgd.DaqpEngine(), lpgd.HighsEngine()"
+    uses += ", lpgd.MoreauEngine()"
     code = f"import lpgd\n{uses}\nimport lpgd.solution_map\nprint('scipy.optimize' in sys.modules)"
     output = run(f"{code}\nsys.modules.pop('scipy', None)\n{LOADED}").split()
     assert output == ["False", "[]"]

@@ -35,6 +35,10 @@ ALLOWED: dict[str, set[str]] = {
     "lpgd.engines._daqp_units": DATA | {"lpgd.problems"},
     "lpgd.engines._daqp": ENGINE | {"lpgd.engines._daqp_form", "lpgd.engines._daqp_units"},
     "lpgd.engines._highs": ENGINE,
+    "lpgd.engines.convert": DATA | {"lpgd.problems"},
+    "lpgd.engines.extras": {"lpgd.errors"},
+    "lpgd.engines._moreau": ENGINE | {"lpgd.engines.convert", "lpgd.engines.extras"},
+    "lpgd.engines._clarabel": ENGINE | {"lpgd.engines.convert", "lpgd.engines.extras"},
     "lpgd.backward": DATA | PROTOCOLS,
     "lpgd.solution_map": {"lpgd.backward"}
     | DATA
@@ -56,8 +60,10 @@ OUTSIDE = {
     # solvers, only where they are called
     "lpgd.engines._daqp": {"daqp"},
     "lpgd.engines._highs": {"highspy"},
+    "lpgd.engines._clarabel": {"scipy"},
+    "lpgd.engines.convert": {"scipy"},
 }
-SOLVERS = {"daqp", "highspy", "clarabel", "scs"}
+SOLVERS = {"daqp", "highspy", "clarabel", "moreau", "scs"}
 
 
 def name_of(path: Path) -> str:

@@ -8,16 +8,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lpgd.engines._clarabel import ClarabelEngine
     from lpgd.engines._daqp import DaqpEngine
     from lpgd.engines._highs import HighsEngine
+    from lpgd.engines._moreau import MoreauEngine
     from lpgd.errors import (
         EngineError,
         LpgdError,
+        MissingExtraError,
         SolverError,
         SolverWarning,
         StructureError,
         StuckWarning,
     )
+    from lpgd.problems.cones import Cones
     from lpgd.rules.exact import Exact
     from lpgd.rules.lpgd import LPGD
     from lpgd.solution import Status
@@ -26,11 +30,15 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "LPGD": "lpgd.rules.lpgd",
+    "ClarabelEngine": "lpgd.engines._clarabel",
+    "Cones": "lpgd.problems.cones",
     "DaqpEngine": "lpgd.engines._daqp",
     "EngineError": "lpgd.errors",
     "Exact": "lpgd.rules.exact",
     "HighsEngine": "lpgd.engines._highs",
     "LpgdError": "lpgd.errors",
+    "MissingExtraError": "lpgd.errors",
+    "MoreauEngine": "lpgd.engines._moreau",
     "SolverError": "lpgd.errors",
     "SolverWarning": "lpgd.errors",
     "Status": "lpgd.solution",
@@ -40,11 +48,15 @@ _HOMES = {
 
 __all__ = [
     "LPGD",
+    "ClarabelEngine",
+    "Cones",
     "DaqpEngine",
     "EngineError",
     "Exact",
     "HighsEngine",
     "LpgdError",
+    "MissingExtraError",
+    "MoreauEngine",
     "SolverError",
     "SolverWarning",
     "Status",

@@ -2,8 +2,9 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from lpgd import DaqpEngine, EngineError, HighsEngine
+from lpgd import ClarabelEngine, Cones, DaqpEngine, EngineError, HighsEngine, MoreauEngine
 from lpgd.engines import registry
+from lpgd.problems.conic import Conic
 from lpgd.problems.pattern import Pattern
 from lpgd.problems.qp import QP
 
@@ -14,7 +15,15 @@ def problem(n, *, quadratic=False, sparse=False, rows=0):
     return QP.of(sizes, n, patterns)
 
 
-@pytest.mark.parametrize("name, kind", [("daqp", DaqpEngine), ("highs", HighsEngine)])
+@pytest.mark.parametrize(
+    "name, kind",
+    [
+        ("daqp", DaqpEngine),
+        ("highs", HighsEngine),
+        ("moreau", MoreauEngine),
+        ("clarabel", ClarabelEngine),
+    ],
+)
 def test_names_lead_to_engines(name, kind):
     assert registry.get(name) == kind()
     assert registry.get(name).name == name
@@ -23,7 +32,7 @@ def test_names_lead_to_engines(name, kind):
 def test_unknown_names_are_refused_with_the_known_ones(monkeypatch):
     mine = EntryPoint("mine", "lpgd:DaqpEngine", "lpgd.engines")
     monkeypatch.setattr(registry, "entry_points", _entry_points(mine))
-    with pytest.raises(EngineError, match=r"'dakp'.*auto, daqp, highs, mine"):
+    with pytest.raises(EngineError, match=r"'dakp'.*auto, clarabel, daqp, highs, mine, moreau"):
         registry.get("dakp")
 
 
@@ -71,3 +80,17 @@ def test_auto_chooses_by_structure(given, tilted, name):
 def test_auto_refuses_tilts_beyond_reach(given, kind):
     with pytest.raises(EngineError, match=r"rho > 0.*" + kind + ".*Use rho = 0.*engine='daqp'"):
         registry.choose(given, "QP")
+
+
+@pytest.mark.parametrize(
+    "installed, name",
+    [
+        ({"moreau", "clarabel"}, "moreau"),
+        ({"moreau"}, "moreau"),
+        ({"clarabel"}, "clarabel"),
+        (set(), "moreau"),
+    ],
+)
+def test_cone_programs_go_to_what_is_installed(installed, name, monkeypatch):
+    monkeypatch.setattr(registry, "find_spec", lambda module: module in installed or None)
+    assert registry.choose(Conic(2, Cones(nonneg=1)), "conic") == name

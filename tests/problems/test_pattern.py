@@ -24,3 +24,16 @@ def test_outer_products_are_summed_on_the_pattern():
 
 def test_no_products_sum_to_zero():
     np.testing.assert_array_equal(PATTERN.outer(np.zeros((0, 3)), np.zeros((0, 4))), np.zeros(3))
+
+
+def test_dense_fills_the_places():
+    pattern = Pattern(np.array([0, 1]), np.array([1, 0]), (2, 3))
+    full = pattern.dense(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    assert full.tolist() == [[[0, 1, 0], [2, 0, 0]], [[0, 3, 0], [4, 0, 0]]]
+
+
+def test_symmetry_is_that_of_the_places():
+    assert Pattern(np.array([0, 1, 1]), np.array([1, 0, 1]), (2, 2)).symmetric
+    assert not Pattern(np.array([0]), np.array([1]), (2, 2)).symmetric
+    assert not Pattern(np.array([0]), np.array([0]), (2, 3)).symmetric
+    assert Pattern.empty(3).symmetric

@@ -7,6 +7,7 @@ without arguments that returns it.
 
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import cast
 
 from lpgd.engines.base import Engine
@@ -16,6 +17,8 @@ from lpgd.problems.base import Problem
 ENGINES = {
     "daqp": "lpgd.engines._daqp:DaqpEngine",
     "highs": "lpgd.engines._highs:HighsEngine",
+    "moreau": "lpgd.engines._moreau:MoreauEngine",
+    "clarabel": "lpgd.engines._clarabel:ClarabelEngine",
 }
 
 # Dense LPs up to this many variables go to DAQP, larger ones to HiGHS. Forward and one-side
@@ -46,8 +49,11 @@ def choose(problem: Problem, tilted: str | None) -> str:
     """Name of the engine for ``engine="auto"``.
 
     ``tilted`` is the family of the tilted problem. DAQP is the fastest for dense QPs and small
-    LPs; HiGHS takes large or sparse LPs, but solves no tilted QP.
+    LPs; HiGHS takes large or sparse LPs, but solves no tilted QP. Cone programs go to Moreau, or
+    to Clarabel where Moreau is not installed.
     """
+    if problem.family == "conic":
+        return "clarabel" if find_spec("moreau") is None and find_spec("clarabel") else "moreau"
     if problem.family == "LP" and (problem.sparse or problem.n > SMALL_LP):
         if tilted != "QP":
             return "highs"

@@ -1,10 +1,11 @@
-"""Which elements of a batch of QPs have values that no solver should see."""
+"""Which elements of a batch of QPs or cone programs have values that no solver should see."""
 
 from collections.abc import Callable
 
 import numpy as np
 
 from lpgd.params import Param, Params
+from lpgd.problems.pattern import Pattern
 from lpgd.solution import BoolArray, FloatArray
 
 # Asymmetry and negative curvature up to this many machine epsilons of ||P|| are rounding, but
@@ -12,7 +13,9 @@ from lpgd.solution import BoolArray, FloatArray
 ROUNDING, MOST = 1e3, 0.1
 
 
-def check(params: Params, resolution: float) -> tuple[Params, dict[int, str]]:
+def check(
+    params: Params, resolution: float, hessian: Pattern | None = None, cost: str | None = None
+) -> tuple[Params, dict[int, str]]:
     """Symmetrise P; list unfit elements with the argument at fault.
 
     Parameters
@@ -20,6 +23,10 @@ def check(params: Params, resolution: float) -> tuple[Params, dict[int, str]]:
     params : Params
     resolution : float
         Machine epsilon of the caller's dtype.
+    hessian : Pattern or None
+        Places of the values of P, symmetric, where P is sparse.
+    cost : str or None
+        What the user calls the linear cost; None means ``q``, or ``c`` without P.
 
     Returns
     -------
@@ -27,20 +34,32 @@ def check(params: Params, resolution: float) -> tuple[Params, dict[int, str]]:
     unfit : dict from element to message
     """
     unfit: dict[int, str] = {}
+    cost = cost or ("q" if "P" in params else "c")
     for name, param in params.items():
         if _clean(param.values):
             continue
         legal = _LEGAL.get(name, np.isfinite)(param.values)
         if not legal.all():
-            label = "c" if name == "q" and "P" not in params else name
+            label = cost if name == "q" else name
             _note(unfit, param, ~_rowwise(legal), f"{label} {_WHY[name]}")
     if "lb" in params and "ub" in params:
         crossed = (params["lb"].full() > params["ub"].full()).any(axis=1)
         for element in np.flatnonzero(crossed):
             unfit.setdefault(int(element), "lb exceeds ub")
     if "P" in params:
-        params = {**params, "P": _convex(params["P"], unfit, min(ROUNDING * resolution, MOST))}
+        rounding = min(ROUNDING * resolution, MOST)
+        params = {**params, "P": _symmetrised(params["P"], unfit, rounding, hessian)}
     return params, unfit
+
+
+def _symmetrised(
+    given: Param, unfit: dict[int, str], rounding: float, pattern: Pattern | None
+) -> Param:
+    if pattern is None:
+        return _convex(given, unfit, rounding)
+    # the one place where a sparse matrix is made dense: curvature has no cheaper test here
+    full = _convex(Param(pattern.dense(given.values), given.index), unfit, rounding)
+    return Param(full.values[:, pattern.rows, pattern.cols], given.index)
 
 
 def _clean(values: FloatArray) -> bool:

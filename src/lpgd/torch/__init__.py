@@ -1,6 +1,7 @@
-"""PyTorch layers: ``QPLayer``, ``LPLayer`` and the sparse argument ``Sparse``."""
+"""PyTorch layers: ``QPLayer``, ``LPLayer``, ``ConicLayer``, and the sparse argument ``Sparse``."""
 
+from lpgd.torch.conic import ConicLayer, ConicSolution
 from lpgd.torch.layers import DualSolution, LPLayer, QPLayer
 from lpgd.torch.sparse import Sparse
 
-__all__ = ["DualSolution", "LPLayer", "QPLayer", "Sparse"]
+__all__ = ["ConicLayer", "ConicSolution", "DualSolution", "LPLayer", "QPLayer", "Sparse"]

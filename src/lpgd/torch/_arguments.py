@@ -40,8 +40,16 @@ class Arguments:
     device: torch.device
 
 
-def collect(given: Mapping[str, Any], cost: str) -> Arguments:
-    """Check the arguments of a layer; ``cost`` is the caller's name of the linear cost.
+def collect(given: Mapping[str, Any], cost: str, sparse: tuple[str, ...] = ("G", "A")) -> Arguments:
+    """Check the arguments of a layer.
+
+    Parameters
+    ----------
+    given : mapping from name to argument
+    cost : str
+        The caller's name of the linear cost.
+    sparse : tuple of str
+        Arguments that may be sparse.
 
     Raises
     ------
@@ -55,13 +63,13 @@ def collect(given: Mapping[str, Any], cost: str) -> Arguments:
     for name in present:
         if name in PARTNERS and PARTNERS[name] not in present:
             raise StructureError(f"{name} is given without its partner {PARTNERS[name]}")
-    sparse = {k: _sparse(k, v) for k, v in present.items() if _is_sparse(v)}
-    tensors = {k: sparse[k].values if k in sparse else v for k, v in present.items()}
-    cores = {k: 2 if k in MATRICES and k not in sparse else 1 for k in tensors}
+    found = {k: _sparse(k, v, sparse) for k, v in present.items() if _is_sparse(v)}
+    tensors = {k: found[k].values if k in found else v for k, v in present.items()}
+    cores = {k: 2 if k in MATRICES and k not in found else 1 for k in tensors}
     for name in (cost, *tensors):  # the cost first: the others are compared with it
         _check_kind(name, tensors[name], tensors[cost], cores[name])
     n = int(tensors[cost].shape[-1])
-    patterns = {name: matrix.pattern for name, matrix in sparse.items()}
+    patterns = {name: matrix.pattern for name, matrix in found.items()}
     sizes = _sizes(tensors, patterns, n)
     batches = {k: tuple(t.shape[: t.ndim - cores[k]]) for k, t in tensors.items()}
     _check_batches(batches)
@@ -80,8 +88,8 @@ def _is_sparse(value: Any) -> bool:
     )
 
 
-def _sparse(name: str, value: Any) -> Sparse:
-    if name not in ("G", "A"):
+def _sparse(name: str, value: Any, allowed: tuple[str, ...]) -> Sparse:
+    if name not in allowed:
         raise StructureError(f"{name} must be dense, got a sparse argument")
     try:
         return value if isinstance(value, Sparse) else Sparse.of(value)

@@ -18,9 +18,9 @@ from torch.autograd import Function
 
 from lpgd.backward import Forward
 from lpgd.params import Param
-from lpgd.problems.qp import QP
+from lpgd.problems.base import Problem
 from lpgd.solution_map import SolutionMap
-from lpgd.tilt import Cotangent
+from lpgd.torch._views import View
 
 Tensors = tuple[torch.Tensor, ...]
 
@@ -30,7 +30,8 @@ class Call:
     """One call of a layer: its structure, and once it is solved, what the pullback needs."""
 
     map: SolutionMap
-    problem: QP
+    problem: Problem
+    view: View
     names: tuple[str, ...]  # of the tensors, in their order
     cores: tuple[int, ...]  # how many trailing dimensions of each are no batch dimensions
     dtype: torch.dtype
@@ -48,7 +49,7 @@ class Call:
 
 
 class Solve(Function):
-    """(data) -> (x, y, z, z_box)."""
+    """(data) -> the outputs of the view, e.g. (x, y, z, z_box)."""
 
     @staticmethod
     def forward(call: Call, *tensors: torch.Tensor) -> Tensors:
@@ -62,7 +63,9 @@ class Solve(Function):
         resolution = torch.finfo(dtypes.get("P", call.dtype)).eps  # P's own rounding
         forward = call.map.solve(call.problem, params, shape, resolution=resolution, keep=call.keep)
         call.forward = forward
-        return _outputs(call, forward)
+        hole = np.where(forward.solution.solved, 0.0, np.nan)[:, None]
+        parts = call.view.gather(forward)
+        return tuple(call.outward(part + hole, (*shape, part.shape[1])) for part in parts)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensors) -> None:
@@ -88,7 +91,7 @@ class Solve(Function):
 
 
 class Pullback(Function):
-    """(cotangents of x, y, z, z_box; data) -> gradients of the wanted data.
+    """(cotangents of the outputs; data) -> gradients of the wanted data.
 
     The first ``lead`` dimensions of the cotangents and of the gradients number several cotangents
     of one solve, as the rows of a Jacobian.
@@ -96,21 +99,22 @@ class Pullback(Function):
 
     @staticmethod
     def forward(call: Call, wanted: tuple[bool, ...], lead: int, *tensors: torch.Tensor) -> Tensors:
-        cotangents, data = tensors[:4], tensors[4:]
+        count = call.view.outputs
+        cotangents, data = tensors[:count], tensors[count:]
         forward = call.forward
         assert forward is not None
         shape, extra = forward.shape, tuple(cotangents[0].shape[:lead])
         several, size = prod(extra), prod(shape)
-        dx, dy = _gather(
-            call.problem, [_array(c).reshape(several * size, c.shape[-1]) for c in cotangents]
-        )
         rows = np.tile(np.arange(size), several)
+        cotangent = call.view.cotangent(
+            rows, [_array(c).reshape(several * size, c.shape[-1]) for c in cotangents]
+        )
         groups = {
             name: _groups(batch, shape, several)
             for name, batch, want in zip(call.names, call.batches(data), wanted, strict=True)
             if want
         }
-        gradients = call.map.pullback(forward, Cotangent(rows, dx, dy), groups)
+        gradients = call.map.pullback(forward, cotangent, groups)
         chosen = [t for t, want in zip(data, wanted, strict=True) if want]
         return tuple(
             torch.from_numpy(gradients[name].reshape(extra + tuple(t.shape))).to(t.device, t.dtype)
@@ -132,8 +136,9 @@ class Pullback(Function):
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:
         call, wanted, lead = args[:3]
-        cotangents, data = args[3:7], args[7:]
-        cotangent_dims, data_dims = in_dims[3:7], in_dims[7:]
+        first = 3 + call.view.outputs  # of the data
+        cotangents, data = args[3:first], args[first:]
+        cotangent_dims, data_dims = in_dims[3:first], in_dims[first:]
         size = info.batch_size
         solved = any(dim is not None for dim in data_dims)  # mapped in the solve as well
         place = lead if solved else 0
@@ -213,26 +218,3 @@ def _groups(batch: tuple[int, ...], shape: tuple[int, ...], several: int) -> np.
     groups = order.reshape(entries, len(order) // entries if entries else 0)
     copies = np.arange(several)[:, None, None] * prod(shape)
     return (groups + copies).reshape(several * entries, groups.shape[1])
-
-
-def _gather(problem: QP, cotangents: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Cotangents of (x, y, z, z_box) as those of x and of the flat multipliers."""
-    dx, dy, dz, dbox = cotangents
-    parts = {"A": dy, "G": dz, "lb": -dbox, "ub": dbox}  # z_box = mu_u - mu_l
-    return dx, np.concatenate([dx[:, :0], *(parts[name] for name in problem.blocks)], axis=1)
-
-
-def _outputs(call: Call, forward: Forward) -> Tensors:
-    problem, solution, shape = forward.problem, forward.solution, forward.shape
-    assert isinstance(problem, QP)
-    hole = np.where(solution.solved, 0.0, np.nan)[:, None]
-    y = problem.block(solution.y, "A")
-    z = problem.block(solution.y, "G")
-    box = np.zeros_like(solution.x)
-    if "lb" in problem.blocks:
-        box -= problem.block(solution.y, "lb")
-    if "ub" in problem.blocks:
-        box += problem.block(solution.y, "ub")
-    return tuple(
-        call.outward(part + hole, (*shape, part.shape[1])) for part in (solution.x, y, z, box)
-    )

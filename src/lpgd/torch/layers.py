@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 
-from lpgd.engines.base import Engine
 from lpgd.problems.qp import QP
-from lpgd.rules.base import Rule
-from lpgd.solution_map import OnFailure, SolutionMap
-from lpgd.stats import Stats
-from lpgd.torch._arguments import collect
-from lpgd.torch._function import Call, Solve
+from lpgd.torch._arguments import Arguments, collect
+from lpgd.torch._program import ProgramLayer
+from lpgd.torch._views import QPView
 from lpgd.torch.sparse import Sparse
 
 Argument = torch.Tensor | Sparse | None
@@ -40,53 +35,16 @@ class DualSolution(NamedTuple):
     z_box: torch.Tensor
 
 
-class _ProgramLayer(nn.Module):
-    def __init__(
-        self,
-        rule: Rule,
-        engine: str | Engine = "auto",
-        on_failure: OnFailure = "raise",
-        threads: int | None = None,
-        *,
-        accept_inexact: bool = False,
-    ) -> None:
-        super().__init__()
-        self._map = SolutionMap(rule, engine, on_failure, threads, accept_inexact)
+class _QuadraticLayer(ProgramLayer):
+    outputs = DualSolution
 
-    @property
-    def rule(self) -> Rule:
-        """How the layer is differentiated."""
-        return self._map.rule
-
-    @property
-    def stats(self) -> Stats:
-        """What the layer has done so far."""
-        return self._map.stats
-
-    def extra_repr(self) -> str:
-        """Options for ``print(model)``."""
-        return f"{self.rule}, engine={self._map.engine!r}, on_failure={self._map.on_failure!r}"
-
-    def _solve(self, given: dict[str, Any], *, duals: bool) -> torch.Tensor | DualSolution:
-        if torch.compiler.is_compiling():  # a graph break: the solve itself is not traced
-            eager: Callable[[dict[str, Any]], DualSolution]
-            eager = cast(Any, torch.compiler.disable(self._solve_eagerly))
-            solution = eager(given)
-        else:
-            solution = self._solve_eagerly(given)
-        return solution if duals else solution.x
-
-    def _solve_eagerly(self, given: dict[str, Any]) -> DualSolution:
+    def _describe(self, given: dict[str, Any]) -> tuple[Arguments, QP, QPView]:
         arguments = collect(given, cost="q" if "P" in given else "c")
         problem = QP.of(arguments.sizes, arguments.n, arguments.patterns)
-        call = Call(
-            self._map, problem, tuple(arguments.tensors), arguments.cores,
-            arguments.dtype, arguments.device, torch.is_grad_enabled(),
-        )  # fmt: skip
-        return DualSolution(*Solve.apply(call, *arguments.tensors.values()))
+        return arguments, problem, QPView(problem)
 
 
-class QPLayer(_ProgramLayer):
+class QPLayer(_QuadraticLayer):
     """minimise 1/2 x'Px + q'x  subject to  Gx <= h, Ax = b, lb <= x <= ub.
 
     Parameters
@@ -151,7 +109,7 @@ class QPLayer(_ProgramLayer):
         return self._solve(given, duals=return_duals)
 
 
-class LPLayer(_ProgramLayer):
+class LPLayer(_QuadraticLayer):
     """minimise c'x  subject to  Gx <= h, Ax = b, lb <= x <= ub.
 
     The parameters are those of :class:`QPLayer`. The derivative of x in c is zero at every vertex:

@@ -1,0 +1,24 @@
+"""Solvers that come with an extra."""
+
+from importlib import import_module
+from typing import Any
+
+from lpgd.errors import MissingExtraError
+
+
+def load(module: str, extra: str) -> Any:
+    """Import a solver, or say how to install it.
+
+    Raises
+    ------
+    MissingExtraError
+        It is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise MissingExtraError(
+            f'the engine needs {module}, which is not installed: pip install "lpgd[{extra}]"'
+        ) from error

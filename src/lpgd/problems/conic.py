@@ -1,0 +1,177 @@
+"""Cone programs.
+
+minimise 1/2 x'Px + q'x  subject to  Ax + s = b, s in K
+
+L = 1/2 x'Px + q'x + y'(Ax - b), y in the dual cone of K
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import final
+
+import numpy as np
+from scipy import sparse
+
+from lpgd.params import Param, Params, batched
+from lpgd.problems import qp_check
+from lpgd.problems.base import Groups
+from lpgd.problems.cones import Cones
+from lpgd.problems.pattern import Pattern
+from lpgd.problems.sums import augment, dot, outer, outer_on, total
+from lpgd.solution import FloatArray, IntArray, Solution
+from lpgd.tilt import Term, Tilt
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Conic:
+    """Structure of a batch of cone programs.
+
+    Attributes
+    ----------
+    n : int
+        Number of variables.
+    cones : Cones
+    patterns : mapping from str to Pattern
+        Places of the values of ``P`` (both triangles) and ``A``; a matrix without one is dense.
+    quadratic : bool
+        Whether P is given.
+    """
+
+    n: int
+    cones: Cones
+    patterns: Mapping[str, Pattern] = field(default_factory=dict[str, Pattern])
+    quadratic: bool = True
+
+    @property
+    def family(self) -> str:
+        """``"conic"``."""
+        return "conic"
+
+    @property
+    def program(self) -> "Conic":
+        """The problem itself."""
+        return self
+
+    @property
+    def m(self) -> int:
+        """Number of rows of A."""
+        return self.cones.m
+
+    @property
+    def sparse(self) -> bool:
+        """Whether a matrix is given on a pattern."""
+        return bool(self.patterns)
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """Arguments of the objective."""
+        return ("P", "q")
+
+    def check(self, params: Params, resolution: float) -> tuple[Params, Mapping[int, str]]:
+        """Symmetrise P and name the bad value of each element that has one."""
+        return qp_check.check(params, resolution, self.patterns.get("P"), cost="q")
+
+    def product(self, params: Params, x: FloatArray) -> FloatArray:
+        """A x of every element, (N, n) to (N, m)."""
+        A = params["A"]
+        if "A" not in self.patterns:
+            return (A.full() @ x[:, :, None])[..., 0]
+        rows, cols = self.patterns["A"].rows, self.patterns["A"].cols
+        return _scatter(A.full() * x[:, cols], rows, self.m)
+
+    def transposed_product(self, params: Params, y: FloatArray) -> FloatArray:
+        """A'y of every element, (N, m) to (N, n)."""
+        A = params["A"]
+        if "A" not in self.patterns:
+            return (y[:, None, :] @ A.full())[:, 0]
+        rows, cols = self.patterns["A"].rows, self.patterns["A"].cols
+        return _scatter(A.full() * y[:, rows], cols, self.n)
+
+    def slacks(self, params: Params, x: FloatArray) -> FloatArray:
+        """s = b - Ax of every element, shape (N, m)."""
+        return params["b"].full() - self.product(params, x)
+
+    def tilt(self, params: Params, tilt: Tilt) -> tuple["Conic", Params]:
+        """Tilted data: a cotangent of s folds into that of x (math page, section 5a)."""
+        tilted = {name: param.take(tilt.rows) for name, param in params.items()}
+        t, rho = tilt.t[:, None], tilt.rho[:, None]
+        dx = tilt.dx
+        if tilt.ds is not None and tilt.ds.any():
+            dx = dx - self.transposed_product(tilted, tilt.ds)
+        linear = tilted["q"].full() + t * dx
+        if tilt.dy.any():
+            tilted["b"] = batched(tilted["b"].full() - t * tilt.dy)
+        problem: Conic = self
+        if rho.any():
+            linear = linear - rho * tilt.anchor
+            problem, tilted["P"] = self._augmented(tilted.get("P"), tilt.rho)
+        tilted["q"] = batched(linear)
+        return problem, tilted
+
+    def _augmented(self, hessian: Param | None, rho: FloatArray) -> tuple["Conic", Param]:
+        if hessian is not None and "P" not in self.patterns:
+            return self, augment(hessian, rho, np.eye(self.n))
+        pattern = self.patterns.get("P", Pattern.empty(self.n))
+        missing = np.setdiff1d(np.arange(self.n), pattern.rows[pattern.rows == pattern.cols])
+        rows, cols = (np.concatenate([side, missing]) for side in (pattern.rows, pattern.cols))
+        if hessian is not None:
+            room = np.zeros((len(hessian.values), len(missing)))
+            hessian = Param(np.concatenate([hessian.values, room], axis=1), hessian.index)
+        patterns = {**self.patterns, "P": Pattern(rows, cols, (self.n, self.n))}
+        problem = replace(self, patterns=patterns, quadratic=True)
+        return problem, augment(hessian, rho, (rows == cols).astype(np.float64))
+
+    def lagrangian(self, params: Params, point: Solution, tilt: Tilt) -> FloatArray:
+        """Value of the tilted Lagrangian at each point, shape (N,)."""
+        at = {name: param.take(tilt.rows) for name, param in params.items()}
+        slacks = self.slacks(at, point.x)
+        value = dot(at["q"].full(), point.x) - dot(point.y, slacks)
+        if self.quadratic:
+            value += 0.5 * dot(self._curve(at["P"], point.x), point.x)
+        loss = dot(tilt.dx, point.x) + dot(tilt.dy, point.y)
+        loss += dot(tilt.ds, slacks) if tilt.ds is not None else 0.0
+        gap = point.x - tilt.anchor
+        return value + tilt.t * loss + 0.5 * tilt.rho * dot(gap, gap)
+
+    def _curve(self, hessian: Param, x: FloatArray) -> FloatArray:
+        if "P" not in self.patterns:
+            return (hessian.full() @ x[:, :, None])[..., 0]
+        rows, cols = self.patterns["P"].rows, self.patterns["P"].cols
+        return _scatter(hessian.full() * x[:, cols], rows, self.n)
+
+    def grad(
+        self, params: Params, terms: Sequence[Term], wanted: Mapping[str, Groups]
+    ) -> dict[str, FloatArray]:
+        """Gradient of the summed terms (math page, section 5a). See ``Problem.grad``."""
+        weight = np.stack([term.weight for term in terms], axis=1)[..., None]
+        x = np.stack([term.point.x for term in terms], axis=1)
+        # the tilt's t <ds, b - Ax> acts like a shift of y
+        y = np.stack([_shifted(term) for term in terms], axis=1) * weight
+        gradients: dict[str, FloatArray] = {}
+        for name, groups in wanted.items():
+            if name == "q":
+                gradients[name] = total(weight * x, groups)
+            elif name == "b":
+                gradients[name] = -total(y, groups)
+            else:
+                left = 0.5 * weight * x if name == "P" else y
+                pattern = self.patterns.get(name)
+                gradients[name] = (
+                    outer(left, x, groups) if pattern is None
+                    else outer_on(pattern, left, x, groups)
+                )  # fmt: skip
+        return gradients
+
+
+def _shifted(term: Term) -> FloatArray:
+    tilt = term.tilt
+    return term.point.y if tilt.ds is None else term.point.y - tilt.t[:, None] * tilt.ds
+
+
+def _scatter(values: FloatArray, places: IntArray, size: int) -> FloatArray:
+    """Sum the columns of (N, nnz) values that share a place, shape (N, size)."""
+    selection = sparse.csr_matrix(
+        (np.ones(len(places)), (np.arange(len(places)), places)), shape=(len(places), size)
+    )
+    return np.asarray(values @ selection)

@@ -1,0 +1,73 @@
+"""What the layers of all families share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import nn
+
+from lpgd.engines.base import Engine
+from lpgd.problems.base import Problem
+from lpgd.rules.base import Rule
+from lpgd.solution_map import OnFailure, SolutionMap
+from lpgd.stats import Stats
+from lpgd.torch._arguments import Arguments
+from lpgd.torch._function import Call, Solve
+from lpgd.torch._views import View
+
+
+class ProgramLayer(nn.Module):
+    """A solution map as a module; a family says what its arguments and outputs are."""
+
+    outputs: ClassVar[Callable[..., Any]]
+    """The named tuple of all outputs, x first."""
+
+    def __init__(
+        self,
+        rule: Rule,
+        engine: str | Engine = "auto",
+        on_failure: OnFailure = "raise",
+        threads: int | None = None,
+        *,
+        accept_inexact: bool = False,
+    ) -> None:
+        super().__init__()
+        self._map = SolutionMap(rule, engine, on_failure, threads, accept_inexact)
+
+    @property
+    def rule(self) -> Rule:
+        """How the layer is differentiated."""
+        return self._map.rule
+
+    @property
+    def stats(self) -> Stats:
+        """What the layer has done so far."""
+        return self._map.stats
+
+    def extra_repr(self) -> str:
+        """Options for ``print(model)``."""
+        return f"{self.rule}, engine={self._map.engine!r}, on_failure={self._map.on_failure!r}"
+
+    @abstractmethod
+    def _describe(self, given: dict[str, Any]) -> tuple[Arguments, Problem, View]:
+        """Check the structure of the arguments of one call."""
+
+    def _solve(self, given: dict[str, Any], *, duals: bool) -> Any:
+        if torch.compiler.is_compiling():  # a graph break: the solve itself is not traced
+            eager: Callable[[dict[str, Any]], Any]
+            eager = cast(Any, torch.compiler.disable(self._solve_eagerly))
+            solution = eager(given)
+        else:
+            solution = self._solve_eagerly(given)
+        return solution if duals else solution.x
+
+    def _solve_eagerly(self, given: dict[str, Any]) -> Any:
+        arguments, problem, view = self._describe(given)
+        call = Call(
+            self._map, problem, view, tuple(arguments.tensors), arguments.cores,
+            arguments.dtype, arguments.device, torch.is_grad_enabled(),
+        )  # fmt: skip
+        return type(self).outputs(*Solve.apply(call, *arguments.tensors.values()))

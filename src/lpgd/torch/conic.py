@@ -1,0 +1,135 @@
+"""Cone programs as a torch module."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+
+from lpgd.engines.base import Engine
+from lpgd.errors import StructureError
+from lpgd.problems.cones import Cones
+from lpgd.problems.conic import Conic
+from lpgd.rules.base import Rule
+from lpgd.solution_map import OnFailure
+from lpgd.torch._arguments import Arguments, collect
+from lpgd.torch._program import ProgramLayer
+from lpgd.torch._views import ConicView
+from lpgd.torch.sparse import Sparse
+
+
+class ConicSolution(NamedTuple):
+    """Solution, multipliers and slacks of a cone program.
+
+    Attributes
+    ----------
+    x : Tensor, (..., n)
+    y : Tensor, (..., m)
+        Multipliers, in the dual cone.
+    s : Tensor, (..., m)
+        b - Ax, in the cone up to the engine's tolerance.
+    """
+
+    x: torch.Tensor
+    y: torch.Tensor
+    s: torch.Tensor
+
+
+class ConicLayer(ProgramLayer):
+    """minimise 1/2 x'Px + q'x  subject to  Ax + s = b, s in a product of cones.
+
+    Interior-point engines answer to a tolerance: keep tau times the incoming gradient well above
+    it, or the difference of two solutions is noise.
+
+    Parameters
+    ----------
+    cones : lpgd.Cones
+        The cones of the rows of A, in their order.
+    rule : lpgd.LPGD or lpgd.Exact
+        How the solution is differentiated; ``Exact`` needs Moreau.
+    engine : str or Engine
+        ``"auto"``, ``"moreau"``, ``"clarabel"``, or an instance with options.
+    on_failure : {"raise", "nan"}
+        As for ``QPLayer``.
+    threads : int or None
+        Most threads to use.
+    accept_inexact : bool
+        Whether a solution that the solver calls inaccurate counts as solved.
+    """
+
+    outputs = ConicSolution
+
+    def __init__(
+        self,
+        cones: Cones,
+        rule: Rule,
+        engine: str | Engine = "auto",
+        on_failure: OnFailure = "raise",
+        threads: int | None = None,
+        *,
+        accept_inexact: bool = False,
+    ) -> None:
+        super().__init__(rule, engine, on_failure, threads, accept_inexact=accept_inexact)
+        if not isinstance(cones, Cones):
+            raise TypeError(f"cones must be lpgd.Cones(...), got {cones!r}")
+        self._cones = cones
+
+    @property
+    def cones(self) -> Cones:
+        """The cones of the rows of A."""
+        return self._cones
+
+    def extra_repr(self) -> str:
+        """Options for ``print(model)``."""
+        return f"{self.cones}, {super().extra_repr()}"
+
+    def forward(
+        self,
+        P: torch.Tensor | Sparse | None,
+        q: torch.Tensor,
+        A: torch.Tensor | Sparse,
+        b: torch.Tensor,
+        *,
+        return_duals: bool = False,
+    ) -> Any:
+        """Solve a batch of cone programs; see ``QPLayer.forward`` for batches and dtypes.
+
+        Parameters
+        ----------
+        P : (..., n, n) or None
+            Symmetric positive semidefinite, both triangles; None for a linear objective. P and A
+            may be ``Sparse`` or a two-dimensional torch COO tensor.
+        q : Tensor, (..., n), floating
+        A : (..., m, n)
+        b : Tensor, (..., m)
+        return_duals : bool
+
+        Returns
+        -------
+        Tensor, (..., n), or ConicSolution
+
+        Raises
+        ------
+        StructureError, SolverError, EngineError
+            As ``QPLayer.forward``.
+        MissingExtraError
+            The engine's solver is not installed.
+        """
+        return self._solve({"P": P, "q": q, "A": A, "b": b}, duals=return_duals)
+
+    def _describe(self, given: dict[str, Any]) -> tuple[Arguments, Conic, ConicView]:
+        for name in ("A", "b"):
+            if given[name] is None:
+                raise StructureError(f"{name} is required, got None")
+        linear = given["P"] is None
+        arguments = collect({k: v for k, v in given.items() if v is not None or k == "q"}, "q",
+                            sparse=("P", "A"))  # fmt: skip
+        if arguments.sizes["A"] != self.cones.m:
+            raise StructureError(
+                f"A must have {self.cones.m} rows, one for each row of the cones, "
+                f"got {arguments.sizes['A']}"
+            )
+        if "P" in arguments.patterns and not arguments.patterns["P"].symmetric:
+            raise StructureError("P must store both triangles: its pattern is not symmetric")
+        problem = Conic(arguments.n, self.cones, arguments.patterns, not linear)
+        return arguments, problem, ConicView(problem)

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from lpgd import MoreauEngine
+from lpgd.tilt import Cotangent
+from tests.conic_programs import KINDS, plant
+from tests.engines.conic_battery import ConicBattery, tilt_of
+
+
+class TestMoreau(ConicBattery):
+    engine = MoreauEngine()
+
+
+def test_whole_copies_of_the_batch_need_no_set_up():
+    case = plant(KINDS["mixed"], 0, 3)
+    answer = MoreauEngine().solve(case.problem, case.params, keep=True)
+    tilt = tilt_of(case)
+    assert answer.workspace.resolve(tilt.join(tilt.at(-tilt.t))).set_ups == 0
+    assert answer.workspace.resolve(tilt.take(np.array([0, 2]))).set_ups == 2
+    assert answer.workspace.resolve(tilt_of(case, rho=0.1)).set_ups == 3
+
+
+def test_a_failed_warm_start_is_tried_again_cold():
+    case = plant(KINDS["nonneg"], 0, 2)
+    start = case.solution.take(np.arange(2))
+    start.x[:], start.y[:] = 1e30, np.nan
+    found = MoreauEngine().solve(case.problem, case.params, start=start).solution
+    np.testing.assert_allclose(found.x, case.solution.x, atol=1e-6)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5])
+def test_the_adjoint_is_the_limit_of_tilted_solutions(rho):
+    case = plant(KINDS["mixed"], 1, 2)
+    workspace = MoreauEngine().solve(case.problem, case.params, keep=True).workspace
+    tilt = tilt_of(case, t=3e-3, rho=rho)
+    adjoint = workspace.adjoint(Cotangent(tilt.rows, tilt.dx, tilt.dy, tilt.ds), rho)
+    ends = [workspace.resolve(tilt.at(sign * tilt.t)).solution for sign in (1, -1)]
+    for name, found in (("x", adjoint.a), ("y", adjoint.v)):
+        expected = (getattr(ends[0], name) - getattr(ends[1], name)) / 6e-3
+        np.testing.assert_allclose(found, expected, atol=2e-3 * np.abs(expected).max())
