@@ -36,19 +36,18 @@ STATUS = {
 }
 OPTIONS = {
     "output_flag": False,
-    "solver": "simplex",  # the only one that takes a basis and always ends in one
+    "solver": "simplex",  # takes a basis and always ends in one
     "parallel": "off",
     "threads": 1,
     "random_seed": 0,
-    # HiGHS takes larger bounds for none and smaller entries for zero: no further than others do
-    "infinite_bound": 1e30,
+    "infinite_bound": 1e30,  # larger ones count as none
     "infinite_cost": 1e30,
-    "small_matrix_value": 1e-12,
+    "small_matrix_value": 1e-12,  # smaller ones count as zero
     # "infeasible or unbounded" is then settled by HiGHS, which repeats the solve without presolve
     "allow_unbounded_or_infeasible": False,
 }
-# Iterations after which the answer is computed anew from its basis (1 to 10 % of the solve): the
-# errors of updated factorizations add up, a vertex reached in 900 steps was off by 1e-7.
+# Iterations after which the answer is computed anew from its basis: errors of updated
+# factorizations add up, a vertex reached in 900 steps was off by 1e-7.
 MANY = 100
 PAYS = 2_000  # entries of the matrix from which threads pay
 # Let HiGHS look at the basis: primal simplex if it is feasible (the costs changed), else dual
