@@ -46,12 +46,11 @@ OPTIONS = {
     # "infeasible or unbounded" is then settled by HiGHS, which repeats the solve without presolve
     "allow_unbounded_or_infeasible": False,
 }
-# Iterations after which the answer is computed anew from its basis: errors of updated
-# factorizations add up, a vertex reached in 900 steps was off by 1e-7.
+# Iterations after which the answer is computed anew from its basis: errors of updates add up.
 MANY = 100
 PAYS = 2_000  # entries of the matrix from which threads pay
-# Let HiGHS look at the basis: primal simplex if it is feasible (the costs changed), else dual
-# simplex. Dual simplex throughout takes three times as long where only costs changed.
+# Primal simplex if the basis is feasible (the costs changed), else dual simplex, which throughout
+# takes three times as long where only costs changed.
 HOT = {"simplex_strategy": 0}
 
 
