@@ -46,8 +46,12 @@ def training_tensors(
 def restore_training(
     tensors: dict[str, torch.Tensor], model: torch.nn.Module, optimizer: torch.optim.Optimizer
 ) -> None:
-    """Put back what `training_tensors` collected."""
+    """Put back what `training_tensors` collected.
+
+    A tensor that does not fit is an error here rather than in the next step.
+    """
     state = optimizer.state_dict()
+    parameters = [value for group in optimizer.param_groups for value in group["params"]]
     weights: dict[str, torch.Tensor] = {}
     for name, value in tensors.items():
         owner, _, rest = name.partition("/")
@@ -55,6 +59,12 @@ def restore_training(
             weights[rest] = value
         else:
             index, _, entry = rest.partition("/")
+            shape = () if entry == "step" else tuple(parameters[int(index)].shape)
+            if tuple(value.shape) != shape:
+                raise ValueError(f"{name} has shape {tuple(value.shape)}, not {shape}")
             state["state"].setdefault(int(index), {})[entry] = value
+    held = [set(state["state"].get(index, ())) for index in range(len(parameters))]
+    if any(entries != held[0] for entries in held):
+        raise ValueError("the optimizer's tensors are incomplete")
     model.load_state_dict(weights)
     optimizer.load_state_dict(state)

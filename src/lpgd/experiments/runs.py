@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,25 @@ from lpgd.errors import LpgdError
 
 class ExperimentError(LpgdError):
     """An experiment cannot be started or continued as asked."""
+
+
+class DamagedFileError(ExperimentError):
+    """A file that an experiment wrote cannot be used any more; the message names it."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong with the content of ``path`` into a `DamagedFileError`."""
+    try:
+        yield
+    except (DamagedFileError, MemoryError):
+        raise
+    except Exception as error:  # damage shows in more ways than can be listed
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # the file cannot be opened; without a name torch could not parse it
+        reason = f"no entry {error}" if isinstance(error, KeyError) else str(error)
+        brief = textwrap.shorten(reason or type(error).__name__, 200, placeholder=" ...")
+        raise DamagedFileError(f"{path} is damaged: {brief}") from error
 
 
 @dataclass(frozen=True)
@@ -78,8 +98,9 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read JSON; a `DamagedFileError` if it is none."""
+    with reading(path):
+        return json.loads(path.read_text(encoding="utf-8"))
 
 
 @contextmanager

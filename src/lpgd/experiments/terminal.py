@@ -15,12 +15,22 @@ INTERRUPTED = 130  # what shells report for a process that Ctrl-C ended
 
 @contextmanager
 def report_errors(console: Console) -> Iterator[None]:
-    """Show the errors this library raises on purpose as one line, without a traceback."""
+    """Show errors raised on purpose, and those of files, as one line without a traceback."""
     try:
         yield
-    except LpgdError as error:
-        console.print(f"lpgd: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+    except BrokenPipeError:
+        raise  # whoever read the output has left; nothing to say to them
+    except OSError as error:
+        named = "" if error.filename is None else f"{error.filename}: "
+        _show(console, f"{named}{error.strerror or error}")
         raise typer.Exit(2) from None
+    except LpgdError as error:
+        _show(console, str(error))
+        raise typer.Exit(2) from None
+
+
+def _show(console: Console, complaint: str) -> None:
+    console.print(f"lpgd: {complaint}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def given_options(context: typer.Context) -> set[str]:

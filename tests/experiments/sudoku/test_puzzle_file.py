@@ -60,3 +60,10 @@ def test_complaints_name_file_and_line(tmp_path, line, complaint):
 def test_empty_file(tmp_path):
     with pytest.raises(PuzzleFileError, match="holds no puzzles"):
         read(tmp_path, "# nothing\n")
+
+
+def test_only_one_heading_is_skipped(tmp_path):
+    with pytest.raises(PuzzleFileError, match="line 3: expected 16 cells"):
+        read(tmp_path, f"# mine\npuzzle,solution\nhello\n{PUZZLE}\n")
+    with pytest.raises(PuzzleFileError, match="line 2: expected 16 cells"):
+        read(tmp_path, f"{PUZZLE}\npuzzle,solution\n")

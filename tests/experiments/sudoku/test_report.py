@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from matplotlib.image import imread
@@ -10,7 +11,7 @@ from lpgd.experiments.sudoku.compare import Final
 from lpgd.experiments.sudoku.config import SudokuConfig
 from lpgd.experiments.sudoku.contest import Outcome
 from lpgd.experiments.sudoku.methods import METHODS
-from lpgd.experiments.sudoku.report import results_table, write_results
+from lpgd.experiments.sudoku.report import draw_comparison, results_table, write_results
 
 
 def outcome(wrong, seed):
@@ -48,3 +49,16 @@ def test_table_shows_median_and_range(finals):
     assert "1.00 (0.50 to 2.00)" in text
     assert "4.0 (2.5 to 12.0)" in text
     assert "> 2 (2.00 to > 2)" in text
+
+
+def test_figure_explains_itself(finals, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "lpgd.experiments.sudoku.report.save", lambda figure, _path: drawn.append(figure)
+    )
+    small = replace(finals[0], method=METHODS[3])
+    draw_comparison([*finals, small], tmp_path / "compare.png")
+    (figure,) = drawn
+    assert "median over three seeds" in figure.get_suptitle()
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["LPGD average", "Exact, ρ = 0.1", "LPGD, small τ (1e-4)"]

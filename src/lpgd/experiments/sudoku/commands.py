@@ -58,16 +58,16 @@ def run_sudoku(
     The columns of a puzzle file are the puzzle and, if you like, its solution. 9x9 puzzles default
     to 900 for training and 100 for testing, those of a file to nine tenths and one tenth.
     """
-    from lpgd.experiments.sudoku.run import continue_run, execute, start_run
+    from lpgd.experiments.sudoku.run import check_and_start, continue_run, execute
 
     console = Console()
     with report_errors(console):
         if resume is not None:
-            run = RunDirectory(resume)
+            run, split = RunDirectory(resume), None
             continue_run(run, _changes(context))
         else:
-            run = start_run(_config(context), out, puzzles)
-        result = execute(run, console)
+            run, split = check_and_start(_config(context), out, puzzles)
+        result = execute(run, console, split)
     if result is None:
         console.print(
             f"Stopped. Continue with: lpgd run sudoku --resume {run.path}", soft_wrap=True
@@ -125,7 +125,7 @@ def compare_sudoku(
         except KeyboardInterrupt:
             console.print("Stopped. The same command continues.")
             raise typer.Exit(INTERRUPTED) from None
-    write_results(finals, out)
+        write_results(finals, out)
     console.print(results_table(finals))
     console.print(f"Results and figure: {out}", soft_wrap=True)
 

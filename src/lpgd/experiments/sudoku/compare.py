@@ -23,10 +23,12 @@ from pathlib import Path
 from rich.console import Console
 
 from lpgd.experiments.jobs import JobPool, job_pool
-from lpgd.experiments.runs import ExperimentError, read_json, write_json
+from lpgd.experiments.runs import ExperimentError, read_json, reading, write_json
 from lpgd.experiments.sudoku.config import SudokuConfig
 from lpgd.experiments.sudoku.contest import Contest, Outcome, play
 from lpgd.experiments.sudoku.methods import Method, setting_name
+from lpgd.experiments.sudoku.model import check_engine
+from lpgd.experiments.sudoku.run import load_split
 
 _EVALUATIONS = 6  # per epoch
 _TUNING_SEED = 1000  # no final run starts from it
@@ -61,7 +63,8 @@ class Study:
         path, mine = out / "study.json", asdict(self)
         if not path.exists():
             write_json(path, mine)
-        theirs = read_json(path)
+        with reading(path):
+            theirs = dict(read_json(path))
         if theirs != mine:
             differing = ", ".join(name for name in mine if mine[name] != theirs.get(name))
             raise ExperimentError(
@@ -92,6 +95,9 @@ def compare(
     study: Study, methods: list[Method], effort: Effort, out: Path, console: Console
 ) -> list[Final]:
     """Tune every method, then run the chosen settings from several seeds."""
+    load_split(study.config(0, tuning=False), None)  # refuse before anything is written
+    for method in methods:
+        check_engine(method.candidates(study.config(0, tuning=False))[0])
     study.claim(out)
     with job_pool(effort.jobs) as pool:
         chosen = [_tune(method, study, pool, out / "tuning", console) for method in methods]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
+from numbers import Integral, Real
 from typing import Any, Literal
 
 from lpgd import LPGD, Exact
 from lpgd.experiments.runs import ExperimentError
 
 PUZZLES_COPY = "puzzles.txt"  # where a run directory keeps the user's own puzzles
+
+_LEAST = {"box": 2, "epochs": 1, "batch": 1, "evaluations": 1, "seed": 0, "data_seed": 0}
+_LEAST_IF_GIVEN = {"train_size": 1, "test_size": 1, "threads": 1}
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,21 @@ class SudokuConfig:
     tuning: bool = False  # judge by held-out training puzzles instead of the test puzzles
 
     def __post_init__(self) -> None:
-        if not self.lr > 0:
-            raise ExperimentError(f"the learning rate must be positive, got {self.lr}")
+        if not (isinstance(self.lr, Real) and 0 < self.lr < math.inf):
+            raise ExperimentError(
+                f"the learning rate must be a positive finite number, got {self.lr!r}"
+            )
+        given = {
+            name: least for name, least in _LEAST_IF_GIVEN.items() if vars(self)[name] is not None
+        }
+        for name, least in (_LEAST | given).items():
+            value = vars(self)[name]
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+                raise ExperimentError(f"{name} must be a whole number >= {least}, got {value!r}")
+        if self.rule not in ("lpgd", "exact"):
+            raise ExperimentError(f"rule must be lpgd or exact, got {self.rule!r}")
+        if self.puzzles not in (None, PUZZLES_COPY) or not isinstance(self.engine, str):
+            raise ExperimentError(f"puzzles {self.puzzles!r} or engine {self.engine!r} unknown")
         try:
             self.make_rule()
         except ValueError as error:

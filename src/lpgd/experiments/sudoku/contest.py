@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lpgd.experiments.metrics import Row
-from lpgd.experiments.runs import RunDirectory, read_json, write_json
+from lpgd.experiments.runs import RunDirectory, read_json, reading, write_json
 from lpgd.experiments.sudoku.config import SudokuConfig
 from lpgd.experiments.sudoku.run import load_split
 from lpgd.experiments.sudoku.train import Trainer, is_evaluated
@@ -79,12 +79,13 @@ def play(contest: Contest) -> Outcome:
     """Run a contest, continue it, or read its outcome if it is over."""
     run = RunDirectory(contest.path)
     if run.result.exists():
-        outcome = Outcome.from_json(read_json(run.result))
+        with reading(run.result):
+            outcome = Outcome.from_json(read_json(run.result))
         if outcome.ended or outcome.epochs >= contest.epochs:
             return outcome
     config = replace(contest.config, epochs=contest.epochs)
     write_json(run.config, config.to_json())
-    split = load_split(config, run)
+    split = load_split(config, None)
     trainer = Trainer(config, split, run)
     while trainer.step < trainer.total_steps and not _is_over(trainer, contest, len(split.test)):
         trainer.advance()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 
+from lpgd.errors import SolverWarning
 from lpgd.experiments.sudoku.config import SudokuConfig
 from lpgd.experiments.sudoku.solver import rules_rank
 from lpgd.torch import LPLayer
@@ -41,6 +44,13 @@ class RuleLearner(nn.Module):
         """Map one-hot clues (B, n) to boards (B, n) in [0, 1]; NaN where the solver failed."""
         b = self.A @ torch.sigmoid(self.interior)
         return self.layer(-clues, A=self.A, b=b, lb=self.lower, ub=self.upper)
+
+
+def check_engine(config: SudokuConfig) -> None:
+    """Raise `EngineError` if the engine is unknown or cannot do what the rule asks of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SolverWarning)  # training counts failures
+        RuleLearner(config)(torch.zeros(1, config.box**6, dtype=torch.float64))
 
 
 def squared_error(boards: Tensor, labels: Tensor) -> Tensor:

@@ -23,13 +23,17 @@ def read_puzzles(path: Path, box: int) -> tuple[NDArray[np.uint8], NDArray[np.ui
 
     A line holds the N*N cells row by row, ``.`` or ``0`` for an empty one, then perhaps, after a
     comma or blanks, the solution. Without it the puzzle is solved and must have exactly one
-    completion. Empty lines, lines that start with ``#`` and a heading are skipped.
+    completion. Empty lines and lines that start with ``#`` are skipped, and so is a heading: words
+    instead of cells in the first of the other lines.
     """
     pairs: list[tuple[Board, Board]] = []
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    for number, line in enumerate(lines, start=1):
+    heading_may_come = True
+    for number, line in enumerate(_lines(path), start=1):
         fields = line.replace(",", " ").split()
-        if not fields or fields[0].startswith("#") or (not pairs and _is_heading(fields[0], box)):
+        if not fields or fields[0].startswith("#"):
+            continue
+        skip, heading_may_come = heading_may_come and _is_heading(fields[0], box), False
+        if skip:
             continue
         try:
             pairs.append(_parse(fields, box))
@@ -44,6 +48,13 @@ def read_puzzles(path: Path, box: int) -> tuple[NDArray[np.uint8], NDArray[np.ui
 def format_board(board: Board) -> str:
     """Write a board as one line, the way `read_puzzles` reads it."""
     return "".join(_SYMBOLS[digit - 1] if digit else "." for digit in board.tolist())
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise PuzzleFileError(f"{path} is not a text file in UTF-8") from None
 
 
 def _is_heading(first: str, box: int) -> bool:

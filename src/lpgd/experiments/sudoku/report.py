@@ -15,6 +15,7 @@ from lpgd.experiments.plotting import INK, PALETTE, new_figure, save
 from lpgd.experiments.runs import write_bytes, write_json
 from lpgd.experiments.sudoku.compare import Final
 from lpgd.experiments.sudoku.contest import GOAL, Outcome
+from lpgd.experiments.sudoku.methods import Method
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,8 +72,9 @@ def draw_comparison(finals: list[Final], path: Path) -> None:
         axis.set(ylim=(-0.05, 115), xlabel=label)
         axis.set_xlim(left=0)
     axes[0].set_ylabel("wrong test boards [%]")
+    figure.suptitle(_explain(max(len(final.outcomes) for final in finals)), fontsize=11)
     figure.legend(
-        *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
     )
     save(figure, path)
 
@@ -84,7 +86,20 @@ def _draw_method(axis: Axes, final: Final, name: str, color: str) -> None:
         [np.interp(budgets, getattr(outcome, name), outcome.wrong) for outcome in final.outcomes]
     )
     axis.fill_between(budgets, wrong.min(0), wrong.max(0), color=color, alpha=0.14, linewidth=0)
-    axis.plot(budgets, np.median(wrong, axis=0), color=color, label=final.method.label)
+    axis.plot(budgets, np.median(wrong, axis=0), color=color, label=_label(final.method))
+
+
+def _label(method: Method) -> str:
+    """Add a tau that is fixed to the name; that of the other methods is tuned."""
+    fixed = method.rule == "lpgd" and len(method.taus) == 1
+    return method.label + (f" ({method.taus[0]:.0e})".replace("e-0", "e-") if fixed else "")
+
+
+def _explain(seeds: int) -> str:
+    if seeds == 1:
+        return "Wrong boards while training; one run per method"
+    number = {2: "two", 3: "three", 4: "four", 5: "five"}.get(seeds, str(seeds))
+    return f"Wrong boards while training; line: median over {number} seeds, band: their range"
 
 
 def _spread(final: Final, axis: Literal["epoch", "seconds"], digits: int) -> str:

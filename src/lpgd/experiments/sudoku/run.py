@@ -15,13 +15,24 @@ from lpgd.experiments.runs import (
     ExperimentError,
     RunDirectory,
     read_json,
+    reading,
     stop_on_interrupt,
     write_json,
 )
 from lpgd.experiments.sudoku.config import SudokuConfig
 from lpgd.experiments.sudoku.data import Split, from_file, generate
 from lpgd.experiments.sudoku.figures import draw_figures
+from lpgd.experiments.sudoku.model import check_engine
 from lpgd.experiments.sudoku.train import Trainer, is_evaluated
+
+
+def check_and_start(
+    config: SudokuConfig, root: Path, puzzles: Path | None
+) -> tuple[RunDirectory, Split]:
+    """Refuse a run that cannot work before it has a directory; return it with its puzzles."""
+    split = load_split(config, puzzles)
+    check_engine(config)
+    return start_run(config, root, puzzles), split
 
 
 def start_run(config: SudokuConfig, root: Path, puzzles: Path | None) -> RunDirectory:
@@ -37,7 +48,8 @@ def read_config(run: RunDirectory) -> SudokuConfig:
     """Read the configuration of a run."""
     if not run.config.exists():
         raise ExperimentError(f"{run.path} is not a run directory: it has no {run.config.name}")
-    return SudokuConfig(**read_json(run.config))
+    with reading(run.config):
+        return SudokuConfig(**read_json(run.config))
 
 
 def continue_run(run: RunDirectory, changes: dict[str, Any]) -> None:
@@ -50,23 +62,27 @@ def continue_run(run: RunDirectory, changes: dict[str, Any]) -> None:
         write_json(run.config, after.to_json())
 
 
-def load_split(config: SudokuConfig, run: RunDirectory) -> Split:
-    """Generate the puzzles, or read the copy of the user's own."""
-    if config.puzzles is not None:
+def load_split(config: SudokuConfig, puzzles: Path | None) -> Split:
+    """Generate the puzzles, or read the user's own."""
+    if puzzles is not None:
         sizes = (config.train_size, config.test_size)
-        split = from_file(run.path / config.puzzles, config.box, sizes, config.data_seed)
+        split = from_file(puzzles, config.box, sizes, config.data_seed)
     else:
         split = generate(config.box, config.train_size, config.test_size, config.data_seed)
     return split.for_tuning() if config.tuning else split
 
 
-def execute(run: RunDirectory, console: Console) -> dict[str, Any] | None:
+def execute(
+    run: RunDirectory, console: Console, split: Split | None = None
+) -> dict[str, Any] | None:
     """Train to the end and return the result; None if the user stopped it.
 
-    A run that was interrupted, however rudely, continues from its last checkpoint.
+    ``split`` saves making the puzzles again. A run that was interrupted, however rudely,
+    continues from its last checkpoint.
     """
     config = read_config(run)
-    split = load_split(config, run)
+    if split is None:
+        split = load_split(config, _puzzles(config, run))
     trainer = Trainer(config, split, run)
     console.print(_headline(config, split, trainer), highlight=False)
     if not _train(trainer, console):
@@ -76,6 +92,10 @@ def execute(run: RunDirectory, console: Console) -> dict[str, Any] | None:
     result = summarize(trainer, len(split.test))
     write_json(run.result, result)
     return result
+
+
+def _puzzles(config: SudokuConfig, run: RunDirectory) -> Path | None:
+    return None if config.puzzles is None else run.path / config.puzzles
 
 
 def summarize(trainer: Trainer, boards: int) -> dict[str, Any]:

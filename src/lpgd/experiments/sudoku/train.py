@@ -10,7 +10,7 @@ import torch
 
 from lpgd.experiments.checkpoints import Checkpoint, restore_training, training_tensors
 from lpgd.experiments.metrics import MetricsLog, Row
-from lpgd.experiments.runs import RunDirectory
+from lpgd.experiments.runs import ExperimentError, RunDirectory, reading
 from lpgd.experiments.sudoku.config import SudokuConfig
 from lpgd.experiments.sudoku.data import Split
 from lpgd.experiments.sudoku.model import RuleLearner, squared_error, wrong_boards
@@ -29,6 +29,8 @@ COLUMNS = (
     "test_wrong",
 )
 TIMES = frozenset(column for column in COLUMNS if column.startswith("seconds"))
+_JUDGEMENT = ("test_mse", "test_wrong")
+_ALWAYS = frozenset(COLUMNS) - {"degenerate", *_JUDGEMENT}
 _STEPS_PER_CHECKPOINT = 10
 
 
@@ -66,7 +68,7 @@ class Trainer:
     def advance(self) -> Row:
         """Train one step, judge the model where that is due, and record both."""
         row = dict.fromkeys(COLUMNS) | self._train_step()
-        if self._is_due():
+        if self._is_due(self.step):
             row |= self._evaluate()
         self.rows.append(row)
         self._metrics.append(row)
@@ -75,17 +77,37 @@ class Trainer:
         return row
 
     def save(self) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint; the metrics reach the disk before it."""
+        self._metrics.sync()
         tensors = training_tensors(self.model, self._optimizer)
         state = {"step": self.step, "seconds": self._seconds}
         Checkpoint(tensors, state).save(self._run.checkpoint)
 
     def _restore(self) -> None:
-        if self._run.checkpoint.exists():
-            checkpoint = Checkpoint.load(self._run.checkpoint)
-            restore_training(checkpoint.tensors, self.model, self._optimizer)
-            self.step, self._seconds = checkpoint.state["step"], checkpoint.state["seconds"]
+        """Return to the last checkpoint; nothing is written before all files are found sound."""
+        path = self._run.checkpoint
+        found = path.exists()
+        if found:
+            with reading(path):
+                checkpoint = Checkpoint.load(path)
+                restore_training(checkpoint.tensors, self.model, self._optimizer)
+                self.step = int(checkpoint.state["step"])
+                self._seconds = float(checkpoint.state["seconds"])
+        rows = self._metrics.read()
+        if not found and len(rows) > _STEPS_PER_CHECKPOINT:
+            raise ExperimentError(f"{path} is missing, though the run made {len(rows)} steps")
+        with reading(self._run.metrics):
+            self._check(rows[: self.step])
         self.rows = self._metrics.keep_until(self.step)
+
+    def _check(self, rows: list[Row]) -> None:
+        if len(rows) < self.step:
+            raise ValueError(f"{len(rows)} steps, but the checkpoint was written at {self.step}")
+        for step, row in enumerate(rows, start=1):
+            expected = _ALWAYS | (set(_JUDGEMENT) if self._is_due(step) else set())
+            missing = sorted(name for name in expected if row[name] is None)
+            if missing:
+                raise ValueError(f"step {step} lacks {', '.join(missing)}")
 
     def _train_step(self) -> Row:
         stats = self.model.layer.stats
@@ -115,10 +137,10 @@ class Trainer:
         rows = order[position * self.config.batch : (position + 1) * self.config.batch]
         return self._train[0][rows], self._train[1][rows]
 
-    def _is_due(self) -> bool:
-        """Tell whether this step completes one of the epoch's equal parts."""
+    def _is_due(self, step: int) -> bool:
+        """Tell whether a step completes one of the epoch's equal parts."""
         parts, steps = self.config.evaluations, self.steps_per_epoch
-        return self.step * parts // steps > (self.step - 1) * parts // steps
+        return step * parts // steps > (step - 1) * parts // steps
 
     def _evaluate(self) -> Row:
         clues, labels = self._test
