@@ -102,9 +102,10 @@ class Solved:
 
     def resolve(self, tilt: Tilt) -> Solution:
         """See ``Backward.resolve``. A tilt that overflows is a failure and reaches no solver."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            moved = tilt.t[:, None] * np.concatenate([tilt.dx, tilt.dy], axis=1)
-        sane = np.flatnonzero(np.isfinite(moved).all(axis=1))
+        reach = np.abs(tilt.dx).max(axis=1, initial=0.0)
+        reach = np.maximum(reach, np.abs(tilt.dy).max(axis=1, initial=0.0))
+        with np.errstate(over="ignore"):
+            sane = np.flatnonzero(np.isfinite(tilt.t * reach))
         if len(sane) == len(tilt):
             return self._solve(tilt)
         program = self.forward.program
