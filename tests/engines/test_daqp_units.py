@@ -7,6 +7,7 @@ from lpgd.engines._daqp import DaqpEngine
 from lpgd.engines._daqp_units import Units
 from lpgd.params import distinct
 from lpgd.problems.qp_kkt import adjoint
+from lpgd.solution import Status
 from tests.support import cotangent, program
 
 
@@ -74,3 +75,18 @@ def test_the_adjoint_knows_no_units(cost):
     np.testing.assert_allclose(a * cost, [[-0.5, 0.5]])
     np.testing.assert_allclose(v, [[-0.5]])
     assert not degenerate.any()
+
+
+def test_an_answer_that_breaks_the_optimality_conditions_is_inaccurate(monkeypatch):
+    import daqp
+
+    problem, params = program(q=[1.0, -1.0], lb=[0.0, 0.0], ub=[1.0, 1.0])
+    assert DaqpEngine().solve(problem, params).solution.status.tolist() == [Status.OPTIMAL]
+    answer = (
+        np.array([0.0, 0.5]),
+        0.0,
+        1,
+        {"lam": np.array([-1.0, 0.0])},
+    )  # x2 is not at its bound
+    monkeypatch.setattr(daqp, "solve", lambda *_, **__: answer)
+    assert DaqpEngine().solve(problem, params).solution.status.tolist() == [Status.INACCURATE]
