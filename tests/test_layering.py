@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "lpgd.engines._daqp_units": DATA | {"lpgd.problems"},
     "lpgd.engines._daqp": ENGINE | {"lpgd.engines._daqp_form", "lpgd.engines._daqp_units"},
     "lpgd.engines._highs": ENGINE,
+    "lpgd.engines.options": {"lpgd.engines.base"},
     "lpgd.engines.convert": DATA | {"lpgd.problems"},
     "lpgd.engines.extras": {"lpgd.errors"},
     "lpgd.engines._moreau": ENGINE | {"lpgd.engines.convert", "lpgd.engines.extras"},
