@@ -119,6 +119,11 @@ class Conic:
         problem = replace(self, patterns=patterns, quadratic=True)
         return problem, augment(hessian, rho, (rows == cols).astype(np.float64))
 
+    def slope(self, params: Params, x: FloatArray) -> FloatArray:
+        """Gradient q + Px of the objective, (N, n); see ``Measured.slope``."""
+        linear = params["q"].full()
+        return linear + self._curve(params["P"], x) if self.quadratic else linear
+
     def lagrangian(self, params: Params, point: Solution, tilt: Tilt) -> FloatArray:
         """Value of the tilted Lagrangian at each point, shape (N,)."""
         at = {name: param.take(tilt.rows) for name, param in params.items()}

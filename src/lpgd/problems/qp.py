@@ -123,6 +123,11 @@ class QP:
         tilted["q"] = batched(linear)
         return problem, tilted
 
+    def slope(self, params: Params, x: FloatArray) -> FloatArray:
+        """Gradient q + Px of the objective, (N, n); see ``Measured.slope``."""
+        linear = params["q"].full()
+        return linear + (params["P"].full() @ x[:, :, None])[..., 0] if self.quadratic else linear
+
     def lagrangian(self, params: Params, point: Solution, tilt: Tilt) -> FloatArray:
         """Value of the tilted Lagrangian at each point, shape (N,)."""
         at = {name: param.take(tilt.rows) for name, param in params.items()}

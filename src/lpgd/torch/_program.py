@@ -12,6 +12,7 @@ from torch import nn
 from lpgd.engines.base import Engine
 from lpgd.problems.base import Problem
 from lpgd.rules.base import Rule
+from lpgd.rules.lpgd import LPGD
 from lpgd.solution_map import OnFailure, SolutionMap
 from lpgd.stats import Stats
 from lpgd.torch._arguments import Arguments
@@ -27,7 +28,7 @@ class ProgramLayer(nn.Module):
 
     def __init__(
         self,
-        rule: Rule,
+        rule: Rule | None = None,
         engine: str | Engine = "auto",
         on_failure: OnFailure = "raise",
         threads: int | None = None,
@@ -35,7 +36,7 @@ class ProgramLayer(nn.Module):
         accept_inexact: bool = False,
     ) -> None:
         super().__init__()
-        self._map = SolutionMap(rule, engine, on_failure, threads, accept_inexact)
+        self._map = SolutionMap(rule or LPGD(), engine, on_failure, threads, accept_inexact)
 
     @property
     def rule(self) -> Rule:
