@@ -48,6 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"lpgd.stats", "lpgd.engines.registry"},
     "lpgd.torch": DATA
     | PROTOCOLS
+    | {"lpgd.engines.registry", "lpgd.engines.options"}
     | {"lpgd.backward", "lpgd.solution_map", "lpgd.stats", "lpgd.problems", "lpgd.rules.lpgd"},
     "lpgd.testing": DATA | PROTOCOLS | {"lpgd.problems", "lpgd.engines", "lpgd.rules"},
     # users of the package like any other: public names only

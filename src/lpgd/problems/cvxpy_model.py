@@ -103,7 +103,8 @@ class CvxpyModel:
     @property
     def costs(self) -> tuple[str, ...]:
         """Parameters that enter the objective."""
-        return tuple(k for k in self.inputs if any(k in self.maps[d].parts for d in _COSTS))
+        objective = [self.maps[name] for name in self.inner.costs if name in self.maps]
+        return tuple(key for key in self.inputs if any(key in form.parts for form in objective))
 
     def data(self, params: Params) -> dict[str, Param]:
         """P, q, A and b of the cone program."""
@@ -157,9 +158,6 @@ class CvxpyModel:
                         flat = flat + form.parts[name].pull(gradient)
                 gradients[name] = flat.reshape(len(groups), *shape)
         return gradients
-
-
-_COSTS = ("P", "q")
 
 
 def _alike(wanted: Mapping[str, Groups]) -> Iterator[tuple[Groups, list[str]]]:

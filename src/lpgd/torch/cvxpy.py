@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,12 @@ import torch
 from lpgd.engines.base import Engine
 from lpgd.errors import StructureError
 from lpgd.problems.cvxpy_compile import compile_model
-from lpgd.problems.cvxpy_model import CvxpyModel, Input
+from lpgd.problems.cvxpy_model import CvxpyModel, Input, Output
 from lpgd.rules.base import Rule
-from lpgd.solution_map import OnFailure
+from lpgd.solution_map import OnFailure, SolutionMap
 from lpgd.torch._arguments import Arguments
 from lpgd.torch._program import ProgramLayer
+from lpgd.torch._solver_args import Setting, Settings
 from lpgd.torch._views import CvxpyView
 
 
@@ -42,11 +43,13 @@ class CvxpyLayer(ProgramLayer):
     gp : bool
         Whether the problem is a geometric program (disciplined, log-log convex).
     verbose : bool
-        Whether CVXPY reports on its compilation.
+        Whether CVXPY reports on its compilation, and the solver on its work.
     canon_backend : str or None
         CVXPY's canonicalization backend.
+    solver_args : mapping from str to value
+        Options of the solver, e.g. ``{"eps": 1e-8, "max_iters": 1000}``; see the documentation.
     rule : lpgd.LPGD or lpgd.Exact
-        How the solution is differentiated.
+        How the solution is differentiated; ``lpgd.LPGD()`` if not given.
     on_failure : {"raise", "nan"}
         Whether an element that cannot be solved raises ``lpgd.SolverError`` or is marked with NaN.
     threads : int or None
@@ -56,6 +59,10 @@ class CvxpyLayer(ProgramLayer):
     ------
     StructureError
         The problem is not DPP, or has other parameters or variables than those named.
+    EngineError
+        The engine cannot solve such a problem.
+    ValueError
+        An option is unknown or out of range.
     """
 
     outputs = staticmethod(_as_they_are)
@@ -69,27 +76,36 @@ class CvxpyLayer(ProgramLayer):
         gp: bool = False,  # noqa: FBT001, FBT002 - the signature of cvxpylayers
         verbose: bool = False,  # noqa: FBT001, FBT002
         canon_backend: str | None = None,
+        solver_args: Mapping[str, Any] | None = None,
         *,
-        rule: Rule,
+        rule: Rule | None = None,
         on_failure: OnFailure = "raise",
         threads: int | None = None,
     ) -> None:
         engine = "auto" if solver is None else solver
         engine = engine.lower() if isinstance(engine, str) else engine
         super().__init__(rule, engine, on_failure, threads)
-        self._model = compile_model(
+        model = compile_model(
             problem, parameters, variables, gp=gp, verbose=verbose, canon_backend=canon_backend
         )
+        chatty = {"verbose": True} if verbose else {}
+        self._settings = Settings(Setting(self._map, model), {**chatty, **(solver_args or {})})
+        self._settings.of(None)  # what engine, rule and options cannot do is an error here
         self._names = [(str(p.name()), tuple(p.shape)) for p in parameters]
         self._gp = gp
 
-    def forward(self, *params: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def forward(
+        self, *params: torch.Tensor, solver_args: Mapping[str, Any] | None = None
+    ) -> tuple[torch.Tensor, ...]:
         """Solve the problem for every element of a batch.
 
         Parameters
         ----------
         *params : Tensor, (..., *parameter.shape), floating
-            A value for each parameter; leading dimensions are batch dimensions and broadcast.
+            A value for each parameter; leading dimensions are batch dimensions and broadcast. A
+            symmetric parameter is read from its upper triangle.
+        solver_args : mapping from str to value
+            Options of the solver for this call, before those of the constructor.
 
         Returns
         -------
@@ -100,32 +116,35 @@ class CvxpyLayer(ProgramLayer):
         StructureError
             A tensor is missing or has the wrong shape, dtype or device.
         SolverError
-            Some elements cannot be solved and ``on_failure`` is ``"raise"``.
+            Elements that failed, with ``on_failure="raise"``; in backward, if a tilted solve fails.
         """
-        flat = self._solve({"params": params}, duals=True)
+        setting = self._settings.of(solver_args)
+        flat = self._solve({"params": params, "setting": setting}, duals=True)
+        outputs = setting.model.outputs
         return tuple(
-            self._shaped(output, values)
-            for output, values in zip(self._model.outputs, flat, strict=True)
+            self._shaped(output, values) for output, values in zip(outputs, flat, strict=True)
         )
 
-    def _shaped(self, output: Any, values: torch.Tensor) -> torch.Tensor:
-        shaped = values.reshape(*values.shape[:-1], *output.shape)
+    def _shaped(self, output: Output, values: torch.Tensor) -> torch.Tensor:
+        shaped = values.reshape((*values.shape[:-1], *output.shape))
         return shaped.exp() if self._gp and not output.dual else shaped
 
+    def _solution_map(self, given: dict[str, Any]) -> SolutionMap:
+        return given["setting"].map
+
     def _describe(self, given: dict[str, Any]) -> tuple[Arguments, CvxpyModel, CvxpyView]:
-        params = given["params"]
+        params, model = given["params"], given["setting"].model
         _check(params, self._names)
-        inputs = self._model.inputs
         dtype = params[0].dtype if params else torch.get_default_dtype()
         for tensor in params:
             dtype = torch.promote_types(dtype, tensor.dtype)
         arguments = Arguments(
-            {key: _entering(own, params) for key, own in inputs.items()},
-            tuple(len(own.shape) for own in inputs.values()),
-            {}, {}, self._model.n, dtype,
+            {key: _entering(own, params) for key, own in model.inputs.items()},
+            tuple(len(own.shape) for own in model.inputs.values()),
+            {}, {}, model.n, dtype,
             params[0].device if params else torch.device("cpu"),
         )  # fmt: skip
-        return arguments, self._model, CvxpyView(self._model)
+        return arguments, model, CvxpyView(model)
 
 
 def _entering(own: Input, params: Sequence[torch.Tensor]) -> torch.Tensor:
