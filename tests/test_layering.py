@@ -28,9 +28,10 @@ ALLOWED: dict[str, set[str]] = {
     "lpgd.rules.base": DATA | {"lpgd.problems.base"},
     "lpgd.rules.lpgd": DATA | {"lpgd.problems.base", "lpgd.rules.base"},
     "lpgd.rules.exact": DATA | {"lpgd.problems.base", "lpgd.rules.base"},
-    "lpgd.engines.base": DATA | {"lpgd.problems.base"},
+    "lpgd.engines.base": DATA | {"lpgd.problems.base", "lpgd.problems.cones"},
     "lpgd.engines.batch": DATA,
-    "lpgd.engines.registry": {"lpgd.errors", "lpgd.engines.base", "lpgd.problems.base"},
+    "lpgd.engines.registry": {"lpgd.errors", "lpgd.engines.base", "lpgd.rules.base"}
+    | {"lpgd.problems", "lpgd.problems.base"},
     "lpgd.engines._daqp_form": DATA | {"lpgd.problems"},
     "lpgd.engines._daqp_units": DATA | {"lpgd.problems"},
     "lpgd.engines._daqp": ENGINE | {"lpgd.engines._daqp_form", "lpgd.engines._daqp_units"},
@@ -44,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "lpgd.solution_map": {"lpgd.backward"}
     | DATA
     | PROTOCOLS
-    | {"lpgd.stats", "lpgd.engines.registry"},
+    | {"lpgd.stats", "lpgd.engines.registry", "lpgd.problems"},
     "lpgd.torch": DATA
     | PROTOCOLS
     | {"lpgd.backward", "lpgd.solution_map", "lpgd.stats", "lpgd.problems"},
