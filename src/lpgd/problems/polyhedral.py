@@ -73,9 +73,13 @@ class Polyhedral:
         """Arguments of the objective."""
         return self.conic.costs
 
-    @cached_property
+    @property
     def program(self) -> QP:
         """The QP or LP."""
+        return self._program
+
+    @cached_property
+    def _program(self) -> QP:
         sizes = {name: block.stop - block.start for name, block in self._groups.items()}
         if self.conic.quadratic:
             sizes["P"] = self.n
