@@ -49,7 +49,9 @@ class Pattern:
         )
 
     def dense(self, values: FloatArray) -> FloatArray:
-        """The matrices with these values, (D, nnz) to (D, rows, cols)."""
+        """The matrices with these values, (D, nnz) to (D, rows, cols); may be a view of them."""
+        if self._flat is None:
+            return values.reshape(len(values), *self.shape)
         full = np.zeros((len(values), *self.shape))
         full[:, self.rows, self.cols] = values
         return full
@@ -64,12 +66,12 @@ class Pattern:
 
     def outer(self, left: FloatArray, right: FloatArray) -> FloatArray:
         """Sum over s of left_s right_s' on the pattern; (R, S, m) and (R, S, n) give (R, nnz)."""
-        total = np.zeros((len(left), len(self.rows)))
-        step = max(1, BLOCK // max(1, (left.shape[1] + self.full) * len(self.rows)))
-        for first in range(0, len(left), step):
-            part = slice(first, first + step)
-            total[part] = self._outer(left[part], right[part])
-        return total
+        count = len(left)
+        step = max(1, BLOCK // max(1, (1 if self.full else left.shape[1]) * len(self.rows)))
+        if step >= count:
+            return self._outer(left, right)
+        parts = [slice(first, first + step) for first in range(0, count, step)]
+        return np.concatenate([self._outer(left[part], right[part]) for part in parts])
 
     def _outer(self, left: FloatArray, right: FloatArray) -> FloatArray:
         if self.full:  # a product of matrices costs less than to gather their factors
@@ -82,6 +84,13 @@ class Pattern:
             a, b = left[:, part].take(self.rows, axis=2), right[:, part].take(self.cols, axis=2)
             total += np.einsum("rsk,rsk->rk", a, b)
         return total
+
+    @cached_property
+    def compact(self) -> "Pattern":
+        """The same entries of the matrix without its empty rows and columns (symmetric ones)."""
+        used, places = np.unique(np.concatenate([self.rows, self.cols]), return_inverse=True)
+        rows, cols = np.split(places, 2)
+        return Pattern(rows, cols, (len(used), len(used)))
 
     @cached_property
     def full(self) -> bool:
