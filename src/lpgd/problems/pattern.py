@@ -51,9 +51,25 @@ class Pattern:
         full[:, self.rows, self.cols] = values
         return full
 
+    def product(self, values: FloatArray, x: FloatArray) -> FloatArray:
+        """Every matrix times its vector, (N, nnz) and (N, cols) to (N, rows)."""
+        return _scatter(values * x[:, self.cols], self.rows, self.shape[0])
+
+    def transposed_product(self, values: FloatArray, y: FloatArray) -> FloatArray:
+        """Every transposed matrix times its vector, (N, nnz) and (N, rows) to (N, cols)."""
+        return _scatter(values * y[:, self.rows], self.cols, self.shape[1])
+
     def outer(self, left: FloatArray, right: FloatArray) -> FloatArray:
         """Sum over s of left_s right_s' on the pattern; (S, m) and (S, n) give (nnz,)."""
         total = np.zeros(len(self.rows))
         for a, b in zip(left, right, strict=True):
             total += a[self.rows] * b[self.cols]
         return total
+
+
+def _scatter(values: FloatArray, places: IntArray, size: int) -> FloatArray:
+    """Sum the columns of (N, nnz) values that share a place, shape (N, size)."""
+    selection = sparse.csr_matrix(
+        (np.ones(len(places)), (np.arange(len(places)), places)), shape=(len(places), size)
+    )
+    return np.asarray(values @ selection)

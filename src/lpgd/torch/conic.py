@@ -45,8 +45,9 @@ class ConicLayer(ProgramLayer):
     ----------
     cones : lpgd.Cones
         The cones of the rows of A, in their order.
-    rule : lpgd.LPGD or lpgd.Exact
-        How the solution is differentiated; ``Exact`` needs Moreau.
+    rule : lpgd.LPGD or lpgd.Exact, optional
+        How the solution is differentiated; by default ``lpgd.LPGD()``, which chooses tau itself.
+        ``Exact`` needs Moreau.
     engine : str or Engine
         ``"auto"``, ``"moreau"``, ``"clarabel"``, or an instance with options.
     on_failure : {"raise", "nan"}
@@ -62,7 +63,7 @@ class ConicLayer(ProgramLayer):
     def __init__(
         self,
         cones: Cones,
-        rule: Rule,
+        rule: Rule | None = None,
         engine: str | Engine = "auto",
         on_failure: OnFailure = "raise",
         threads: int | None = None,
