@@ -55,7 +55,7 @@ def entropy() -> Model:
     x, c, gamma = cp.Variable(4), cp.Parameter(4), cp.Parameter(pos=True)
     objective = c @ x - gamma * cp.sum(cp.entr(x))
     problem = cp.Problem(cp.Minimize(objective), [cp.sum(x) == 1])
-    return Model(problem, {c: np.array([0.3, -0.2, 0.7, 0.0]), gamma: 0.8}, [x])
+    return Model(problem, {c: np.array([0.3, -0.2, 0.7, 0.0]), gamma: 0.8}, [x], reference=cp.SCS)
 
 
 def logistic_regression() -> Model:
@@ -64,7 +64,7 @@ def logistic_regression() -> Model:
     signs = np.array([1.0, -1.0, 1.0, 1.0, -1.0, -1.0])
     loss = cp.sum(cp.logistic(cp.multiply(-signs, X @ a)))
     problem = cp.Problem(cp.Minimize(loss + weight * cp.sum_squares(a)))
-    return Model(problem, {X: rng.normal(size=(6, 2)), weight: 0.4}, [a])
+    return Model(problem, {X: rng.normal(size=(6, 2)), weight: 0.4}, [a], reference=cp.SCS)
 
 
 def spectrahedron() -> Model:
@@ -84,7 +84,12 @@ def power_cone() -> Model:
     x, p = cp.Variable(2, nonneg=True), cp.Parameter(2, pos=True)
     objective = p @ x - cp.geo_mean(x) + 0.1 * cp.sum_squares(x)
     constraint = cp.PowCone3D(x[0] + 0.2, x[1] + 0.1, 0.5, 0.3)
-    return Model(cp.Problem(cp.Minimize(objective), [constraint]), {p: np.array([0.4, 0.9])}, [x])
+    return Model(
+        cp.Problem(cp.Minimize(objective), [constraint]),
+        {p: np.array([0.4, 0.9])},
+        [x],
+        reference=cp.SCS,
+    )
 
 
 def matrix_variable() -> Model:
@@ -120,7 +125,7 @@ def geometric_program() -> Model:
     a, b, c = cp.Parameter(pos=True), cp.Parameter(pos=True), cp.Parameter()
     constraints = [a * (x * y + y * z + z * x) <= b, x >= y**c]
     problem = cp.Problem(cp.Minimize(1 / (x * y * z)), constraints)
-    return Model(problem, {c: 0.4, b: 1.3, a: 2.2}, [z, x, y], gp=True)
+    return Model(problem, {c: 0.4, b: 1.3, a: 2.2}, [z, x, y], gp=True, reference=cp.SCS)
 
 
 SMOOTH: dict[str, Callable[[], Model]] = {

@@ -81,7 +81,7 @@ def test_programs_outside_dpp_are_refused() -> None:
 def test_a_geometric_program_must_be_dpp_too() -> None:
     x, p = cp.Variable(pos=True), cp.Parameter()
     problem = cp.Problem(cp.Minimize(x), [x >= p])  # p may be negative
-    with pytest.raises(ValueError, match="DPP"):
+    with pytest.raises(ValueError, match=r"DPP|DGP"):
         CvxpyLayer(problem, [p], [x], gp=True)
 
 
@@ -195,6 +195,7 @@ def test_layers_may_share_a_problem_and_parameters() -> None:
     torch.testing.assert_close(at.grad, torch.full((2,), -89.0).double(), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore")  # of the compiler about itself
 def test_inside_a_compiled_function() -> None:
     x, a, b, problem = two_parameters()
     layer = CvxpyLayer(problem, [a, b], [x], solver="MOREAU")

@@ -35,7 +35,7 @@ def test_gradient_is_the_derivative(name: str, rule: str) -> None:
     for k, direction in enumerate(model.directions(rng)):
         alone = [direction if i == k else np.zeros(p.shape) for i, p in enumerate(model.values)]
         found, expected = model.slopes(alone, rng, **RULES[rule])
-        assert found == pytest.approx(expected, rel=2e-3, abs=5e-4), list(model.values)[k]
+        assert found == pytest.approx(expected, rel=1e-3, abs=1e-4), list(model.values)[k]
 
 
 def perturbed(model: Model, batch: int) -> list[np.ndarray]:
@@ -71,7 +71,7 @@ def test_batched_and_shared_parameters_mix(name: str, batched: int) -> None:
     full = [f.detach().requires_grad_() for f in full]
 
     for arguments in (mixed, full):
-        sum(x.square().sum() for x in layer(*arguments)).backward()
+        sum((x**3).sum() for x in layer(*arguments)).backward()
     for k, (a, b) in enumerate(zip(mixed, full, strict=True)):
         together = b.grad if k == batched % len(full) else b.grad.sum(0)
         assert a.grad.shape == a.shape

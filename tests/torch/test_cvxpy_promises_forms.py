@@ -77,7 +77,7 @@ def test_gradient_of_the_matrix(kind: str) -> None:
     for k, direction in enumerate(model.directions(rng)):
         alone = [direction if i == k else np.zeros(p.shape) for i, p in enumerate(model.values)]
         found, expected = model.slopes(alone, rng, solver="MOREAU")
-        assert found == pytest.approx(expected, rel=2e-3, abs=5e-4)
+        assert found == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
 
 def refused(kind: str) -> cp.Problem:
@@ -102,5 +102,5 @@ def refused(kind: str) -> cp.Problem:
 )
 def test_quadratic_forms_outside_dpp_are_refused(kind: str) -> None:
     problem = refused(kind)
-    with pytest.raises(ValueError, match="DPP"):
+    with pytest.raises(ValueError, match=r"DPP|DCP"):
         CvxpyLayer(problem, problem.parameters(), problem.variables(), solver="MOREAU")

@@ -10,6 +10,9 @@ import torch
 
 from tests.torch.promised import ACCURATE, PEER, CvxpyLayer, tensor
 
+# that an option is of no use to the solver at hand is said once
+pytestmark = pytest.mark.filterwarnings("ignore:engine .*(mode|acceleration_lookback)':UserWarning")
+
 TARGET = np.array([2.0, 0.5, -1.0])
 
 
