@@ -6,6 +6,7 @@ neither bounds on variables nor cones that act on variables directly, so that ev
 the problem is a row of A.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -130,9 +131,12 @@ def _reduce(problem: Any, *, gp: bool, verbose: bool, canon_backend: str | None)
         constraints = dict(reduction.cons_id_map or {})
     # a problem of our own: CVXPY keeps a compilation with each, and the user's stays as it is
     own = cp.Problem(problem.objective, problem.constraints)
-    data, chain, _ = own.get_problem_data(
-        _target(), enforce_dpp=True, verbose=verbose, canon_backend=canon_backend
-    )
+    with warnings.catch_warnings():
+        # CVXPY warns of what it does itself with sparse parameters
+        warnings.filterwarnings("ignore", "Reading from a sparse CVXPY expression", RuntimeWarning)
+        data, chain, _ = own.get_problem_data(
+            _target(), enforce_dpp=True, verbose=verbose, canon_backend=canon_backend
+        )
     if any(len(new) > 1 for new in chain.compose_var_id_map().values()):
         raise StructureError("complex variables are not supported")
     renamed = {old: new[0] for old, new in chain.compose_var_id_map().items()}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from lpgd.params import Param, Params
 from lpgd.problems.affine import Affine, Linear
 from lpgd.problems.base import Groups, Problem
+from lpgd.problems.polyhedral import Polyhedral
 from lpgd.solution import BoolArray, FloatArray, Solution
 from lpgd.tilt import Term, Tilt
 
@@ -121,8 +123,23 @@ class CvxpyModel:
             bad: BoolArray = ~np.logical_and.reduce(finite, axis=1)
             for element in np.flatnonzero(bad[param.index]):
                 unfit.setdefault(int(element), f"{self._label(key)} has a NaN or infinite entry")
-        checked, more = self.inner.check(self.data(params), resolution)
-        return checked, {**more, **unfit}
+        data = self.data(params)
+        fixed = (
+            {"P": Param(self._hessian, data.pop("P").index)} if self._hessian is not None else {}
+        )
+        checked, more = self.inner.check(data, resolution)
+        return {**checked, **fixed}, {**more, **unfit}
+
+    @cached_property
+    def _hessian(self) -> FloatArray | None:
+        """P of the program where no parameter enters it: convex by CVXPY's rules, so unchecked."""
+        form = self.maps.get("P")
+        if form is None or form.parts:
+            return None
+        values = form.constant[None]
+        if isinstance(self.inner, Polyhedral):
+            return self.inner.conic.patterns["P"].dense(values)
+        return values
 
     def _label(self, key: str) -> str:
         given = self.inputs[key]
@@ -150,13 +167,15 @@ class CvxpyModel:
             entered = {d: m for d, m in self.maps.items() if any(k in m.parts for k in names)}
             parts = self.inner.grad(params, terms, dict.fromkeys(entered, groups))
             for name in names:
-                shape = self.inputs[name].shape
-                flat = np.zeros((len(groups), int(np.prod(shape))))
-                for argument, form in entered.items():
-                    if name in form.parts:
-                        gradient = parts[argument].reshape(len(groups), -1)
-                        flat = flat + form.parts[name].pull(gradient)
-                gradients[name] = flat.reshape(len(groups), *shape)
+                shape = (len(groups), *self.inputs[name].shape)
+                pulled = [
+                    form.parts[name].pull(parts[argument])
+                    for argument, form in entered.items()
+                    if name in form.parts
+                ]
+                gradients[name] = sum(pulled[1:], pulled[0] if pulled else np.zeros(shape)).reshape(
+                    shape
+                )
         return gradients
 
 

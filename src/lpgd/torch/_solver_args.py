@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from lpgd.engines import registry
 from lpgd.engines.options import configure, named_engine
+from lpgd.problems.conic import Conic
 from lpgd.problems.cvxpy_model import CvxpyModel
 from lpgd.solution_map import SolutionMap
 
@@ -57,13 +58,13 @@ class Settings:
         return self.made[key]
 
     def _make(self, args: dict[str, Any]) -> Setting:
-        chosen, model = self.base
+        chosen, compiled = self.base
         method = named_engine(args)
         if method in registry.ENGINES and chosen.engine in OPEN:
             chosen = replace(chosen, engine=method)
             del args["solve_method"]
-        engine = chosen.engine_for(model.program)
-        engine, unused = configure(engine, args)
+        model = replace(compiled, inner=chosen.form(cast(Conic, compiled.inner)))
+        engine, unused = configure(chosen.engine_for(model.program), args)
         new = [name for name in unused if name not in self.warned]
         if new:
             self.warned.update(new)

@@ -11,6 +11,7 @@ import numpy as np
 from lpgd.backward import Forward
 from lpgd.problems.conic import Conic
 from lpgd.problems.cvxpy_model import CvxpyModel
+from lpgd.problems.polyhedral import Polyhedral
 from lpgd.problems.qp import QP
 from lpgd.tilt import Cotangent
 
@@ -63,7 +64,7 @@ class QPView:
 class ConicView:
     """(x, y, s) with s = b - Ax."""
 
-    problem: Conic
+    problem: Conic | Polyhedral
     outputs: int = 3
 
     def gather(self, forward: Forward) -> list[np.ndarray]:
