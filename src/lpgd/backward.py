@@ -100,6 +100,11 @@ class Solved:
         """See ``Backward.params``."""
         return self.forward.params
 
+    @property
+    def accuracy(self) -> float:
+        """See ``Backward.accuracy``."""
+        return self.forward.engine.capabilities.accuracy
+
     def resolve(self, tilt: Tilt) -> Solution:
         """See ``Backward.resolve``. A tilt that overflows is a failure and reaches no solver."""
         reach = np.abs(tilt.dx).max(axis=1, initial=0.0)

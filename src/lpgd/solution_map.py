@@ -232,7 +232,10 @@ class SolutionMap:
             terms = spread(terms, rows, still(point, cotangent), rest)
         gradients = forward.problem.grad(forward.params, terms, wanted)
         if pulled and forward.solution.solved.all() and not pulled.failed.any():
-            self._watch(forward.problem, pulled, point.take(rows), cotangent.dx[rows], wanted)
+            dx = cotangent.dx[rows]
+            if pulled.stays is not None:
+                dx = np.where(pulled.stays[:, None], 0.0, dx)
+            self._watch(forward.problem, pulled, point.take(rows), dx, wanted)
         return gradients
 
     def _pull(

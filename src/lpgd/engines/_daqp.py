@@ -53,7 +53,7 @@ class DaqpEngine:
     time_limit: float = 0.0
 
     name: ClassVar[str] = "daqp"
-    capabilities: ClassVar[Capabilities] = Capabilities(frozenset({"QP", "LP"}))
+    capabilities: ClassVar[Capabilities] = Capabilities(frozenset({"QP", "LP"}), accuracy=1e-12)
 
     def __post_init__(self) -> None:
         if not 0 < self.primal_tol < 1:

@@ -111,7 +111,7 @@ class Affine:
         values, own = self.constant[None], tuple[str, ...]()
         for name, part in self.parts.items():
             if len(params[name].values) == 1:
-                values = values + part(_flat(params[name].values))
+                values = values + part(flat(params[name].values))
             else:
                 own += (name,)
         if not own:
@@ -119,7 +119,7 @@ class Affine:
         index, first = distinct(params, own)
         total = values if values.any() else None
         for name in own:
-            chosen, rows = _flat(params[name].values), params[name].index[first]
+            chosen, rows = flat(params[name].values), params[name].index[first]
             if not np.array_equal(rows, np.arange(len(chosen))):
                 chosen = chosen[rows]
             moved = self.parts[name](chosen)
@@ -128,5 +128,6 @@ class Affine:
         return Param(total, index)
 
 
-def _flat(values: FloatArray) -> FloatArray:
+def flat(values: FloatArray) -> FloatArray:
+    """(D, ...) to (D, size), entries row by row."""
     return values.reshape(len(values), int(np.prod(values.shape[1:])))

@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from lpgd.params import Param, Params
-from lpgd.problems.affine import Affine, Linear
+from lpgd.problems.affine import Affine, Linear, flat
 from lpgd.problems.base import Groups, Problem
 from lpgd.problems.polyhedral import Polyhedral
 from lpgd.solution import BoolArray, FloatArray, Solution
@@ -117,7 +117,7 @@ class CvxpyModel:
         """Data of the program, and what is wrong with unfit elements."""
         unfit: dict[int, str] = {}
         for key, param in params.items():
-            finite = np.isfinite(param.values).reshape(len(param.values), -1)
+            finite = np.isfinite(flat(param.values))
             if finite.all():
                 continue
             bad: BoolArray = ~np.logical_and.reduce(finite, axis=1)

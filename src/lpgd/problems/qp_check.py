@@ -124,3 +124,12 @@ def _indefinite(P: FloatArray, slack: FloatArray) -> BoolArray:
         each = [_indefinite(P[i : i + 1], slack[i : i + 1])[0] for i in range(len(P))]
         return np.array(each, dtype=np.bool_)
     return np.zeros(len(P), dtype=np.bool_)
+
+
+def positive_definite(hessian: Param) -> BoolArray:
+    """Elements whose dense P is positive definite by more than rounding, shape (N,)."""
+    used, index = np.unique(hessian.index, return_inverse=True)
+    values = hessian.values[used]
+    least = ROUNDING * np.finfo(np.float64).eps * np.sqrt(np.einsum("dij,dij->d", values, values))
+    shifted = values - least[:, None, None] * np.eye(values.shape[1])
+    return (~_indefinite(shifted, np.zeros(len(used))) & (least > 0))[index]

@@ -1,13 +1,13 @@
 """Lagrangian proximal gradient descent: tilt, re-solve, difference of Lagrangian gradients."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy as np
 
 from lpgd.problems.base import Problem
 from lpgd.rules.base import Backward, Pullback, is_count, is_number
-from lpgd.rules.step import Ends, auto
+from lpgd.rules.step import Ends, auto, objective
 from lpgd.solution import BoolArray, FloatArray, IntArray, Solution, Status
 from lpgd.tilt import Cotangent, Term, Tilt
 
@@ -76,10 +76,23 @@ class LPGD:
         def reach(rows: IntArray, tau: FloatArray) -> Ends:
             return self._reach(point.take(rows), tilt.take(rows), tau, backward)
 
-        if isinstance(self.tau, str):
-            ends, degenerate = auto(reach, point, tilt, backward)
-        else:
-            ends, degenerate = reach(np.arange(size), np.full(size, self.tau)), None
+        if not isinstance(self.tau, str):
+            ends = reach(np.arange(size), np.full(size, self.tau))
+            return self._difference(ends, point, tilt)
+        lead = "lo" if self.side == "upper" else "hi"
+        choice = auto(reach, point, tilt, backward, lead)
+        pulled = self._difference(choice.ends, point, tilt)
+        terms = list(pulled.terms)
+        if choice.extra is not None:
+            extra = self._difference(choice.extra, point, tilt)
+            terms += [objective(term) for term in extra.terms]
+        return replace(
+            pulled, terms=terms, tau=choice.tau, retries=choice.retries,
+            degenerate=choice.like_lp, stays=~choice.stuck,
+        )  # fmt: skip
+
+    def _difference(self, ends: Ends, point: Solution, tilt: Tilt) -> Pullback:
+        """The weighted Lagrangians whose gradient is that of the envelope."""
         hi, lo, tau = ends.hi, ends.lo, ends.tau
         failed = np.where(hi.solved, lo.status, hi.status)
         t_hi, t_lo = (tau * end for end in ENDS[self.side])
@@ -87,10 +100,9 @@ class LPGD:
             hi, t_hi = _retreat(hi, t_hi, point)
             lo, t_lo = _retreat(lo, t_lo, point)
             failed = np.where(t_hi > t_lo, Status.OPTIMAL, failed)
-        step = t_hi - t_lo
-        weight = 1 / np.where(failed == Status.OPTIMAL, step, np.inf)
+        weight = 1 / np.where(failed == Status.OPTIMAL, t_hi - t_lo, np.inf)
         terms = [Term(weight, hi, tilt.at(t_hi)), Term(-weight, lo, tilt.at(t_lo))]
-        return Pullback(terms, failed, tau, ends.retries, degenerate)
+        return Pullback(terms, failed, tau, ends.retries)
 
     def _reach(self, point: Solution, tilt: Tilt, tau: FloatArray, backward: Backward) -> Ends:
         """Both ends of every row; where one fails, both at a quarter of tau, and so on."""

@@ -1,0 +1,134 @@
+"""How large costs, tilts and moves of each row are, as tau="auto" needs to know."""
+
+from dataclasses import dataclass, replace
+from typing import cast, final
+
+import numpy as np
+
+from lpgd.params import Params
+from lpgd.problems.base import Measured
+from lpgd.rules.base import Backward
+from lpgd.solution import BoolArray, FloatArray, IntArray, Solution
+from lpgd.tilt import Tilt
+
+STILL = 1e3  # a move of at most so many times the accuracy is none
+LEAP = 1e3  # a change of more than so many times the relative tilt is not smooth
+TINY = np.finfo(np.float64).tiny
+FLAT = 1e-6  # share of curvature in the work of a tilt up to which there is none
+
+
+@final
+@dataclass(frozen=True)
+class Sizes:
+    """What N rows are measured by.
+
+    Attributes
+    ----------
+    family : Measured
+    params : Params
+        The data of each row.
+    point : Solution
+    tilt : Tilt
+    dx : (N, n) float64
+        Cotangent of x, that of the slacks folded in.
+    linear : (N, n) float64
+        Gradient of the objective at zero.
+    costs : (N,) float64
+    accuracy : float
+        Relative error of the engine's solutions.
+    """
+
+    family: Measured
+    params: Params
+    point: Solution
+    tilt: Tilt
+    dx: FloatArray
+    linear: FloatArray
+    costs: FloatArray
+    accuracy: float
+
+    @classmethod
+    def of(cls, point: Solution, tilt: Tilt, backward: Backward) -> "Sizes":
+        """Measure the rows of a cotangent."""
+        family = cast(Measured, backward.problem)
+        params = {name: param.take(tilt.rows) for name, param in backward.params.items()}
+        zero = np.zeros_like(point.x)
+        linear, dx = family.slope(params, zero), tilt.dx
+        if tilt.ds is not None:
+            none = np.zeros(len(tilt))
+            unit = replace(tilt, t=none + 1, dy=np.zeros_like(tilt.dy), rho=none)
+            tilted, data = family.tilt(backward.params, unit)
+            dx = cast(Measured, tilted).slope(data, zero) - linear
+        costs = np.maximum(norm(linear), norm(family.slope(params, point.x) - linear))
+        costs = np.maximum(costs, tilt.rho * norm(point.x))
+        costs = np.where(costs > 0, costs, 1.0)  # without any there is nothing to go by
+        return cls(family, params, point, tilt, dx, linear, costs, backward.accuracy)
+
+    @property
+    def step(self) -> float:
+        """The first tilt, relative to the data."""
+        return float(np.sqrt(self.accuracy))
+
+    @property
+    def large(self) -> FloatArray:
+        """The tau at which the tilt is as large as the costs."""
+        pull = norm(self.dx)
+        return self.costs / np.where(pull > 0, pull, 1.0)
+
+    @property
+    def small(self) -> FloatArray:
+        """The tau of the first tilt: small against the costs and against the right-hand sides."""
+        tau = np.where(self.dx.any(axis=1), self.large, np.inf)
+        shift = norm(self.tilt.dy)
+        if shift.any():
+            tau = np.minimum(tau, self._sides() / np.where(shift > 0, shift, TINY))
+        return self.step * tau
+
+    def _sides(self) -> FloatArray:
+        """Size of the right-hand sides that are shifted, and of what stands beside them."""
+        zero = np.zeros_like(self.point.x)
+        sides = self.family.slacks(self.params, zero)
+        with np.errstate(invalid="ignore"):  # infinite bounds
+            sizes = np.maximum(
+                np.abs(sides), np.abs(self.family.slacks(self.params, self.point.x) - sides)
+            )
+        sizes = np.where(np.isfinite(sizes), sizes, 0.0)
+        shifted, every = norm(sizes * (self.tilt.dy != 0)), norm(sizes)
+        return np.where(shifted > 0, shifted, np.where(every > 0, every, 1.0))
+
+    @property
+    def primal(self) -> BoolArray:
+        """Rows in which the loss pulls at x, and at nothing else."""
+        return self.dx.any(axis=1) & ~self.tilt.dy.any(axis=1)
+
+    @property
+    def smoothed(self) -> BoolArray:
+        """Rows of an LP that rho > 0 smooths."""
+        is_lp = self.family.family == "LP"
+        return self.primal & (np.where(is_lp, self.tilt.rho, 0.0) > 0)
+
+    def moved(self, end: Solution, rows: IntArray | None = None) -> BoolArray:
+        """Whether an end of all or of some rows is away from x*."""
+        start = self.point.x if rows is None else self.point.x[rows]
+        size = 1 + np.abs(start).max(axis=1, initial=0.0)
+        return np.abs(end.x - start).max(axis=1, initial=0.0) > STILL * self.accuracy * size
+
+    def bent(self, way: FloatArray, tau: FloatArray) -> BoolArray:
+        """Whether the objective has curvature along a way (N, n) that a tilt went."""
+        bend = dot(way, self.family.slope(self.params, way) - self.linear)
+        return bend > FLAT * tau * np.abs(dot(way, self.dx))
+
+    def steady(self, hi: Solution, lo: Solution) -> BoolArray:
+        """Whether multipliers change no more than smooth ones would."""
+        leap = LEAP * self.step * np.abs(self.point.y).max(axis=1, initial=0.0)
+        return np.abs(hi.y - lo.y).max(axis=1, initial=0.0) <= leap
+
+
+def norm(vectors: FloatArray) -> FloatArray:
+    """Euclidean length of each row."""
+    return np.sqrt(dot(vectors, vectors))
+
+
+def dot(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Inner product of each pair of rows."""
+    return np.einsum("ni,ni->n", a, b)
