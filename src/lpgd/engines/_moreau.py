@@ -69,7 +69,11 @@ class MoreauEngine:
 
     name: ClassVar[str] = "moreau"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        frozenset({"conic"}), sparse=True, adjoint=True, install='pip install "lpgd[conic]"'
+        frozenset({"conic"}),
+        sparse=True,
+        adjoint=True,
+        accuracy=1e-6,
+        install='pip install "lpgd[conic]"',
     )
 
     def __post_init__(self) -> None:
