@@ -58,6 +58,7 @@ def _symmetrised(
     if pattern is None:
         return _convex(given, unfit, rounding)
     # the one place where a sparse matrix is made dense: curvature has no cheaper test here
+    pattern = pattern.compact
     full = _convex(Param(pattern.dense(given.values), given.index), unfit, rounding)
     return Param(full.values[:, pattern.rows, pattern.cols], given.index)
 

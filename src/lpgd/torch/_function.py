@@ -60,7 +60,8 @@ class Solve(Function):
             for name, tensor, batch in zip(call.names, tensors, batches, strict=True)
         }
         dtypes = dict(zip(call.names, (t.dtype for t in tensors), strict=True))
-        resolution = torch.finfo(dtypes.get("P", call.dtype)).eps  # P's own rounding
+        own = [dtypes["P"]] if "P" in dtypes else dtypes.values()  # of whatever P is made
+        resolution = max((torch.finfo(dtype).eps for dtype in own), default=0.0)
         forward = call.map.solve(call.problem, params, shape, resolution=resolution, keep=call.keep)
         call.forward = forward
         hole = np.where(forward.solution.solved, 0.0, np.nan)[:, None]

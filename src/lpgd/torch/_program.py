@@ -56,6 +56,10 @@ class ProgramLayer(nn.Module):
     def _describe(self, given: dict[str, Any]) -> tuple[Arguments, Problem, View]:
         """Check the structure of the arguments of one call."""
 
+    def _solution_map(self, given: dict[str, Any]) -> SolutionMap:
+        """The solution map of one call."""
+        return self._map
+
     def _solve(self, given: dict[str, Any], *, duals: bool) -> Any:
         if torch.compiler.is_compiling():  # a graph break: the solve itself is not traced
             eager: Callable[[dict[str, Any]], Any]
@@ -68,7 +72,7 @@ class ProgramLayer(nn.Module):
     def _solve_eagerly(self, given: dict[str, Any]) -> Any:
         arguments, problem, view = self._describe(given)
         call = Call(
-            self._map, problem, view, tuple(arguments.tensors), arguments.cores,
+            self._solution_map(given), problem, view, tuple(arguments.tensors), arguments.cores,
             arguments.dtype, arguments.device, torch.is_grad_enabled(),
         )  # fmt: skip
         return type(self).outputs(*Solve.apply(call, *arguments.tensors.values()))
