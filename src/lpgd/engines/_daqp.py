@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast, final
 import numpy as np
 
 from lpgd.engines._daqp_form import Form
+from lpgd.engines._daqp_metric import Metric
 from lpgd.engines._daqp_units import Units
 from lpgd.engines.base import Answer, Capabilities
 from lpgd.engines.batch import spread, useful_threads
@@ -149,10 +150,15 @@ class _SetUps:
         parts = [[params[name].values[i] for i in params[name].index[first]] for name in names]
         self.rows = parts[0] if len(parts) == 1 else _stacked(parts, len(first), problem.n)
         self.hessians: list[FloatArray | None] = [None] * len(first)
+        self.metric: Metric | None = None
+        self.boxed = "lb" in problem.blocks or "ub" in problem.blocks
         if problem.quadratic:
+            P = params["P"].take(first)
             # DAQP reads matrices as they lie in memory
-            matrices = [np.ascontiguousarray(P) if P.any() else None for P in params["P"].values]
-            self.hessians = [matrices[i] for i in params["P"].index[first]]
+            matrices = [np.ascontiguousarray(H) if H.any() else None for H in P.values]
+            self.hessians = [matrices[i] for i in P.index]
+            self.metric = Metric.of(P)
+        self.identity = np.eye(problem.n)
         # a model; None before it is needed, False where every solve must be set up afresh
         self.models: list[Any] = [None if H is not None else False for H in self.hessians]
         self.count = np.zeros(len(first), dtype=np.intp)
@@ -167,6 +173,9 @@ class _SetUps:
     ) -> Solution:
         """Solve all elements; element i uses the set-up ``group[i]``."""
         form = Form.of(problem, params, start)
+        costs, points = form.f, form.x
+        if self.metric is not None:
+            costs, points = self.metric.costs(form.f, group), np.zeros_like(form.x)
         threads = useful_threads(threads, problem.n * form.upper.shape[1], PAYS)
         if threads > 1 and problem.quadratic:  # a model serves one thread at a time
             _, keys = np.unique(group, return_inverse=True)
@@ -177,14 +186,18 @@ class _SetUps:
 
         def work(chosen: IntArray) -> None:
             rows = [row for part in chosen.tolist() for row in parts[part].tolist()]
-            self._solve_rows(rows, owners, form)
+            self._solve_rows(rows, owners, form, costs, points)
 
         spread(work, len(parts), threads)
+        if self.metric is not None:  # one of the two is zero in each row
+            form.x[:] += self.metric.points(points, group)
         return form.solution(problem)
 
-    def _solve_rows(self, rows: list[int], owners: list[int], form: Form) -> None:
+    def _solve_rows(
+        self, rows: list[int], owners: list[int], form: Form, costs: FloatArray, points: FloatArray
+    ) -> None:
         # the loop that all dense solves pass: a few microseconds of Python an element
-        models, (f, upper, lower, sense) = self.models, form.rows
+        models, (upper, lower, sense), f = self.models, form.rows, list(costs)
         for row in rows:
             group = owners[row]
             model = models[group]
@@ -196,8 +209,8 @@ class _SetUps:
             flag = model.update(None, f[row], None, upper[row], lower[row], sense[row])
             if flag >= 0:
                 x, _, flag, info = model.solve()
-                if flag > 0:
-                    form.x[row], form.lam[row] = x, info["lam"]
+                if flag == 1:
+                    points[row], form.lam[row] = x, info["lam"]
             form.flag[row] = flag
             if flag not in DECIDED:  # believe a failure only from a fresh set-up
                 self._solve_afresh(group, form, row, None)
@@ -209,7 +222,12 @@ class _SetUps:
         model.settings = self.strict
         # no linear terms and no working set yet, so the set-up depends on (P, G, A) alone
         zero, above, below, plain = form.blank
-        flag, _ = model.setup(self.hessians[group], zero, self.rows[group], above, below, plain)
+        hessian, rows = self.hessians[group], self.rows[group]
+        if self.metric is not None:
+            entered = self.metric.enter(group, rows, boxed=self.boxed)
+            if entered is not None:
+                hessian, rows = self.identity, entered
+        flag, _ = model.setup(hessian, zero, rows, above, below, plain)
         self.count[group] += 1
         return model if flag >= 0 else False
 

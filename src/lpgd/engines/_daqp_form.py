@@ -69,14 +69,14 @@ class Form:
         )  # fmt: skip
 
     @property
-    def rows(self) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
-        """Costs, bounds and working set of each element; DAQP takes no empty arrays."""
+    def rows(self) -> tuple[list[Any], list[Any], list[Any]]:
+        """Bounds and working set of each element; DAQP takes no empty arrays."""
         none = [None] * len(self.f)
         if not self.kinds.size:
-            return list(self.f), none, none, none
+            return none, none, none
         # where no constraint has a lower side, those of the set-up stay
         lower = list(self.lower) if self.two_sided else none
-        return list(self.f), list(self.upper), lower, list(self.sense)
+        return list(self.upper), lower, list(self.sense)
 
     def residual(self, row: int, hessian: FloatArray | None, matrix: FloatArray) -> float:
         """Relative violation of the optimality conditions of one element."""
