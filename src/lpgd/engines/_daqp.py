@@ -252,6 +252,9 @@ class _SetUps:
             x, _, flag, info = solve(primal_start=x)
         if flag > 0:
             form.x[row], form.lam[row] = x, info["lam"]
+            hessian = self.hessians[group]
+            if hessian is not None:
+                form.polish(row, hessian, self.rows[group])
             if form.residual(row, self.hessians[group], self.rows[group]) > INEXACT:
                 flag = INACCURATE
         form.flag[row] = flag
