@@ -59,7 +59,10 @@ class ClarabelEngine:
 
     name: ClassVar[str] = "clarabel"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        frozenset({"conic"}), sparse=True, install='pip install "lpgd[conic]"'
+        frozenset({"conic"}),
+        sparse=True,
+        accuracy=1e-6,
+        install='pip install "lpgd[conic]"',
     )
 
     def __post_init__(self) -> None:

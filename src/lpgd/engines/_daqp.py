@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast, final
 
 import numpy as np
 
-from lpgd.engines._daqp_form import Form
+from lpgd.engines._daqp_form import INFINITY, Form
+from lpgd.engines._daqp_metric import Metric
 from lpgd.engines._daqp_units import Units
 from lpgd.engines.base import Answer, Capabilities
 from lpgd.engines.batch import spread, useful_threads
@@ -89,7 +90,8 @@ class DaqpEngine:
         units = Units.of(qp, params, group)
         matrices = params if units is None else units.matrices(params, group, first)
         kept = _Kept(self, qp, params, _SetUps(self, qp, matrices, first), group, units, threads)
-        solution = kept.solve(qp, params, group, start, units)
+        each = np.arange(len(group))
+        solution = kept.solve(_Batch(qp, params, group, start, each), units)
         count = int(kept.set_ups.count.sum())
         return Answer(solution, count, replace(kept, solution=solution) if keep else None)
 
@@ -117,25 +119,34 @@ class _Kept:
             return self.engine.solve(problem, params, start=start, threads=self.threads)
         with self.lock:  # a model serves one thread at a time
             before = self.set_ups.count.sum()
-            group = self.group[tilt.rows]
             units = None if self.units is None else self.units.take(tilt.rows)
-            solution = self.solve(problem, params, group, start, units)
+            batch = _Batch(problem, params, self.group[tilt.rows], start, tilt.rows)
+            solution = self.solve(batch, units)
             return Answer(solution, int(self.set_ups.count.sum() - before))
 
-    def solve(
-        self,
-        problem: QP,
-        params: Params,
-        group: IntArray,
-        start: Solution | None,
-        units: Units | None,
-    ) -> Solution:
+    def solve(self, batch: _Batch, units: Units | None) -> Solution:
         """Solve elements by their set-ups, in DAQP's units and back."""
         if units is None:
-            return self.set_ups.solve(problem, params, group, start, self.threads)
-        linear, near = units.linear(params), units.enter(start)
-        found = self.set_ups.solve(problem, linear, group, near, self.threads)
-        return units.leave(problem, found)
+            return self.set_ups.solve(batch, self.threads)
+        linear, near = units.linear(batch.params), units.enter(batch.start)
+        found = self.set_ups.solve(replace(batch, params=linear, start=near), self.threads)
+        return units.leave(batch.problem, found)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Programs to solve: the set-up of each, and where it starts."""
+
+    problem: QP
+    params: Params
+    group: IntArray
+    start: Solution | None
+    element: IntArray  # rows of one element start from the same working set
+
+    @property
+    def order(self) -> IntArray:
+        """Rows by set-up and element, so that neighbours find the model as they need it."""
+        return np.lexsort((self.element, self.group))
 
 
 class _SetUps:
@@ -148,56 +159,67 @@ class _SetUps:
         names = [name for name in ("G", "A") if name in params]
         parts = [[params[name].values[i] for i in params[name].index[first]] for name in names]
         self.rows = parts[0] if len(parts) == 1 else _stacked(parts, len(first), problem.n)
+        self.boxed = "lb" in problem.blocks or "ub" in problem.blocks
         self.hessians: list[FloatArray | None] = [None] * len(first)
+        self.metric: Metric | None = None
         if problem.quadratic:
+            P = params["P"].take(first)
             # DAQP reads matrices as they lie in memory
-            matrices = [np.ascontiguousarray(P) if P.any() else None for P in params["P"].values]
-            self.hessians = [matrices[i] for i in params["P"].index[first]]
+            matrices = [np.ascontiguousarray(H) if H.any() else None for H in P.values]
+            self.hessians = [matrices[i] for i in P.index]
+            self.metric = Metric.of(P)
+        # no linear terms and no working set yet, so that a set-up depends on (P, G, A) alone
+        self.identity, self.zero = np.eye(problem.n), np.zeros(problem.n)
         # a model; None before it is needed, False where every solve must be set up afresh
         self.models: list[Any] = [None if H is not None else False for H in self.hessians]
         self.count = np.zeros(len(first), dtype=np.intp)
 
-    def solve(
-        self,
-        problem: QP,
-        params: Params,
-        group: IntArray,
-        start: Solution | None,
-        threads: int | None,
-    ) -> Solution:
-        """Solve all elements; element i uses the set-up ``group[i]``."""
-        form = Form.of(problem, params, start)
+    def solve(self, batch: _Batch, threads: int | None) -> Solution:
+        """Solve all rows of a batch."""
+        problem, group = batch.problem, batch.group
+        form = Form.of(problem, batch.params, batch.start)
+        costs, points = form.f, form.x
+        if self.metric is not None:
+            costs, points = self.metric.costs(form.f, group), np.zeros_like(form.x)
         threads = useful_threads(threads, problem.n * form.upper.shape[1], PAYS)
-        if threads > 1 and problem.quadratic:  # a model serves one thread at a time
-            _, keys = np.unique(group, return_inverse=True)
-            parts = np.split(np.argsort(keys, kind="stable"), np.cumsum(np.bincount(keys))[:-1])
-        else:
-            parts = list(np.arange(len(group))[:, None])
-        owners = group.tolist()
+        order = batch.order
+        # a model serves one thread at a time
+        keys = group[order] if problem.quadratic else order
+        parts = np.split(order, np.flatnonzero(np.diff(keys)) + 1) if threads > 1 else [order]
 
         def work(chosen: IntArray) -> None:
             rows = [row for part in chosen.tolist() for row in parts[part].tolist()]
-            self._solve_rows(rows, owners, form)
+            self._solve_rows(rows, batch, form, costs, points)
 
         spread(work, len(parts), threads)
+        if self.metric is not None:  # in each row one of the two is zero
+            form.x[:] += self.metric.points(points, group)
         return form.solution(problem)
 
-    def _solve_rows(self, rows: list[int], owners: list[int], form: Form) -> None:
+    def _solve_rows(
+        self, rows: list[int], batch: _Batch, form: Form, costs: FloatArray, points: FloatArray
+    ) -> None:
         # the loop that all dense solves pass: a few microseconds of Python an element
-        models, (f, upper, lower, sense) = self.models, form.rows
+        models, owners, elements = self.models, batch.group.tolist(), batch.element.tolist()
+        f, (upper, lower, senses) = list(costs), form.rows
+        stands = None  # the element at whose working set the last model still stands
         for row in rows:
-            group = owners[row]
+            group, element = owners[row], elements[row]
             model = models[group]
             if model is None:
                 model = models[group] = self._set_up(group, form)
             if model is False:
                 self._solve_afresh(group, form, row, form.near)
                 continue
-            flag = model.update(None, f[row], None, upper[row], lower[row], sense[row])
+            sense = None if element == stands else senses[row]
+            flag = model.update(None, f[row], None, upper[row], lower[row], sense)
+            stands = None
             if flag >= 0:
                 x, _, flag, info = model.solve()
-                if flag > 0:
-                    form.x[row], form.lam[row] = x, info["lam"]
+                if flag == 1:
+                    points[row], form.lam[row] = x, info["lam"]
+                    if info["iterations"] == 1:
+                        stands = element
             form.flag[row] = flag
             if flag not in DECIDED:  # believe a failure only from a fresh set-up
                 self._solve_afresh(group, form, row, None)
@@ -207,9 +229,13 @@ class _SetUps:
 
         model = daqp.Model()
         model.settings = self.strict
-        # no linear terms and no working set yet, so the set-up depends on (P, G, A) alone
-        zero, above, below, plain = form.blank
-        flag, _ = model.setup(self.hessians[group], zero, self.rows[group], above, below, plain)
+        hessian, rows = self.hessians[group], self.rows[group]
+        if self.metric is not None:
+            entered = self.metric.enter(group, rows, boxed=self.boxed)
+            if entered is not None:
+                hessian, rows = self.identity, entered
+        above = np.full(len(form.kinds), INFINITY)
+        flag, _ = model.setup(hessian, self.zero, rows, above, -above, np.zeros_like(form.kinds))
         self.count[group] += 1
         return model if flag >= 0 else False
 
@@ -226,6 +252,9 @@ class _SetUps:
             x, _, flag, info = solve(primal_start=x)
         if flag > 0:
             form.x[row], form.lam[row] = x, info["lam"]
+            hessian = self.hessians[group]
+            if hessian is not None:
+                form.polish(row, hessian, self.rows[group])
             if form.residual(row, self.hessians[group], self.rows[group]) > INEXACT:
                 flag = INACCURATE
         form.flag[row] = flag
