@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from rich.console import Console
 
@@ -28,8 +28,7 @@ class Study(Protocol):
     ``stages`` are the lengths of tuning runs in epochs, one after the other.
     """
 
-    @property
-    def experiment(self) -> Comparable: ...
+    experiment: ClassVar[Comparable]
 
     @property
     def stages(self) -> Sequence[int]: ...

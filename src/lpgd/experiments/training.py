@@ -36,7 +36,8 @@ class Task(Protocol):
     the step; none of it may be missing after a judgement.
     """
 
-    judged: tuple[str, ...]
+    @property
+    def judged(self) -> tuple[str, ...]: ...
 
     @property
     def model(self) -> torch.nn.Module: ...
@@ -173,7 +174,7 @@ class Trainer:
         """Choose the examples of the next step, and the step size of its epoch."""
         epoch, position = divmod(self.step, self.steps_per_epoch)
         for group in self.task.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate(epoch)
+            group["lr"] = self.config.learning_rate(epoch) * group.get("scale", 1.0)
         order = np.random.default_rng([self.config.seed, epoch]).permutation(self.task.size)
         return order[position * self.config.batch : (position + 1) * self.config.batch]
 

@@ -21,9 +21,10 @@ from rich.console import Console
 
 from lpgd.experiments import comparison
 from lpgd.experiments.comparison import Effort, Final
+from lpgd.experiments.contest import Comparable
 from lpgd.experiments.methods import Method
 from lpgd.experiments.sudoku.config import SudokuConfig
-from lpgd.experiments.sudoku.task import SUDOKU, SudokuExperiment
+from lpgd.experiments.sudoku.task import SUDOKU
 
 _EVALUATIONS = 6  # per epoch
 
@@ -32,7 +33,7 @@ _EVALUATIONS = 6  # per epoch
 class Study:
     """What decides the numbers of a comparison, besides the methods."""
 
-    experiment: ClassVar[SudokuExperiment] = SUDOKU
+    experiment: ClassVar[Comparable] = SUDOKU
 
     box: int = 2
     train_size: int | None = None
