@@ -26,15 +26,18 @@ ALLOWED: dict[str, set[str]] = {
     "lpgd.problems.base": DATA,
     "lpgd.problems": DATA | {"lpgd.problems.base"},
     "lpgd.rules.base": DATA | {"lpgd.problems.base"},
-    "lpgd.rules.lpgd": DATA | {"lpgd.problems.base", "lpgd.rules.base"},
+    "lpgd.rules.step": DATA | {"lpgd.problems.base", "lpgd.rules.base"},
+    "lpgd.rules.lpgd": DATA | {"lpgd.problems.base", "lpgd.rules.base", "lpgd.rules.step"},
     "lpgd.rules.exact": DATA | {"lpgd.problems.base", "lpgd.rules.base"},
-    "lpgd.engines.base": DATA | {"lpgd.problems.base"},
+    "lpgd.engines.base": DATA | {"lpgd.problems.base", "lpgd.problems.cones"},
     "lpgd.engines.batch": DATA,
-    "lpgd.engines.registry": {"lpgd.errors", "lpgd.engines.base", "lpgd.problems.base"},
+    "lpgd.engines.registry": {"lpgd.errors", "lpgd.engines.base", "lpgd.rules.base"}
+    | {"lpgd.problems", "lpgd.problems.base"},
     "lpgd.engines._daqp_form": DATA | {"lpgd.problems"},
     "lpgd.engines._daqp_units": DATA | {"lpgd.problems"},
     "lpgd.engines._daqp": ENGINE | {"lpgd.engines._daqp_form", "lpgd.engines._daqp_units"},
     "lpgd.engines._highs": ENGINE,
+    "lpgd.engines.options": {"lpgd.engines.base"},
     "lpgd.engines.convert": DATA | {"lpgd.problems"},
     "lpgd.engines.extras": {"lpgd.errors"},
     "lpgd.engines._moreau": ENGINE | {"lpgd.engines.convert", "lpgd.engines.extras"},
@@ -43,10 +46,11 @@ ALLOWED: dict[str, set[str]] = {
     "lpgd.solution_map": {"lpgd.backward"}
     | DATA
     | PROTOCOLS
-    | {"lpgd.stats", "lpgd.engines.registry"},
+    | {"lpgd.stats", "lpgd.engines.registry", "lpgd.problems"},
     "lpgd.torch": DATA
     | PROTOCOLS
-    | {"lpgd.backward", "lpgd.solution_map", "lpgd.stats", "lpgd.problems"},
+    | {"lpgd.engines.registry", "lpgd.engines.options"}
+    | {"lpgd.backward", "lpgd.solution_map", "lpgd.stats", "lpgd.problems", "lpgd.rules.lpgd"},
     "lpgd.testing": DATA | PROTOCOLS | {"lpgd.problems", "lpgd.engines", "lpgd.rules"},
     # users of the package like any other: public names only
     "lpgd.experiments": {"lpgd", "lpgd.errors", "lpgd.torch"},

@@ -17,7 +17,6 @@ from lpgd.backward import Forward, Solved, attempt, is_stuck, spread, still
 from lpgd.engines import registry
 from lpgd.engines.base import Answer, Engine
 from lpgd.errors import (
-    EngineError,
     Index,
     SolverError,
     SolverWarning,
@@ -26,6 +25,9 @@ from lpgd.errors import (
 )
 from lpgd.params import Params
 from lpgd.problems.base import Groups, Problem
+from lpgd.problems.cones import Cones
+from lpgd.problems.conic import Conic
+from lpgd.problems.polyhedral import Polyhedral
 from lpgd.rules.base import Pullback, Rule, is_count
 from lpgd.solution import FloatArray, IntArray, Solution, Status, StatusArray
 from lpgd.stats import Stats
@@ -94,17 +96,16 @@ class SolutionMap:
         engine = self.engine
         if isinstance(engine, str):
             engine = registry.get(registry.choose(problem, tilted) if engine == "auto" else engine)
-        able = engine.capabilities
-        if problem.family not in able.families:
-            raise EngineError(f"engine {engine.name!r} does not solve a {problem.family}")
-        if problem.sparse and not able.sparse:
-            raise EngineError(f"engine {engine.name!r} takes dense arguments only, not Sparse ones")
-        if tilted is not None and tilted not in able.families:
-            raise EngineError(
-                f"rho > 0 turns the tilted {problem.family} into a {tilted}, which engine "
-                f"{engine.name!r} does not solve. Use rho = 0, or dense data with engine='daqp'."
-            )
+        registry.require(engine, problem, self.rule)
         return engine
+
+    def require_cones(self, cones: Cones) -> None:
+        """Refuse cones that the engine does not take, as soon as they are known."""
+        registry.require_cones(self.engine, cones)
+
+    def form(self, conic: Conic) -> Conic | Polyhedral:
+        """A cone program as this map's engine is to see it; see ``registry.form``."""
+        return registry.form(conic, self.engine, self.rule)
 
     def solve(
         self,

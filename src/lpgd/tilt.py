@@ -80,6 +80,12 @@ class Term:
     point: Solution
     tilt: Tilt
 
+    @property
+    def multipliers(self) -> FloatArray:
+        """y, shifted as the tilt's t <ds, b - Ax> acts on it (math page, section 5a)."""
+        tilt = self.tilt
+        return self.point.y if tilt.ds is None else self.point.y - tilt.t[:, None] * tilt.ds
+
 
 @dataclass(frozen=True)
 class Adjoint:

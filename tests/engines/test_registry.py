@@ -1,9 +1,22 @@
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint
+from typing import ClassVar
 
+import numpy as np
 import pytest
 
-from lpgd import ClarabelEngine, Cones, DaqpEngine, EngineError, HighsEngine, MoreauEngine
+from lpgd import (
+    LPGD,
+    ClarabelEngine,
+    Cones,
+    DaqpEngine,
+    EngineError,
+    Exact,
+    HighsEngine,
+    MoreauEngine,
+)
 from lpgd.engines import registry
+from lpgd.engines.base import Capabilities
 from lpgd.problems.conic import Conic
 from lpgd.problems.pattern import Pattern
 from lpgd.problems.qp import QP
@@ -94,3 +107,76 @@ def test_auto_refuses_tilts_beyond_reach(given, kind):
 def test_cone_programs_go_to_what_is_installed(installed, name, monkeypatch):
     monkeypatch.setattr(registry, "find_spec", lambda module: module in installed or None)
     assert registry.choose(Conic(2, Cones(nonneg=1)), "conic") == name
+
+
+def linear(n, m, *, quadratic=True, filled=None):
+    """A cone program with nonnegative rows, dense or with a share of its entries stored."""
+    patterns = {}
+    if filled is not None:
+        stored = np.zeros(int(filled * n * m), dtype=np.intp)
+        patterns["A"] = Pattern(stored, stored, (m, n))
+        if quadratic:
+            patterns["P"] = Pattern.empty(n)
+    return Conic(n, Cones(nonneg=m), patterns, quadratic)
+
+
+@pytest.mark.parametrize(
+    "given, rule, family, dense",
+    [
+        (linear(50, 50), LPGD(1.0), "QP", True),
+        (linear(900, 900), Exact(), "QP", True),
+        (linear(registry.SMALL_QP, 300, filled=0.01), LPGD(1.0), "QP", True),
+        (linear(registry.SMALL_QP + 1, 300, filled=0.01), LPGD(1.0), "conic", None),
+        (linear(300, 300, filled=0.5), LPGD(1.0), "QP", True),
+        (linear(3000, 3000, filled=0.5), LPGD(1.0), "conic", None),
+        (linear(registry.SMALL_LP, 99, quadratic=False, filled=0.1), LPGD(1.0), "LP", True),
+        (linear(registry.SMALL_LP, 99, quadratic=False, filled=0.1), LPGD(1.0, 1.0), "LP", True),
+        (linear(registry.SMALL_LP + 1, 99, quadratic=False, filled=0.1), Exact(), "LP", False),
+        (linear(registry.SMALL_LP + 1, 9, quadratic=False), LPGD(1.0), "LP", True),
+        (linear(registry.SMALL_LP + 1, 9, quadratic=False), LPGD(1.0, 1.0), "conic", None),
+        (Conic(2, Cones(soc=(3,))), LPGD(1.0), "conic", None),
+    ],
+)
+def test_auto_forms_are_chosen_by_structure(given, rule, family, dense):
+    found = registry.form(given, "auto", rule)
+    assert found.program.family == family
+    if dense is not None:
+        assert found.program.sparse == (not dense)
+
+
+@pytest.mark.parametrize("engine", ["moreau", "clarabel", MoreauEngine()])
+def test_engines_for_cones_get_cone_programs(engine):
+    given = linear(3, 3)
+    assert registry.form(given, engine, LPGD(1.0)) is given
+
+
+def test_named_engines_get_what_they_solve():
+    lp = linear(20, 9, quadratic=False, filled=0.1)
+    assert registry.form(lp, "highs", LPGD(1.0)).program.sparse
+    assert not registry.form(lp, "daqp", LPGD(1.0)).program.sparse
+    assert registry.form(linear(9, 9), DaqpEngine(), LPGD(1.0)).program.family == "QP"
+    for given, engine, rule, message in (
+        (linear(9, 9), "highs", LPGD(1.0), "LPs only"),
+        (lp, HighsEngine(), LPGD(1.0, 1.0), "rho > 0"),
+        (Conic(2, Cones(nonneg=1, psd=(2,))), "daqp", LPGD(1.0), "not with psd rows"),
+        (linear(3000, 3000, filled=0.1), "daqp", LPGD(1.0), "needs dense matrices"),
+    ):
+        with pytest.raises(EngineError, match=message):
+            registry.form(given, engine, rule)
+
+
+def test_engines_of_others_name_their_cones():
+    @dataclass(frozen=True)
+    class Mine:
+        name: ClassVar[str] = "mine"
+        capabilities: ClassVar[Capabilities] = Capabilities(
+            frozenset({"conic"}), cones=frozenset({"zero", "soc"})
+        )
+
+    registry.require_cones(Mine(), Cones(zero=1, soc=(3,)))
+    with pytest.raises(
+        EngineError, match="takes cone programs with soc, zero rows only, not with exp rows"
+    ):
+        registry.require_cones(Mine(), Cones(exp=1))
+    with pytest.raises(EngineError, match="dense arguments only"):
+        registry.require(Mine(), Conic(1, Cones(zero=1), {"A": Pattern.empty(1)}), LPGD(1.0))

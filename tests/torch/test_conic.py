@@ -220,13 +220,68 @@ def test_wrong_structure_is_refused():
     assert "Cones(zero=0, nonneg=2" in repr(layer)
 
 
-def test_engines_say_what_they_cannot_do(monkeypatch):
+@pytest.mark.parametrize("engine", ["daqp", lpgd.HighsEngine()])
+def test_cones_beyond_an_engine_are_refused_when_the_layer_is_built(engine):
+    with pytest.raises(lpgd.EngineError, match="with nonneg, zero rows only, not with soc"):
+        ConicLayer(lpgd.Cones(soc=(3,)), lpgd.LPGD(0.1), engine=engine)
+
+
+@pytest.mark.parametrize(
+    "P, message",
+    [
+        (torch.eye(2), "'highs' solves LPs only, but P is given"),
+        (None, "rho > 0 turns the tilted LP into a QP"),
+    ],
+)
+def test_engines_say_what_they_cannot_do(P, message):
+    layer = ConicLayer(lpgd.Cones(nonneg=3), lpgd.LPGD(0.1, rho=1.0), engine="highs")
+    with pytest.raises(lpgd.EngineError, match=message):
+        layer(P, torch.ones(2), torch.ones(3, 2), torch.ones(3))
+
+
+def test_a_missing_solver_names_its_extra(monkeypatch):
     data = data_of(plant(KINDS["nonneg"], 0))
-    with pytest.raises(lpgd.EngineError, match="'daqp' does not solve a conic"):
-        ConicLayer(KINDS["nonneg"], lpgd.LPGD(0.1), engine="daqp")(**data)
-    x = ConicLayer(KINDS["nonneg"], lpgd.Exact(), engine="clarabel")(**leaves(data))
-    with pytest.raises(lpgd.EngineError, match="adjoint"):
-        x.sum().backward()
     monkeypatch.setitem(sys.modules, "clarabel", None)
     with pytest.raises(lpgd.MissingExtraError, match=r'pip install "lpgd\[conic\]"'):
         ConicLayer(KINDS["nonneg"], lpgd.LPGD(0.1), engine="clarabel")(**data)
+
+
+@pytest.mark.parametrize("form", ["dense", "sparse"])
+@pytest.mark.parametrize("rule", [lpgd.LPGD(1e-4), lpgd.Exact()], ids=["lpgd", "exact"])
+def test_linear_rows_go_to_daqp_with_sharp_gradients(rule, form):
+    cones = lpgd.Cones(zero=2, nonneg=5)
+    case = plant(cones, 3, 2, sparse=form == "sparse")
+    data, places = data_of(case), case.problem.patterns
+    wrapped = {}
+    if places:
+        for name in ("P", "A"):
+            shape = sparse.csr_matrix(places[name].matrix(data[name][0].numpy()))
+            wrapped[name] = lambda given, name=name, shape=shape: Sparse(shape, given[name])
+    layer = ConicLayer(cones, rule)
+    found, weights = pull(layer, data, **wrapped)
+    if rule == lpgd.LPGD(1e-4):
+        assert layer.stats.set_ups == 2  # none in backward: DAQP has kept its factorizations
+    for i in range(2):
+        x, y = (torch.tensor(part[i]) for part in (case.solution.x, case.solution.y))
+        one = {k: v[i] for k, v in data.items()}
+        for name, pattern in places.items():
+            one[name] = torch.tensor(pattern.dense(one[name].numpy()[None])[0])
+        expected = gradients(cones, one, x, y, [w[i] for w in weights])
+        for name, pattern in places.items():
+            expected[name] = expected[name][pattern.rows, pattern.cols]
+        assert_near({k: v[i] for k, v in found.items()}, expected, 1e-6)
+
+
+def test_sparse_linear_programs_go_to_highs():
+    n, draw = 200, np.random.default_rng(0)
+    form = sparse.vstack([sparse.random(20, n, 0.1, random_state=draw), -sparse.eye(n)]).tocsr()
+    b = torch.tensor(np.concatenate([form[:20] @ np.ones(n), np.zeros(n)]))
+    q = torch.rand(3, n, dtype=torch.float64, requires_grad=True)
+    values = torch.tensor(form.data, requires_grad=True)
+    layer = ConicLayer(lpgd.Cones(zero=20, nonneg=n), lpgd.LPGD(1.0))
+    x, y, s = layer(None, q, Sparse(form, values), b, return_duals=True)
+    torch.testing.assert_close(s, b - x @ torch.tensor(form.toarray().T))
+    (x.square().sum() + s.sum() + y.sum()).backward()
+    assert values.grad.shape == values.shape
+    cold = ConicLayer(lpgd.Cones(zero=20, nonneg=n), lpgd.LPGD(1.0), engine="moreau")
+    torch.testing.assert_close(cold(None, q, Sparse(form, values), b), x, atol=1e-5, rtol=0)

@@ -47,12 +47,15 @@ class ClarabelEngine:
     iteration_limit : int
     time_limit : float
         Seconds for one element; 0 means no limit.
+    verbose : bool
+        Whether Clarabel prints its log.
     """
 
     target: float = 1e-11
     tolerance: float = 1e-7
     iteration_limit: int = 200
     time_limit: float = 0.0
+    verbose: bool = False
 
     name: ClassVar[str] = "clarabel"
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -70,7 +73,7 @@ class ClarabelEngine:
     def settings(self) -> Any:
         """The options as Clarabel's settings."""
         settings = load("clarabel", "conic").DefaultSettings()
-        settings.verbose = False
+        settings.verbose = self.verbose
         settings.max_threads = 1
         settings.max_iter = self.iteration_limit
         settings.time_limit = self.time_limit or float("inf")

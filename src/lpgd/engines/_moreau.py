@@ -59,6 +59,10 @@ class MoreauEngine:
         Seconds for one batch; 0 means no limit.
     linear_solver : str
         ``"qdldl"``, or for large problems ``"faer-1t"`` or ``"faer"``.
+    warm_start : bool
+        Whether tilted solves start from the forward solution.
+    verbose : bool
+        Whether Moreau prints its log.
     """
 
     target: float = 1e-11
@@ -66,6 +70,8 @@ class MoreauEngine:
     iteration_limit: int = 200
     time_limit: float = 0.0
     linear_solver: str = "qdldl"
+    warm_start: bool = True
+    verbose: bool = False
 
     name: ClassVar[str] = "moreau"
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -91,6 +97,7 @@ class MoreauEngine:
             device="cpu",
             batch_size=batch,
             enable_grad=adjoint,
+            verbose=self.verbose,
             max_iter=self.iteration_limit,
             time_limit=self.time_limit or float("inf"),
             ipm_settings=moreau.IPMSettings(
@@ -172,6 +179,7 @@ class _Compiled:
         self, engine: MoreauEngine, problem: Conic, params: Params, *, adjoint: bool = False
     ) -> None:
         moreau = load("moreau", "conic")
+        self.warm = engine.warm_start
         self.batch = len(params["q"].index)
         n, m = problem.n, problem.m
         none = None if problem.quadratic else Pattern.empty(n)
@@ -195,7 +203,7 @@ class _Compiled:
 
     def solve(self, problem: Conic, params: Params, start: Solution | None) -> Solution:
         """Solve the batch with these linear terms, each element from its start."""
-        if start is None:
+        if start is None or not self.warm:
             return self._run(params, None)
         slacks = problem.slacks(params, start.x)
         found = self._run(params, self.warm_start(start.x, start.y, slacks))

@@ -5,18 +5,21 @@ from typing import Protocol
 
 from lpgd.params import Params
 from lpgd.problems.base import Problem
+from lpgd.problems.cones import KINDS
 from lpgd.solution import Solution
 from lpgd.tilt import Adjoint, Cotangent, Tilt
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What an engine can do; a mismatch is refused before the first solve.
+    """What an engine can do; a mismatch is refused when the layer is built or first called.
 
     Attributes
     ----------
     families : frozenset of str
         Problem families it solves, forward or tilted.
+    cones : frozenset of str
+        Kinds of cones that it takes, of those in ``lpgd.Cones``, where it solves cone programs.
     sparse : bool
         Whether it takes arguments on a sparsity pattern.
     adjoint : bool
@@ -26,6 +29,7 @@ class Capabilities:
     """
 
     families: frozenset[str]
+    cones: frozenset[str] = KINDS
     sparse: bool = False
     adjoint: bool = False
     install: str = "pip install lpgd"

@@ -78,3 +78,11 @@ class Differentiable(Protocol):
     def adjoint(self, params: Params, point: Solution, cotangent: Cotangent, rho: float) -> Adjoint:
         """Solve the adjoint of the optimality conditions at ``point`` (N rows)."""
         ...
+
+
+class Measured(Protocol):
+    """A family whose costs can be measured, so that ``LPGD(tau="auto")`` can size its tilts."""
+
+    def slope(self, params: Params, x: FloatArray) -> FloatArray:
+        """Gradient of the objective at ``x`` (N, n), shape (N, n); ``params`` hold N elements."""
+        ...

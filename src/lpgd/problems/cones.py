@@ -8,6 +8,8 @@ import numpy as np
 
 from lpgd.solution import FloatArray, IntArray
 
+KINDS = frozenset({"zero", "nonneg", "soc", "psd", "exp", "power"})
+
 
 @final
 @dataclass(frozen=True)

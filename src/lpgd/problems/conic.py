@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import final
 
 import numpy as np
-from scipy import sparse
 
 from lpgd.params import Param, Params, batched
 from lpgd.problems import qp_check
@@ -18,7 +17,7 @@ from lpgd.problems.base import Groups
 from lpgd.problems.cones import Cones
 from lpgd.problems.pattern import Pattern
 from lpgd.problems.sums import augment, dot, outer, outer_on, total
-from lpgd.solution import FloatArray, IntArray, Solution
+from lpgd.solution import FloatArray, Solution
 from lpgd.tilt import Term, Tilt
 
 
@@ -77,16 +76,14 @@ class Conic:
         A = params["A"]
         if "A" not in self.patterns:
             return (A.full() @ x[:, :, None])[..., 0]
-        rows, cols = self.patterns["A"].rows, self.patterns["A"].cols
-        return _scatter(A.full() * x[:, cols], rows, self.m)
+        return self.patterns["A"].product(A.full(), x)
 
     def transposed_product(self, params: Params, y: FloatArray) -> FloatArray:
         """A'y of every element, (N, m) to (N, n)."""
         A = params["A"]
         if "A" not in self.patterns:
             return (y[:, None, :] @ A.full())[:, 0]
-        rows, cols = self.patterns["A"].rows, self.patterns["A"].cols
-        return _scatter(A.full() * y[:, rows], cols, self.n)
+        return self.patterns["A"].transposed_product(A.full(), y)
 
     def slacks(self, params: Params, x: FloatArray) -> FloatArray:
         """s = b - Ax of every element, shape (N, m)."""
@@ -122,6 +119,11 @@ class Conic:
         problem = replace(self, patterns=patterns, quadratic=True)
         return problem, augment(hessian, rho, (rows == cols).astype(np.float64))
 
+    def slope(self, params: Params, x: FloatArray) -> FloatArray:
+        """Gradient q + Px of the objective, (N, n); see ``Measured.slope``."""
+        linear = params["q"].full()
+        return linear + self._curve(params["P"], x) if self.quadratic else linear
+
     def lagrangian(self, params: Params, point: Solution, tilt: Tilt) -> FloatArray:
         """Value of the tilted Lagrangian at each point, shape (N,)."""
         at = {name: param.take(tilt.rows) for name, param in params.items()}
@@ -137,8 +139,7 @@ class Conic:
     def _curve(self, hessian: Param, x: FloatArray) -> FloatArray:
         if "P" not in self.patterns:
             return (hessian.full() @ x[:, :, None])[..., 0]
-        rows, cols = self.patterns["P"].rows, self.patterns["P"].cols
-        return _scatter(hessian.full() * x[:, cols], rows, self.n)
+        return self.patterns["P"].product(hessian.full(), x)
 
     def grad(
         self, params: Params, terms: Sequence[Term], wanted: Mapping[str, Groups]
@@ -146,8 +147,7 @@ class Conic:
         """Gradient of the summed terms (math page, section 5a). See ``Problem.grad``."""
         weight = np.stack([term.weight for term in terms], axis=1)[..., None]
         x = np.stack([term.point.x for term in terms], axis=1)
-        # the tilt's t <ds, b - Ax> acts like a shift of y
-        y = np.stack([_shifted(term) for term in terms], axis=1) * weight
+        y = np.stack([term.multipliers for term in terms], axis=1) * weight
         gradients: dict[str, FloatArray] = {}
         for name, groups in wanted.items():
             if name == "q":
@@ -162,16 +162,3 @@ class Conic:
                     else outer_on(pattern, left, x, groups)
                 )  # fmt: skip
         return gradients
-
-
-def _shifted(term: Term) -> FloatArray:
-    tilt = term.tilt
-    return term.point.y if tilt.ds is None else term.point.y - tilt.t[:, None] * tilt.ds
-
-
-def _scatter(values: FloatArray, places: IntArray, size: int) -> FloatArray:
-    """Sum the columns of (N, nnz) values that share a place, shape (N, size)."""
-    selection = sparse.csr_matrix(
-        (np.ones(len(places)), (np.arange(len(places)), places)), shape=(len(places), size)
-    )
-    return np.asarray(values @ selection)

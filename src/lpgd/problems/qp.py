@@ -94,13 +94,23 @@ class QP:
 
     def adjoint(self, params: Params, point: Solution, cotangent: Cotangent, rho: float) -> Adjoint:
         """Implicit differentiation of the optimality conditions (math page, section 5, oracle)."""
+        if cotangent.ds is not None:
+            at = {name: param.take(cotangent.rows) for name, param in params.items()}
+            folded = cotangent.dx - self.pulled(at, cotangent.ds)
+            cotangent = replace(cotangent, dx=folded, ds=None)
         return Adjoint(*qp_kkt.adjoint(self, params, point, cotangent, rho))
 
     def tilt(self, params: Params, tilt: Tilt) -> tuple["QP", Params]:
-        """Tilted data: P + rho I, q + t dx - rho anchor, right-hand sides shifted by t dy."""
+        """Tilted data: P + rho I, q + t dx - rho anchor, right-hand sides shifted by t dy.
+
+        A cotangent of the slacks folds into that of x (math page, section 5a).
+        """
         tilted = {name: param.take(tilt.rows) for name, param in params.items()}
         t, rho = tilt.t[:, None], tilt.rho[:, None]
-        linear = tilted["q"].full() + t * tilt.dx
+        dx = tilt.dx
+        if tilt.ds is not None and tilt.ds.any():
+            dx = dx - self.pulled(tilted, tilt.ds)
+        linear = tilted["q"].full() + t * dx
         for name, block in self.blocks.items():
             rhs, sign = SIDES[name]
             if tilt.dy[:, block].any():
@@ -112,6 +122,11 @@ class QP:
             problem = replace(self, quadratic=True)
         tilted["q"] = batched(linear)
         return problem, tilted
+
+    def slope(self, params: Params, x: FloatArray) -> FloatArray:
+        """Gradient q + Px of the objective, (N, n); see ``Measured.slope``."""
+        linear = params["q"].full()
+        return linear + (params["P"].full() @ x[:, :, None])[..., 0] if self.quadratic else linear
 
     def lagrangian(self, params: Params, point: Solution, tilt: Tilt) -> FloatArray:
         """Value of the tilted Lagrangian at each point, shape (N,)."""
@@ -129,15 +144,37 @@ class QP:
             else:
                 value -= sign * dot(point.x, dual)
         loss = dot(tilt.dx, point.x) + dot(tilt.dy, point.y)
+        loss += dot(tilt.ds, self.slacks(at, point.x)) if tilt.ds is not None else 0.0
         gap = point.x - tilt.anchor
         return value + tilt.t * loss + 0.5 * tilt.rho * dot(gap, gap)
 
+    def slacks(self, params: Params, x: FloatArray) -> FloatArray:
+        """b - Ax and h - Gx of every element, side by side, shape (N, m) without bounds."""
+        parts = [
+            params[SIDES[name][0]].full() - self._product(name, params[name], x)
+            for name in self._matrices
+        ]
+        return np.concatenate([x[:, :0], *parts], axis=1)
+
+    def pulled(self, params: Params, y: FloatArray) -> FloatArray:
+        """A'y_A + G'y_G of every element, (N, m) to (N, n)."""
+        total = np.zeros((len(y), self.n))
+        for name in self._matrices:
+            part, matrix = self.block(y, name), params[name]
+            if name in self.patterns:
+                total += self.patterns[name].transposed_product(matrix.full(), part)
+            else:
+                total += (part[:, None, :] @ matrix.full())[:, 0]
+        return total
+
+    @property
+    def _matrices(self) -> list[str]:
+        return [name for name in ("A", "G") if name in self.blocks]
+
     def _product(self, name: str, matrix: Param, x: FloatArray) -> FloatArray:
-        if name not in self.patterns:
-            return (matrix.full() @ x[:, :, None])[..., 0]
-        pattern = self.patterns[name]
-        rows = [pattern.matrix(a) @ b for a, b in zip(matrix.full(), x, strict=True)]
-        return np.stack(rows) if rows else np.zeros((0, pattern.shape[0]))
+        if name in self.patterns:
+            return self.patterns[name].product(matrix.full(), x)
+        return (matrix.full() @ x[:, :, None])[..., 0]
 
     def grad(
         self, params: Params, terms: Sequence[Term], wanted: Mapping[str, Groups]
@@ -145,7 +182,7 @@ class QP:
         """Gradient of the summed terms (math page, section 5b). See ``Problem.grad``."""
         weight = np.stack([term.weight for term in terms], axis=1)[..., None]
         x = np.stack([term.point.x for term in terms], axis=1)
-        y = np.stack([term.point.y for term in terms], axis=1) * weight
+        y = np.stack([term.multipliers for term in terms], axis=1) * weight
         return dict(self._grads(wanted, x, weight * x, y))
 
     def _grads(

@@ -11,6 +11,9 @@ from lpgd.problems.base import Problem
 from lpgd.solution import BoolArray, FloatArray, Solution, StatusArray
 from lpgd.tilt import Adjoint, Cotangent, Term, Tilt
 
+ADJOINT = "adjoint"
+"""What a rule requires that solves no tilted problem but an adjoint which the family lacks."""
+
 
 class Backward(Protocol):
     """What a rule may ask of a solved batch."""
@@ -73,7 +76,10 @@ class Rule(Protocol):
     """Turns a cotangent of the solution into weighted Lagrangians of the problem."""
 
     def requires(self, problem: Problem) -> str | None:
-        """Family that the engine must solve in the backward pass; None where it solves nothing."""
+        """What the engine must do in the backward pass: a family to solve, or ``ADJOINT``.
+
+        None where it has nothing to do.
+        """
         ...
 
     def pullback(self, point: Solution, cotangent: Cotangent, backward: Backward) -> Pullback:

@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 
 from lpgd.problems.base import Problem
-from lpgd.rules.base import Backward, Pullback, is_number
+from lpgd.rules.base import ADJOINT, Backward, Pullback, is_number
 from lpgd.solution import FloatArray, Solution, Status
 from lpgd.tilt import Cotangent, Term, Tilt
 
@@ -34,8 +34,9 @@ class Exact:
         if not (is_number(self.rho) and 0 <= self.rho < np.inf):
             raise ValueError(f"rho must be a finite number >= 0, got {self.rho!r}")
 
-    def requires(self, problem: Problem) -> None:
-        """Nothing is solved in the backward pass."""
+    def requires(self, problem: Problem) -> str | None:
+        """An adjoint of the engine where the family has none in closed form."""
+        return None if hasattr(problem, "adjoint") else ADJOINT
 
     def pullback(self, point: Solution, cotangent: Cotangent, backward: Backward) -> Pullback:
         """Solve the adjoint system; see ``Rule.pullback``.

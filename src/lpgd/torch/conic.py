@@ -10,6 +10,7 @@ from lpgd.engines.base import Engine
 from lpgd.errors import StructureError
 from lpgd.problems.cones import Cones
 from lpgd.problems.conic import Conic
+from lpgd.problems.polyhedral import Polyhedral
 from lpgd.rules.base import Rule
 from lpgd.solution_map import OnFailure
 from lpgd.torch._arguments import Arguments, collect
@@ -38,17 +39,20 @@ class ConicSolution(NamedTuple):
 class ConicLayer(ProgramLayer):
     """minimise 1/2 x'Px + q'x  subject to  Ax + s = b, s in a product of cones.
 
-    Interior-point engines answer to a tolerance: keep tau times the incoming gradient well above
-    it, or the difference of two solutions is noise.
+    Programs with zero and nonnegative rows alone are handed to the engines for QPs and LPs where
+    that is faster. Interior-point engines answer to a tolerance: keep tau times the incoming
+    gradient well above it, or the difference of two solutions is noise.
 
     Parameters
     ----------
     cones : lpgd.Cones
         The cones of the rows of A, in their order.
-    rule : lpgd.LPGD or lpgd.Exact
-        How the solution is differentiated; ``Exact`` needs Moreau.
+    rule : lpgd.LPGD or lpgd.Exact, optional
+        How the solution is differentiated; by default ``lpgd.LPGD()``, which chooses tau itself.
+        ``Exact`` needs Moreau.
     engine : str or Engine
-        ``"auto"``, ``"moreau"``, ``"clarabel"``, or an instance with options.
+        ``"auto"``, ``"moreau"``, ``"clarabel"``, for zero and nonnegative rows ``"daqp"`` and, with
+        a linear objective, ``"highs"``; or an instance with options.
     on_failure : {"raise", "nan"}
         As for ``QPLayer``.
     threads : int or None
@@ -62,7 +66,7 @@ class ConicLayer(ProgramLayer):
     def __init__(
         self,
         cones: Cones,
-        rule: Rule,
+        rule: Rule | None = None,
         engine: str | Engine = "auto",
         on_failure: OnFailure = "raise",
         threads: int | None = None,
@@ -73,6 +77,7 @@ class ConicLayer(ProgramLayer):
         if not isinstance(cones, Cones):
             raise TypeError(f"cones must be lpgd.Cones(...), got {cones!r}")
         self._cones = cones
+        self._map.require_cones(cones)
 
     @property
     def cones(self) -> Cones:
@@ -117,7 +122,7 @@ class ConicLayer(ProgramLayer):
         """
         return self._solve({"P": P, "q": q, "A": A, "b": b}, duals=return_duals)
 
-    def _describe(self, given: dict[str, Any]) -> tuple[Arguments, Conic, ConicView]:
+    def _describe(self, given: dict[str, Any]) -> tuple[Arguments, Conic | Polyhedral, ConicView]:
         for name in ("A", "b"):
             if given[name] is None:
                 raise StructureError(f"{name} is required, got None")
@@ -131,5 +136,6 @@ class ConicLayer(ProgramLayer):
             )
         if "P" in arguments.patterns and not arguments.patterns["P"].symmetric:
             raise StructureError("P must store both triangles: its pattern is not symmetric")
-        problem = Conic(arguments.n, self.cones, arguments.patterns, not linear)
+        conic = Conic(arguments.n, self.cones, arguments.patterns, not linear)
+        problem = self._map.form(conic)
         return arguments, problem, ConicView(problem)

@@ -1,0 +1,89 @@
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+
+from lpgd import ClarabelEngine, DaqpEngine, HighsEngine, MoreauEngine
+from lpgd.engines.options import configure, named_engine
+
+ENGINES = [DaqpEngine(), HighsEngine(), MoreauEngine(), ClarabelEngine()]
+CVXPYLAYERS = {
+    "eps": 1e-6,
+    "max_iters": 77,
+    "time_limit": 3.0,
+    "verbose": True,
+    "warm_start": True,
+    "acceleration_lookback": 0,
+    "solve_method": "ECOS",
+    "mode": "dense",
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+def test_every_option_of_cvxpylayers_acts_or_is_reported(engine):
+    before = repr(engine)
+    found, unused = configure(engine, CVXPYLAYERS)
+    assert repr(engine) == before
+    assert type(found) is type(engine)
+    assert (found.iteration_limit, found.time_limit) == (77, 3.0)
+    accuracy = {"daqp": "primal_tol", "highs": "tolerance"}.get(engine.name, "target")
+    assert getattr(found, accuracy) == 1e-6
+    for name in ("verbose", "warm_start", "acceleration_lookback"):
+        assert (name in unused) != hasattr(found, name)
+    assert {"solve_method", "mode"} <= set(unused)
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+def test_a_solve_method_may_name_the_engine(engine):
+    for name in (engine.name, engine.name.upper(), engine.name.capitalize()):
+        assert configure(engine, {"solve_method": name}) == (engine, ())
+        assert named_engine({"solve_method": name}) == engine.name
+    assert named_engine({"eps": 1e-3}) is None
+
+
+def test_own_and_native_names():
+    found, unused = configure(ClarabelEngine(), {"tol_gap_abs": 1e-6, "tol_feas": 1e-9})
+    assert (found.target, found.tolerance, unused) == (1e-9, 1e-7, ())
+    assert configure(HighsEngine(), {"presolve": "on", "output_flag": False})[0].presolve
+    assert not configure(HighsEngine(), {"presolve": "off"})[0].presolve
+    assert configure(MoreauEngine(), {"linear_solver": "faer"})[0].linear_solver == "faer"
+    assert configure(DaqpEngine(), {"iter_limit": 5.0})[0].iteration_limit == 5
+
+
+def test_a_coarse_target_moves_what_is_accepted():
+    found, _ = configure(MoreauEngine(), {"eps": 1e-3})
+    assert (found.target, found.tolerance) == (1e-3, 1e-3)
+    found, _ = configure(MoreauEngine(), {"eps": 1e-9, "tolerance": 1e-5})
+    assert (found.target, found.tolerance) == (1e-9, 1e-5)
+
+
+@pytest.mark.parametrize("limit", [None, float("inf"), 0])
+def test_no_time_limit(limit):
+    assert configure(DaqpEngine(time_limit=1.0), {"time_limit": limit})[0].time_limit == 0
+
+
+@pytest.mark.parametrize("level, says", [(-1, False), (0, False), (False, False), (2, True)])
+def test_levels_of_verbosity(level, says):
+    assert configure(MoreauEngine(), {"verbose": level})[0].verbose is says
+
+
+def test_unknown_names_are_refused_with_the_known_ones():
+    message = "'daqp' knows no option 'epss', 'foo'.*primal_tol.*max_iters"
+    with pytest.raises(ValueError, match=message):
+        configure(DaqpEngine(), {"foo": 1, "eps": 1e-5, "epss": 1})
+
+
+def test_values_are_checked_by_the_engine():
+    with pytest.raises(ValueError, match="iteration_limit"):
+        configure(DaqpEngine(), {"max_iters": 0.5})
+    with pytest.raises(ValueError, match="primal_tol"):
+        configure(DaqpEngine(), {"eps": -1.0})
+
+
+def test_engines_of_others_take_part():
+    @dataclass(frozen=True)
+    class Mine:
+        tolerance: float = 1e-3
+        name: ClassVar[str] = "mine"
+
+    assert configure(Mine(), {"eps": 1e-8, "mode": "lsqr"}) == (Mine(1e-8), ("mode",))
