@@ -27,7 +27,7 @@ class MarkowitzConfig(Settings):
     epochs: int = 12
     batch: int = 48
     lr: float = 0.05
-    tau: float | Literal["auto"] = 1e-2
+    tau: float | Literal["auto"] = "auto"
     data: Literal["synthetic", "historical"] = "synthetic"
     prices: Literal["sp500", "factors"] = "sp500"
     objective: Literal["tracking", "utility"] = "tracking"

@@ -31,7 +31,7 @@ class Beliefs:
 
 @dataclass(frozen=True)
 class Forecasts:
-    """Mean (..., n) of the returns in excess of 1 and covariance (..., n, n), one for each month."""
+    """Mean (..., n) of the returns in excess of 1 and covariance (..., n, n), month by month."""
 
     mean: Tensor
     covariance: Tensor

@@ -36,9 +36,9 @@ class ShrunkMeanVariance:
     """A mean-variance rule from past months, long only, with quadratic trading costs.
 
     At wealth 1 the holdings after trading minimise ``-m'w + aversion·w'Cw + friction/2·|w - h|²``
-    subject to ``1'w = 1, w >= 0``. m is the trailing mean, moved four fifths of the way to its average over the assets;
-    C the trailing covariance, shrunk towards its diagonal. No policy can be equal to it: C changes
-    with the months, its costs are quadratic and it never sells short.
+    subject to ``1'w = 1, w >= 0``. m is the trailing mean, moved four fifths of the way to its
+    average over the assets; C the trailing covariance, shrunk towards its diagonal. A policy can
+    come near it but not be equal: it pays in proportion to what it trades and may sell short.
     """
 
     trailing: Forecasts

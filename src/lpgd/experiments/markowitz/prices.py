@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lpgd.errors import MissingExtraError
+from lpgd.experiments.extras import load
 from lpgd.experiments.markowitz.estimates import Floats
 
 Prices = Literal["sp500", "factors"]
@@ -19,11 +18,8 @@ def load_prices(name: Prices) -> tuple[NDArray[np.datetime64], Floats, list[str]
 
     ``sp500``: 20 companies, 1990 to 2022; ``factors``: 5 exchange-traded funds, 2014 to 2022.
     """
-    if find_spec("skfolio") is None:
-        raise MissingExtraError('historical prices need skfolio; pip install "lpgd[markowitz]"')
-    from skfolio.datasets import load_factors_dataset, load_sp500_dataset
-
-    table = load_sp500_dataset() if name == "sp500" else load_factors_dataset()
+    datasets = load("skfolio.datasets", "markowitz")
+    table = datasets.load_sp500_dataset() if name == "sp500" else datasets.load_factors_dataset()
     days = table.index.to_numpy().astype("datetime64[D]")
     return days, table.to_numpy(dtype=np.float64), [str(column) for column in table.columns]
 

@@ -111,7 +111,7 @@ class MarkowitzExperiment:
 
     def describe(self, row: Row) -> str:
         """Put a judgement into words."""
-        return f"validation {row['validation_loss']:.6f}  test {row['test_loss']:.6f}"
+        return f"validation {row['validation_loss']:.4g}  test {row['test_loss']:.4g}"
 
     def result(self, trainer: Trainer) -> dict[str, Any]:
         """Return the last judgement, the economics of the test period, and what was learned."""
@@ -143,7 +143,7 @@ class MarkowitzExperiment:
 
     def verdict(self, outcome: Outcome) -> str:
         """Say where a run got to."""
-        return f"least validation loss {least_loss(outcome):.6f}"
+        return f"least validation loss {least_loss(outcome):.3g},"
 
 
 MARKOWITZ = MarkowitzExperiment()

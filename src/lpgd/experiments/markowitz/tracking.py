@@ -16,7 +16,7 @@ from lpgd.experiments.markowitz.world import World
 
 @dataclass(frozen=True)
 class Cases:
-    """Holdings (K, n) at wealth 1, the expert's trades (K, n), and the months' forecasts, if any."""
+    """Holdings (K, n) at wealth 1, the expert's trades (K, n), and forecasts, if any."""
 
     holdings: Tensor
     trades: Tensor

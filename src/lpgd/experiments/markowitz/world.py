@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class Periods:
     def after(cls, start: int, lengths: tuple[int, int, int]) -> Periods:
         """Cut periods of these lengths, one after the other."""
         ends = np.cumsum([start, *lengths]).tolist()
-        return cls(*(range(a, b) for a, b in zip(ends, ends[1:], strict=False)))
+        return cls(*(range(a, b) for a, b in pairwise(ends)))
 
 
 @dataclass(frozen=True)
