@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -65,6 +65,7 @@ class Outcome:
     seconds: list[float]
     curves: dict[str, list[float | None]]  # None where there was nothing to measure
     failures: int
+    result: dict[str, Any] = field(default_factory=dict[str, Any])  # empty for a tuning run
 
     def when(self, axis: Literal["epoch", "seconds"], curve: str, limit: float) -> float | None:
         """Return the place of the first judgement of at most ``limit``; None if there is none."""
@@ -120,6 +121,7 @@ def _outcome(trainer: Trainer, contest: Contest) -> Outcome:
         seconds=[row["seconds"] or 0.0 for row in judged],
         curves={name: [_known(m[name]) for m in measures] for name in measures[0]},
         failures=int(trainer.total("failures")),
+        result={} if trainer.config.tuning else contest.experiment.result(trainer),
     )
 
 

@@ -110,9 +110,9 @@ def _train(experiment: Experiment, trainer: Trainer, console: Console) -> bool:
             if trainer.is_judged(row):
                 judged = f"  {experiment.describe(row)}"
                 progress.announce(
-                    f"epoch {row['epoch']:g}  loss {row['loss']:.4g}{judged}  {seconds}"
+                    f"epoch {row['epoch']:g}  loss {row['loss']:.3g}{judged}  {seconds}"
                 )
-            progress.show(trainer.step, f"loss {row['loss']:.4g}{judged}  {seconds}")
+            progress.show(trainer.step, f"loss {row['loss']:.3g}{judged}  {seconds}")
     return trainer.step >= total
 
 

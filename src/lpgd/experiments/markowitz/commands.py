@@ -10,10 +10,13 @@ from rich.console import Console
 from typer import Option
 
 from lpgd.experiments.markowitz.config import MarkowitzConfig
+from lpgd.experiments.markowitz.methods import METHODS
+from lpgd.experiments.methods import choose_methods
 from lpgd.experiments.runs import RunDirectory
 from lpgd.experiments.terminal import (
     changes_on_resume,
     conclude,
+    continuable,
     parse_tau,
     report_errors,
     settings_given,
@@ -27,7 +30,7 @@ Side = Literal["lower", "upper", "average"]
 
 # epochs, batch size and learning rate that suit an objective
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    "tracking": {"epochs": 12, "batch": 48, "lr": 0.05},
+    "tracking": {"epochs": 10, "batch": 48, "lr": 0.05},
     "utility": {"epochs": 4, "batch": 10, "lr": 1e-3},
 }
 
@@ -42,7 +45,7 @@ def run_markowitz(
         Objective, Option(help="Trade as the expert does, or for utility over two years.")
     ] = "tracking",
     epochs: Annotated[
-        int | None, Option(min=1, help="Passes over the training data; by default 12, utility 4.")
+        int | None, Option(min=1, help="Passes over the training data; by default 10, utility 4.")
     ] = None,
     seed: Annotated[int, Option(min=0, help="Decides the start and the order of batches.")] = 0,
     rule: Annotated[Rule, Option(help="Gradient rule.")] = "lpgd",
@@ -59,6 +62,9 @@ def run_markowitz(
     ] = None,
     assets: Annotated[int, Option(min=2, help="Assets of a synthetic market.")] = 12,
     months: Annotated[int, Option(min=1, help="Months of it to train on.")] = 120,
+    noise: Annotated[
+        float, Option(help="Synthetic: what the expert trades besides, as a share of wealth.")
+    ] = 0.005,
     portfolios: Annotated[int, Option(min=1, help="Tracking: holdings for each month.")] = 8,
     rollouts: Annotated[int, Option(min=1, help="Utility: rollouts to train on.")] = 1000,
     horizon: Annotated[int, Option(min=1, help="Utility: months of a rollout.")] = 24,
@@ -109,3 +115,69 @@ def _config(context: typer.Context) -> MarkowitzConfig:
         for name, default in _DEFAULTS[context.params["objective"]].items()
     }
     return MarkowitzConfig(**settings_given(context, MarkowitzConfig, **chosen))
+
+
+def compare_markowitz(
+    method: Annotated[
+        list[str] | None,
+        Option(
+            help="Only this method, e.g. auto or lower-1e-2, and Exact (may be repeated).",
+            show_default="all",
+        ),
+    ] = None,
+    data: Annotated[Data, Option(help="A log-normal market, or recorded prices.")] = "synthetic",
+    prices: Annotated[
+        Prices, Option(help="Historical: 20 companies, or 5 exchange-traded funds.")
+    ] = "sp500",
+    seeds: Annotated[int, Option(min=1, help="Final runs per method, from seed 0 on.")] = 3,
+    tuning_epochs: Annotated[int, Option(min=1, help="Length of a tuning run.")] = 8,
+    max_epochs: Annotated[int, Option(min=1, help="Length of a final run.")] = 8,
+    jobs: Annotated[int, Option(min=1, help="Tuning runs at a time.")] = 1,
+    final_jobs: Annotated[
+        int, Option(min=1, help="Final runs at a time; more than 1 spoils the seconds.")
+    ] = 1,
+    assets: Annotated[int, Option(min=2, help="Assets of a synthetic market.")] = 12,
+    months: Annotated[int, Option(min=1, help="Months of it to train on.")] = 120,
+    noise: Annotated[
+        float, Option(help="Synthetic: what the expert trades besides, as a share of wealth.")
+    ] = 0.005,
+    portfolios: Annotated[int, Option(min=1, help="Holdings for each month.")] = 8,
+    engine: Annotated[str, Option(help="Solver of the trading programs.")] = "auto",
+    threads: Annotated[
+        int | None, Option(min=1, help="Solver threads per run; by default all.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        Option(help="Where results go, and are continued; by default runs/compare-markowitz-DATA."),
+    ] = None,
+) -> None:
+    """Compare gradient rules on tracking an expert's trades, each at its best learning rate.
+
+    Stopped with Ctrl-C, the same command continues; finished runs are not repeated. Needs the extra
+    lpgd[markowitz].
+    """
+    from lpgd.experiments.comparison import Effort
+    from lpgd.experiments.markowitz.compare import Study, compare
+    from lpgd.experiments.markowitz.report import (
+        auto_verdict,
+        economics_table,
+        results_table,
+        write_results,
+    )
+
+    console = Console()
+    out = Path(f"runs/compare-markowitz-{data}") if out is None else out
+    with report_errors(console):
+        study = Study(
+            data, prices, assets, months, noise, portfolios, tuning_epochs, engine, threads
+        )
+        effort = Effort(seeds, max_epochs, jobs, final_jobs)
+        with continuable(console):
+            finals = compare(study, choose_methods(METHODS, method), effort, out, console)
+        write_results(finals, out)
+    console.print(results_table(finals))
+    console.print(economics_table(finals))
+    verdict = auto_verdict(finals)
+    if verdict is not None:
+        console.print(verdict, highlight=False)
+    console.print(f"Results and figure: {out}", soft_wrap=True)

@@ -60,10 +60,11 @@ class MarkowitzTask:
         """Return the loss of a batch."""
         return self._loss(self.model, self.train[torch.from_numpy(examples)])
 
-    def judge(self) -> Row:
-        """Measure the loss on the later periods."""
+    def judge(self, policy: Policy | None = None) -> Row:
+        """Measure the loss on the later periods, of the present policy if no other is given."""
+        policy = self.model if policy is None else policy
         with torch.no_grad():
-            losses = [self._loss(self.model, part).item() for part in (self.validation, self.test)]
+            losses = [self._loss(policy, part).item() for part in (self.validation, self.test)]
         return dict(zip(self.judged, losses, strict=True))
 
     def accounts(self) -> dict[str, Account]:
@@ -111,7 +112,7 @@ class MarkowitzExperiment:
 
     def describe(self, row: Row) -> str:
         """Put a judgement into words."""
-        return f"validation {row['validation_loss']:.4g}  test {row['test_loss']:.4g}"
+        return f"validation {row['validation_loss']:.3g}  test {row['test_loss']:.3g}"
 
     def result(self, trainer: Trainer) -> dict[str, Any]:
         """Return the last judgement, the economics of the test period, and what was learned."""
@@ -119,6 +120,7 @@ class MarkowitzExperiment:
         last = trainer.judgements()[-1]
         return {
             **{name: last[name] for name in task.judged},
+            "start": start_losses(task),
             "economics": {name: account.to_json() for name, account in task.accounts().items()},
             "learned": _learned(task.model),
         }
@@ -153,6 +155,11 @@ def least_loss(outcome: Outcome) -> float:
     """Return the least validation loss of a run; infinite if there was never one."""
     known = [loss for loss in outcome.curves["validation_loss"] if loss is not None]
     return min(known, default=float("inf"))
+
+
+def start_losses(task: MarkowitzTask) -> Row:
+    """Judge the policy as it was before training, whatever it has become."""
+    return task.judge(make_policy(task.config, task.world.beliefs))
 
 
 def make_policy(config: MarkowitzConfig, beliefs: Beliefs) -> Policy:

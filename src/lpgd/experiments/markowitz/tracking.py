@@ -35,7 +35,8 @@ def collect_cases(world: World, portfolios: int, seed: int) -> tuple[Cases, Case
 
     The holdings lie between those of an account that the expert has run from the first month on
     and random portfolios, so that cases differ in how much there is to trade. A month's cases are
-    drawn from (seed, month) and depend on no later month.
+    drawn from (seed, month) and depend on no later month. ``world.noise`` is added to the
+    trades.
     """
     returns = torch.from_numpy(world.returns)
     n = returns.shape[1]
@@ -45,7 +46,8 @@ def collect_cases(world: World, portfolios: int, seed: int) -> tuple[Cases, Case
     for month in range(periods[0].start, periods[-1].stop):
         holdings = torch.cat([own[None], _between(own, portfolios, [seed, 3, month])])
         trades = world.expert(month, holdings)
-        parts.append((holdings[1:], trades[1:]))
+        noise = world.noise * np.random.default_rng([seed, 5, month]).normal(size=(portfolios, n))
+        parts.append((holdings[1:], trades[1:] + torch.from_numpy(noise)))
         own = returns[month] * settle(own, trades[0])
         own = own / own.sum()
     return tuple(_join(world, period, parts) for period in periods)  # type: ignore[return-value]

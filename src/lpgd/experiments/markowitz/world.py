@@ -23,9 +23,9 @@ from lpgd.experiments.markowitz.prices import load_prices, monthly_returns
 from lpgd.experiments.runs import ExperimentError
 
 COST = 0.001  # of what is traded, and of what is held short, in a month
-_AVERSION = 15.0
+_AVERSION = 10.0
 _WINDOWS = {"sp500": 60, "factors": 36}  # months that an estimate looks back
-_VALIDATION, _TEST = 60, 120  # synthetic months
+_VALIDATION, _TEST = 60, 60  # synthetic months
 _SAMPLE = 240  # months behind the learner's first estimates
 
 
@@ -50,7 +50,8 @@ class World:
 
     ``returns`` (T, n) are gross; those of month t come after the trades of month t. ``forecasts``,
     if there are any, are known before these trades. ``beliefs`` are the learner's first ones.
-    ``market`` can be sampled, if the returns come from one.
+    ``market`` can be sampled, if the returns come from one. ``noise`` is the standard deviation of
+    what the expert's recorded trades differ from its rule, as a share of wealth.
     """
 
     returns: Floats
@@ -59,6 +60,7 @@ class World:
     expert: Trader
     beliefs: Beliefs
     market: Market | None = None
+    noise: float = 0.0
 
 
 def make_world(config: MarkowitzConfig) -> World:
@@ -82,9 +84,9 @@ def synthetic(config: MarkowitzConfig) -> World:
     truth = _beliefs(market.mean, market.return_covariance, aversion=_AVERSION, cost=COST)
     expert = PolicyTrader(Policy(truth, Exact()))
     start = _beliefs(
-        sample.mean(axis=0) - 1, np.cov(sample, rowvar=False), aversion=10.0, cost=2 * COST
+        sample.mean(axis=0) - 1, np.cov(sample, rowvar=False), aversion=7.0, cost=2 * COST
     )
-    return World(returns, None, periods, expert, start, market)
+    return World(returns, None, periods, expert, start, market, config.noise)
 
 
 def historical(returns: Floats, window: int) -> World:
