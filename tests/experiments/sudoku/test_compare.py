@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from lpgd.experiments.comparison import Effort
 from lpgd.experiments.runs import ExperimentError
-from lpgd.experiments.sudoku.compare import Effort, Study, compare
+from lpgd.experiments.sudoku.compare import Study, compare
 from lpgd.experiments.sudoku.methods import METHODS
 
 STUDY = Study(train_size=40, test_size=10, tuning_epochs=2)
@@ -29,7 +30,7 @@ class InlinePool:
 def _no_processes():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "lpgd.experiments.sudoku.compare.job_pool", lambda _jobs: nullcontext(InlinePool())
+            "lpgd.experiments.comparison.job_pool", lambda _jobs: nullcontext(InlinePool())
         )
         yield
 

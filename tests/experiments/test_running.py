@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from lpgd.experiments.metrics import MetricsLog
+from lpgd.experiments.running import execute
 from lpgd.experiments.runs import RunDirectory
 from lpgd.experiments.sudoku.config import SudokuConfig
-from lpgd.experiments.sudoku.run import execute, read_config, start_run
-from lpgd.experiments.sudoku.train import COLUMNS, TIMES
+from lpgd.experiments.sudoku.task import COLUMNS, SUDOKU, start_run
 
 CONFIG = SudokuConfig(epochs=4, batch=10, train_size=400, test_size=20, seed=5)
 STEPS = 160
@@ -22,18 +22,18 @@ STEPS = 160
 
 def numbers(run):
     rows = MetricsLog(run.metrics, COLUMNS).read()
-    return [{name: row[name] for name in COLUMNS if name not in TIMES} for row in rows]
+    return [{name: row[name] for name in COLUMNS if not name.startswith("seconds")} for row in rows]
 
 
 def finish(run):
-    result = execute(run, Console(quiet=True))
+    result = execute(SUDOKU, run, Console(quiet=True))
     assert result is not None
     return result
 
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
-    run = start_run(CONFIG, tmp_path_factory.mktemp("unbroken"), None)
+    run = start_run(CONFIG, tmp_path_factory.mktemp("unbroken"))
     finish(run)
     return run
 
@@ -54,7 +54,7 @@ def break_off(run, number, at_step):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
 def test_a_broken_run_continues_to_the_numbers_of_an_unbroken_one(tmp_path, unbroken, number):
-    run = start_run(CONFIG, tmp_path, None)
+    run = start_run(CONFIG, tmp_path)
     step = random.randint(1, STEPS // 2)
     code, output = break_off(run, number, step)
     assert len(numbers(run)) < STEPS, "ended before it could be broken off"
@@ -67,7 +67,7 @@ def test_a_broken_run_continues_to_the_numbers_of_an_unbroken_one(tmp_path, unbr
 
 
 def test_more_epochs_continue_a_finished_run(tmp_path, unbroken):
-    short = start_run(replace(CONFIG, epochs=1), tmp_path, None)
+    short = start_run(replace(CONFIG, epochs=1), tmp_path)
     finish(short)
     assert numbers(short) == numbers(unbroken)[: STEPS // 4]
-    assert read_config(RunDirectory(short.path)).epochs == 1
+    assert SudokuConfig.read(RunDirectory(short.path)).epochs == 1
