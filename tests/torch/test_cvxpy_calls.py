@@ -229,6 +229,17 @@ def test_bad_values_are_named_by_their_parameter():
         layer()(A, b, q)
 
 
+def test_parameters_without_a_logarithm_are_marked():
+    x, p = cp.Variable(pos=True), cp.Parameter(pos=True)
+    own = CvxpyLayer(cp.Problem(cp.Minimize(x), [x >= p]), [p], [x], gp=True, on_failure="nan")
+    value = torch.tensor([-1.0, 2.0, 0.0], dtype=torch.float64, requires_grad=True)
+    with pytest.warns(lpgd.SolverWarning, match="index 0: the logarithm of parameter"):
+        (found,) = own(value)
+    near(found[1], torch.tensor(2.0, dtype=torch.float64), 1e-6)
+    found[1].backward()
+    near(value.grad, torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64), 1e-4)
+
+
 def test_indefinite_curvature_is_bad_input():
     x, P = cp.Variable(2), cp.Parameter((2, 2), PSD=True)
     own = CvxpyLayer(cp.Problem(cp.Minimize(cp.quad_form(x, P) + cp.sum(x))), [P], [x])

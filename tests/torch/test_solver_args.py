@@ -65,6 +65,14 @@ def test_ignored_options_are_told_once():
         layer(Q, solver_args={"acceleration_lookback": 5})
 
 
+def test_options_are_a_dict():
+    with pytest.raises(TypeError, match="solver_args must be a dict of options, got 3"):
+        CvxpyLayer(*program(), solver_args=3)
+    layer = CvxpyLayer(*program())
+    with pytest.raises(TypeError, match="solver_args must be a dict of options, got 'eps'"):
+        layer(Q, solver_args="eps")
+
+
 def test_unknown_options_raise():
     with pytest.raises(ValueError, match="knows no option 'epsilon'"):
         CvxpyLayer(*program(), solver_args={"epsilon": 1e-3})

@@ -18,7 +18,7 @@ from lpgd.solution_map import OnFailure, SolutionMap
 from lpgd.torch._arguments import Arguments
 from lpgd.torch._function import Call
 from lpgd.torch._program import ProgramLayer
-from lpgd.torch._solver_args import Setting, Settings
+from lpgd.torch._solver_args import Setting, Settings, options
 from lpgd.torch._views import CvxpyView
 
 
@@ -91,7 +91,7 @@ class CvxpyLayer(ProgramLayer):
             problem, parameters, variables, gp=gp, verbose=verbose, canon_backend=canon_backend
         )
         chatty = {"verbose": True} if verbose else {}
-        self._settings = Settings(Setting(self._map, model), {**chatty, **(solver_args or {})})
+        self._settings = Settings(Setting(self._map, model), {**chatty, **options(solver_args)})
         self._settings.of(None)  # what engine, rule and options cannot do is an error here
         self._names = [(str(p.name()), tuple(p.shape)) for p in parameters]
         self._gp = gp
@@ -108,8 +108,8 @@ class CvxpyLayer(ProgramLayer):
         Parameters
         ----------
         *params : Tensor, (..., *parameter.shape), floating
-            A value for each parameter; leading dimensions are batch dimensions and broadcast. A
-            symmetric parameter is read from its upper triangle.
+            A value for each parameter; leading dimensions are batch dimensions and broadcast. Of a
+            symmetric parameter's value the symmetric part counts.
         solver_args : mapping from str to value
             Options of the solver for this call, before those of the constructor.
         warm_start : bool
@@ -178,7 +178,10 @@ def _warms(solving: SolutionMap) -> bool:
 
 def _entering(own: Input, params: Sequence[torch.Tensor]) -> torch.Tensor:
     tensor = params[own.parameter]
-    return tensor.log() if own.log else tensor
+    if not own.log:
+        return tensor
+    fit = tensor > 0  # others make the element unfit, and must not make its gradient NaN
+    return torch.where(fit, torch.where(fit, tensor, 1.0).log(), torch.nan)
 
 
 def _check(params: Sequence[Any], expected: Sequence[tuple[str, tuple[int, ...]]]) -> None:
