@@ -101,6 +101,16 @@ class Reduction:
         cones = replace(conic.cones, zero=conic.cones.zero - len(used))
         return cls(conic, cones, gone, np.setdiff1d(kept, gone), used, np.setdiff1d(rest, used))
 
+    @property
+    def usual(self) -> int:
+        """About the size of a Newton matrix: variables, and rows that hold with equality."""
+        held = {"zero": 1.0, "nonneg": 0.5, "psd": 0.25, "exp": 1 / 3, "power": 1 / 3}
+        rows = sum(
+            1.0 if kind == "soc" else held[kind] * (stop - start)
+            for kind, start, stop in self.cones.blocks()
+        )
+        return len(self.kept) + int(rows)
+
     def matrices(self, params: Params, point: Solution) -> Matrices:
         """Reduced matrices, in units in which multipliers and slacks of ``point`` have one size."""
         conic, size = self.conic, len(point)
