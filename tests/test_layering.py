@@ -44,7 +44,8 @@ ALLOWED: dict[str, set[str]] = {
     "lpgd.engines._moreau": ENGINE | {"lpgd.engines.convert", "lpgd.engines.extras"},
     "lpgd.engines._clarabel": ENGINE | {"lpgd.engines.convert", "lpgd.engines.extras"},
     "lpgd.backward": DATA | PROTOCOLS,
-    "lpgd.solution_map": {"lpgd.backward"}
+    "lpgd.pushforward": DATA | PROTOCOLS | {"lpgd.backward"},
+    "lpgd.solution_map": {"lpgd.backward", "lpgd.pushforward"}
     | DATA
     | PROTOCOLS
     | {"lpgd.stats", "lpgd.engines.registry", "lpgd.problems"},
