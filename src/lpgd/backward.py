@@ -138,14 +138,14 @@ class Solved:
         return self.settle(attempt(forward.engine, forward.program, len(tilt), solve))
 
     def adjoint(self, cotangent: Cotangent, rho: float) -> Adjoint:
-        """See ``Backward.adjoint``: in closed form, or else by the engine."""
+        """See ``Backward.adjoint``: by the engine, or else in closed form."""
         forward = self.forward
-        if hasattr(forward.program, "adjoint"):
-            family = cast(Differentiable, forward.program)
-            return family.adjoint(forward.params, self.point, cotangent, rho)
         if forward.workspace is not None and forward.engine.capabilities.adjoint:
             able = cast(AdjointWorkspace, forward.workspace)
             return able.adjoint(self._placed(cotangent), rho)
+        if hasattr(forward.program, "adjoint"):
+            family = cast(Differentiable, forward.program)
+            return family.adjoint(forward.params, self.point, cotangent, rho)
         raise EngineError(
             f"Exact() needs the adjoint of a {forward.program.family} program, which engine "
             f"{forward.engine.name!r} does not have; use LPGD, or another engine."

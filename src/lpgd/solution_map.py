@@ -104,6 +104,7 @@ class SolutionMap:
         *,
         resolution: float = 2.0**-52,
         keep: bool = False,
+        start: Solution | None = None,
     ) -> Forward:
         """Solve a batch.
 
@@ -118,6 +119,8 @@ class SolutionMap:
             Machine epsilon of the caller's dtype.
         keep : bool
             Whether ``pullback`` will follow.
+        start : Solution or None
+            Where to start each element; ignored if it has another number of rows.
 
         Raises
         ------
@@ -137,9 +140,10 @@ class SolutionMap:
         solution, answer = Solution.blank(size, program.n, program.m), None
         if len(fit):
             chosen = params if not unfit else {k: p.take(fit) for k, p in params.items()}
+            near = start.take(fit) if start is not None and len(start) == size else None
 
             def run() -> Answer:
-                return engine.solve(program, chosen, keep=keep, threads=self.threads)
+                return engine.solve(program, chosen, start=near, keep=keep, threads=self.threads)
 
             answer = attempt(engine, program, len(fit), run)
             settled = self._settle(answer)

@@ -12,13 +12,13 @@ from typing import final
 import numpy as np
 
 from lpgd.params import Param, Params, batched
-from lpgd.problems import qp_check
+from lpgd.problems import conic_dense, qp_check
 from lpgd.problems.base import Groups
 from lpgd.problems.cones import Cones
 from lpgd.problems.pattern import Pattern
 from lpgd.problems.sums import augment, dot, outer, outer_on, total
 from lpgd.solution import BoolArray, FloatArray, Solution
-from lpgd.tilt import Term, Tilt
+from lpgd.tilt import Adjoint, Cotangent, Term, Tilt
 
 
 @final
@@ -93,6 +93,10 @@ class Conic:
     def slacks(self, params: Params, x: FloatArray) -> FloatArray:
         """s = b - Ax of every element, shape (N, m)."""
         return params["b"].full() - self.product(params, x)
+
+    def adjoint(self, params: Params, point: Solution, cotangent: Cotangent, rho: float) -> Adjoint:
+        """Implicit differentiation of the optimality conditions, with dense matrices."""
+        return conic_dense.adjoint(self, params, point, cotangent, rho)
 
     def tilt(self, params: Params, tilt: Tilt) -> tuple["Conic", Params]:
         """Tilted data: a cotangent of s folds into that of x (math page, section 5a)."""

@@ -8,7 +8,7 @@ the problem is a row of A.
 
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -71,9 +71,9 @@ def compile_model(
         The problem is not DPP, has integer or complex variables, or other parameters or variables
         than those named.
     """
+    _check_problem(problem, gp=gp)
+    duals = _check_names(problem, parameters, variables)
     with _scope():
-        _check_problem(problem, gp=gp)
-        duals = _check_names(problem, parameters, variables)
         compiled = _reduce(problem, gp=gp, verbose=verbose, canon_backend=canon_backend)
     rows = cvxpy_tensors.Rows.of(compiled.program)
     inputs, columns = _inputs(compiled, parameters)
@@ -213,19 +213,21 @@ def _culprits(problem: Any, test: str) -> str:
     """Name the parts of a problem that fail a test."""
     found: list[str] = []
     for part in (problem.objective, *problem.constraints):
-        if not getattr(part, test)():
-            where = "objective" if part is problem.objective else f"constraint {part}"
-            smallest = [arg for arg in _walk(part) if not getattr(arg, test)()]
-            inner = f": {smallest[-1]}" if smallest else ""
-            found.append(f" Not so: {where}{inner}.")
+        objective = part is problem.objective
+        with _scope() if objective else nullcontext():
+            smallest = _smallest(part, test)
+        if smallest is not None:
+            where = "the objective" if objective else f"constraint {part}"
+            found.append(f" Not so: {where}" + ("." if smallest is part else f", at {smallest}."))
     return "".join(found)
 
 
-def _walk(expression: Any) -> Any:
-    """An expression's parts, outer ones first, along the first failing path."""
-    for arg in getattr(expression, "args", ()):
-        yield arg
-        yield from _walk(arg)
+def _smallest(expression: Any, test: str) -> Any:
+    """The innermost part, along the first failing path, that fails a test; None if none does."""
+    if getattr(expression, test)():
+        return None
+    inner = (_smallest(arg, test) for arg in expression.args)
+    return next((part for part in inner if part is not None), expression)
 
 
 def _check_names(

@@ -19,6 +19,7 @@ from torch.autograd import Function
 from lpgd.backward import Forward
 from lpgd.params import Param
 from lpgd.problems.base import Problem
+from lpgd.solution import Solution
 from lpgd.solution_map import SolutionMap
 from lpgd.torch._views import View
 
@@ -42,6 +43,7 @@ class Call:
     dtype: torch.dtype
     device: torch.device
     keep: bool
+    start: Solution | None = None
     forward: Forward | None = None
 
     def batches(self, tensors: Tensors) -> list[tuple[int, ...]]:
@@ -67,7 +69,9 @@ class Solve(Function):
         dtypes = dict(zip(call.names, (t.dtype for t in tensors), strict=True))
         own = [dtypes["P"]] if "P" in dtypes else dtypes.values()  # of whatever P is made
         resolution = max((torch.finfo(dtype).eps for dtype in own), default=0.0)
-        forward = call.map.solve(call.problem, params, shape, resolution=resolution, keep=call.keep)
+        forward = call.map.solve(
+            call.problem, params, shape, resolution=resolution, keep=call.keep, start=call.start
+        )
         call.forward = forward
         hole = np.where(forward.solution.solved, 0.0, np.nan)[:, None]
         parts = call.view.gather(forward)

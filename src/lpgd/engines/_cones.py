@@ -1,0 +1,166 @@
+"""What the engines for cone programs share: options, Newton's method, a workspace.
+
+A solution by an interior-point or splitting method is off by about the square root of its tolerance
+and gets the dearer the finer that is. Small programs are therefore solved to a coarse accuracy, and
+Newton's method carries on to rounding. Its factorized matrices then serve the tilted problems,
+which start at the forward solution: few cheap steps where the tilt is small. What Newton's method
+does not solve, near or far, goes to the solver.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
+
+import numpy as np
+
+from lpgd.engines._refine import Refined
+from lpgd.engines.base import Answer
+from lpgd.solution import IntArray, Solution, Status
+
+if TYPE_CHECKING:
+    from lpgd.params import Params
+    from lpgd.problems.base import Problem
+    from lpgd.problems.conic import Conic
+    from lpgd.tilt import Adjoint, Cotangent, Tilt
+
+# A time limit is a budget: not to be spent twice.
+DECIDED = (Status.OPTIMAL, Status.TIME_LIMIT)
+
+
+class Loaded(Protocol):
+    """A solver that holds the matrices of a batch."""
+
+    accuracy: float
+    threads: int | None
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        ...
+
+    def serves(self, rows: IntArray) -> bool:
+        """Whether it solves for these elements, in this order."""
+        ...
+
+    def solve(
+        self, conic: Conic, params: Params, rows: IntArray, start: Solution | None
+    ) -> Solution:
+        """Solve with the linear terms in ``params``, one a row; ``rows`` are their elements."""
+        ...
+
+
+@dataclass(frozen=True)
+class ConeEngine(ABC):
+    """Options and course of a solver of cone programs."""
+
+    target: float = 1e-11
+    tolerance: float = 1e-7
+    iteration_limit: int = 200
+    time_limit: float = 0.0
+    verbose: bool = False
+    polish: bool = True
+
+    coarse: ClassVar[float]
+    """Accuracy from which Newton's method takes over."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.target <= self.tolerance < 1:
+            raise ValueError(
+                f"0 < target <= tolerance < 1 is needed, got {self.target!r}, {self.tolerance!r}"
+            )
+        if self.iteration_limit < 1 or not self.time_limit >= 0:
+            raise ValueError("iteration_limit must be >= 1 and time_limit >= 0")
+
+    @abstractmethod
+    def load(self, conic: Conic, params: Params, accuracy: float, threads: int | None) -> Loaded:
+        """Hand the matrices of a batch to the solver."""
+
+    def adjoint(
+        self, conic: Conic, params: Params, point: Solution, cotangent: Cotangent, rho: float
+    ) -> Adjoint:
+        """Solve the adjoint of the optimality conditions at the solution of each row."""
+        return conic.adjoint(params, point, cotangent, rho)
+
+    def solve(
+        self,
+        problem: Problem,
+        params: Params,
+        *,
+        start: Solution | None = None,
+        keep: bool = False,
+        threads: int | None = None,
+    ) -> Answer:
+        """See ``Engine.solve``."""
+        conic = cast("Conic", problem)
+        accuracy = max(self.target, self.coarse) if self._refines(conic) else self.target
+        loaded = self.load(conic, params, accuracy, threads)
+        found, refined = self.settle(conic, params, loaded, np.arange(loaded.size), start)
+        kept = Kept(self, conic, params, loaded, found, refined) if keep else None
+        return Answer(found, loaded.size, kept)
+
+    def _refines(self, conic: Conic) -> bool:
+        return self.polish and Refined.reaches(conic)
+
+    def settle(
+        self,
+        conic: Conic,
+        params: Params,
+        loaded: Loaded,
+        rows: IntArray,
+        start: Solution | None,
+    ) -> tuple[Solution, Refined | None]:
+        """Solve by a loaded solver and refine; what cannot be refined is solved more finely."""
+        found = loaded.solve(conic, params, rows, start)
+        if not self._refines(conic):
+            return found, None
+        refined = Refined.of(conic, params, found)
+        found = refined.solution(params, found)
+        rough = np.flatnonzero(found.solved & (refined.place < 0))
+        if len(rough) and loaded.accuracy > self.target:
+            part, begin = {k: p.take(rough) for k, p in params.items()}, found.take(rough)
+            fine = self.load(conic, part, self.target, loaded.threads)
+            found = found.put(rough, fine.solve(conic, part, np.arange(len(rough)), begin))
+        return found, refined
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A solver with its matrices, and each element's solution; a ``Workspace``."""
+
+    engine: ConeEngine
+    problem: Conic
+    params: Params
+    loaded: Loaded
+    solution: Solution
+    refined: Refined | None
+    lock: Lock = field(default_factory=Lock)
+
+    def resolve(self, tilt: Tilt) -> Answer:
+        """See ``Workspace.resolve``."""
+        problem, params = self.problem.tilt(self.params, tilt)
+        if self.refined is None:
+            return self._again(problem, params, tilt)
+        found = self.refined.resolve(params, tilt)
+        rest = np.flatnonzero(~found.solved)
+        if not len(rest):
+            return Answer(found, 0)
+        part = {name: param.take(rest) for name, param in params.items()}
+        answer = self._again(problem, part, tilt.take(rest))
+        return Answer(found.put(rest, answer.solution), answer.set_ups)
+
+    def _again(self, problem: Conic, params: Params, tilt: Tilt) -> Answer:
+        """Solve by the solver: by the kept one where only linear terms changed."""
+        start = self.solution.take(tilt.rows)
+        if tilt.rho.any() or not self.loaded.serves(tilt.rows):
+            return self.engine.solve(problem, params, start=start, threads=self.loaded.threads)
+        with self.lock:  # it serves one thread at a time
+            found, _ = self.engine.settle(problem, params, self.loaded, tilt.rows, start)
+        return Answer(found, 0)
+
+    def adjoint(self, cotangent: Cotangent, rho: float) -> Adjoint:
+        """See ``AdjointWorkspace.adjoint``."""
+        point = self.solution.take(cotangent.rows)
+        return self.engine.adjoint(self.problem, self.params, point, cotangent, rho)

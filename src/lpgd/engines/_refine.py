@@ -1,0 +1,108 @@
+"""Newton's method behind a solver of cone programs: refined solutions, and tilted ones from there.
+
+See ``problems/conic_newton.py`` for the method and ``problems/conic_dense.py`` for its data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from lpgd.problems import conic_newton as newton
+from lpgd.problems.conic_dense import Linear, Matrices, Reduction
+from lpgd.problems.conic_newton import Model, Point
+from lpgd.problems.projections import project
+from lpgd.solution import FloatArray, IntArray, Solution, Status
+
+if TYPE_CHECKING:
+    from lpgd.params import Params
+    from lpgd.problems.conic import Conic
+    from lpgd.tilt import Tilt
+
+# Variables and rows, less those that rows of equality define, up to which Newton's method follows.
+REACH = 200
+# Steps of which each has a new matrix, where the first one does not serve.
+RESCUE = 3
+
+
+@final
+@dataclass(frozen=True)
+class Refined:
+    """Solutions of a batch to rounding, with what it takes to go on from them.
+
+    Attributes
+    ----------
+    place : (B,) int
+        Where each element of the batch stands in the rest; -1 where its equations are not solved.
+    """
+
+    plan: Reduction
+    matrices: Matrices
+    model: Model
+    point: Point
+    place: IntArray
+
+    @staticmethod
+    def reaches(conic: Conic) -> bool:
+        """Whether a program is small enough."""
+        plan = Reduction.of(conic)
+        return len(plan.kept) + len(plan.rest) <= REACH
+
+    @classmethod
+    def of(cls, conic: Conic, params: Params, found: Solution) -> Refined:
+        """Refine what a solver found."""
+        plan = Reduction.of(conic)
+        solved = np.flatnonzero(found.solved)
+        if len(solved) < len(found):
+            params = {name: param.take(solved) for name, param in params.items()}
+        start = found.take(solved) if len(solved) < len(found) else found
+        matrices = plan.matrices(params, start)
+        data = plan.data(matrices, _linear(params))
+        first = plan.enter(matrices, start, conic.slacks(params, start.x))
+        model = Model.of(plan.cones, data, first)
+        point = newton.solve(plan.cones, data, first, model, RESCUE)
+        place = np.full(len(found), -1)
+        place[solved] = np.where(point.error <= newton.FINE, np.arange(len(solved)), -1)
+        return cls(plan, matrices, model, point, place)
+
+    def solution(self, params: Params, found: Solution) -> Solution:
+        """The solver's solutions, refined ones in the place of theirs."""
+        rows = np.flatnonzero(self.place >= 0)
+        q, b = _linear(params)
+        at = self._at(self.place[rows])
+        return found.put(rows, self._leave(at[0], (q[rows], b[rows]), at[1]))
+
+    def resolve(self, params: Params, tilt: Tilt) -> Solution:
+        """Solve tilted problems; what Newton's method does not solve is ``NUMERICAL``."""
+        conic, place = self.plan.conic, self.place[tilt.rows]
+        answer = Solution.blank(len(tilt), conic.n, conic.m)
+        answer.status[:] = Status.NUMERICAL
+        rows = np.flatnonzero(place >= 0)
+        q, b = _linear(params)
+        linear = q[rows], b[rows]
+        matrices, point, model = self._at(place[rows])
+        if tilt.rho.any():
+            matrices, model = matrices.augmented(tilt.rho[rows]), None
+        data = self.plan.data(matrices, linear)
+        moved = newton.solve(self.plan.cones, data, point, model)
+        done = np.flatnonzero(moved.error <= newton.FINE)
+        if len(done) < len(rows):
+            matrices, moved = matrices.take(done), moved.take(done)
+            linear = linear[0][done], linear[1][done]
+        return answer.put(rows[done], self._leave(matrices, linear, moved))
+
+    def _at(self, places: IntArray) -> tuple[Matrices, Point, Model | None]:
+        if np.array_equal(places, np.arange(len(self.point))):
+            return self.matrices, self.point, self.model
+        return self.matrices.take(places), self.point.take(places), self.model.take(places)
+
+    def _leave(self, matrices: Matrices, linear: Linear, point: Point) -> Solution:
+        y = project(self.plan.cones, point.v, point.s)
+        x, y = self.plan.leave(matrices, linear, point, y)
+        return Solution(x, y, np.full(len(x), Status.OPTIMAL, dtype=np.int8))
+
+
+def _linear(params: Params) -> tuple[FloatArray, FloatArray]:
+    return params["q"].full(), params["b"].full()

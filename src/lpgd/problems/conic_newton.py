@@ -1,0 +1,216 @@
+"""Newton's method on the optimality conditions of dense cone programs.
+
+With v = y - s and Pi the projection on the dual cone, the conditions are the equations
+
+    P x + q + A' Pi(v) = 0,    A x + Pi(v) - v - b = 0.
+
+In the coordinates of the derivative of Pi (eigenvalues d, see ``projections``) rows with d = 1 are
+equations for x, rows with d < 1 add the curvature d / (1 - d) of the cone's boundary to P:
+
+    [ P + B'WB   E' ] [dx]
+    [    E       0  ] [u ]
+
+B the turned rows of A, W the curvatures, E the rows of B with d = 1. The program is convex, so that
+any solution of the equations is one of the program.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, cast, final
+
+import numpy as np
+from scipy.linalg import lapack
+
+from lpgd.problems.cones import Cones
+from lpgd.problems.projections import Derivative, derive, project
+from lpgd.solution import BoolArray, FloatArray, IntArray, Rows
+
+HELD = 1e-9  # rows whose d is this close to 1 are equations
+SINGULAR = 1e-11  # pivots or singular values below this, relative to the largest, count as zero
+GOAL = 1e-12  # relative residual at which nothing is left to gain
+STEPS = 12
+FINE = 1e-10  # relative residual of a solution
+FAST = 0.1  # a step that leaves more of the residual than this asks for a new matrix
+Gap = tuple[FloatArray, FloatArray]
+
+
+@final
+@dataclass(frozen=True)
+class Dense(Rows):
+    """Data of N cone programs as dense arrays.
+
+    Attributes
+    ----------
+    P : (N, n, n) float64
+    q : (N, n) float64
+    A : (N, m, n) float64
+    b : (N, m) float64
+    """
+
+    P: FloatArray
+    q: FloatArray
+    A: FloatArray
+    b: FloatArray
+
+
+@final
+@dataclass(frozen=True)
+class Point(Rows):
+    """Points of N programs.
+
+    Attributes
+    ----------
+    x : (N, n) float64
+    v : (N, m) float64
+        Multipliers minus slacks.
+    s : (N, m) float64
+        About the slacks; only for speed.
+    error : (N,) float64
+        Residual of the equations, relative to the sizes of their terms.
+    """
+
+    x: FloatArray
+    v: FloatArray
+    s: FloatArray
+    error: FloatArray
+
+
+@final
+@dataclass(frozen=True)
+class Model:
+    """The equations of N programs to first order, with factorized matrices.
+
+    Attributes
+    ----------
+    at : Derivative
+        Of the projections where each was taken.
+    turned : (N, m, n) float64
+        B.
+    factors : list of (LU factors, pivots, rows of E)
+    sound : (N,) bool
+        Whether the matrix is regular.
+    """
+
+    at: Derivative
+    turned: FloatArray
+    matrices: list[FloatArray]
+    factors: list[tuple[Any, Any, IntArray]]
+    sound: BoolArray
+
+    @classmethod
+    def of(cls, cones: Cones, data: Dense, point: Point) -> Model:
+        """Factorize at these points."""
+        at = derive(cones, point.v, point.s)
+        turned, held = at.turned(data.A), at.share > 1 - HELD
+        curve = np.where(held, 0.0, at.share / np.where(held, 1.0, 1 - at.share))[..., None]
+        hessian = data.P + np.ascontiguousarray(turned.swapaxes(1, 2)) @ (curve * turned)
+        n = hessian.shape[1]
+        matrices: list[FloatArray] = []
+        factors: list[tuple[Any, Any, IntArray]] = []
+        sound = np.ones(len(held), dtype=np.bool_)
+        for i in range(len(held)):
+            rows = np.flatnonzero(held[i])
+            K = np.zeros((n + len(rows), n + len(rows)))
+            K[:n, :n], K[n:, :n] = hessian[i], turned[i, rows]
+            K[:n, n:] = K[n:, :n].T
+            matrices.append(K)
+            lu, pivots, _ = cast(Any, lapack.dgetrf)(K.T)
+            size = np.abs(np.diagonal(lu))
+            sound[i] = size.min(initial=np.inf) > SINGULAR * size.max(initial=0.0)
+            factors.append((lu, pivots, rows))
+        return cls(at, turned, matrices, factors, sound)
+
+    def step(self, gap: Gap, *, least: bool = False) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Steps of x, v and y that cancel both sides of the equations to first order.
+
+        ``least`` asks for the least-squares solution of minimum norm where the matrix is singular;
+        else these steps are zero.
+        """
+        at, load = self.at, -self.at.turned(gap[1][..., None])[..., 0]
+        held = at.share > 1 - HELD
+        rest = np.where(held, 1.0, 1 - at.share)
+        weighed = np.where(held, 0.0, at.share) / rest * load
+        slope = (weighed[:, None] @ self.turned)[:, 0] - gap[0]
+        n, u = slope.shape[1], np.zeros_like(load)
+        dx = np.empty_like(slope)
+        for i, (lu, pivots, rows) in enumerate(self.factors):
+            right = np.concatenate([slope[i], load[i, rows]])
+            if self.sound[i]:
+                both, _ = cast(Any, lapack.dgetrs)(lu, pivots, right)
+            elif least:
+                both = np.linalg.lstsq(self.matrices[i], right, rcond=SINGULAR)[0]
+            else:
+                both = np.zeros_like(right)
+            dx[i], u[i, rows] = both[:n], both[n:]
+        moved = (self.turned @ dx[..., None])[..., 0]
+        u = np.where(held, u, (moved - load) / rest)
+        both = at.turned_back(np.stack([u, at.share * u], axis=2))
+        return dx, both[..., 0], both[..., 1]
+
+    def take(self, rows: IntArray) -> Model:
+        """Some of the models."""
+        return Model(
+            self.at.take(rows), self.turned[rows], [self.matrices[i] for i in rows],
+            [self.factors[i] for i in rows], self.sound[rows],
+        )  # fmt: skip
+
+
+def residual(cones: Cones, data: Dense, point: Point) -> tuple[Gap, FloatArray, FloatArray]:
+    """Both sides of the equations, their relative size (N,), and the projections y of v."""
+    x, y = point.x, project(cones, point.v, point.s)
+    s = y - point.v
+    curve, pull = (data.P @ x[..., None])[..., 0], (y[:, None] @ data.A)[:, 0]
+    reach = (data.A @ x[..., None])[..., 0]
+    gap = curve + data.q + pull, reach + s - data.b
+    parts = ((gap[0], curve, data.q, pull), (gap[1], reach, s, data.b))
+    error = np.zeros(len(x))
+    for left, *terms in parts:
+        size = np.max([_size(term) for term in terms], axis=0)
+        error = np.maximum(error, _size(left) / np.where(size > 0, size, 1.0))
+    return gap, error, y
+
+
+def solve(
+    cones: Cones, data: Dense, start: Point, model: Model | None = None, steps: int = STEPS
+) -> Point:
+    """Newton's method from a start, at most so many steps; returns the best points met.
+
+    A given model serves as long as a step with it leaves little of the residual; then each step
+    takes its own. Every program goes its own way: none depends on the others.
+    """
+    best = start if model is None else _iterate(cones, data, start, model, STEPS)
+    rest = np.flatnonzero(~(best.error <= FINE)) if model is not None else np.arange(len(start))
+    if not len(rest):
+        return best
+    return best.put(rest, _iterate(cones, data.take(rest), best.take(rest), None, steps))
+
+
+def _iterate(cones: Cones, data: Dense, start: Point, model: Model | None, steps: int) -> Point:
+    best, here, rows = start, start, np.arange(len(start))
+    last, going = np.full(len(start), np.inf), np.ones(len(start), dtype=np.bool_)
+    for step in range(steps + 1):
+        gap, error, y = residual(cones, data, here)
+        better = np.flatnonzero(going & (error < (best.error[rows] if step else np.inf)))
+        best = best.put(rows[better], replace(here, error=error).take(better))
+        slow = error > FAST * last
+        going &= (error > GOAL) & np.isfinite(error)
+        going &= ~slow if model is not None else ~(slow & (error <= FINE))
+        if step == steps or not going.any():
+            return best
+        if 2 * going.sum() < len(going):  # what has ended costs time only
+            keep = np.flatnonzero(going)
+            rows, data, here, y = rows[keep], data.take(keep), here.take(keep), y[keep]
+            gap, error, going = (gap[0][keep], gap[1][keep]), error[keep], going[keep]
+            model = None if model is None else model.take(keep)
+        last = error
+        here = replace(here, s=y - here.v)
+        used = Model.of(cones, data, here) if model is None else model
+        going &= used.sound
+        dx, dv, dy = used.step(gap)
+        here = Point(here.x + dx, here.v + dv, here.s + dy - dv, error)
+    return best
+
+
+def _size(values: FloatArray) -> FloatArray:
+    return np.abs(values).max(axis=1, initial=0.0)
