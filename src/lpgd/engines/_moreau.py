@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
-from lpgd.engines._cones import DECIDED, ConeEngine, Loaded
-from lpgd.engines._refine import Refined
 from lpgd.engines.base import Capabilities
+from lpgd.engines.cone_engine import DECIDED, ConeEngine, Loaded
 from lpgd.engines.convert import Compressed
 from lpgd.engines.extras import load
+from lpgd.engines.refine import Refined
 from lpgd.params import Params
 from lpgd.problems.pattern import Pattern
 from lpgd.solution import FloatArray, IntArray, Solution, Status

@@ -112,9 +112,9 @@ class Reduction:
         slacks = conic.slacks(params, point.x)
         room = np.maximum(_size(slacks), SLIGHT * _size(params["b"].full()))
         units = np.clip(factors(_size(point.y)) / factors(room), 1 / MOST, MOST)
-        P, A = (np.broadcast_to(full[k], (size, *full[k].shape[1:])) for k in ("P", "A"))
         if (units != 1).any():
-            P = P * units[:, None, None]
+            full["P"] = full["P"] * units[:, None, None]
+        P, A = (np.broadcast_to(full[k], (size, *full[k].shape[1:])) for k in ("P", "A"))
         J, N, R = self.gone, self.kept, self.used
         if not len(J):
             return Matrices(P, A, P[:, :0], P[:, 0, :0], P[:, :0, :0], units)
@@ -212,7 +212,7 @@ def _held(plan: Reduction, at: Point) -> tuple[Point, BoolArray]:
     weak = np.abs(at.v[:, rows]) <= zero
     v = at.v.copy()
     v[:, rows] = np.where(weak, zero, v[:, rows])
-    return replace(at, v=v), weak.any(axis=1)
+    return replace(at, v=v), np.logical_or.reduce(weak, axis=1)
 
 
 def _part(matrices: FloatArray, rows: IntArray, cols: IntArray) -> FloatArray:
