@@ -8,14 +8,13 @@ kept model would answer according to its history: such problems are set up afres
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, cast, final
 
 import numpy as np
 
-from lpgd.engines._daqp_form import INFINITY, Form
+from lpgd.engines._daqp_form import Form
 from lpgd.engines._daqp_metric import Metric
 from lpgd.engines._daqp_units import Units
 from lpgd.engines.base import Answer, Capabilities
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 PAYS = 10_000  # entries of the constraint matrix from which threads pay
 STATIONARITY = 1e-10  # residual at which DAQP's proximal iterations stop
 INEXACT = 1e-6  # relative residual beyond which an iterative answer is not believed
-INACCURATE, UNBOUNDED = 4, -3  # exit flags
+INACCURATE, UNBOUNDED, NONCONVEX = 4, -3, -5  # exit flags
 DECIDED = (1, -7)  # exit flags of a solution and of a time limit, which is not to be spent twice
 
 
@@ -90,9 +89,9 @@ class DaqpEngine:
         units = Units.of(qp, params, group)
         matrices = params if units is None else units.matrices(params, group, first)
         kept = _Kept(self, qp, params, _SetUps(self, qp, matrices, first), group, units, threads)
-        each = np.arange(len(group))
-        solution = kept.solve(_Batch(qp, params, group, start, each), units)
-        count = int(kept.set_ups.count.sum())
+        batch = _Batch(qp, params, group, start, np.arange(len(group)))
+        solution, afresh = kept.solve(batch, units)
+        count = afresh + (len(first) if qp.quadratic else 0)
         return Answer(solution, count, replace(kept, solution=solution) if keep else None)
 
 
@@ -108,7 +107,6 @@ class _Kept:
     units: Units | None
     threads: int | None
     solution: Solution | None = None
-    lock: Lock = field(default_factory=Lock)
 
     def resolve(self, tilt: Tilt) -> Answer:
         """See ``Workspace.resolve``."""
@@ -117,20 +115,18 @@ class _Kept:
         start = self.solution.take(tilt.rows)
         if tilt.rho.any():  # other Hessians: one set-up for each distinct one
             return self.engine.solve(problem, params, start=start, threads=self.threads)
-        with self.lock:  # a model serves one thread at a time
-            before = self.set_ups.count.sum()
-            units = None if self.units is None else self.units.take(tilt.rows)
-            batch = _Batch(problem, params, self.group[tilt.rows], start, tilt.rows)
-            solution = self.solve(batch, units)
-            return Answer(solution, int(self.set_ups.count.sum() - before))
+        units = None if self.units is None else self.units.take(tilt.rows)
+        batch = _Batch(problem, params, self.group[tilt.rows], start, tilt.rows)
+        return Answer(*self.solve(batch, units))
 
-    def solve(self, batch: _Batch, units: Units | None) -> Solution:
-        """Solve elements by their set-ups, in DAQP's units and back."""
+    def solve(self, batch: _Batch, units: Units | None) -> tuple[Solution, int]:
+        """Solve elements by their set-ups, in DAQP's units and back; and how many afresh."""
         if units is None:
             return self.set_ups.solve(batch, self.threads)
         linear, near = units.linear(batch.params), units.enter(batch.start)
-        found = self.set_ups.solve(replace(batch, params=linear, start=near), self.threads)
-        return units.leave(batch.problem, found)
+        scaled = replace(batch, params=linear, start=near)
+        solution, afresh = self.set_ups.solve(scaled, self.threads)
+        return units.leave(batch.problem, solution), afresh
 
 
 @dataclass(frozen=True)
@@ -143,38 +139,32 @@ class _Batch:
     start: Solution | None
     element: IntArray  # rows of one element start from the same working set
 
-    @property
-    def order(self) -> IntArray:
-        """Rows by set-up and element, so that neighbours find the model as they need it."""
-        return np.lexsort((self.element, self.group))
-
 
 class _SetUps:
-    """One ``daqp.Model`` for every distinct (P, G, A), made when it is first needed."""
+    """The matrices of every distinct (P, G, A) as DAQP takes them."""
 
     def __init__(self, engine: DaqpEngine, problem: QP, params: Params, first: IntArray) -> None:
         self.settings = engine.settings
         # eps_prox = 0: a singular Hessian is reported, not silently regularised
         self.strict = engine.settings | {"eps_prox": 0.0}
-        names = [name for name in ("G", "A") if name in params]
-        parts = [[params[name].values[i] for i in params[name].index[first]] for name in names]
-        self.rows = parts[0] if len(parts) == 1 else _stacked(parts, len(first), problem.n)
-        self.boxed = "lb" in problem.blocks or "ub" in problem.blocks
+        parts = [params[name].take(first) for name in ("G", "A") if name in params]
+        given = [[part.values[i] for i in part.index] for part in parts]
+        self.rows = _stacked(given, len(first), problem.n)
         self.hessians: list[FloatArray | None] = [None] * len(first)
-        self.metric: Metric | None = None
+        self.metric = None
         if problem.quadratic:
             P = params["P"].take(first)
             # DAQP reads matrices as they lie in memory
             matrices = [np.ascontiguousarray(H) if H.any() else None for H in P.values]
             self.hessians = [matrices[i] for i in P.index]
             self.metric = Metric.of(P)
-        # no linear terms and no working set yet, so that a set-up depends on (P, G, A) alone
-        self.identity, self.zero = np.eye(problem.n), np.zeros(problem.n)
-        # a model; None before it is needed, False where every solve must be set up afresh
-        self.models: list[Any] = [None if H is not None else False for H in self.hessians]
-        self.count = np.zeros(len(first), dtype=np.intp)
+        self.singular = [H is None for H in self.hessians]  # set up afresh for every solve
+        self.matrices = list(zip(self.hessians, self.rows, strict=True))
+        if self.metric is not None:
+            boxed = "lb" in problem.blocks or "ub" in problem.blocks
+            self.matrices = self.metric.enter(self.matrices, parts, boxed=boxed)
 
-    def solve(self, batch: _Batch, threads: int | None) -> Solution:
+    def solve(self, batch: _Batch, threads: int | None) -> tuple[Solution, int]:
         """Solve all rows of a batch."""
         problem, group = batch.problem, batch.group
         form = Form.of(problem, batch.params, batch.start)
@@ -182,67 +172,73 @@ class _SetUps:
         if self.metric is not None:
             costs, points = self.metric.costs(form.f, group), np.zeros_like(form.x)
         threads = useful_threads(threads, problem.n * form.upper.shape[1], PAYS)
-        order = batch.order
-        # a model serves one thread at a time
-        keys = group[order] if problem.quadratic else order
-        parts = np.split(order, np.flatnonzero(np.diff(keys)) + 1) if threads > 1 else [order]
+        # neighbours by set-up and element find the model as they need it
+        order = np.lexsort((batch.element, group))
 
         def work(chosen: IntArray) -> None:
-            rows = [row for part in chosen.tolist() for row in parts[part].tolist()]
-            self._solve_rows(rows, batch, form, costs, points)
+            self._solve_rows(order[chosen].tolist(), batch, form, costs, points)
 
-        spread(work, len(parts), threads)
+        spread(work, len(order), threads)
         if self.metric is not None:  # in each row one of the two is zero
             form.x[:] += self.metric.points(points, group)
-        return form.solution(problem)
+        return form.solution(problem), int(form.afresh.sum())
 
     def _solve_rows(
         self, rows: list[int], batch: _Batch, form: Form, costs: FloatArray, points: FloatArray
     ) -> None:
         # the loop that all dense solves pass: a few microseconds of Python an element
-        models, owners, elements = self.models, batch.group.tolist(), batch.element.tolist()
+        owners, elements = batch.group.tolist(), batch.element.tolist()
         f, (upper, lower, senses) = list(costs), form.rows
-        stands = None  # the element at whose working set the last model still stands
+        model = loaded = None  # the set-up that the model holds
+        stands = None  # the element at whose working set it stands
         for row in rows:
             group, element = owners[row], elements[row]
-            model = models[group]
-            if model is None:
-                model = models[group] = self._set_up(group, form)
-            if model is False:
+            if self.singular[group]:
                 self._solve_afresh(group, form, row, form.near)
                 continue
-            sense = None if element == stands else senses[row]
-            flag = model.update(None, f[row], None, upper[row], lower[row], sense)
-            stands = None
+            if group == loaded:
+                sense = None if element == stands else senses[row]
+                flag = model.update(None, f[row], None, upper[row], lower[row], sense)
+            else:
+                linear = (f[row], form.upper[row], form.lower[row], senses[row])
+                model, flag = self._load(model, loaded, group, linear)
+            loaded, stands = group, None
             if flag >= 0:
                 x, _, flag, info = model.solve()
                 if flag == 1:
                     points[row], form.lam[row] = x, info["lam"]
-                    if info["iterations"] == 1:
+                    if info["iterations"] == 1:  # which leaves the working set as it was
                         stands = element
             form.flag[row] = flag
+            if flag != 1:
+                model = loaded = None  # whatever it is left with shall touch no other element
+                self.singular[group] = flag == NONCONVEX
             if flag not in DECIDED:  # believe a failure only from a fresh set-up
-                self._solve_afresh(group, form, row, None)
+                self._solve_afresh(group, form, row, form.near if flag == NONCONVEX else None)
 
-    def _set_up(self, group: int, form: Form) -> Any:
+    def _load(
+        self, model: Any, loaded: int | None, group: int, linear: tuple[Any, ...]
+    ) -> tuple[Any, int]:
+        """Hand the matrices of a set-up to the model, or to a new one; with its exit flag."""
         import daqp
 
+        hessian, matrix = self.matrices[group]
+        f, upper, lower, sense = linear
+        if loaded is not None:
+            before, like = self.matrices[loaded]
+            if len(like) == len(matrix):  # bounds are rows in one metric and none in another
+                hessian = None if hessian is before else hessian
+                rows = matrix if len(matrix) else None  # it takes no empty arrays
+                bounds = (upper, lower) if len(upper) else (None, None)
+                return model, model.update(hessian, f, rows, *bounds, sense)
         model = daqp.Model()
         model.settings = self.strict
-        hessian, rows = self.hessians[group], self.rows[group]
-        if self.metric is not None:
-            entered = self.metric.enter(group, rows, boxed=self.boxed)
-            if entered is not None:
-                hessian, rows = self.identity, entered
-        above = np.full(len(form.kinds), INFINITY)
-        flag, _ = model.setup(hessian, self.zero, rows, above, -above, np.zeros_like(form.kinds))
-        self.count[group] += 1
-        return model if flag >= 0 else False
+        return model, model.setup(hessian, f, matrix, upper, lower, sense)[0]
 
     def _solve_afresh(self, group: int, form: Form, row: int, near: FloatArray | None) -> None:
         import daqp
 
-        self.count[group] += 1
+        form.afresh[row] = True
         solve = partial(
             daqp.solve, self.hessians[group], form.f[row], self.rows[group],
             form.upper[row], form.lower[row], form.kinds, eta_prox=STATIONARITY, **self.settings,
@@ -261,5 +257,7 @@ class _SetUps:
 
 
 def _stacked(parts: list[list[FloatArray]], count: int, n: int) -> list[FloatArray]:
+    if len(parts) == 1:
+        return parts[0]
     none = np.zeros((0, n))
     return [np.concatenate([none, *(part[i] for part in parts)]) for i in range(count)]

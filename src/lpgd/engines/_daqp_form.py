@@ -9,7 +9,7 @@ import numpy as np
 
 from lpgd.params import Params
 from lpgd.problems.qp import QP
-from lpgd.solution import FloatArray, IntArray, Solution, Status
+from lpgd.solution import BoolArray, FloatArray, IntArray, Solution, Status
 
 INFINITY = 1e30
 FAINT = 1e-2  # in DAQP's units, in which costs that are not zero and rows have a size near 1
@@ -44,6 +44,7 @@ class Form:
     x: FloatArray
     lam: FloatArray  # (N, M) positive at upper, negative at lower bounds
     flag: IntArray
+    afresh: BoolArray  # which elements were handed to DAQP on their own
 
     @classmethod
     def of(cls, problem: QP, params: Params, start: Solution | None) -> Form:
@@ -57,7 +58,8 @@ class Form:
         return cls(
             f, upper, lower, "lb" in params or "A" in params, kinds, sense,
             start.x if start else None,
-            np.zeros(f.shape), np.zeros(upper.shape), np.zeros(len(f), dtype=np.intp),
+            np.zeros(f.shape), np.zeros(upper.shape),
+            np.zeros(len(f), dtype=np.intp), np.zeros(len(f), dtype=np.bool_),
         )  # fmt: skip
 
     @property

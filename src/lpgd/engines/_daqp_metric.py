@@ -1,9 +1,9 @@
 """Variables u = Rx in which a Hessian P = R'R is the identity.
 
 DAQP solves every strictly convex QP in these variables: each set-up factorizes P, inverts R and
-multiplies the rows by it, in plain loops. Handed over as ½u'u + (R^-T q)'u with rows G R^-1, a
-program is set up in half the time: R^-1 is found once for each distinct P, and the products are
-BLAS's. Every product is of one element, so that its rounding does not depend on the batch.
+multiplies the rows by it, in plain loops. Here R^-1 is found once for each distinct P and BLAS
+multiplies, so that DAQP is handed ½u'u + (R^-T q)'u with rows G R^-1, ready to solve. Every product
+is of one element, so that its rounding does not depend on the batch.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from scipy.linalg import lapack
 
 from lpgd.params import Param
 from lpgd.solution import FloatArray, IntArray
+
+Matrices = tuple[FloatArray | None, FloatArray]
 
 # DAQP refines its answers in x beyond this condition number, so it must see such a P itself
 WORST = 1e6
@@ -48,14 +50,33 @@ class Metric:
         same = np.eye(hessians.values.shape[1])
         return cls(np.stack([same if R is None else R for R in found]), changed, hessians.index)
 
-    def enter(self, group: int, rows: FloatArray, *, boxed: bool) -> FloatArray | None:
-        """Rows of a set-up in u, those of the bounds first; None where they are left alone."""
-        which = self.index[group]
-        if not self.changed[which]:
-            return None
-        inverse = self.inverses[which]
-        entered = rows @ inverse
-        return np.concatenate([inverse, entered]) if boxed else entered
+    def enter(
+        self, set_ups: list[Matrices], parts: list[Param], *, boxed: bool
+    ) -> list[Matrices]:
+        """Hessians and rows of the set-ups in u, rows of bounds first.
+
+        ``parts`` are the rows again, as the caller stored them: shared ones are multiplied once.
+        """
+        identity = np.eye(self.inverses.shape[1])
+        products = [self._product(part) for part in parts]
+        entered: list[Matrices] = []
+        for group, which in enumerate(self.index.tolist()):
+            if not self.changed[which]:
+                entered.append(set_ups[group])
+                continue
+            rows = [product[group] for product in products]
+            if boxed or not rows:
+                rows = [self.inverses[which][: self.inverses.shape[1] * boxed], *rows]
+            entered.append((identity, rows[0] if len(rows) == 1 else np.concatenate(rows)))
+        return entered
+
+    def _product(self, matrix: Param) -> list[FloatArray]:
+        with np.errstate(invalid="ignore"):  # values of elements that are unfit to be solved
+            if len(self.inverses) == 1:
+                products = np.matmul(matrix.values, self.inverses[0])
+                return [products[i] for i in matrix.index.tolist()]
+            pairs = zip(matrix.index.tolist(), self.index.tolist(), strict=True)
+            return [matrix.values[i] @ self.inverses[j] for i, j in pairs]
 
     def costs(self, f: FloatArray, groups: IntArray) -> FloatArray:
         """Costs (N, n) of x as costs of u."""
