@@ -59,7 +59,7 @@ class ClarabelEngine(ConeEngine):
     capabilities: ClassVar[Capabilities] = Capabilities(
         frozenset({"conic"}),
         sparse=True,
-        accuracy=1e-6,
+        accuracy=1e-8,
         install='pip install "lpgd[conic]"',
     )
     coarse: ClassVar[float] = 1e-8

@@ -74,7 +74,7 @@ class MoreauEngine(ConeEngine):
         frozenset({"conic"}),
         sparse=True,
         adjoint=True,
-        accuracy=1e-6,
+        accuracy=1e-8,
         install='pip install "lpgd[conic]"',
     )
     coarse: ClassVar[float] = 1e-8
