@@ -49,7 +49,8 @@ ALLOWED: dict[str, set[str]] = {
     "lpgd.engines._clarabel": CONE_ENGINE | {"lpgd.engines.elements"},
     "lpgd.engines._scs": CONE_ENGINE | {"lpgd.engines.elements"},
     "lpgd.backward": DATA | PROTOCOLS,
-    "lpgd.solution_map": {"lpgd.backward"}
+    "lpgd.pushforward": DATA | PROTOCOLS | {"lpgd.backward"},
+    "lpgd.solution_map": {"lpgd.backward", "lpgd.pushforward"}
     | DATA
     | PROTOCOLS
     | {"lpgd.stats", "lpgd.engines.registry", "lpgd.problems"},
