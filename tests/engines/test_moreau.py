@@ -11,9 +11,13 @@ class TestMoreau(ConicBattery):
     engine = MoreauEngine()
 
 
+class TestUnpolished(ConicBattery):
+    engine = MoreauEngine(polish=False)
+
+
 def test_whole_copies_of_the_batch_need_no_set_up():
     case = plant(KINDS["mixed"], 0, 3)
-    answer = MoreauEngine().solve(case.problem, case.params, keep=True)
+    answer = MoreauEngine(polish=False).solve(case.problem, case.params, keep=True)
     tilt = tilt_of(case)
     assert answer.workspace.resolve(tilt.join(tilt.at(-tilt.t))).set_ups == 0
     assert answer.workspace.resolve(tilt.take(np.array([0, 2]))).set_ups == 2

@@ -53,7 +53,6 @@ def test_variables_have_their_places_among_others():
     assert [len(part) for part in shown] == [3, 2]
 
 
-@pytest.mark.filterwarnings("ignore:The problem has an expression with dimension:UserWarning")
 def test_duals_that_do_not_survive_are_refused():
     X = cp.Variable((2, 2, 2))
     stacked = X >> 0
@@ -61,3 +60,12 @@ def test_duals_that_do_not_survive_are_refused():
         compile_model(
             cp.Problem(cp.Minimize(cp.sum(X)), [stacked]), [], [stacked.dual_variables[0]]
         )
+
+
+def test_duals_of_rows_that_vanish_or_change_are_refused():
+    x = cp.Variable(2)
+    nothing, nd = x[:0] >= 0, cp.PowConeND(cp.vstack([x, x]), x, np.full((2, 2), 0.5))
+    problem = cp.Problem(cp.Minimize(cp.sum(x)), [nothing, nd, x <= 1, x >= 0])
+    for constraint, why in ((nothing, "does not survive"), (nd, "PowConeND constraints are not")):
+        with pytest.raises(StructureError, match=why):
+            compile_model(problem, [], [constraint.dual_variables[0]])

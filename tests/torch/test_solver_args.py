@@ -39,11 +39,9 @@ def test_options_of_a_call_come_before_those_of_the_layer():
 
 
 def test_accuracy_is_what_eps_says():
-    layer = CvxpyLayer(*program(), solver="clarabel")
-    coarse, fine = (
-        float((layer(Q, solver_args={"eps": eps})[0] + Q / 3).norm()) for eps in (1e-2, 1e-12)
-    )
-    assert fine < 1e-5 < coarse
+    layer = CvxpyLayer(*program(), solver="clarabel", solver_args={"eps": 1e-4})
+    engines = [layer._settings.of(args).map.engine for args in (None, {"eps": 1e-9}, {})]
+    assert [engine.target for engine in engines] == [1e-4, 1e-9, 1e-4]
 
 
 def test_statistics_are_those_of_the_layer():
@@ -63,6 +61,14 @@ def test_ignored_options_are_told_once():
         warnings.simplefilter("error")
         layer(Q, solver_args={"acceleration_lookback": 0})
         layer(Q, solver_args={"acceleration_lookback": 5})
+
+
+def test_options_are_a_dict():
+    with pytest.raises(TypeError, match="solver_args must be a dict of options, got 3"):
+        CvxpyLayer(*program(), solver_args=3)
+    layer = CvxpyLayer(*program())
+    with pytest.raises(TypeError, match="solver_args must be a dict of options, got 'eps'"):
+        layer(Q, solver_args="eps")
 
 
 def test_unknown_options_raise():

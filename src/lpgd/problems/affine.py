@@ -36,11 +36,6 @@ class Linear:
         object.__setattr__(self, "forth", _Moves.of(matrix))
         object.__setattr__(self, "back", _Moves.of(transposed))
 
-    @property
-    def empty(self) -> bool:
-        """Whether it maps everything to zero."""
-        return self.matrix.nnz == 0
-
     def __call__(self, values: FloatArray) -> FloatArray:
         """Rows (D, size) to (D, k); may be a view of ``values``."""
         return _apply(self.matrix, self.forth, values)

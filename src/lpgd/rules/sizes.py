@@ -11,8 +11,8 @@ from lpgd.rules.base import Backward
 from lpgd.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.tilt import Tilt
 
-STILL = 1e3  # a move of at most so many times the accuracy is none
-LEAP = 1e3  # a change of more than so many times the relative tilt is not smooth
+STILL = 10.0  # a move of at most so many times the accuracy is none
+LEAP = 100.0  # a change of more than so many times the relative tilt is not smooth
 TINY = np.finfo(np.float64).tiny
 FLAT = 1e-6  # share of curvature in the work of a tilt up to which there is none
 
@@ -99,13 +99,14 @@ class Sizes:
     @property
     def primal(self) -> BoolArray:
         """Rows in which the loss pulls at x, and at nothing else."""
-        return self.dx.any(axis=1) & ~self.tilt.dy.any(axis=1)
+        return (norm(self.dx) > 0) & (norm(self.tilt.dy) == 0)
 
     @property
     def smoothed(self) -> BoolArray:
         """Rows of an LP that rho > 0 smooths."""
-        is_lp = self.family.family == "LP"
-        return self.primal & (np.where(is_lp, self.tilt.rho, 0.0) > 0)
+        if self.family.family != "LP":
+            return np.zeros(len(self.tilt), dtype=np.bool_)
+        return self.primal & (self.tilt.rho > 0)
 
     def moved(self, end: Solution, rows: IntArray | None = None) -> BoolArray:
         """Whether an end of all or of some rows is away from x*."""

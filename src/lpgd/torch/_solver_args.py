@@ -24,6 +24,15 @@ class Setting(NamedTuple):
     model: CvxpyModel
 
 
+def options(args: Any) -> Mapping[str, Any]:
+    """Options as the user gave them, or none."""
+    if args is None:
+        return {}
+    if not isinstance(args, Mapping):
+        raise TypeError(f"solver_args must be a dict of options, got {args!r}")
+    return cast(Mapping[str, Any], args)
+
+
 @dataclass
 class Settings:
     """The settings of a layer by their options, each made once.
@@ -51,7 +60,7 @@ class Settings:
         EngineError
             The engine cannot do what problem and rule ask of it.
         """
-        merged = {**self.defaults, **(args or {})}
+        merged = {**self.defaults, **options(args)}
         key = tuple(sorted((name, repr(value)) for name, value in merged.items()))
         if key not in self.made:
             self.made[key] = self._make(merged)
