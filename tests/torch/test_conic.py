@@ -9,9 +9,9 @@ from scipy import sparse
 from torch.func import jacrev, vmap
 
 import lpgd
+from lpgd.testing.cone_programs import KINDS, plant
 from lpgd.torch import ConicLayer, ConicSolution, Sparse
 from tests.conic_oracle import gradients
-from tests.conic_programs import KINDS, plant
 
 NAMES = sorted(KINDS)
 DATA = ("P", "q", "A", "b")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from lpgd.problems.cones import Cones, order_of, triangle
 from lpgd.problems.conic import Conic
 from lpgd.problems.pattern import Pattern
 from lpgd.solution import FloatArray, Solution, Status
-from lpgd.testing import Program
+from lpgd.testing.planting import Program
 
 Pair = tuple[FloatArray, FloatArray]
 KINDS = {
@@ -154,3 +155,29 @@ _PAIRS: dict[str, Callable[[int, np.random.Generator], Pair]] = {
     "psd": _psd,
     "exp": _exp,
 }
+
+
+def stressed(cones: Cones, seed: int) -> tuple[Program, list[Status]]:
+    """A batch of five: solvable, infeasible, unbounded, badly scaled, solvable.
+
+    Two rows of equality are added, which contradict each other in the second element, and a
+    variable, without which the third one's constraints and curvature are.
+    """
+    cones = replace(cones, zero=cones.zero + 2)
+    case = plant(cones, seed, 5)
+    data = {name: np.array(param.values) for name, param in case.params.items()}
+    x, y = case.solution.x.copy(), case.solution.y.copy()
+    data["A"][1, 1], data["b"][1, 1] = data["A"][1, 0], data["b"][1, 0] + 1
+    data["P"][2, -1] = data["P"][2, :, -1] = data["A"][2, :, -1] = 0
+    data["q"][2, -1] = -1
+    rows = np.ones(cones.m)
+    for i, (_, start, stop) in enumerate(cones.blocks()):  # a factor for each cone
+        rows[start:stop] = 10.0 ** (i % 3 - 1)
+    data["P"][3] *= 1e3
+    data["q"][3] *= 1e3
+    data["A"][3] *= rows[:, None]
+    data["b"][3] *= rows
+    y[3] *= 1e3 / rows
+    status = [Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED, Status.OPTIMAL, Status.OPTIMAL]
+    solution = Solution(x, y, np.array(status, dtype=np.int8))
+    return Program(case.problem, {k: batched(v) for k, v in data.items()}, solution), status
