@@ -14,6 +14,7 @@ from lpgd.problems.pattern import Pattern
 from lpgd.solution import FloatArray, Solution, Status
 from lpgd.testing.planting import Program
 
+FLAT = 1e-3  # how near a face of the exponential cone, relatively, a point is judged as on it
 Pair = tuple[FloatArray, FloatArray]
 KINDS = {
     "zero": Cones(zero=2),
@@ -82,15 +83,19 @@ def _margin(kind: str, s: FloatArray, alpha: float) -> float:
         return float(np.linalg.eigvalsh(matrix_of(s))[0])
     u, v, w = s
     if kind == "exp":
-        return float(min(v, w - v * np.exp(u / v)))
+        if v <= FLAT * np.abs(s).max():  # on the face {u <= 0, v = 0, w >= 0}
+            return float(min(v, -u, w))
+        return float(w - v * np.exp(u / v))
     return float(min(u, v, u**alpha * v ** (1 - alpha) - abs(w)))
 
 
 def _dual_margin(kind: str, y: FloatArray, alpha: float) -> float:
     if kind == "zero":
         return np.inf
-    if kind == "exp":  # -u exp(v / u) <= e w, u < 0
-        return float(min(-y[0], np.e * y[2] + y[0] * np.exp(y[1] / y[0])))
+    if kind == "exp":  # -u exp(v / u) <= e w, u < 0; on a face u = 0, v and w >= 0
+        if -y[0] <= FLAT * np.abs(y).max():
+            return float(min(-y[0], y[1], y[2]))
+        return float(np.e * y[2] + y[0] * np.exp(y[1] / y[0]))
     if kind == "power":
         return _margin(kind, y / np.array([alpha, 1 - alpha, 1.0]), alpha)
     return _margin(kind, y, alpha)
