@@ -218,7 +218,8 @@ def adjoint(
 def _held(plan: Reduction, at: Point) -> tuple[Point, BoolArray]:
     """Hold nonnegative rows without slack, and tell which points have weakly active ones."""
     rows = slice(plan.cones.zero, plan.cones.zero + plan.cones.nonneg)
-    zero = WEAK * np.maximum(_size(at.v), _size(at.s))[:, None]
+    reach = np.maximum(_size(at.v), _size(at.s))
+    zero = np.maximum(WEAK * reach, np.finfo(np.float64).tiny)[:, None]
     weak = np.abs(at.v[:, rows]) <= zero
     v = at.v.copy()
     v[:, rows] = np.where(weak, zero, v[:, rows])
