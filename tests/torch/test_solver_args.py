@@ -44,6 +44,13 @@ def test_accuracy_is_what_eps_says():
     assert [engine.target for engine in engines] == [1e-4, 1e-9, 1e-4]
 
 
+def test_settings_of_moreau_may_be_nested():
+    nested = {"max_iter": 300, "ipm_settings": {"tol_gap_abs": 1e-9, "tol_feas": 1e-10}}
+    layer = CvxpyLayer(*program(), solver="MOREAU", solver_args=nested)
+    engine = layer._settings.of({"max_iter": 200}).map.engine
+    assert (engine.target, engine.iteration_limit) == (1e-10, 200)
+
+
 def test_statistics_are_those_of_the_layer():
     layer = CvxpyLayer(*program())
     layer(Q)
@@ -69,6 +76,8 @@ def test_options_are_a_dict():
     layer = CvxpyLayer(*program())
     with pytest.raises(TypeError, match="solver_args must be a dict of options, got 'eps'"):
         layer(Q, solver_args="eps")
+    with pytest.raises(TypeError, match="ipm_settings must be a dict of options, got 1"):
+        layer(Q, solver_args={"ipm_settings": 1})
 
 
 def test_unknown_options_raise():
@@ -82,8 +91,6 @@ def test_unknown_options_raise():
 @pytest.mark.parametrize("solver", [None, "DIFFCP"])
 @pytest.mark.parametrize("where", ["layer", "call"])
 def test_a_method_of_diffcp_names_an_engine(solver, where):
-    if solver == "DIFFCP" and "diffcp" not in lpgd.engines.registry.ENGINES:
-        pytest.skip("no engine of that name yet")
     args = {"solve_method": "Clarabel", "max_iters": 2}
     layer = CvxpyLayer(*program(), solver=solver, solver_args=args if where == "layer" else None)
     with pytest.raises(lpgd.SolverError, match=r"^clarabel: .*iteration limit"):
