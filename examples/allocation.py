@@ -31,11 +31,10 @@ def allocation_layer(jobs: int, needs: np.ndarray, rule: lpgd.LPGD | lpgd.Exact)
 
 
 def days(count: int, jobs: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Features (count, jobs, FEATURES) and true worths (count, jobs), a bent function of them."""
+    """Features (count, jobs, FEATURES) and true worths (count, jobs), which saturate."""
     features = torch.tensor(rng.normal(size=(count, jobs, FEATURES)))
     slope = torch.tensor([1.0, -0.5, 0.8, 0.0, 0.3], dtype=torch.float64)
-    worth = 1 + 0.4 * (features @ slope + 1).clamp(min=0) ** 2 + 0.5 * features[..., 3].abs()
-    return features, worth
+    return features, 1 + 4 * torch.sigmoid(4 * (features @ slope - 1)) + 0.5 * features[..., 3]
 
 
 def earned(layer, model, data) -> torch.Tensor:

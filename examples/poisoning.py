@@ -88,15 +88,14 @@ def plot(
     for label, color in ((-1, PALETTE[0]), (1, PALETTE[1])):
         own = labels.numpy() == label
         axis.scatter(*after[own].T, color=color, s=16, zorder=3, label=f"label {label}, poisoned")
-        axis.quiver(
-            *before[own].T, *(after - before)[own].T, angles="xy", scale_units="xy", scale=1,
-            width=0.003, color=MUTED, zorder=2,
-        )  # fmt: skip
+    moves = np.stack([before, after])
+    axis.plot(moves[:, 1:, 0], moves[:, 1:, 1], color=MUTED, linewidth=0.8, zorder=2)
+    axis.plot(moves[:, 0, 0], moves[:, 0, 1], color=MUTED, linewidth=0.8, label="moves")
     limits = [*np.quantile(before[:, 0], (0, 1)), *np.quantile(before[:, 1], (0, 1))]
     xs = np.array([limits[0] - 0.5, limits[1] + 0.5])
     for name, style in (("clean", "--"), ("poisoned", "-")):
         with torch.no_grad():
-            normal, offset = layer(sets[name])
+            normal, offset = (value.numpy() for value in layer(sets[name]))
         ys = -(normal[0] * xs + offset) / normal[1]
         axis.plot(xs, ys, style, color=INK, label=f"fitted to {name} points")
     axis.set(xlim=xs, ylim=(limits[2] - 1, limits[3] + 1), xlabel="first feature")

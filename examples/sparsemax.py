@@ -1,8 +1,8 @@
 """Attention that can be exactly zero: sparsemax as a quadratic program.
 
-sparsemax(z) is the point of the simplex next to z. It is checked against its closed form by sorting,
-value and gradient, and then attends: a model has to find the few items that matter in each list.
-Softmax spreads its weight over all items; sparsemax learns to leave the others out.
+sparsemax(z) is the point of the simplex next to z. It is checked against its closed form by
+sorting, value and gradient, and then attends: a model has to find the few items that matter in each
+list. Softmax spreads its weight over all items; sparsemax learns to leave others out.
 """
 
 from collections.abc import Callable

@@ -70,7 +70,7 @@ def train(rule, examples, plans, steps: int) -> list[float]:
 def main(folder: Path, *, small: bool = False, seed: int = 0) -> dict[str, float]:
     """Learn the prices with both rules; return the misplaced shares."""
     rng = np.random.default_rng(seed)
-    batch, size, steps = (10, 5, 25) if small else (40, 10, 60)
+    batch, size, steps = (10, 5, 25) if small else (20, 8, 50)
     truth = Prices(size).requires_grad_(False)
     truth.log_weights.copy_(torch.tensor([1.2, -1.5]))
     truth.tolls.copy_(torch.tensor(0.3 * rng.normal(size=(size, size))))

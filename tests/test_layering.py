@@ -16,6 +16,7 @@ ROOT = Path(lpgd.__file__).parent
 DATA = {"lpgd.solution", "lpgd.scaling", "lpgd.params", "lpgd.tilt", "lpgd.errors"}
 PROTOCOLS = {"lpgd.problems.base", "lpgd.rules.base", "lpgd.engines.base"}
 ENGINE = DATA | {"lpgd.problems", "lpgd.problems.base", "lpgd.engines.base", "lpgd.engines.batch"}
+CONE_ENGINE = ENGINE | {"lpgd.engines.cone_engine", "lpgd.engines.extras"}
 ALLOWED: dict[str, set[str]] = {
     "lpgd.solution": set(),
     "lpgd.stats": set(),
@@ -41,10 +42,15 @@ ALLOWED: dict[str, set[str]] = {
     "lpgd.engines.options": {"lpgd.engines.base"},
     "lpgd.engines.convert": DATA | {"lpgd.problems"},
     "lpgd.engines.extras": {"lpgd.errors"},
-    "lpgd.engines._moreau": ENGINE | {"lpgd.engines.convert", "lpgd.engines.extras"},
-    "lpgd.engines._clarabel": ENGINE | {"lpgd.engines.convert", "lpgd.engines.extras"},
+    "lpgd.engines.refine": ENGINE,
+    "lpgd.engines.cone_engine": ENGINE | {"lpgd.engines.refine"},
+    "lpgd.engines.elements": ENGINE | {"lpgd.engines.convert"},
+    "lpgd.engines._moreau": CONE_ENGINE | {"lpgd.engines.convert", "lpgd.engines.refine"},
+    "lpgd.engines._clarabel": CONE_ENGINE | {"lpgd.engines.elements"},
+    "lpgd.engines._scs": CONE_ENGINE | {"lpgd.engines.elements"},
     "lpgd.backward": DATA | PROTOCOLS,
-    "lpgd.solution_map": {"lpgd.backward"}
+    "lpgd.pushforward": DATA | PROTOCOLS | {"lpgd.backward"},
+    "lpgd.solution_map": {"lpgd.backward", "lpgd.pushforward"}
     | DATA
     | PROTOCOLS
     | {"lpgd.stats", "lpgd.engines.registry", "lpgd.problems"},
@@ -66,6 +72,7 @@ OUTSIDE = {
     "lpgd.engines._daqp": {"daqp"},
     "lpgd.engines._highs": {"highspy"},
     "lpgd.engines._clarabel": {"scipy"},
+    "lpgd.engines.elements": {"scipy"},
     "lpgd.engines.convert": {"scipy"},
 }
 SOLVERS = {"daqp", "highspy", "clarabel", "moreau", "scs"}

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lpgd.engines._daqp import DaqpEngine
     from lpgd.engines._highs import HighsEngine
     from lpgd.engines._moreau import MoreauEngine
+    from lpgd.engines._scs import ScsEngine
     from lpgd.errors import (
         EngineError,
         LpgdError,
@@ -39,6 +40,7 @@ _HOMES = {
     "LpgdError": "lpgd.errors",
     "MissingExtraError": "lpgd.errors",
     "MoreauEngine": "lpgd.engines._moreau",
+    "ScsEngine": "lpgd.engines._scs",
     "SolverError": "lpgd.errors",
     "SolverWarning": "lpgd.errors",
     "Status": "lpgd.solution",
@@ -57,6 +59,7 @@ __all__ = [
     "LpgdError",
     "MissingExtraError",
     "MoreauEngine",
+    "ScsEngine",
     "SolverError",
     "SolverWarning",
     "Status",

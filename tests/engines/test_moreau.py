@@ -2,18 +2,25 @@ import numpy as np
 import pytest
 
 from lpgd import MoreauEngine
+from lpgd.engines import refine
+from lpgd.testing.cone_battery import ConeBattery, tilt_of
+from lpgd.testing.cone_programs import KINDS, plant
 from lpgd.tilt import Cotangent
-from tests.conic_programs import KINDS, plant
-from tests.engines.conic_battery import ConicBattery, tilt_of
 
 
-class TestMoreau(ConicBattery):
+class TestMoreau(ConeBattery):
     engine = MoreauEngine()
+
+
+class TestUnpolished(ConeBattery):
+    engine = MoreauEngine(polish=False)
+    tolerance = 2e-4
+    residual = 1e-6
 
 
 def test_whole_copies_of_the_batch_need_no_set_up():
     case = plant(KINDS["mixed"], 0, 3)
-    answer = MoreauEngine().solve(case.problem, case.params, keep=True)
+    answer = MoreauEngine(polish=False).solve(case.problem, case.params, keep=True)
     tilt = tilt_of(case)
     assert answer.workspace.resolve(tilt.join(tilt.at(-tilt.t))).set_ups == 0
     assert answer.workspace.resolve(tilt.take(np.array([0, 2]))).set_ups == 2
@@ -29,7 +36,8 @@ def test_a_failed_warm_start_is_tried_again_cold():
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.5])
-def test_the_adjoint_is_the_limit_of_tilted_solutions(rho):
+def test_the_adjoint_of_large_programs_is_moreau_s(rho, monkeypatch):
+    monkeypatch.setattr(refine, "REACH", 0)
     case = plant(KINDS["mixed"], 1, 2)
     workspace = MoreauEngine().solve(case.problem, case.params, keep=True).workspace
     tilt = tilt_of(case, t=3e-3, rho=rho)

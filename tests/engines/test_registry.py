@@ -14,6 +14,7 @@ from lpgd import (
     Exact,
     HighsEngine,
     MoreauEngine,
+    ScsEngine,
 )
 from lpgd.engines import registry
 from lpgd.engines.base import Capabilities
@@ -35,6 +36,7 @@ def problem(n, *, quadratic=False, sparse=False, rows=0):
         ("highs", HighsEngine),
         ("moreau", MoreauEngine),
         ("clarabel", ClarabelEngine),
+        ("scs", ScsEngine),
     ],
 )
 def test_names_lead_to_engines(name, kind):
@@ -45,7 +47,7 @@ def test_names_lead_to_engines(name, kind):
 def test_unknown_names_are_refused_with_the_known_ones(monkeypatch):
     mine = EntryPoint("mine", "lpgd:DaqpEngine", "lpgd.engines")
     monkeypatch.setattr(registry, "entry_points", _entry_points(mine))
-    with pytest.raises(EngineError, match=r"'dakp'.*auto, clarabel, daqp, highs, mine, moreau"):
+    with pytest.raises(EngineError, match="auto, clarabel, daqp, highs, mine, moreau, scs"):
         registry.get("dakp")
 
 
@@ -100,7 +102,8 @@ def test_auto_refuses_tilts_beyond_reach(given, kind):
     [
         ({"moreau", "clarabel"}, "moreau"),
         ({"moreau"}, "moreau"),
-        ({"clarabel"}, "clarabel"),
+        ({"clarabel", "scs"}, "clarabel"),
+        ({"scs"}, "scs"),
         (set(), "moreau"),
     ],
 )

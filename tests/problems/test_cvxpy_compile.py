@@ -123,6 +123,6 @@ def test_objectives_may_have_a_matrix_parameter():
     model = compiled(cp.Minimize(cp.quad_form(x, P) + q @ x))
     key = next(key for key, given in model.inputs.items() if given.shape == (2, 2))
     assert set(model.maps["P"].parts) == {key}
-    value = np.array([[[2.0, 1.0], [-7.0, 3.0]]])  # read from the upper triangle
+    value = np.array([[[2.0, 4.0], [-2.0, 3.0]]])  # of which the symmetric part counts
     pattern, part = model.inner.patterns["P"], model.maps["P"].parts[key]
     np.testing.assert_allclose(pattern.dense(part(value.reshape(1, -1)))[0], [[4, 2], [2, 6]])

@@ -172,6 +172,25 @@ def test_second_derivatives_raise():
         gradient.sum().backward()
 
 
+def test_warm_starts_give_the_same_answers():
+    own, data = layer(solver="MOREAU"), values((3,), (3,), (3,))
+    cold = own(*data)
+    near(own(*data, warm_start=True), cold, 1e-6)
+    near(own(*values((2,), (2,), (2,)), warm_start=True)[0],
+         layer(solver="MOREAU")(*values((2,), (2,), (2,)))[0], 0)  # fmt: skip
+    with pytest.raises(ValueError, match="warm_start=True is only supported with solver='MOREAU'"):
+        layer()(*data, warm_start=True)
+
+
+def test_warm_starts_save_work():
+    """In six iterations a cold start does not get there, but a start at the solution does."""
+    own, data = layer(solver="MOREAU"), values((3,), (3,), (3,))
+    want, few = own(*data), {"max_iters": 6}
+    with pytest.raises(lpgd.SolverError, match="iteration limit"):
+        own(*data, solver_args=few)
+    near(own(*data, solver_args=few, warm_start=True), want, 1e-6)
+
+
 def infeasible():
     """x <= 1 with x_0 >= 2 in the second of three elements."""
     A, b, q = (d.detach() for d in values((3,), (), (3,)))
@@ -208,6 +227,17 @@ def test_bad_values_are_named_by_their_parameter():
         A[2, 0, 0] = torch.nan
     with pytest.raises(lpgd.SolverError, match="batch index 2: parameter A has a NaN"):
         layer()(A, b, q)
+
+
+def test_parameters_without_a_logarithm_are_marked():
+    x, p = cp.Variable(pos=True), cp.Parameter(pos=True)
+    own = CvxpyLayer(cp.Problem(cp.Minimize(x), [x >= p]), [p], [x], gp=True, on_failure="nan")
+    value = torch.tensor([-1.0, 2.0, 0.0], dtype=torch.float64, requires_grad=True)
+    with pytest.warns(lpgd.SolverWarning, match="index 0: the logarithm of parameter"):
+        (found,) = own(value)
+    near(found[1], torch.tensor(2.0, dtype=torch.float64), 1e-6)
+    found[1].backward()
+    near(value.grad, torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64), 1e-4)
 
 
 def test_indefinite_curvature_is_bad_input():

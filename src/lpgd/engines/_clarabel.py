@@ -1,22 +1,25 @@
-"""Clarabel: cone programs by an interior-point method, one element at a time."""
+"""Clarabel: cone programs by an interior-point method, one element at a time.
+
+An element's solver is kept, and tilted problems update its linear terms: the same answers bit for
+bit, whatever it has solved before.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, cast, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 from scipy import sparse
 
-from lpgd.engines.base import Answer, Capabilities
-from lpgd.engines.convert import Compressed
+from lpgd.engines.base import Capabilities
+from lpgd.engines.cone_engine import ConeEngine, Loaded
+from lpgd.engines.elements import Elements, Found, Start
 from lpgd.engines.extras import load
-from lpgd.params import Params
-from lpgd.problems.pattern import Pattern
-from lpgd.solution import Solution, Status
+from lpgd.solution import FloatArray, Status
 
 if TYPE_CHECKING:
-    from lpgd.problems.base import Problem
+    from lpgd.params import Params
     from lpgd.problems.cones import Cones
     from lpgd.problems.conic import Conic
 
@@ -34,14 +37,13 @@ STATUS = {
 
 @final
 @dataclass(frozen=True)
-class ClarabelEngine:
-    """Interior-point method for cone programs; every solve is set up afresh.
+class ClarabelEngine(ConeEngine):
+    """Interior-point method for cone programs, one element at a time.
 
     Parameters
     ----------
     target : float
-        Feasibility and duality gap, absolute and relative, that it aims at. A solution is about as
-        far off as its square root: much less than the tilt is what gradients need.
+        Feasibility and duality gap, absolute and relative, that it aims at.
     tolerance : float
         What it accepts where rounding keeps it from the target.
     iteration_limit : int
@@ -49,94 +51,59 @@ class ClarabelEngine:
         Seconds for one element; 0 means no limit.
     verbose : bool
         Whether Clarabel prints its log.
+    polish : bool
+        Whether Newton's method takes small programs from 1e-6 to rounding.
     """
-
-    target: float = 1e-11
-    tolerance: float = 1e-7
-    iteration_limit: int = 200
-    time_limit: float = 0.0
-    verbose: bool = False
 
     name: ClassVar[str] = "clarabel"
     capabilities: ClassVar[Capabilities] = Capabilities(
         frozenset({"conic"}),
         sparse=True,
-        accuracy=1e-6,
+        accuracy=1e-8,
         install='pip install "lpgd[conic]"',
     )
+    coarse: ClassVar[float] = 1e-6
 
-    def __post_init__(self) -> None:
-        if not 0 < self.target <= self.tolerance < 1:
-            raise ValueError(
-                f"0 < target <= tolerance < 1 is needed, got {self.target!r}, {self.tolerance!r}"
-            )
-        if self.iteration_limit < 1 or not self.time_limit >= 0:
-            raise ValueError("iteration_limit must be >= 1 and time_limit >= 0")
-
-    def settings(self) -> Any:
+    def settings(self, accuracy: float) -> Any:
         """The options as Clarabel's settings."""
         settings = load("clarabel", "conic").DefaultSettings()
         settings.verbose = self.verbose
         settings.max_threads = 1
         settings.max_iter = self.iteration_limit
         settings.time_limit = self.time_limit or float("inf")
+        settings.presolve_enable = False  # or data could not be updated
+        settings.chordal_decomposition_enable = False
         for name in ("tol_gap_abs", "tol_gap_rel", "tol_feas"):
-            setattr(settings, name, self.target)
-            setattr(settings, f"reduced_{name}", self.tolerance)
+            setattr(settings, name, accuracy)
+            setattr(settings, f"reduced_{name}", max(self.tolerance, accuracy))
         return settings
 
-    def solve(
-        self,
-        problem: Problem,
-        params: Params,
-        *,
-        start: Solution | None = None,
-        keep: bool = False,
-        threads: int | None = None,
-    ) -> Answer:
-        """See ``Engine.solve``. Interior points have no use for ``start``; one thread."""
+    def load(self, conic: Conic, params: Params, accuracy: float, threads: int | None) -> Loaded:
+        """See ``ConeEngine.load``."""
         clarabel = load("clarabel", "conic")
-        conic = cast("Conic", problem)
-        data, cones = _Data(conic, params), _cones(clarabel, conic.cones)
-        settings, size = self.settings(), len(params["q"].index)
-        found = Solution.blank(size, conic.n, conic.m)
-        for row in range(size):
-            answer = clarabel.DefaultSolver(*data.element(row), cones, settings).solve()
-            x, y = np.array(answer.x), np.array(answer.z)
-            status = STATUS.get(str(answer.status), Status.NUMERICAL)
-            if status == Status.OPTIMAL:
-                if np.isfinite(x).all() and np.isfinite(y).all():
-                    found.x[row], found.y[row] = x, y
-                else:
-                    status = Status.NUMERICAL
-            found.status[row] = status
-        return Answer(found, size)
+        settings, none = self.settings(accuracy), sparse.csc_matrix((conic.n, conic.n))
+
+        def make(P: Any, q: FloatArray, A: Any, b: FloatArray) -> _Element:
+            # cones and settings are the solver's own: it writes to neither
+            cones = _cones(clarabel, conic.cones)
+            P = none if P is None else P
+            return _Element(clarabel.DefaultSolver(P, q, A, b, cones, settings))
+
+        return Elements(conic, params, make, accuracy, threads)
 
 
-class _Data:
-    """A batch as Clarabel takes it: the upper triangle of P, and A, in compressed columns."""
+class _Element:
+    def __init__(self, solver: Any) -> None:
+        self.solver, self.fresh = solver, True
 
-    def __init__(self, problem: Conic, params: Params) -> None:
-        n, m = problem.n, problem.m
-        self.params, self.shapes = params, {"P": (n, n), "A": (m, n)}
-        none = None if problem.quadratic else Pattern.empty(n)
-        self.forms = {
-            "P": Compressed.of(problem.patterns.get("P", none), (n, n)),
-            "A": Compressed.of(problem.patterns.get("A"), (m, n)),
-        }
-
-    def element(self, row: int) -> tuple[Any, ...]:
-        """P, q, A, b of one element."""
-        q, b = (np.array(self.params[k].values[self.params[k].index[row]]) for k in ("q", "b"))
-        P = sparse.csc_matrix(sparse.triu(self._matrix("P", row)))
-        return P, q, sparse.csc_matrix(self._matrix("A", row)), b
-
-    def _matrix(self, name: str, row: int) -> sparse.csr_array:
-        form, values = self.forms[name], np.zeros(0)
-        if name in self.params:
-            param = self.params[name]
-            values = param.values[param.index[row]].reshape(-1)[form.order]
-        return form.matrix(values, self.shapes[name])
+    def solve(self, q: FloatArray, b: FloatArray, start: Start | None) -> Found:
+        """See ``Element.solve``. Interior points have no use for ``start``."""
+        if not self.fresh:
+            self.solver.update(q=np.array(q), b=np.array(b))
+        self.fresh = False
+        answer = self.solver.solve()
+        status = STATUS.get(str(answer.status), Status.NUMERICAL)
+        return status, np.array(answer.x), np.array(answer.z)
 
 
 def _cones(clarabel: Any, cones: Cones) -> list[Any]:

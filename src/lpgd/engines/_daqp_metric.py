@@ -50,9 +50,7 @@ class Metric:
         same = np.eye(hessians.values.shape[1])
         return cls(np.stack([same if R is None else R for R in found]), changed, hessians.index)
 
-    def enter(
-        self, set_ups: list[Matrices], parts: list[Param], *, boxed: bool
-    ) -> list[Matrices]:
+    def enter(self, set_ups: list[Matrices], parts: list[Param], *, boxed: bool) -> list[Matrices]:
         """Hessians and rows of the set-ups in u, rows of bounds first.
 
         ``parts`` are the rows again, as the caller stored them: shared ones are multiplied once.

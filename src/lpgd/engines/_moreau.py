@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
-from lpgd.engines._cones import DECIDED, ConeEngine, Loaded
-from lpgd.engines._refine import Refined
 from lpgd.engines.base import Capabilities
+from lpgd.engines.cone_engine import DECIDED, ConeEngine, Loaded
 from lpgd.engines.convert import Compressed
 from lpgd.engines.extras import load
+from lpgd.engines.refine import Refined
 from lpgd.params import Params
 from lpgd.problems.pattern import Pattern
 from lpgd.solution import FloatArray, IntArray, Solution, Status
@@ -59,7 +59,7 @@ class MoreauEngine(ConeEngine):
     verbose : bool
         Whether Moreau prints its log.
     polish : bool
-        Whether Newton's method takes small programs from 1e-8 to rounding.
+        Whether Newton's method takes small programs from 1e-6 to rounding.
     linear_solver : str
         ``"qdldl"``, or for large problems ``"faer-1t"`` or ``"faer"``.
     warm_start : bool
@@ -74,17 +74,17 @@ class MoreauEngine(ConeEngine):
         frozenset({"conic"}),
         sparse=True,
         adjoint=True,
-        accuracy=1e-6,
+        accuracy=1e-8,
         install='pip install "lpgd[conic]"',
     )
-    coarse: ClassVar[float] = 1e-8
+    coarse: ClassVar[float] = 1e-6
 
     def settings(self, batch: int, accuracy: float, *, adjoint: bool = False) -> Any:
         """The options as Moreau's settings."""
         moreau = load("moreau", "conic")
         names = ("tol_gap_abs", "tol_gap_rel", "tol_feas")
         tolerances = dict.fromkeys(names, accuracy)
-        tolerances |= {f"reduced_{name}": self.tolerance for name in names}
+        tolerances |= {f"reduced_{name}": max(self.tolerance, accuracy) for name in names}
         return moreau.Settings(
             solver="ipm",
             device="cpu",

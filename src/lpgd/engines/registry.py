@@ -24,6 +24,7 @@ ENGINES = {
     "highs": "lpgd.engines._highs:HighsEngine",
     "moreau": "lpgd.engines._moreau:MoreauEngine",
     "clarabel": "lpgd.engines._clarabel:ClarabelEngine",
+    "scs": "lpgd.engines._scs:ScsEngine",
 }
 
 # Dense LPs up to this many variables go to DAQP, larger ones to HiGHS. Forward and one-side
@@ -41,6 +42,7 @@ LARGE_TILT = 1000
 # 0.13 at 20 x 20, 0.05 at 50 x 50 and 0.03 at 500 x 500 times; lasso with residuals as variables
 # (P with empty rows, set up afresh every time) 0.5 to 1.0 times at 20 to 300 variables; control
 # problems (2 % of the entries stored) 0.2 times at 60, 0.75 at 120, 2.6 at 240, 12 at 960.
+CONIC = ("moreau", "clarabel", "scs")  # the first one installed
 POLYHEDRAL = frozenset({"zero", "nonneg"})
 SMALL_QP = 150  # variables up to which QPs go to DAQP whatever their pattern
 FULL = 0.1  # share of stored entries from which they go there at any size
@@ -64,10 +66,10 @@ def choose(problem: Problem, tilted: str | None) -> str:
 
     ``tilted`` is the family of the tilted problem. DAQP is the fastest for dense QPs and small
     LPs; HiGHS takes large or sparse LPs, but solves no tilted QP. Cone programs go to Moreau, or
-    to Clarabel where Moreau is not installed.
+    to Clarabel or SCS where it is not installed.
     """
     if problem.family == "conic":
-        return "clarabel" if find_spec("moreau") is None and find_spec("clarabel") else "moreau"
+        return next((name for name in CONIC if find_spec(name)), CONIC[0])
     if problem.family == "LP" and (problem.sparse or problem.n > SMALL_LP):
         if tilted != "QP":
             return "highs"

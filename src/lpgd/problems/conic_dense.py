@@ -101,6 +101,16 @@ class Reduction:
         cones = replace(conic.cones, zero=conic.cones.zero - len(used))
         return cls(conic, cones, gone, np.setdiff1d(kept, gone), used, np.setdiff1d(rest, used))
 
+    @property
+    def usual(self) -> int:
+        """About the size of a Newton matrix: variables, and rows that hold with equality."""
+        held = {"zero": 1.0, "nonneg": 0.5, "psd": 0.25, "exp": 1 / 3, "power": 1 / 3}
+        rows = sum(
+            1.0 if kind == "soc" else held[kind] * (stop - start)
+            for kind, start, stop in self.cones.blocks()
+        )
+        return len(self.kept) + int(rows)
+
     def matrices(self, params: Params, point: Solution) -> Matrices:
         """Reduced matrices, in units in which multipliers and slacks of ``point`` have one size."""
         conic, size = self.conic, len(point)
@@ -112,9 +122,9 @@ class Reduction:
         slacks = conic.slacks(params, point.x)
         room = np.maximum(_size(slacks), SLIGHT * _size(params["b"].full()))
         units = np.clip(factors(_size(point.y)) / factors(room), 1 / MOST, MOST)
-        P, A = (np.broadcast_to(full[k], (size, *full[k].shape[1:])) for k in ("P", "A"))
         if (units != 1).any():
-            P = P * units[:, None, None]
+            full["P"] = full["P"] * units[:, None, None]
+        P, A = (np.broadcast_to(full[k], (size, *full[k].shape[1:])) for k in ("P", "A"))
         J, N, R = self.gone, self.kept, self.used
         if not len(J):
             return Matrices(P, A, P[:, :0], P[:, 0, :0], P[:, :0, :0], units)
@@ -208,11 +218,12 @@ def adjoint(
 def _held(plan: Reduction, at: Point) -> tuple[Point, BoolArray]:
     """Hold nonnegative rows without slack, and tell which points have weakly active ones."""
     rows = slice(plan.cones.zero, plan.cones.zero + plan.cones.nonneg)
-    zero = WEAK * np.maximum(_size(at.v), _size(at.s))[:, None]
+    reach = np.maximum(_size(at.v), _size(at.s))
+    zero = np.maximum(WEAK * reach, np.finfo(np.float64).tiny)[:, None]
     weak = np.abs(at.v[:, rows]) <= zero
     v = at.v.copy()
     v[:, rows] = np.where(weak, zero, v[:, rows])
-    return replace(at, v=v), weak.any(axis=1)
+    return replace(at, v=v), np.logical_or.reduce(weak, axis=1)
 
 
 def _part(matrices: FloatArray, rows: IntArray, cols: IntArray) -> FloatArray:

@@ -132,8 +132,9 @@ def _reduce(problem: Any, *, gp: bool, verbose: bool, canon_backend: str | None)
     # a problem of our own: CVXPY keeps a compilation with each, and the user's stays as it is
     own = cp.Problem(problem.objective, problem.constraints)
     with warnings.catch_warnings():
-        # CVXPY warns of what it does itself with sparse parameters
+        # CVXPY warns of what it does itself with sparse parameters and arrays of three dimensions
         warnings.filterwarnings("ignore", "Reading from a sparse CVXPY expression", RuntimeWarning)
+        warnings.filterwarnings("ignore", "The problem has an expression with dim", UserWarning)
         data, chain, _ = own.get_problem_data(
             _target(), enforce_dpp=True, verbose=verbose, canon_backend=canon_backend
         )

@@ -138,8 +138,7 @@ class QP:
         parts = [x[:, :0]]
         for name in self.blocks:
             rhs, sign = SIDES[name]
-            matrix = name in ("A", "G")
-            value = self._product(name, params[name], x) if matrix else -sign * x
+            value = self._product(name, params[name], x) if name in self._matrices else -sign * x
             parts.append(-sign * params[rhs].full() - value)
         return np.concatenate(parts, axis=1)
 

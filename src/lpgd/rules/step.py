@@ -38,8 +38,8 @@ from lpgd.rules.sizes import Sizes
 from lpgd.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.tilt import Term, Tilt
 
-LARGE = 1.0  # tilt of an element that is like an LP, relative to its costs
-GROWTH, ROUNDS = 8.0, 3  # 1, 8 and 64 times that
+LARGE = 3.0  # tilt of an element that is like an LP, relative to its costs
+GROWTH, ROUNDS = 8.0, 3  # 3, 24 and 192 times the costs
 
 
 @final

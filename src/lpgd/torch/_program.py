@@ -60,6 +60,9 @@ class ProgramLayer(nn.Module):
         """The solution map of one call."""
         return self._map
 
+    def _note(self, call: Call) -> None:
+        """Keep what the next call may want to know of this one: nothing."""
+
     def _solve(self, given: dict[str, Any], *, duals: bool) -> Any:
         if torch.compiler.is_compiling():  # a graph break: the solve itself is not traced
             eager: Callable[[dict[str, Any]], Any]
@@ -73,6 +76,8 @@ class ProgramLayer(nn.Module):
         arguments, problem, view = self._describe(given)
         call = Call(
             self._solution_map(given), problem, view, tuple(arguments.tensors), arguments.cores,
-            arguments.dtype, arguments.device, torch.is_grad_enabled(),
+            arguments.dtype, arguments.device, torch.is_grad_enabled(), given.get("start"),
         )  # fmt: skip
-        return type(self).outputs(*Solve.apply(call, *arguments.tensors.values()))
+        solution = type(self).outputs(*Solve.apply(call, *arguments.tensors.values()))
+        self._note(call)
+        return solution

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 import numpy as np
 
-from lpgd.engines._refine import Refined
 from lpgd.engines.base import Answer
+from lpgd.engines.refine import Refined
 from lpgd.solution import IntArray, Solution, Status
 
 if TYPE_CHECKING:
