@@ -1,11 +1,11 @@
 import numpy as np
 
 from lpgd import ClarabelEngine, MoreauEngine
-from tests.conic_programs import KINDS, plant
-from tests.engines.conic_battery import ConicBattery
+from lpgd.testing.cone_battery import ConeBattery
+from lpgd.testing.cone_programs import KINDS, plant
 
 
-class TestClarabel(ConicBattery):
+class TestClarabel(ConeBattery):
     engine = ClarabelEngine()
 
 

@@ -1,10 +1,10 @@
 from lpgd import ScsEngine
-from tests.engines.conic_battery import ConicBattery
+from lpgd.testing.cone_battery import ConeBattery
 
 
-class TestScs(ConicBattery):
+class TestScs(ConeBattery):
     engine = ScsEngine()
 
 
-class TestKeptFactorization(ConicBattery):
+class TestKeptFactorization(ConeBattery):
     engine = ScsEngine(acceleration_lookback=0, adaptive_scale=False)

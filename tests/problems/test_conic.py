@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from lpgd.params import Param, batched
 from lpgd.solution import Solution
 from lpgd.testing import ProblemBattery
+from lpgd.testing.cone_programs import KINDS, plant
 from lpgd.tilt import Term, Tilt
-from tests.conic_programs import KINDS, plant
 
 
 def linear(case):

@@ -9,17 +9,21 @@ from scipy import sparse
 from torch.func import jacrev, vmap
 
 import lpgd
+from lpgd.testing.cone_programs import KINDS, plant
 from lpgd.torch import ConicLayer, ConicSolution, Sparse
 from tests.conic_oracle import gradients
-from tests.conic_programs import KINDS, plant
 
 NAMES = sorted(KINDS)
 DATA = ("P", "q", "A", "b")
 # Central differences leave tau^2; the solver's error enters divided by tau.
 RULES = [
-    ("moreau", lpgd.LPGD(3e-3), 1e-4),
-    ("moreau", lpgd.Exact(), 1e-4),
-    ("clarabel", lpgd.LPGD(5e-3), 4e-4),
+    ("moreau", lpgd.LPGD(1e-4), 1e-6),
+    ("moreau", lpgd.Exact(), 1e-9),
+    (lpgd.MoreauEngine(polish=False), lpgd.LPGD(3e-3), 1e-4),
+    ("clarabel", lpgd.LPGD(1e-4), 1e-6),
+    ("clarabel", lpgd.Exact(), 1e-9),
+    ("scs", lpgd.LPGD(1e-4), 1e-6),
+    ("scs", lpgd.Exact(), 1e-9),
 ]
 
 
@@ -74,18 +78,18 @@ def test_each_output_alone_has_gradients(part):
     assert_near(found, gradients(KINDS["mixed"], data, x, y, weights), 2e-4)
 
 
-@pytest.mark.parametrize("name", ["zero", "nonneg", "soc", "mixed"])
-def test_gradients_equal_finite_differences_of_the_layer(name):
+@pytest.mark.parametrize("engine", ["moreau", "clarabel", "scs"])
+@pytest.mark.parametrize("rule", [lpgd.LPGD(1e-4), lpgd.Exact()], ids=["lpgd", "exact"])
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_equal_finite_differences_of_the_layer(name, rule, engine):
     data = data_of(plant(KINDS[name], 1))
-    layer = ConicLayer(KINDS[name], lpgd.LPGD(1e-3), engine="moreau")
+    layer = ConicLayer(KINDS[name], rule, engine=engine)
     weights = weights_of(layer(**data, return_duals=True))
-    weights[1] *= 0  # an interior point's multipliers are too rough for differences
     found, _ = pull(layer, data, weights)
-    # the oracle above is the sharp test: differences of two interior points are rough
-    assert_near(found, {k: _differences(layer, data, k, weights) for k in DATA}, 5e-3)
+    assert_near(found, {k: _differences(layer, data, k, weights) for k in DATA}, 1e-6)
 
 
-def _differences(layer, data, name, weights, step=5e-3):
+def _differences(layer, data, name, weights, step=1e-3):
     value = data[name]
     basis = torch.eye(value.numel(), dtype=value.dtype).reshape(-1, *value.shape)
     if name == "P":

@@ -52,7 +52,7 @@ class ClarabelEngine(ConeEngine):
     verbose : bool
         Whether Clarabel prints its log.
     polish : bool
-        Whether Newton's method takes small programs from 1e-8 to rounding.
+        Whether Newton's method takes small programs from 1e-6 to rounding.
     """
 
     name: ClassVar[str] = "clarabel"
@@ -62,7 +62,7 @@ class ClarabelEngine(ConeEngine):
         accuracy=1e-8,
         install='pip install "lpgd[conic]"',
     )
-    coarse: ClassVar[float] = 1e-8
+    coarse: ClassVar[float] = 1e-6
 
     def settings(self, accuracy: float) -> Any:
         """The options as Clarabel's settings."""
@@ -75,7 +75,7 @@ class ClarabelEngine(ConeEngine):
         settings.chordal_decomposition_enable = False
         for name in ("tol_gap_abs", "tol_gap_rel", "tol_feas"):
             setattr(settings, name, accuracy)
-            setattr(settings, f"reduced_{name}", self.tolerance)
+            setattr(settings, f"reduced_{name}", max(self.tolerance, accuracy))
         return settings
 
     def load(self, conic: Conic, params: Params, accuracy: float, threads: int | None) -> Loaded:

@@ -59,7 +59,7 @@ class MoreauEngine(ConeEngine):
     verbose : bool
         Whether Moreau prints its log.
     polish : bool
-        Whether Newton's method takes small programs from 1e-8 to rounding.
+        Whether Newton's method takes small programs from 1e-6 to rounding.
     linear_solver : str
         ``"qdldl"``, or for large problems ``"faer-1t"`` or ``"faer"``.
     warm_start : bool
@@ -77,14 +77,14 @@ class MoreauEngine(ConeEngine):
         accuracy=1e-8,
         install='pip install "lpgd[conic]"',
     )
-    coarse: ClassVar[float] = 1e-8
+    coarse: ClassVar[float] = 1e-6
 
     def settings(self, batch: int, accuracy: float, *, adjoint: bool = False) -> Any:
         """The options as Moreau's settings."""
         moreau = load("moreau", "conic")
         names = ("tol_gap_abs", "tol_gap_rel", "tol_feas")
         tolerances = dict.fromkeys(names, accuracy)
-        tolerances |= {f"reduced_{name}": self.tolerance for name in names}
+        tolerances |= {f"reduced_{name}": max(self.tolerance, accuracy) for name in names}
         return moreau.Settings(
             solver="ipm",
             device="cpu",

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from lpgd.problems.conic import Conic
     from lpgd.tilt import Tilt
 
-# Variables and rows, less those that rows of equality define, up to which Newton's method follows.
-REACH = 200
+# Usual size of a Newton matrix up to which Newton's method follows: it grows with the cube, a
+# millisecond for an element at 200 (dense, whatever the patterns).
+REACH = 250
 # Steps of which each has a new matrix, where the first one does not serve.
 RESCUE = 3
 
@@ -47,8 +48,7 @@ class Refined:
     @staticmethod
     def reaches(conic: Conic) -> bool:
         """Whether a program is small enough."""
-        plan = Reduction.of(conic)
-        return len(plan.kept) + len(plan.rest) <= REACH
+        return Reduction.of(conic).usual <= REACH
 
     @classmethod
     def of(cls, conic: Conic, params: Params, found: Solution) -> Refined:

@@ -101,6 +101,16 @@ class Reduction:
         cones = replace(conic.cones, zero=conic.cones.zero - len(used))
         return cls(conic, cones, gone, np.setdiff1d(kept, gone), used, np.setdiff1d(rest, used))
 
+    @property
+    def usual(self) -> int:
+        """About the size of a Newton matrix: variables, and rows that hold with equality."""
+        held = {"zero": 1.0, "nonneg": 0.5, "psd": 0.25, "exp": 1 / 3, "power": 1 / 3}
+        rows = sum(
+            1.0 if kind == "soc" else held[kind] * (stop - start)
+            for kind, start, stop in self.cones.blocks()
+        )
+        return len(self.kept) + int(rows)
+
     def matrices(self, params: Params, point: Solution) -> Matrices:
         """Reduced matrices, in units in which multipliers and slacks of ``point`` have one size."""
         conic, size = self.conic, len(point)
@@ -208,7 +218,8 @@ def adjoint(
 def _held(plan: Reduction, at: Point) -> tuple[Point, BoolArray]:
     """Hold nonnegative rows without slack, and tell which points have weakly active ones."""
     rows = slice(plan.cones.zero, plan.cones.zero + plan.cones.nonneg)
-    zero = WEAK * np.maximum(_size(at.v), _size(at.s))[:, None]
+    reach = np.maximum(_size(at.v), _size(at.s))
+    zero = np.maximum(WEAK * reach, np.finfo(np.float64).tiny)[:, None]
     weak = np.abs(at.v[:, rows]) <= zero
     v = at.v.copy()
     v[:, rows] = np.where(weak, zero, v[:, rows])

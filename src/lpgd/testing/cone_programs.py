@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from lpgd.problems.cones import Cones, order_of, triangle
 from lpgd.problems.conic import Conic
 from lpgd.problems.pattern import Pattern
 from lpgd.solution import FloatArray, Solution, Status
-from lpgd.testing import Program
+from lpgd.testing.planting import Program
 
+FLAT = 1e-3  # how near a face of the exponential cone, relatively, a point is judged as on it
 Pair = tuple[FloatArray, FloatArray]
 KINDS = {
     "zero": Cones(zero=2),
@@ -81,15 +83,19 @@ def _margin(kind: str, s: FloatArray, alpha: float) -> float:
         return float(np.linalg.eigvalsh(matrix_of(s))[0])
     u, v, w = s
     if kind == "exp":
-        return float(min(v, w - v * np.exp(u / v)))
+        if v <= FLAT * np.abs(s).max():  # on the face {u <= 0, v = 0, w >= 0}
+            return float(min(v, -u, w))
+        return float(w - v * np.exp(u / v))
     return float(min(u, v, u**alpha * v ** (1 - alpha) - abs(w)))
 
 
 def _dual_margin(kind: str, y: FloatArray, alpha: float) -> float:
     if kind == "zero":
         return np.inf
-    if kind == "exp":  # -u exp(v / u) <= e w, u < 0
-        return float(min(-y[0], np.e * y[2] + y[0] * np.exp(y[1] / y[0])))
+    if kind == "exp":  # -u exp(v / u) <= e w, u < 0; on a face u = 0, v and w >= 0
+        if -y[0] <= FLAT * np.abs(y).max():
+            return float(min(-y[0], y[1], y[2]))
+        return float(np.e * y[2] + y[0] * np.exp(y[1] / y[0]))
     if kind == "power":
         return _margin(kind, y / np.array([alpha, 1 - alpha, 1.0]), alpha)
     return _margin(kind, y, alpha)
@@ -154,3 +160,29 @@ _PAIRS: dict[str, Callable[[int, np.random.Generator], Pair]] = {
     "psd": _psd,
     "exp": _exp,
 }
+
+
+def stressed(cones: Cones, seed: int) -> tuple[Program, list[Status]]:
+    """A batch of five: solvable, infeasible, unbounded, badly scaled, solvable.
+
+    Two rows of equality are added, which contradict each other in the second element, and a
+    variable, without which the third one's constraints and curvature are.
+    """
+    cones = replace(cones, zero=cones.zero + 2)
+    case = plant(cones, seed, 5)
+    data = {name: np.array(param.values) for name, param in case.params.items()}
+    x, y = case.solution.x.copy(), case.solution.y.copy()
+    data["A"][1, 1], data["b"][1, 1] = data["A"][1, 0], data["b"][1, 0] + 1
+    data["P"][2, -1] = data["P"][2, :, -1] = data["A"][2, :, -1] = 0
+    data["q"][2, -1] = -1
+    rows = np.ones(cones.m)
+    for i, (_, start, stop) in enumerate(cones.blocks()):  # a factor for each cone
+        rows[start:stop] = 10.0 ** (i % 3 - 1)
+    data["P"][3] *= 1e3
+    data["q"][3] *= 1e3
+    data["A"][3] *= rows[:, None]
+    data["b"][3] *= rows
+    y[3] *= 1e3 / rows
+    status = [Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED, Status.OPTIMAL, Status.OPTIMAL]
+    solution = Solution(x, y, np.array(status, dtype=np.int8))
+    return Program(case.problem, {k: batched(v) for k, v in data.items()}, solution), status

@@ -1,0 +1,105 @@
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from lpgd import ClarabelEngine, MoreauEngine, ScsEngine
+from lpgd.engines.base import Capabilities
+from lpgd.engines.cone_engine import ConeEngine, Kept
+from lpgd.solution import Solution, Status
+from lpgd.testing.cone_battery import tilt_of
+from lpgd.testing.cone_programs import KINDS, plant
+from lpgd.tilt import Cotangent
+
+
+@dataclass(frozen=True)
+class Recorder(ConeEngine):
+    """Finds the planted solution to the accuracy it is asked for."""
+
+    case: object = None
+    name: ClassVar[str] = "recorder"
+    capabilities: ClassVar[Capabilities] = Capabilities(frozenset({"conic"}))
+    coarse: ClassVar[float] = 1e-4
+    log: ClassVar[list] = []
+
+    def load(self, conic, params, accuracy, threads):
+        return Stub(self, accuracy, threads, len(params["q"].index))
+
+
+class Stub:
+    def __init__(self, engine, accuracy, threads, size):
+        self.engine, self.accuracy, self.threads, self.size = engine, accuracy, threads, size
+
+    def serves(self, rows):
+        return True
+
+    def solve(self, conic, params, rows, start):
+        self.engine.log.append((self.accuracy, rows.tolist()))
+        known = self.engine.case.solution
+        noise = self.accuracy * np.random.default_rng(0).normal(size=(len(rows), conic.n))
+        status = np.full(len(rows), Status.OPTIMAL, np.int8)
+        places = rows if len(rows) == len(known) else np.zeros(len(rows), int)
+        return Solution(known.x[places] + noise, known.y[places], status)
+
+
+@pytest.fixture(autouse=True)
+def _empty():
+    Recorder.log.clear()
+
+
+def test_small_programs_are_solved_coarsely_and_refined():
+    case = plant(KINDS["soc"], 0, 3)
+    found = Recorder(case=case).solve(case.problem, case.params).solution
+    assert Recorder.log == [(1e-4, [0, 1, 2])]
+    np.testing.assert_allclose(found.x, case.solution.x, atol=1e-10)
+    Recorder(case=case, polish=False).solve(case.problem, case.params)
+    assert Recorder.log[1:] == [(1e-11, [0, 1, 2])]
+    Recorder(case=case, target=1e-3, tolerance=1e-3).solve(case.problem, case.params)
+    assert Recorder.log[2:] == [(1e-3, [0, 1, 2])]
+
+
+def test_what_cannot_be_refined_is_solved_finely():
+    case = plant(KINDS["zero"], 0, 3)
+    values = case.params["A"].values
+    values[0, 1], case.params["b"].values[0, 1] = values[0, 0], case.params["b"].values[0, 0]
+    answer = Recorder(case=case).solve(case.problem, case.params, keep=True)
+    assert Recorder.log == [(1e-4, [0, 1, 2]), (1e-11, [0])]
+    tilt = tilt_of(case, t=1e-3).take(np.array([1, 0, 2]))
+    moved = answer.workspace.resolve(tilt)
+    assert Recorder.log[2:] == [(1e-4, [0]), (1e-11, [0])]
+    assert moved.solution.solved.all()
+
+
+@pytest.mark.parametrize("engine", [MoreauEngine(), ClarabelEngine(), ScsEngine()])
+def test_tilts_beyond_newton_s_reach_go_to_the_solver(engine):
+    case = plant(KINDS["mixed"], 1, 2)
+    answer = engine.solve(case.problem, case.params, keep=True)
+    assert isinstance(answer.workspace, Kept)
+    tilt = tilt_of(case, t=30.0, rho=0.1)
+    found = answer.workspace.resolve(tilt).solution
+    problem, params = case.problem.tilt(case.params, tilt)
+    cold = engine.solve(problem, params).solution
+    np.testing.assert_array_equal(found.status, cold.status)
+    np.testing.assert_allclose(found.x, cold.x, atol=1e-6)
+
+
+def test_the_adjoint_is_the_family_s():
+    case = plant(KINDS["mixed"], 1, 2)
+    workspace = ScsEngine().solve(case.problem, case.params, keep=True).workspace
+    tilt = tilt_of(case)
+    rows = np.array([1, 1, 0])
+    cotangent = Cotangent(rows, *(part[rows] for part in (tilt.dx, tilt.dy, tilt.ds)))
+    found = workspace.adjoint(cotangent, 0.5)
+    want = case.problem.adjoint(case.params, workspace.solution.take(rows), cotangent, 0.5)
+    np.testing.assert_array_equal(found.a, want.a)
+    np.testing.assert_array_equal(found.v, want.v)
+
+
+@pytest.mark.parametrize("kind", [MoreauEngine, ClarabelEngine, ScsEngine])
+@pytest.mark.parametrize(
+    "wrong", [{"target": 0.0}, {"target": 1e-3}, {"iteration_limit": 0}, {"time_limit": -1.0}]
+)
+def test_impossible_options_are_refused(kind, wrong):
+    with pytest.raises(ValueError):
+        kind(**wrong)
