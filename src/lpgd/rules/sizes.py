@@ -14,7 +14,7 @@ from lpgd.tilt import Tilt
 STILL = 10.0  # a move of at most so many times the accuracy is none
 LEAP = 100.0  # a change of more than so many times the relative tilt is not smooth
 FLOOR = 1e-3  # least first tilt, relative to what the lengths of costs and cotangent suggest
-TINY = np.finfo(np.float64).tiny
+TINY = 1e-150
 FLAT = 1e-6  # share of curvature in the work of a tilt up to which there is none
 
 
@@ -78,18 +78,18 @@ class Sizes:
     @property
     def large(self) -> FloatArray:
         """The tau at which the tilt is as large as the costs."""
-        pull = norm(self.dx)
-        return self.costs / np.where(pull > 0, pull, 1.0)
+        return self.costs / _some(norm(self.dx))
 
     @property
     def small(self) -> FloatArray:
         """The tau of the first tilt: small against the costs and against the right-hand sides."""
         pulled = dot(np.abs(self.dx), np.abs(self.point.x))
-        share = np.where(self.work > 0, self.work, np.inf) / np.where(pulled > 0, pulled, TINY)
+        known = (pulled > 0) & (self.work > 0)
+        share = np.where(known, self.work / _some(pulled), np.inf)
         tau = np.where(self.dx.any(axis=1), np.clip(share, FLOOR * self.large, self.large), np.inf)
         shift = norm(self.tilt.dy)
         if shift.any():
-            tau = np.minimum(tau, self._sides() / np.where(shift > 0, shift, TINY))
+            tau = np.minimum(tau, np.where(shift > 0, self._sides() / _some(shift), np.inf))
         return self.step * tau
 
     def _sides(self) -> FloatArray:
@@ -135,8 +135,15 @@ class Sizes:
 
 
 def norm(vectors: FloatArray) -> FloatArray:
-    """Euclidean length of each row."""
-    return np.sqrt(dot(vectors, vectors))
+    """Euclidean length of each row, also where squares would overflow."""
+    most = np.abs(vectors).max(axis=1, initial=0.0)
+    scaled = vectors / np.where(most > 0, most, 1.0)[:, None]
+    return most * np.sqrt(dot(scaled, scaled))
+
+
+def _some(sizes: FloatArray) -> FloatArray:
+    """Sizes to divide by: those of nothing, or next to it, are bounded from below."""
+    return np.where(sizes > 0, np.maximum(sizes, TINY), 1.0)
 
 
 def dot(a: FloatArray, b: FloatArray) -> FloatArray:
