@@ -115,7 +115,8 @@ class _Kept:
         """See ``Workspace.resolve``."""
         assert self.solution is not None
         problem, params = self.problem.tilt(self.params, tilt)
-        start = self.solution.take(tilt.rows)
+        whole = np.array_equal(tilt.rows, np.arange(len(self.group)))
+        start = self.solution if whole else self.solution.take(tilt.rows)
         if tilt.rho.any():  # other Hessians: one set-up for each distinct one
             return self.engine.solve(problem, params, start=start, threads=self.threads)
         units = None if self.units is None else self.units.take(tilt.rows)
