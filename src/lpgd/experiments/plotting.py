@@ -76,9 +76,14 @@ def draw_training(
         curves = [("loss", "training batch", trainer.rows)]
         curves += [(column, words, trainer.judgements()) for column, words in judged]
         for (column, words, rows), color in zip(curves, PALETTE, strict=False):
-            style = {"linewidth": 1.2} if column == "loss" else {"marker": "o"}
-            axis.plot([row[time] for row in rows], [row[column] for row in rows], color=color,
-                      label=words, **style)  # fmt: skip
+            axis.plot(
+                np.array([row[time] for row in rows], dtype=np.float64),
+                np.array([row[column] for row in rows], dtype=np.float64),
+                color=color,
+                label=words,
+                linewidth=1.2 if column == "loss" else None,
+                marker=None if column == "loss" else "o",
+            )
         axis.set_xlabel(label)
         axis.set_xlim(left=0)
     axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -17,18 +17,10 @@ from lpgd.experiments.markowitz.report import (
     write_results,
 )
 
+from ..inline import InlinePool
+
 STUDY = Study(assets=4, months=10, portfolios=2, tuning_epochs=1)
 CHOSEN = [m for m in METHODS if m.name in ("auto", "lower-1e-2", "upper-1e-2")]
-
-
-class InlinePool:
-    """Runs jobs here and now, which saves starting processes."""
-
-    def run(self, work, tasks, done):
-        results = [work(task) for task in tasks]
-        for task, result in zip(tasks, results, strict=True):
-            done(task, result)
-        return results
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,7 +89,7 @@ def _draw_last_losses(axis: Axes, finals: list[Final]) -> None:
 
 
 def _draw_against_tau(
-    axis: Axes, finals: list[Final], values: dict[str, list[float | None]]
+    axis: Axes, finals: list[Final], values: Mapping[str, Sequence[float | None]]
 ) -> None:
     axis.set_xscale("log")
     for side, color in _SIDES.items():
