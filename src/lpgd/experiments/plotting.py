@@ -57,14 +57,18 @@ def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figu
 
 
 def draw_band(
-    axis: Axes, curves: Sequence[tuple[Sequence[float], Sequence[Any]]], color: str, label: str
+    axis: Axes,
+    curves: Sequence[tuple[Sequence[float], Sequence[Any]]],
+    color: str,
+    label: str,
+    line: Any = "-",
 ) -> None:
     """Draw the median of several curves (x, y) and their range; each keeps its last value."""
     grid = np.linspace(min(x[0] for x, _ in curves), max(x[-1] for x, _ in curves), 400)
     # Before its first judgement a run has no value, and is drawn as if it had that one already.
     values = np.array([np.interp(grid, x, np.array(y, dtype=np.float64)) for x, y in curves])
     axis.fill_between(grid, values.min(0), values.max(0), color=color, alpha=0.14, linewidth=0)
-    axis.plot(grid, np.median(values, axis=0), color=color, label=label)
+    axis.plot(grid, np.median(values, axis=0), color=color, label=label, linestyle=line)
 
 
 def draw_training(

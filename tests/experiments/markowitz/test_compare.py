@@ -20,7 +20,7 @@ from lpgd.experiments.markowitz.report import (
 from ..inline import InlinePool
 
 STUDY = Study(assets=4, months=10, portfolios=2, tuning_epochs=1)
-CHOSEN = [m for m in METHODS if m.name in ("auto", "lower-1e-2", "upper-1e-2")]
+CHOSEN = [m for m in METHODS if m.name in ("auto", "lower-1e-2", "upper-1e0-rho")]
 
 
 @pytest.fixture(scope="module")
