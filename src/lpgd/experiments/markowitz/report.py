@@ -100,7 +100,7 @@ def economics_table(finals: list[Final]) -> Table:
 
 
 def auto_verdict(finals: list[Final]) -> str | None:
-    """Compare the loss at the end of tau = "auto" with that of the best fixed tau, rho 0 in both."""
+    """Compare the loss at the end of tau = "auto" with that of the best fixed tau without rho."""
     auto = [final for final in finals if final.method == AUTO]
     fixed = [f for f in finals if f.method.taus and f.method != AUTO and not f.method.rho]
     if not auto or not fixed:
