@@ -102,7 +102,7 @@ def test_markowitz_run_ends_with_economics_and_losses(tmp_path, objective):
     options = [*SMALL, "--objective", objective, "--rollouts", 8, "--horizon", 2]
     result = invoke("run", "markowitz", *options, "--out", tmp_path)
     assert result.exit_code == 0, result.output
-    assert "Validation loss" in result.output.splitlines()[-1]
+    assert "Test loss" in result.output.splitlines()[-1]
     assert "Test period, expert" in result.output
     (run,) = tmp_path.iterdir()
     names = {path.name for path in run.iterdir()}

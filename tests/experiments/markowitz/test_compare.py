@@ -53,7 +53,7 @@ def test_learning_rates_are_chosen_by_validation_loss(compared):
 def test_goals_lie_a_tenth_above_what_exact_reaches(compared):
     _, finals = compared
     for outcome in finals[0].outcomes:
-        start = outcome.result["start"]["validation_loss"]
+        start = outcome.result["start_validation_loss"]
         best = min(outcome.curves["validation_loss"])
         assert goals(finals)[outcome.config.seed] == pytest.approx(best + 0.1 * (start - best))
 

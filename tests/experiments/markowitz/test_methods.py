@@ -12,4 +12,4 @@ def test_average_covers_all_decades():
     taus = [m.taus[0] for m in plain if m.taus not in ((), ("auto",))]
     assert taus == [10.0**exponent for exponent in range(-4, 5)]
     assert "average-1e-4" in {m.name for m in METHODS}
-    assert "average-1e2-rho" in {m.name for m in METHODS}
+    assert "average-1e0-rho" in {m.name for m in METHODS}

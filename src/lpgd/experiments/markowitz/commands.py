@@ -97,9 +97,12 @@ def run_markowitz(
             f"{100 * account['monthly_turnover']:.2f} % a month",
             highlight=False,
         )
-    console.print(
-        f"Validation loss {result['validation_loss']:.4g}, test loss {result['test_loss']:.4g}"
-    )
+    for period in ("validation", "test"):
+        before, after = result[f"start_{period}_loss"], result[f"{period}_loss"]
+        console.print(
+            f"{period.capitalize()} loss {before:.4g} before training, {after:.4g} after",
+            highlight=False,
+        )
 
 
 def _config(context: typer.Context) -> MarkowitzConfig:

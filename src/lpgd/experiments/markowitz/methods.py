@@ -19,7 +19,6 @@ _DECADES: dict[Literal["lower", "upper", "average"], tuple[Tau, ...]] = {
     "lower": (1e-2, 1e-1, 1e0, 1e1, 1e2),
     "upper": (1e-2, 1e-1, 1e0, 1e1, 1e2),
 }
-_DECADES_RHO = (1e-2, 1e0, 1e2)
 
 
 def _fixed(side: Literal["lower", "upper", "average"], tau: float, rho: float) -> Method:
@@ -32,5 +31,5 @@ METHODS = (
     AUTO,
     *(_fixed(side, float(tau), 0.0) for side, taus in _DECADES.items() for tau in taus),
     _EXACT_RHO,
-    *(_fixed(side, tau, RHO) for side in _DECADES for tau in _DECADES_RHO),
+    *(_fixed(side, 1e0, RHO) for side in _DECADES),
 )

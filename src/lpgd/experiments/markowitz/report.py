@@ -147,7 +147,7 @@ def _csv_row(final: Final, outcome: Outcome, reach: dict[int, float]) -> list[ob
         outcome.when("seconds", "validation_loss", goal),
         least_loss(outcome),
         last_loss(outcome),
-        outcome.curves["test_loss"][-1],
+        outcome.result["test_loss"],
         outcome.seconds[-1],
         outcome.failures,
         *(policy[name] for name in _ECONOMICS),

@@ -34,7 +34,7 @@ _UNITS = {"mean": PER_CENT, "root": PER_CENT, "trading": PER_MILLE, "shorting": 
 class MarkowitzTask:
     """A policy that learns from the training period and is judged on the later ones."""
 
-    judged = ("validation_loss", "test_loss")
+    judged = ("validation_loss",)
 
     def __init__(self, config: MarkowitzConfig, world: World) -> None:
         self.config = config
@@ -60,12 +60,14 @@ class MarkowitzTask:
         """Return the loss of a batch."""
         return self._loss(self.model, self.train[torch.from_numpy(examples)])
 
-    def judge(self, policy: Policy | None = None) -> Row:
-        """Measure the loss on the later periods, of the present policy if no other is given."""
-        policy = self.model if policy is None else policy
+    def judge(self) -> Row:
+        """Measure the loss on the validation period."""
+        return {"validation_loss": self.loss_of(self.model, self.validation)}
+
+    def loss_of(self, policy: Policy, examples: Examples) -> float:
+        """Measure the loss of a policy."""
         with torch.no_grad():
-            losses = [self._loss(policy, part).item() for part in (self.validation, self.test)]
-        return dict(zip(self.judged, losses, strict=True))
+            return self._loss(policy, examples).item()
 
     def accounts(self) -> dict[str, Account]:
         """Run accounts over the test period: the policy, the policy at the start, the expert."""
@@ -112,15 +114,17 @@ class MarkowitzExperiment:
 
     def describe(self, row: Row) -> str:
         """Put a judgement into words."""
-        return f"validation {row['validation_loss']:.3g}  test {row['test_loss']:.3g}"
+        return f"validation {row['validation_loss']:.3g}"
 
     def result(self, trainer: Trainer) -> dict[str, Any]:
-        """Return the last judgement, the economics of the test period, and what was learned."""
+        """Return the losses, the economics of the test period, and what was learned."""
         task: MarkowitzTask = trainer.task
-        last = trainer.judgements()[-1]
+        start = make_policy(task.config, task.world.beliefs)
         return {
-            **{name: last[name] for name in task.judged},
-            "start": start_losses(task),
+            "validation_loss": task.loss_of(task.model, task.validation),
+            "test_loss": task.loss_of(task.model, task.test),
+            "start_validation_loss": task.loss_of(start, task.validation),
+            "start_test_loss": task.loss_of(start, task.test),
             "economics": {name: account.to_json() for name, account in task.accounts().items()},
             "learned": _learned(task.model),
         }
@@ -132,7 +136,7 @@ class MarkowitzExperiment:
         draw_figures(trainer, run)
 
     def measures(self, task: MarkowitzTask, row: Row) -> Measures:
-        """Return both losses."""
+        """Return the validation loss; the test period is looked at once, when a run has ended."""
         return {name: row[name] for name in task.judged}
 
     def reached(self, measures: Measures) -> bool:
@@ -155,11 +159,6 @@ def least_loss(outcome: Outcome) -> float:
     """Return the least validation loss of a run; infinite if there was never one."""
     known = [loss for loss in outcome.curves["validation_loss"] if loss is not None]
     return min(known, default=float("inf"))
-
-
-def start_losses(task: MarkowitzTask) -> Row:
-    """Judge the policy as it was before training, whatever it has become."""
-    return task.judge(make_policy(task.config, task.world.beliefs))
 
 
 def make_policy(config: MarkowitzConfig, beliefs: Beliefs) -> Policy:
