@@ -22,9 +22,18 @@ from lpgd.experiments.terminal import (
     settings_given,
 )
 
-Data = Literal["synthetic", "historical"]
-Prices = Literal["sp500", "factors"]
-Objective = Literal["tracking", "utility"]
+Data = Annotated[
+    Literal["synthetic", "historical"], Option(help="A log-normal market, or recorded prices.")
+]
+Prices = Annotated[
+    Literal["sp500", "factors"], Option(help="Historical: 20 companies, or 5 funds.")
+]
+Assets = Annotated[int, Option(min=2, help="Assets of a synthetic market.")]
+Months = Annotated[int, Option(min=1, help="Months of it to train on.")]
+Noise = Annotated[
+    float, Option(help="Synthetic: what the expert trades besides, as a share of wealth.")
+]
+Portfolios = Annotated[int, Option(min=1, help="Tracking: holdings for each month.")]
 
 # epochs, batch size and learning rate that suit an objective
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -35,12 +44,11 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 
 def run_markowitz(
     context: typer.Context,
-    data: Annotated[Data, Option(help="A log-normal market, or recorded prices.")] = "synthetic",
-    prices: Annotated[
-        Prices, Option(help="Historical: 20 companies, or 5 exchange-traded funds.")
-    ] = "sp500",
+    data: Data = "synthetic",
+    prices: Prices = "sp500",
     objective: Annotated[
-        Objective, Option(help="Trade as the expert does, or for utility over two years.")
+        Literal["tracking", "utility"],
+        Option(help="Trade as the expert does, or for utility over two years."),
     ] = "tracking",
     epochs: Annotated[
         int | None, Option(min=1, help="Passes over the training data; by default 10, utility 4.")
@@ -56,12 +64,10 @@ def run_markowitz(
     batch: Annotated[
         int | None, Option(min=1, help="Trades per step, by default 48; or rollouts, 10.")
     ] = None,
-    assets: Annotated[int, Option(min=2, help="Assets of a synthetic market.")] = 12,
-    months: Annotated[int, Option(min=1, help="Months of it to train on.")] = 120,
-    noise: Annotated[
-        float, Option(help="Synthetic: what the expert trades besides, as a share of wealth.")
-    ] = 0.005,
-    portfolios: Annotated[int, Option(min=1, help="Tracking: holdings for each month.")] = 8,
+    assets: Assets = 12,
+    months: Months = 120,
+    noise: Noise = 0.005,
+    portfolios: Portfolios = 8,
     rollouts: Annotated[int, Option(min=1, help="Utility: rollouts to train on.")] = 1000,
     horizon: Annotated[int, Option(min=1, help="Utility: months of a rollout.")] = 24,
     data_seed: Annotated[int, Option(min=0, help="Decides the market and the holdings.")] = 0,
@@ -121,21 +127,17 @@ def compare_markowitz(
             show_default="all",
         ),
     ] = None,
-    data: Annotated[Data, Option(help="A log-normal market, or recorded prices.")] = "synthetic",
-    prices: Annotated[
-        Prices, Option(help="Historical: 20 companies, or 5 exchange-traded funds.")
-    ] = "sp500",
+    data: Data = "synthetic",
+    prices: Prices = "sp500",
     seeds: options.Seeds = 3,
     tuning_epochs: options.TuningEpochs = 8,
     max_epochs: options.MaxEpochs = 8,
     jobs: options.Jobs = 1,
     final_jobs: options.FinalJobs = 1,
-    assets: Annotated[int, Option(min=2, help="Assets of a synthetic market.")] = 12,
-    months: Annotated[int, Option(min=1, help="Months of it to train on.")] = 120,
-    noise: Annotated[
-        float, Option(help="Synthetic: what the expert trades besides, as a share of wealth.")
-    ] = 0.005,
-    portfolios: Annotated[int, Option(min=1, help="Holdings for each month.")] = 8,
+    assets: Assets = 12,
+    months: Months = 120,
+    noise: Noise = 0.005,
+    portfolios: Portfolios = 8,
     engine: options.Engine = "auto",
     threads: options.Threads = None,
     out: Annotated[

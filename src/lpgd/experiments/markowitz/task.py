@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,14 @@ _JUDGING_ROLLOUTS = 200
 _UNITS = {"mean": PER_CENT, "root": PER_CENT, "trading": PER_MILLE, "shorting": PER_MILLE}
 
 
+@dataclass(frozen=True)
+class Objective:
+    """What a policy is trained for: examples of training, validation and test, and a loss."""
+
+    examples: Callable[[MarkowitzConfig, World], Sequence[Examples]]
+    loss: Callable[[Policy, Any], torch.Tensor]
+
+
 class MarkowitzTask:
     """A policy that learns from the training period and is judged on the later ones."""
 
@@ -41,10 +49,9 @@ class MarkowitzTask:
         self.world = world
         self.model = make_policy(config, world.beliefs)
         self.optimizer = _optimizer(config, self.model)
-        self.train, self.validation, self.test = _examples(config, world)
-        self._loss: Callable[[Policy, Any], torch.Tensor] = (
-            tracking_loss if config.objective == "tracking" else utility_loss
-        )
+        objective = _OBJECTIVES[config.objective]
+        self.train, self.validation, self.test = objective.examples(config, world)
+        self._loss = objective.loss
 
     @property
     def stats(self) -> Any:
@@ -180,16 +187,25 @@ def _optimizer(config: MarkowitzConfig, policy: Policy) -> torch.optim.Optimizer
     return torch.optim.SGD(groups, lr=config.lr)
 
 
-def _examples(config: MarkowitzConfig, world: World) -> tuple[Examples, Examples, Examples]:
-    if config.objective == "tracking":
-        return collect_cases(world, config.portfolios, config.data_seed)
+def _track(config: MarkowitzConfig, world: World) -> Sequence[Examples]:
+    return collect_cases(world, config.portfolios, config.data_seed)
+
+
+def _roll_out(config: MarkowitzConfig, world: World) -> Sequence[Examples]:
     periods = (world.periods.train, world.periods.validation, world.periods.test)
     counts = (config.rollouts, _JUDGING_ROLLOUTS, _JUDGING_ROLLOUTS)
-    train, validation, test = (
+    return [
         draw_rollouts(world, months, count, config.horizon, [config.data_seed, 4, number])
         for number, (months, count) in enumerate(zip(periods, counts, strict=True))
-    )
-    return train, validation, test
+    ]
+
+
+# Another loss is another line here: how to make the examples of the three periods, and the loss of
+# a policy on some of them.
+_OBJECTIVES: dict[str, Objective] = {
+    "tracking": Objective(_track, tracking_loss),
+    "utility": Objective(_roll_out, utility_loss),
+}
 
 
 def _learned(policy: Policy) -> dict[str, Any]:
