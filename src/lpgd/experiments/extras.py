@@ -13,9 +13,9 @@ def load(module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0]:
+        package = module.partition(".")[0]
+        if error.name not in (module, package):
             raise
         raise MissingExtraError(
-            f"this experiment needs {error.name}, which is not installed: "
-            f'pip install "lpgd[{extra}]"'
+            f'this experiment needs {package}, which is not installed: pip install "lpgd[{extra}]"'
         ) from error

@@ -67,12 +67,10 @@ def execute(
     rudely, continues from its last checkpoint.
     """
     config = experiment.config.read(run)
-    if task is None:
-        task = experiment.task(config, run.path)
-    trainer = Trainer(config, task, run)
+    trainer = Trainer(config, task or experiment.task(config, run.path), run)
     where = f"from step {trainer.step}" if trainer.step else "from scratch"
     console.print(
-        f"{experiment.headline(task)}\n{config.make_rule()}\n"
+        f"{experiment.headline(trainer.task)}\n{config.make_rule()}\n"
         f"learning rate {config.lr:g}, seed {config.seed}, {where}",
         highlight=False,
     )

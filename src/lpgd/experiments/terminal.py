@@ -83,16 +83,6 @@ def continuable(console: Console) -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def parse_tau(text: str) -> float | str:
-    """Read a tau from the command line: a number, or auto."""
-    if text == "auto":
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is neither a number nor auto") from None
-
-
 def settings_given(context: typer.Context, kind: type[Settings], **changes: Any) -> dict[str, Any]:
     """Return the options that are fields of a configuration, some of them changed."""
     given = given_options(context) & {"tau", "side"}

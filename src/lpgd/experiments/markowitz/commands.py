@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from typer import Option
 
+from lpgd.experiments import options
 from lpgd.experiments.markowitz.config import MarkowitzConfig
 from lpgd.experiments.markowitz.methods import METHODS
 from lpgd.experiments.methods import choose_methods
@@ -17,16 +18,22 @@ from lpgd.experiments.terminal import (
     changes_on_resume,
     conclude,
     continuable,
-    parse_tau,
     report_errors,
     settings_given,
 )
 
-Data = Literal["synthetic", "historical"]
-Prices = Literal["sp500", "factors"]
-Objective = Literal["tracking", "utility"]
-Rule = Literal["lpgd", "exact"]
-Side = Literal["lower", "upper", "average"]
+Data = Annotated[
+    Literal["synthetic", "historical"], Option(help="A log-normal market, or recorded prices.")
+]
+Prices = Annotated[
+    Literal["sp500", "factors"], Option(help="Historical: 20 companies, or 5 funds.")
+]
+Assets = Annotated[int, Option(min=2, help="Assets of a synthetic market.")]
+Months = Annotated[int, Option(min=1, help="Months of it to train on.")]
+Noise = Annotated[
+    float, Option(help="Synthetic: what the expert trades besides, as a share of wealth.")
+]
+Portfolios = Annotated[int, Option(min=1, help="Tracking: holdings for each month.")]
 
 # epochs, batch size and learning rate that suit an objective
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -37,45 +44,37 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 
 def run_markowitz(
     context: typer.Context,
-    data: Annotated[Data, Option(help="A log-normal market, or recorded prices.")] = "synthetic",
-    prices: Annotated[
-        Prices, Option(help="Historical: 20 companies, or 5 exchange-traded funds.")
-    ] = "sp500",
+    data: Data = "synthetic",
+    prices: Prices = "sp500",
     objective: Annotated[
-        Objective, Option(help="Trade as the expert does, or for utility over two years.")
+        Literal["tracking", "utility"],
+        Option(help="Trade as the expert does, or for utility over two years."),
     ] = "tracking",
     epochs: Annotated[
         int | None, Option(min=1, help="Passes over the training data; by default 10, utility 4.")
     ] = None,
     seed: Annotated[int, Option(min=0, help="Decides the start and the order of batches.")] = 0,
-    rule: Annotated[Rule, Option(help="Gradient rule.")] = "lpgd",
-    tau: Annotated[
-        Any, Option(parser=parse_tau, metavar="FLOAT|auto", help="LPGD: size of the tilt.")
-    ] = "auto",
+    rule: options.Rule = "lpgd",
+    tau: options.Tau = "auto",
     rho: Annotated[float, Option(help="Proximal weight.")] = 0.0,
-    side: Annotated[Side, Option(help="LPGD: which side of the loss.")] = "average",
+    side: options.Side = "average",
     lr: Annotated[
         float | None, Option(help="Learning rate: of Adam 0.05, for utility of SGD 0.001.")
     ] = None,
     batch: Annotated[
         int | None, Option(min=1, help="Trades per step, by default 48; or rollouts, 10.")
     ] = None,
-    assets: Annotated[int, Option(min=2, help="Assets of a synthetic market.")] = 12,
-    months: Annotated[int, Option(min=1, help="Months of it to train on.")] = 120,
-    noise: Annotated[
-        float, Option(help="Synthetic: what the expert trades besides, as a share of wealth.")
-    ] = 0.005,
-    portfolios: Annotated[int, Option(min=1, help="Tracking: holdings for each month.")] = 8,
+    assets: Assets = 12,
+    months: Months = 120,
+    noise: Noise = 0.005,
+    portfolios: Portfolios = 8,
     rollouts: Annotated[int, Option(min=1, help="Utility: rollouts to train on.")] = 1000,
     horizon: Annotated[int, Option(min=1, help="Utility: months of a rollout.")] = 24,
     data_seed: Annotated[int, Option(min=0, help="Decides the market and the holdings.")] = 0,
-    engine: Annotated[str, Option(help="Solver of the trading programs.")] = "auto",
-    threads: Annotated[int | None, Option(min=1, help="Solver threads; by default all.")] = None,
-    out: Annotated[Path, Option(help="Where run directories are made.")] = Path("runs/markowitz"),
-    resume: Annotated[
-        Path | None,
-        Option(file_okay=False, help="Continue this run (--epochs may grow, --threads change)."),
-    ] = None,
+    engine: options.Engine = "auto",
+    threads: options.Threads = None,
+    out: options.RunsOut = Path("runs/markowitz"),
+    resume: options.Resume = None,
 ) -> None:
     """Tune a trading policy that is a convex program, by differentiating through its solutions.
 
@@ -104,9 +103,12 @@ def run_markowitz(
             f"{100 * account['monthly_turnover']:.2f} % a month",
             highlight=False,
         )
-    console.print(
-        f"Validation loss {result['validation_loss']:.4g}, test loss {result['test_loss']:.4g}"
-    )
+    for period in ("validation", "test"):
+        before, after = result[f"start_{period}_loss"], result[f"{period}_loss"]
+        console.print(
+            f"{period.capitalize()} loss {before:.4g} before training, {after:.4g} after",
+            highlight=False,
+        )
 
 
 def _config(context: typer.Context) -> MarkowitzConfig:
@@ -125,27 +127,19 @@ def compare_markowitz(
             show_default="all",
         ),
     ] = None,
-    data: Annotated[Data, Option(help="A log-normal market, or recorded prices.")] = "synthetic",
-    prices: Annotated[
-        Prices, Option(help="Historical: 20 companies, or 5 exchange-traded funds.")
-    ] = "sp500",
-    seeds: Annotated[int, Option(min=1, help="Final runs per method, from seed 0 on.")] = 3,
-    tuning_epochs: Annotated[int, Option(min=1, help="Length of a tuning run.")] = 8,
-    max_epochs: Annotated[int, Option(min=1, help="Length of a final run.")] = 8,
-    jobs: Annotated[int, Option(min=1, help="Tuning runs at a time.")] = 1,
-    final_jobs: Annotated[
-        int, Option(min=1, help="Final runs at a time; more than 1 spoils the seconds.")
-    ] = 1,
-    assets: Annotated[int, Option(min=2, help="Assets of a synthetic market.")] = 12,
-    months: Annotated[int, Option(min=1, help="Months of it to train on.")] = 120,
-    noise: Annotated[
-        float, Option(help="Synthetic: what the expert trades besides, as a share of wealth.")
-    ] = 0.005,
-    portfolios: Annotated[int, Option(min=1, help="Holdings for each month.")] = 8,
-    engine: Annotated[str, Option(help="Solver of the trading programs.")] = "auto",
-    threads: Annotated[
-        int | None, Option(min=1, help="Solver threads per run; by default all.")
-    ] = None,
+    data: Data = "synthetic",
+    prices: Prices = "sp500",
+    seeds: options.Seeds = 3,
+    tuning_epochs: options.TuningEpochs = 8,
+    max_epochs: options.MaxEpochs = 8,
+    jobs: options.Jobs = 1,
+    final_jobs: options.FinalJobs = 1,
+    assets: Assets = 12,
+    months: Months = 120,
+    noise: Noise = 0.005,
+    portfolios: Portfolios = 8,
+    engine: options.Engine = "auto",
+    threads: options.Threads = None,
     out: Annotated[
         Path | None,
         Option(help="Where results go, and are continued; by default runs/compare-markowitz-DATA."),

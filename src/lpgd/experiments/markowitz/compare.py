@@ -82,7 +82,7 @@ def goals(finals: list[Final]) -> dict[int, float]:
 
 def start_loss(outcome: Outcome) -> float:
     """Return the validation loss before training."""
-    return outcome.result["start"]["validation_loss"]
+    return outcome.result["start_validation_loss"]
 
 
 def _goal(outcome: Outcome) -> float:

@@ -17,10 +17,11 @@ _HALVINGS = "utility"  # the objective whose step size is halved with every epoc
 class MarkowitzConfig(Settings):
     """Settings of one run.
 
-    ``months`` are those of a synthetic market to train on, ``noise`` the standard deviation of what
-    its expert trades besides, as a share of wealth. ``portfolios`` is how many holdings stand for
-    each month when trades are tracked; ``rollouts`` how many serve for training when utility is
-    maximised. A mean over the batch has divided the loss gradient by its size; tau refers to that.
+    ``months`` are those of a synthetic market to train on (half as many each serve for validation
+    and for the test), ``noise`` the standard deviation of what its expert trades besides, as a
+    share of wealth. ``portfolios`` is how many holdings stand for each month when trades are
+    tracked; ``rollouts`` how many serve for training when utility is maximised. A mean over the
+    batch has divided the loss gradient by its size; tau refers to that.
     """
 
     least: ClassVar[dict[str, int]] = {

@@ -31,7 +31,7 @@ def draw_figures(trainer: Trainer, run: RunDirectory) -> None:
 def draw_losses(trainer: Trainer, run: RunDirectory) -> None:
     """Draw the losses against epochs and against seconds of training."""
     figure, axes = new_figure(1, 2, (9, 3.6))
-    draw_training(axes, trainer, [("validation_loss", "validation"), ("test_loss", "test")])
+    draw_training(axes, trainer, [("validation_loss", "validation")])
     objective = trainer.task.config.objective
     if objective == "tracking":
         for axis in axes:

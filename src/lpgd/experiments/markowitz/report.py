@@ -20,7 +20,7 @@ from lpgd.experiments.summaries import median, median_or_none, spread, write_csv
 Axis = Literal["epoch", "seconds"]
 TRADERS = ("policy", "start", "expert")
 _ECONOMICS = ("annual_return", "volatility", "monthly_turnover")
-_HEADING = ["method", "side", "tau", "lr", "seed", "start_loss", "goal", "epochs_to_goal"]
+_HEADING = ["method", "side", "tau", "rho", "lr", "seed", "start_loss", "goal", "epochs_to_goal"]
 _HEADING += ["seconds_to_goal", "least_loss", "last_loss", "test_loss", "seconds", "failures"]
 _HEADING += [f"policy_{name}" for name in _ECONOMICS]
 
@@ -59,14 +59,15 @@ def results_table(finals: list[Final]) -> Table:
     """Return medians over seeds with their range; it fits 80 columns."""
     reach = goals(finals)
     title = "Effort to a tenth of the way left: median over seeds (least to most)"
-    table = Table(title=title, box=SIMPLE_HEAD)
+    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("method", no_wrap=True)
-    for name in ("tau", "lr", "epochs", "seconds", "loss"):
+    for name in ("tau", "rho", "lr", "epochs", "seconds", "loss"):
         table.add_column(name, justify="right", no_wrap=True)
     for final in finals:
         table.add_row(
             final.method.label,
             tau_of(final),
+            f"{final.chosen.rho:g}",
             f"{final.chosen.lr:g}",
             _spread(final, "epoch", reach),
             _spread(final, "seconds", reach),
@@ -99,9 +100,9 @@ def economics_table(finals: list[Final]) -> Table:
 
 
 def auto_verdict(finals: list[Final]) -> str | None:
-    """Compare the loss at the end of tau = "auto" with that of the best fixed tau."""
+    """Compare the loss at the end of tau = "auto" with that of the best fixed tau without rho."""
     auto = [final for final in finals if final.method == AUTO]
-    fixed = [final for final in finals if final.method not in (EXACT, AUTO)]
+    fixed = [f for f in finals if f.method.taus and f.method != AUTO and not f.method.rho]
     if not auto or not fixed:
         return None
     best = min(fixed, key=median_last_loss)
@@ -113,7 +114,7 @@ def auto_verdict(finals: list[Final]) -> str | None:
 
 def _spread(final: Final, axis: Axis, reach: dict[int, float]) -> str:
     spent = max(getattr(outcome, axis)[-1] for outcome in final.outcomes)
-    return spread(efforts(final, axis, reach), spent, digits=1 if axis == "seconds" else 2)
+    return spread(efforts(final, axis, reach), spent, digits=1)
 
 
 def _summary(final: Final, reach: dict[int, float]) -> dict[str, Any]:
@@ -137,6 +138,7 @@ def _csv_row(final: Final, outcome: Outcome, reach: dict[int, float]) -> list[ob
         final.method.name,
         config.side if config.rule == "lpgd" else "",
         config.tau if config.rule == "lpgd" else "",
+        config.rho,
         config.lr,
         config.seed,
         start_loss(outcome),
@@ -145,7 +147,7 @@ def _csv_row(final: Final, outcome: Outcome, reach: dict[int, float]) -> list[ob
         outcome.when("seconds", "validation_loss", goal),
         least_loss(outcome),
         last_loss(outcome),
-        outcome.curves["test_loss"][-1],
+        outcome.result["test_loss"],
         outcome.seconds[-1],
         outcome.failures,
         *(policy[name] for name in _ECONOMICS),

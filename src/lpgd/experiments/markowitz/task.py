@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,20 +31,27 @@ _JUDGING_ROLLOUTS = 200
 _UNITS = {"mean": PER_CENT, "root": PER_CENT, "trading": PER_MILLE, "shorting": PER_MILLE}
 
 
+@dataclass(frozen=True)
+class Objective:
+    """What a policy is trained for: examples of training, validation and test, and a loss."""
+
+    examples: Callable[[MarkowitzConfig, World], Sequence[Examples]]
+    loss: Callable[[Policy, Any], torch.Tensor]
+
+
 class MarkowitzTask:
     """A policy that learns from the training period and is judged on the later ones."""
 
-    judged = ("validation_loss", "test_loss")
+    judged = ("validation_loss",)
 
     def __init__(self, config: MarkowitzConfig, world: World) -> None:
         self.config = config
         self.world = world
         self.model = make_policy(config, world.beliefs)
         self.optimizer = _optimizer(config, self.model)
-        self.train, self.validation, self.test = _examples(config, world)
-        self._loss: Callable[[Policy, Any], torch.Tensor] = (
-            tracking_loss if config.objective == "tracking" else utility_loss
-        )
+        objective = _OBJECTIVES[config.objective]
+        self.train, self.validation, self.test = objective.examples(config, world)
+        self._loss = objective.loss
 
     @property
     def stats(self) -> Any:
@@ -60,12 +67,14 @@ class MarkowitzTask:
         """Return the loss of a batch."""
         return self._loss(self.model, self.train[torch.from_numpy(examples)])
 
-    def judge(self, policy: Policy | None = None) -> Row:
-        """Measure the loss on the later periods, of the present policy if no other is given."""
-        policy = self.model if policy is None else policy
+    def judge(self) -> Row:
+        """Measure the loss on the validation period."""
+        return {"validation_loss": self.loss_of(self.model, self.validation)}
+
+    def loss_of(self, policy: Policy, examples: Examples) -> float:
+        """Measure the loss of a policy."""
         with torch.no_grad():
-            losses = [self._loss(policy, part).item() for part in (self.validation, self.test)]
-        return dict(zip(self.judged, losses, strict=True))
+            return self._loss(policy, examples).item()
 
     def accounts(self) -> dict[str, Account]:
         """Run accounts over the test period: the policy, the policy at the start, the expert."""
@@ -112,15 +121,17 @@ class MarkowitzExperiment:
 
     def describe(self, row: Row) -> str:
         """Put a judgement into words."""
-        return f"validation {row['validation_loss']:.3g}  test {row['test_loss']:.3g}"
+        return f"validation {row['validation_loss']:.3g}"
 
     def result(self, trainer: Trainer) -> dict[str, Any]:
-        """Return the last judgement, the economics of the test period, and what was learned."""
+        """Return the losses, the economics of the test period, and what was learned."""
         task: MarkowitzTask = trainer.task
-        last = trainer.judgements()[-1]
+        start = make_policy(task.config, task.world.beliefs)
         return {
-            **{name: last[name] for name in task.judged},
-            "start": start_losses(task),
+            "validation_loss": task.loss_of(task.model, task.validation),
+            "test_loss": task.loss_of(task.model, task.test),
+            "start_validation_loss": task.loss_of(start, task.validation),
+            "start_test_loss": task.loss_of(start, task.test),
             "economics": {name: account.to_json() for name, account in task.accounts().items()},
             "learned": _learned(task.model),
         }
@@ -132,7 +143,7 @@ class MarkowitzExperiment:
         draw_figures(trainer, run)
 
     def measures(self, task: MarkowitzTask, row: Row) -> Measures:
-        """Return both losses."""
+        """Return the validation loss; the test period is looked at once, when a run has ended."""
         return {name: row[name] for name in task.judged}
 
     def reached(self, measures: Measures) -> bool:
@@ -157,11 +168,6 @@ def least_loss(outcome: Outcome) -> float:
     return min(known, default=float("inf"))
 
 
-def start_losses(task: MarkowitzTask) -> Row:
-    """Judge the policy as it was before training, whatever it has become."""
-    return task.judge(make_policy(task.config, task.world.beliefs))
-
-
 def make_policy(config: MarkowitzConfig, beliefs: Beliefs) -> Policy:
     """Make a policy; the costs are learned from trades only, where they show."""
     return Policy(
@@ -181,16 +187,25 @@ def _optimizer(config: MarkowitzConfig, policy: Policy) -> torch.optim.Optimizer
     return torch.optim.SGD(groups, lr=config.lr)
 
 
-def _examples(config: MarkowitzConfig, world: World) -> tuple[Examples, Examples, Examples]:
-    if config.objective == "tracking":
-        return collect_cases(world, config.portfolios, config.data_seed)
+def _track(config: MarkowitzConfig, world: World) -> Sequence[Examples]:
+    return collect_cases(world, config.portfolios, config.data_seed)
+
+
+def _roll_out(config: MarkowitzConfig, world: World) -> Sequence[Examples]:
     periods = (world.periods.train, world.periods.validation, world.periods.test)
     counts = (config.rollouts, _JUDGING_ROLLOUTS, _JUDGING_ROLLOUTS)
-    train, validation, test = (
+    return [
         draw_rollouts(world, months, count, config.horizon, [config.data_seed, 4, number])
         for number, (months, count) in enumerate(zip(periods, counts, strict=True))
-    )
-    return train, validation, test
+    ]
+
+
+# Another loss is another line here: how to make the examples of the three periods, and the loss of
+# a policy on some of them.
+_OBJECTIVES: dict[str, Objective] = {
+    "tracking": Objective(_track, tracking_loss),
+    "utility": Objective(_roll_out, utility_loss),
+}
 
 
 def _learned(policy: Policy) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from lpgd.experiments.runs import ExperimentError
 COST = 0.001  # of what is traded, and of what is held short, in a month
 _AVERSION = 10.0
 _WINDOWS = {"sp500": 60, "factors": 36}  # months that an estimate looks back
-_VALIDATION, _TEST = 60, 60  # synthetic months
 _SAMPLE = 240  # months behind the learner's first estimates
 
 
@@ -78,7 +77,8 @@ def synthetic(config: MarkowitzConfig) -> World:
     aversion to risk and twice the costs.
     """
     market = Market.draw(config.assets, np.random.default_rng([config.data_seed, 0]))
-    periods = Periods.after(0, (config.months, _VALIDATION, _TEST))
+    judged = max(1, config.months // 2)
+    periods = Periods.after(0, (config.months, judged, judged))
     returns = market.sample((periods.test.stop,), np.random.default_rng([config.data_seed, 1]))
     sample = market.sample((_SAMPLE,), np.random.default_rng([config.data_seed, 2, config.seed]))
     truth = _beliefs(market.mean, market.return_covariance, aversion=_AVERSION, cost=COST)

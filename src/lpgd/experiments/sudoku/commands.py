@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from typer import Option
 
+from lpgd.experiments import options
 from lpgd.experiments.methods import choose_methods
 from lpgd.experiments.runs import RunDirectory
 from lpgd.experiments.sudoku.config import PUZZLES_COPY, SudokuConfig
@@ -17,27 +18,21 @@ from lpgd.experiments.terminal import (
     changes_on_resume,
     conclude,
     continuable,
-    parse_tau,
     report_errors,
     settings_given,
 )
-
-Rule = Literal["lpgd", "exact"]
-Side = Literal["lower", "upper", "average"]
 
 
 def run_sudoku(
     context: typer.Context,
     epochs: Annotated[int, Option(min=1, help="Passes over the training puzzles.")] = 3,
     seed: Annotated[int, Option(min=0, help="Decides the first A and the order of batches.")] = 0,
-    rule: Annotated[Rule, Option(help="Gradient rule.")] = "lpgd",
-    tau: Annotated[
-        Any, Option(parser=parse_tau, metavar="FLOAT|auto", help="LPGD: size of the tilt.")
-    ] = 1e4,
+    rule: options.Rule = "lpgd",
+    tau: options.Tau = 1e4,
     rho: Annotated[
         float | None, Option(help="Proximal weight; by default 0.1, with exact 0.001.")
     ] = None,
-    side: Annotated[Side, Option(help="LPGD: which side of the loss.")] = "average",
+    side: options.Side = "average",
     lr: Annotated[float, Option(help="Learning rate of Adam.")] = 0.1,
     batch: Annotated[int, Option(min=1, help="Puzzles per step.")] = 150,
     box: Annotated[int, Option(min=2, help="Side of a box: 2 for 4x4, 3 for 9x9 (slow).")] = 2,
@@ -50,13 +45,10 @@ def run_sudoku(
     ] = None,
     test_size: Annotated[int | None, Option(min=1, help="Test puzzles; by default 1000.")] = None,
     data_seed: Annotated[int, Option(min=0, help="Decides the puzzles and their split.")] = 0,
-    engine: Annotated[str, Option(help="Solver of the linear programs.")] = "auto",
-    threads: Annotated[int | None, Option(min=1, help="Solver threads; by default all.")] = None,
-    out: Annotated[Path, Option(help="Where run directories are made.")] = Path("runs/sudoku"),
-    resume: Annotated[
-        Path | None,
-        Option(file_okay=False, help="Continue this run (--epochs may grow, --threads change)."),
-    ] = None,
+    engine: options.Engine = "auto",
+    threads: options.Threads = None,
+    out: options.RunsOut = Path("runs/sudoku"),
+    resume: options.Resume = None,
 ) -> None:
     """Learn the rules of Sudoku from solved puzzles.
 
@@ -88,21 +80,17 @@ def compare_sudoku(
     method: Annotated[
         list[str] | None, Option(help="Only this method (may be repeated).", show_default="all")
     ] = None,
-    seeds: Annotated[int, Option(min=1, help="Final runs per method, from seed 0 on.")] = 3,
-    tuning_epochs: Annotated[int, Option(min=1, help="Longest tuning run.")] = 8,
-    max_epochs: Annotated[int, Option(min=1, help="Longest final run.")] = 12,
-    jobs: Annotated[int, Option(min=1, help="Tuning runs at a time.")] = 1,
-    final_jobs: Annotated[
-        int, Option(min=1, help="Final runs at a time; more than 1 spoils the seconds.")
-    ] = 1,
+    seeds: options.Seeds = 3,
+    tuning_epochs: options.TuningEpochs = 8,
+    max_epochs: options.MaxEpochs = 12,
+    jobs: options.Jobs = 1,
+    final_jobs: options.FinalJobs = 1,
     train_size: Annotated[
         int | None, Option(min=2, help="Training puzzles; by default 9000.")
     ] = None,
     test_size: Annotated[int | None, Option(min=1, help="Test puzzles; by default 1000.")] = None,
-    engine: Annotated[str, Option(help="Solver of the linear programs.")] = "auto",
-    threads: Annotated[
-        int | None, Option(min=1, help="Solver threads per run; by default all.")
-    ] = None,
+    engine: options.Engine = "auto",
+    threads: options.Threads = None,
     out: Annotated[Path, Option(help="Where results go, and are continued.")] = Path(
         "runs/compare-sudoku"
     ),
