@@ -268,9 +268,10 @@ def cost() -> Iterator[Line]:
 
 def sudoku() -> Iterator[Line]:
     """4 x 4 Sudoku, rho 0.1, Adam 0.1, five epochs: wrong boards of 1,000 after each."""
-    from lpgd.experiments.sudoku.config import SudokuConfig
     from lpgd.experiments.sudoku.run import check_and_start
     from lpgd.experiments.sudoku.train import Trainer, is_evaluated
+
+    from lpgd.experiments.sudoku.config import SudokuConfig
 
     for seed in range(3):
         config = SudokuConfig(seed=seed, epochs=5, tau="auto")
