@@ -63,6 +63,27 @@ def test_batches_broadcast_and_equal_a_loop(batches):
     near(gradients, torch.autograd.grad(loss(loop), data), 1e-6)
 
 
+@pytest.mark.parametrize("maker", [None, sdp, ball], ids=["QP", "sdp", "ball"])
+def test_answers_do_not_depend_on_the_batch(maker):
+    """Bit for bit: another order, and a part of the batch."""
+    if maker is None:
+        own, data = layer(), values((6,), (6,), (6,))
+    else:
+        case = make(maker)
+        own = layer_of(case, rule=lpgd.LPGD(1e-3))
+        data = [(t + 0.01 * torch.arange(6.0).reshape(6, *[1] * t.ndim)) for t in tensors(case)]
+    for chosen in ([3, 1, 5, 0, 2, 4], [4, 2]):
+        results = []
+        for rows in (range(6), chosen):
+            leaves = [d.detach()[list(rows)].requires_grad_() for d in data]
+            outputs = own(*leaves)
+            row_losses = [loss([output[i] for output in outputs]) for i in range(len(rows))]
+            gradients = torch.autograd.grad(sum(row_losses), leaves)
+            results.append([*outputs, *gradients])
+        for whole, part in zip(*results, strict=True):
+            near(whole[chosen], part, 0)
+
+
 def test_an_empty_batch_gives_empty_results_and_gradients():
     data = values((0,), (), (0,))
     x, y = layer()(*data)
