@@ -7,7 +7,7 @@ import cvxpy as cp
 import numpy as np
 import pytest
 import torch
-from torch.func import jacrev, vmap
+from torch.func import jacrev, jvp, vmap
 
 import lpgd
 from lpgd.torch import CvxpyLayer
@@ -160,6 +160,17 @@ def test_jacobians_have_the_rows_of_single_gradients():
     x = own(*data)[0]
     rows = [torch.autograd.grad(entry, data[2], retain_graph=True)[0] for entry in x]
     near(found, torch.stack(rows))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # as torch loads forward mode
+def test_forward_mode_is_the_difference_of_solutions():
+    own, data = layer(), [d.detach() for d in values((3,), (), (3,))]
+    ways = [torch.cos(torch.arange(d.numel(), dtype=d.dtype)).reshape(d.shape) for d in data]
+    found, moved = jvp(own, tuple(data), tuple(ways))
+    near(found, own(*data), 0)
+    ends = [own(*(d + t * way for d, way in zip(data, ways, strict=True))) for t in (1e-5, -1e-5)]
+    for got, high, low in zip(moved, *ends, strict=True):
+        near(got, (high - low) / 2e-5, 1e-5)
 
 
 def test_jacobians_of_symmetric_matrices_are_symmetric():
