@@ -7,8 +7,8 @@ from torch.autograd import forward_ad
 from torch.func import jacfwd, jacrev, jvp, vmap
 
 import lpgd
+from lpgd.testing.cone_programs import KINDS, plant
 from lpgd.torch import ConicLayer, LPLayer, QPLayer, Sparse
-from tests.conic_programs import KINDS, plant
 from tests.torch.programs import known_lp, known_qp, random_qp
 
 LAYER = QPLayer()

@@ -13,7 +13,8 @@ from lpgd.tilt import Tilt
 
 STILL = 10.0  # a move of at most so many times the accuracy is none
 LEAP = 100.0  # a change of more than so many times the relative tilt is not smooth
-TINY = np.finfo(np.float64).tiny
+FLOOR = 1e-3  # least first tilt, relative to what the lengths of costs and cotangent suggest
+TINY = 1e-150
 FLAT = 1e-6  # share of curvature in the work of a tilt up to which there is none
 
 
@@ -34,6 +35,9 @@ class Sizes:
     linear : (N, n) float64
         Gradient of the objective at zero.
     costs : (N,) float64
+        The larger of ||q||, ||Px*|| and rho ||x*||.
+    work : (N,) float64
+        |q|'|x*| + |Px*|'|x*|, in which no unit of a variable counts.
     accuracy : float
         Relative error of the engine's solutions.
     """
@@ -45,6 +49,7 @@ class Sizes:
     dx: FloatArray
     linear: FloatArray
     costs: FloatArray
+    work: FloatArray
     accuracy: float
 
     @classmethod
@@ -59,10 +64,11 @@ class Sizes:
             unit = replace(tilt, t=none + 1, dy=np.zeros_like(tilt.dy), rho=none)
             tilted, data = family.tilt(backward.params, unit)
             dx = cast(Measured, tilted).slope(data, zero) - linear
-        costs = np.maximum(norm(linear), norm(family.slope(params, point.x) - linear))
-        costs = np.maximum(costs, tilt.rho * norm(point.x))
+        curved = family.slope(params, point.x) - linear
+        costs = np.maximum(np.maximum(norm(linear), norm(curved)), tilt.rho * norm(point.x))
         costs = np.where(costs > 0, costs, 1.0)  # without any there is nothing to go by
-        return cls(family, params, point, tilt, dx, linear, costs, backward.accuracy)
+        work = dot(np.abs(linear) + np.abs(curved), np.abs(point.x))
+        return cls(family, params, point, tilt, dx, linear, costs, work, backward.accuracy)
 
     @property
     def step(self) -> float:
@@ -72,16 +78,18 @@ class Sizes:
     @property
     def large(self) -> FloatArray:
         """The tau at which the tilt is as large as the costs."""
-        pull = norm(self.dx)
-        return self.costs / np.where(pull > 0, pull, 1.0)
+        return self.costs / _some(norm(self.dx))
 
     @property
     def small(self) -> FloatArray:
         """The tau of the first tilt: small against the costs and against the right-hand sides."""
-        tau = np.where(self.dx.any(axis=1), self.large, np.inf)
+        pulled = dot(np.abs(self.dx), np.abs(self.point.x))
+        known = (pulled > 0) & (self.work > 0)
+        share = np.where(known, self.work / _some(pulled), np.inf)
+        tau = np.where(self.dx.any(axis=1), np.clip(share, FLOOR * self.large, self.large), np.inf)
         shift = norm(self.tilt.dy)
         if shift.any():
-            tau = np.minimum(tau, self._sides() / np.where(shift > 0, shift, TINY))
+            tau = np.minimum(tau, np.where(shift > 0, self._sides() / _some(shift), np.inf))
         return self.step * tau
 
     def _sides(self) -> FloatArray:
@@ -111,7 +119,8 @@ class Sizes:
     def moved(self, end: Solution, rows: IntArray | None = None) -> BoolArray:
         """Whether an end of all or of some rows is away from x*."""
         start = self.point.x if rows is None else self.point.x[rows]
-        size = 1 + np.abs(start).max(axis=1, initial=0.0)
+        size = np.abs(start).max(axis=1, initial=0.0)
+        size = np.where(size > 0, size, 1.0)
         return np.abs(end.x - start).max(axis=1, initial=0.0) > STILL * self.accuracy * size
 
     def bent(self, way: FloatArray, tau: FloatArray) -> BoolArray:
@@ -126,8 +135,15 @@ class Sizes:
 
 
 def norm(vectors: FloatArray) -> FloatArray:
-    """Euclidean length of each row."""
-    return np.sqrt(dot(vectors, vectors))
+    """Euclidean length of each row, also where squares would overflow."""
+    most = np.abs(vectors).max(axis=1, initial=0.0)
+    scaled = vectors / np.where(most > 0, most, 1.0)[:, None]
+    return most * np.sqrt(dot(scaled, scaled))
+
+
+def _some(sizes: FloatArray) -> FloatArray:
+    """Sizes to divide by: those of nothing, or next to it, are bounded from below."""
+    return np.where(sizes > 0, np.maximum(sizes, TINY), 1.0)
 
 
 def dot(a: FloatArray, b: FloatArray) -> FloatArray:
