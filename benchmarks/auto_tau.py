@@ -1,6 +1,6 @@
 """What LPGD() with tau="auto" does, nothing tuned, on the cases that ask most different tilts.
 
-    python benchmarks/auto_tau.py [--only portfolio,gradients] [--sudoku]
+    python benchmarks/auto_tau.py [--only portfolio,earth_mover,gradients,cost,sudoku]
 
 Learning through LPs needs tilts comparable to the costs, derivatives of smooth programs small ones.
 Every line states what is asked and what came out; gradients are compared with central differences
@@ -10,6 +10,9 @@ along random directions.
 from __future__ import annotations
 
 import argparse
+import csv
+import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -219,24 +222,17 @@ def _duals(scale: float, n: int = 30, m: int = 20) -> tuple[Callable, torch.Tens
     root, G = torch.randn(n, n, generator=draw), torch.randn(m, n, generator=draw)
     P, h = root @ root.T / n + 0.1 * torch.eye(n), 0.3 * scale * torch.rand(m, generator=draw)
     weight = torch.randn(64, m, generator=draw)
-    layer = QPLayer()
-
-    def function(q: torch.Tensor) -> torch.Tensor:
-        return (layer(P, q, G, h, return_duals=True).z * weight).mean()
-
-    return function, scale * torch.randn(64, n, generator=draw)
+    at, layer = scale * torch.randn(64, n, generator=draw), QPLayer()
+    return lambda q: (layer(P, q, G, h, return_duals=True).z * weight).mean(), at
 
 
 def _dual_prices(scale: float, n: int = 30, m: int = 8) -> tuple[Callable, torch.Tensor]:
     draw = torch.Generator().manual_seed(6)
     A, weight = torch.randn(m, n, generator=draw), torch.randn(64, m, generator=draw)
     b, layer = A @ (0.2 + 0.6 * torch.rand(n, generator=draw)), LPLayer()
-
-    def function(c: torch.Tensor) -> torch.Tensor:
-        box = {"lb": torch.zeros(n), "ub": torch.ones(n)}
-        return (layer(c, A=A, b=b, **box, return_duals=True).y * weight).mean()
-
-    return function, scale * torch.randn(64, n, generator=draw)
+    data = {"A": A, "b": b, "lb": torch.zeros(n), "ub": torch.ones(n), "return_duals": True}
+    at = scale * torch.randn(64, n, generator=draw)
+    return lambda c: (layer(c, **data).y * weight).mean(), at
 
 
 def cost() -> Iterator[Line]:
@@ -268,18 +264,14 @@ def cost() -> Iterator[Line]:
 
 def sudoku() -> Iterator[Line]:
     """4 x 4 Sudoku, rho 0.1, Adam 0.1, five epochs: wrong boards of 1,000 after each."""
-    from lpgd.experiments.sudoku.run import check_and_start
-    from lpgd.experiments.sudoku.train import Trainer, is_evaluated
-
-    from lpgd.experiments.sudoku.config import SudokuConfig
-
+    command = "from lpgd.experiments.cli import main; main()"
+    options = ["run", "sudoku", "--tau", "auto", "--epochs", "5"]
     for seed in range(3):
-        config = SudokuConfig(seed=seed, epochs=5, tau="auto")
-        run, split = check_and_start(config, Path(tempfile.mkdtemp()), None)
-        trainer = Trainer(config, split, run)
-        while trainer.step < trainer.total_steps:
-            trainer.advance()
-        wrong = [int(row["test_wrong"]) for row in trainer.rows if is_evaluated(row)]
+        with tempfile.TemporaryDirectory() as out:
+            where = [*options, "--seed", str(seed), "--out", out]
+            subprocess.run([sys.executable, "-c", command, *where], check=True, capture_output=True)
+            rows = csv.DictReader(next(Path(out).glob("*/metrics.csv")).read_text().splitlines())
+            wrong = [int(float(row["test_wrong"])) for row in rows if row["test_wrong"]]
         yield f"Sudoku, seed {seed}", "at most 2 wrong", str(wrong), wrong[-1] <= 2
 
 
@@ -291,12 +283,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--only", default="portfolio,earth_mover,gradients,cost")
-    parser.add_argument("--sudoku", action="store_true", help="two minutes more")
-    options = parser.parse_args()
+    parser.add_argument("--only", default=",".join(CASES), help="cases, separated by commas")
+    names = parser.parse_args().only.split(",")
     torch.set_default_dtype(torch.float64)
     warnings.simplefilter("error")
-    names = [*options.only.split(","), *(["sudoku"] if options.sudoku else [])]
     for name in names:
         start = time.perf_counter()
         for case, asked, found, holds in CASES[name]():

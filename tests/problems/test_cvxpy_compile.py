@@ -1,5 +1,6 @@
 """What CVXPY problems compile to, and what is refused."""
 
+import sys
 import warnings
 
 import cvxpy as cp
@@ -116,6 +117,12 @@ def test_other_parameters_and_variables_are_refused(parameters, variables, messa
 def test_only_problems_compile():
     with pytest.raises(StructureError, match=r"must be a cvxpy\.Problem, got float"):
         compile_model(1.0, [], [])
+
+
+def test_cvxpy_is_an_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cvxpy", None)
+    with pytest.raises(lpgd.MissingExtraError, match=r"pip install \"lpgd\[cvxpy\]\""):
+        compile_model(None, [], [])
 
 
 def test_objectives_may_have_a_matrix_parameter():

@@ -51,6 +51,13 @@ def test_settings_of_moreau_may_be_nested():
     assert (engine.target, engine.iteration_limit) == (1e-10, 200)
 
 
+def test_ever_new_options_do_not_pile_up():
+    layer = CvxpyLayer(*program())
+    settings = [layer._settings.of({"eps": 1e-4 / (1 + i)}) for i in range(100)]
+    assert len({setting.map.engine.target for setting in settings}) == 100
+    assert len(layer._settings.made) <= 32
+
+
 def test_statistics_are_those_of_the_layer():
     layer = CvxpyLayer(*program())
     layer(Q)

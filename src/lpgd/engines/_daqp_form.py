@@ -110,7 +110,7 @@ class Form:
         except np.linalg.LinAlgError:  # other solutions or multipliers are as good
             return
         loads = lam[held] - step[n:]
-        near = np.abs(step[:n]).max() <= NEAR * np.abs(x).max()  # false for NaN
+        near = np.abs(step[:n]).max() <= NEAR * max(np.abs(x).max(), NEAR)  # false for NaN
         if not (near and (equal[held] | (loads * lam[held] > 0)).all()):
             return
         before = self.residual(row, hessian, matrix)

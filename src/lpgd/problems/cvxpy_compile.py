@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from lpgd.errors import StructureError
+from lpgd.errors import MissingExtraError, StructureError
 from lpgd.problems import cvxpy_tensors
 from lpgd.problems.conic import Conic
 from lpgd.problems.cvxpy_model import CvxpyModel, Input, Output
@@ -119,7 +119,7 @@ def _scope() -> AbstractContextManager[None]:
 
 
 def _reduce(problem: Any, *, gp: bool, verbose: bool, canon_backend: str | None) -> Compiled:
-    cp: Any = import_module("cvxpy")
+    cp = _cvxpy()
     variables: dict[int, int] = {}
     constraints: dict[int, int] = {}
     logs: dict[int, int] = {}
@@ -189,8 +189,17 @@ def _target() -> Any:
     return Target()
 
 
+def _cvxpy() -> Any:
+    try:
+        return import_module("cvxpy")
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            'CVXPY models need cvxpy, which is not installed: pip install "lpgd[cvxpy]"'
+        ) from error
+
+
 def _check_problem(problem: Any, *, gp: bool) -> None:
-    cp: Any = import_module("cvxpy")
+    cp = _cvxpy()
     if not isinstance(problem, cp.Problem):
         raise StructureError(f"problem must be a cvxpy.Problem, got {type(problem).__name__}")
     if not problem.variables():

@@ -13,6 +13,8 @@ from lpgd.problems.conic import Conic
 from lpgd.problems.cvxpy_model import CvxpyModel
 from lpgd.solution_map import SolutionMap
 
+MOST = 32  # settings that a layer keeps, for those who vary an option from call to call
+
 
 class Setting(NamedTuple):
     """An engine with its options, and the form in which it takes the problem."""
@@ -64,9 +66,12 @@ class Settings:
         """
         merged = {**self.defaults, **options(args)}
         key = tuple(sorted((name, repr(value)) for name, value in merged.items()))
-        if key not in self.made:
-            self.made[key] = self._make(merged)
-        return self.made[key]
+        found = self.made.get(key)
+        if found is None:
+            if len(self.made) == MOST:
+                self.made.pop(next(iter(self.made)), None)  # the oldest
+            found = self.made[key] = self._make(merged)
+        return found
 
     def _make(self, args: dict[str, Any]) -> Setting:
         chosen, compiled = self.base

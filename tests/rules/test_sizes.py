@@ -1,0 +1,115 @@
+"""How rows are measured for tau="auto"."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from lpgd.rules.sizes import LEAP, STILL, Sizes, norm
+from lpgd.tilt import Tilt
+from tests.support import program, solve
+
+ACCURACY = 1e-12
+
+
+def sizes_of(problem, params, dx, dy=None, rho=0.0):
+    point = solve(problem, params)
+    dx = np.atleast_2d(np.array(dx, dtype=float))
+    dy = np.zeros((1, problem.m)) if dy is None else np.atleast_2d(np.array(dy, dtype=float))
+    tilt = Tilt(np.zeros(1, np.intp), np.zeros(1), dx, dy, np.full(1, rho), point.x)
+    backward = SimpleNamespace(problem=problem, params=params, accuracy=ACCURACY)
+    return Sizes.of(point, tilt, backward)
+
+
+def qp(scale=1.0, unit=1.0):
+    """min 1/2 (x_0^2 + x_1^2) - 3 x_0 - 4 x_1, in other units of the objective and of x_1."""
+    units = np.array([1.0, unit])
+    return program(P=scale * np.diag(units**-2), q=scale * np.array([-3.0, -4.0]) / units)
+
+
+def test_a_large_tilt_is_as_large_as_the_costs():
+    found = sizes_of(*qp(), dx=[0.0, 2.0])
+    np.testing.assert_allclose(found.large, 5 / 2)
+    np.testing.assert_allclose(found.costs, 5)
+
+
+def test_the_costs_count_the_curvature_and_rho():
+    problem, params = program(P=np.eye(2), q=[0.0, 0.0], A=[[1.0, 0.0]], b=[7.0])
+    np.testing.assert_allclose(sizes_of(problem, params, [1.0, 0.0]).costs, 7)
+    np.testing.assert_allclose(sizes_of(problem, params, [1.0, 0.0], rho=2.0).costs, 14)
+
+
+def test_without_any_costs_there_is_still_a_tau():
+    found = sizes_of(*program(q=[0.0], lb=[0.0], ub=[1.0]), dx=[4.0])
+    np.testing.assert_allclose(found.large, 1 / 4)
+    np.testing.assert_allclose(found.small, 1e-6 / 4)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_tilts_follow_the_scale_of_the_objective_and_of_the_loss(scale):
+    one = sizes_of(*qp(), dx=[1.0, 1.0])
+    np.testing.assert_allclose(sizes_of(*qp(scale), [1.0, 1.0]).small, scale * one.small)
+    np.testing.assert_allclose(sizes_of(*qp(), [scale, scale]).small, one.small / scale)
+
+
+def test_the_first_tilt_is_small_in_the_units_of_the_variable_that_is_pulled():
+    """With x_1 in millimetres its cost is 0.004: a tilt of 1e-6 times 3 would be large for it."""
+    found = sizes_of(*qp(unit=1e3), dx=[0.0, 1.0])
+    np.testing.assert_allclose(found.small, 1e-6 * 50 / 4000)  # |q|'|x| + |Px|'|x| over |dx|'|x|
+
+
+def test_cotangents_of_multipliers_are_measured_by_the_right_hand_sides():
+    problem, params = program(P=np.eye(2), q=[-9.0, 0.0], A=[[1.0, 0.0]], b=[4.0], ub=[5.0, np.inf])
+    found = sizes_of(problem, params, [0.0, 0.0], [8.0, 0.0, 0.0])
+    np.testing.assert_allclose(found.small, 1e-6 * 4 / 8)
+    assert not found.primal[0]
+    both = sizes_of(problem, params, [1.0, 0.0], [8.0, 0.0, 0.0])
+    np.testing.assert_allclose(both.small, found.small)
+
+
+def test_rows_of_zero_right_hand_sides_are_measured_by_what_stands_beside_them():
+    problem, params = program(P=np.eye(2), q=[-1.0, -3.0], A=[[1.0, -1.0]], b=[0.0])
+    found = sizes_of(problem, params, [0.0, 0.0], [1.0])
+    assert 0 < found.small[0] < 1e-5
+
+
+def test_moves_are_relative_to_x():
+    found = sizes_of(*qp(), dx=[1.0, 1.0])
+    limit = STILL * ACCURACY * 4
+    for step, moved in ((0.5 * limit, False), (2 * limit, True)):
+        end = solve(*qp())
+        end.x[0, 0] += step
+        assert found.moved(end)[0] == moved
+    origin = sizes_of(*program(q=[1.0], lb=[0.0]), dx=[1.0])
+    assert not origin.moved(origin.point)[0]
+
+
+def test_curvature_along_a_way():
+    problem, params = program(P=np.diag([1.0, 0.0]), q=[1.0, 1.0], lb=[0.0, 0.0])
+    found = sizes_of(problem, params, [-1.0, -1.0])
+    assert found.bent(np.array([[0.5, 0.0]]), np.ones(1))[0]
+    assert not found.bent(np.array([[0.0, 0.5]]), np.ones(1))[0]
+    assert not found.bent(np.zeros((1, 2)), np.ones(1))[0]
+
+
+def test_leaping_multipliers():
+    found = sizes_of(*program(q=[1.0, 1.0], A=[[1.0, 1.0]], b=[1.0], lb=[0.0, 0.0]), dx=[1.0, 0.0])
+    most = np.abs(found.point.y).max()
+    for change, steady in ((0.5, True), (2.0, False)):
+        end = solve(*program(q=[1.0, 1.0], A=[[1.0, 1.0]], b=[1.0], lb=[0.0, 0.0]))
+        end.y[0, 0] += change * LEAP * found.step * most
+        assert found.steady(end, found.point)[0] == steady
+
+
+@pytest.mark.parametrize("quadratic, rho, smoothed", [(0, 0, 0), (0, 1, 1), (1, 1, 0)])
+def test_only_lps_are_smoothed_by_rho(quadratic, rho, smoothed):
+    data = {"q": [1.0], "lb": [0.0]} | ({"P": [[1.0]]} if quadratic else {})
+    assert sizes_of(*program(**data), dx=[1.0], rho=float(rho)).smoothed[0] == smoothed
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-160, 1e300])
+def test_extreme_cotangents_neither_overflow_nor_vanish(size):
+    np.testing.assert_allclose(norm(np.array([[3 * size, 4 * size]])), 5 * size)
+    found = sizes_of(*qp(), dx=[size, size])
+    assert np.isfinite(found.large).all()
+    assert (found.small > 0).all()
