@@ -3,10 +3,10 @@ from typing import ClassVar
 
 import pytest
 
-from lpgd import ClarabelEngine, DaqpEngine, HighsEngine, MoreauEngine
+from lpgd import ClarabelEngine, DaqpEngine, HighsEngine, MoreauEngine, ScsEngine
 from lpgd.engines.options import configure, named_engine
 
-ENGINES = [DaqpEngine(), HighsEngine(), MoreauEngine(), ClarabelEngine()]
+ENGINES = [DaqpEngine(), HighsEngine(), MoreauEngine(), ClarabelEngine(), ScsEngine()]
 CVXPYLAYERS = {
     "eps": 1e-6,
     "max_iters": 77,
@@ -48,6 +48,13 @@ def test_own_and_native_names():
     assert not configure(HighsEngine(), {"presolve": "off"})[0].presolve
     assert configure(MoreauEngine(), {"linear_solver": "faer"})[0].linear_solver == "faer"
     assert configure(DaqpEngine(), {"iter_limit": 5.0})[0].iteration_limit == 5
+
+
+def test_options_of_diffcp_s_users():
+    given = {"eps_abs": 1e-7, "eps_rel": 1e-8, "acceleration_lookback": 0, "n_jobs_forward": 2}
+    found, unused = configure(ScsEngine(), {**given, "solve_method": "SCS"})
+    assert (found.target, found.acceleration_lookback) == (1e-8, 0)
+    assert unused == ("n_jobs_forward",)
 
 
 def test_a_coarse_target_moves_what_is_accepted():

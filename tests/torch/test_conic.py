@@ -186,25 +186,6 @@ def test_vmap_and_jacrev():
     torch.testing.assert_close(jacobian[4], row, atol=1e-9, rtol=0)
 
 
-@pytest.mark.parametrize("engine", ["moreau", "clarabel"])
-def test_failed_elements_are_named_or_marked(engine):
-    A = torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
-    b = torch.tensor([[0.0, 1.0], [-1.0, 0.0], [0.0, torch.nan], [0.0, 2.0]], dtype=torch.float64)
-    q = torch.full((4, 1), -1.0, dtype=torch.float64, requires_grad=True)
-    cones = lpgd.Cones(nonneg=2)
-    with pytest.raises(lpgd.SolverError) as caught:
-        ConicLayer(cones, lpgd.LPGD(0.1), engine=engine)(None, q, A, b)
-    assert caught.value.indices == (1, 2)
-    assert caught.value.statuses == (lpgd.Status.INFEASIBLE, lpgd.Status.INVALID)
-    layer = ConicLayer(cones, lpgd.LPGD(0.1, rho=1.0), engine=engine, on_failure="nan")
-    with pytest.warns(lpgd.SolverWarning, match="2 of 4"):
-        x, y, s = layer(None, q, A, b, return_duals=True)
-    solved = torch.tensor([True, False, False, True])
-    assert all(torch.equal(t.isfinite().all(-1), solved) for t in (x, y, s))
-    x[solved].sum().backward()
-    assert torch.equal(q.grad[~solved], torch.zeros(2, 1, dtype=torch.float64))
-
-
 def test_wrong_structure_is_refused():
     layer = ConicLayer(lpgd.Cones(nonneg=2), lpgd.LPGD(0.1))
     q, A, b = torch.ones(3), torch.ones(2, 3), torch.ones(2)

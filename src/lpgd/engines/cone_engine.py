@@ -36,11 +36,6 @@ class Loaded(Protocol):
     accuracy: float
     threads: int | None
 
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        ...
-
     def serves(self, rows: IntArray) -> bool:
         """Whether it solves for these elements, in this order."""
         ...
@@ -97,9 +92,10 @@ class ConeEngine(ABC):
         conic = cast("Conic", problem)
         accuracy = max(self.target, self.coarse) if self._refines(conic) else self.target
         loaded = self.load(conic, params, accuracy, threads)
-        found, refined = self.settle(conic, params, loaded, np.arange(loaded.size), start)
+        every = np.arange(len(params["q"].index))
+        found, refined = self.settle(conic, params, loaded, every, start)
         kept = Kept(self, conic, params, loaded, found, refined) if keep else None
-        return Answer(found, loaded.size, kept)
+        return Answer(found, len(every), kept)
 
     def _refines(self, conic: Conic) -> bool:
         return self.polish and Refined.reaches(conic)

@@ -30,6 +30,7 @@ HELD = 1e-9  # rows whose d is this close to 1 are equations
 SINGULAR = 1e-11  # pivots or singular values below this, relative to the largest, count as zero
 GOAL = 1e-12  # relative residual at which nothing is left to gain
 STEPS = 12
+PATIENCE = 2  # steps after which half of the residual must be gone
 FINE = 1e-10  # relative residual of a solution
 FAST = 0.1  # a step that leaves more of the residual than this asks for a new matrix
 Gap = tuple[FloatArray, FloatArray]
@@ -189,19 +190,25 @@ def solve(
 def _iterate(cones: Cones, data: Dense, start: Point, model: Model | None, steps: int) -> Point:
     best, here, rows = start, start, np.arange(len(start))
     last, going = np.full(len(start), np.inf), np.ones(len(start), dtype=np.bool_)
+    first = last
     for step in range(steps + 1):
         gap, error, y = residual(cones, data, here)
         better = np.flatnonzero(going & (error < (best.error[rows] if step else np.inf)))
         best = best.put(rows[better], replace(here, error=error).take(better))
-        slow = error > FAST * last
+        first = error if step == 0 else first
         going &= (error > GOAL) & np.isfinite(error)
-        going &= ~slow if model is not None else ~(slow & (error <= FINE))
+        if model is not None:
+            going &= error <= FAST * last
+        else:
+            going &= (error <= FAST * last) | (error > FINE)
+            going &= (error <= 0.5 * first) | (step < PATIENCE)
         if step == steps or not going.any():
             return best
         if 2 * going.sum() < len(going):  # what has ended costs time only
             keep = np.flatnonzero(going)
             rows, data, here, y = rows[keep], data.take(keep), here.take(keep), y[keep]
             gap, error, going = (gap[0][keep], gap[1][keep]), error[keep], going[keep]
+            first = first[keep]
             model = None if model is None else model.take(keep)
         last = error
         here = replace(here, s=y - here.v)

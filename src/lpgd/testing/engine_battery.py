@@ -6,7 +6,8 @@ element, its own forward solution and its tilt, but on nothing else.
 
 import pickle
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -145,6 +146,16 @@ class EngineBattery:
             both = self._resolve(case, answer, tilt.at(-tilt.t).join(tilt))
             _assert_same(both, other.join(first))
 
+    def test_a_time_limit_is_a_status(self) -> None:
+        """Where the engine has an option ``time_limit``, in seconds."""
+        if not hasattr(self.engine, "time_limit"):
+            pytest.skip("the engine has no option time_limit")
+        hasty = replace(cast(Any, self.engine), time_limit=1e-9)
+        for family in self.families:
+            problem, params = _long(quadratic=family == "QP")
+            found = hasty.solve(problem, params).solution
+            assert found.status.tolist() == [Status.TIME_LIMIT] * 2
+
     def test_pickles(self) -> None:
         """And the copy answers as the original does."""
         case, tilt = next(self._cases())
@@ -201,6 +212,21 @@ def _troubled(*, quadratic: bool) -> tuple[Problem, Params]:
     }
     if quadratic:  # curved in the first variable alone
         params["P"] = shared(np.diag([1.0, 0.0]), 4)
+    return problem, params
+
+
+def _long(*, quadratic: bool) -> tuple[Problem, Params]:
+    """Two elements that take more than a few steps."""
+    rng, n = np.random.default_rng(0), 150
+    problem = QP.of({"G": 3 * n, **({"P": n} if quadratic else {})}, n, {})
+    box = np.concatenate([np.eye(n), -np.eye(n)])
+    params: dict[str, Param] = {
+        "q": batched(rng.normal(size=(2, n))),
+        "G": shared(np.concatenate([rng.normal(size=(n, n)), box]), 2),
+        "h": shared(np.ones(3 * n), 2),
+    }
+    if quadratic:
+        params["P"] = shared(0.1 * np.eye(n), 2)
     return problem, params
 
 
