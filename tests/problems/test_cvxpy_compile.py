@@ -1,5 +1,6 @@
 """What CVXPY problems compile to, and what is refused."""
 
+import sys
 import warnings
 
 import cvxpy as cp
@@ -118,11 +119,17 @@ def test_only_problems_compile():
         compile_model(1.0, [], [])
 
 
+def test_cvxpy_is_an_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cvxpy", None)
+    with pytest.raises(lpgd.MissingExtraError, match=r"pip install \"lpgd\[cvxpy\]\""):
+        compile_model(None, [], [])
+
+
 def test_objectives_may_have_a_matrix_parameter():
     P = cp.Parameter((2, 2), PSD=True)
     model = compiled(cp.Minimize(cp.quad_form(x, P) + q @ x))
     key = next(key for key, given in model.inputs.items() if given.shape == (2, 2))
     assert set(model.maps["P"].parts) == {key}
-    value = np.array([[[2.0, 1.0], [-7.0, 3.0]]])  # read from the upper triangle
+    value = np.array([[[2.0, 4.0], [-2.0, 3.0]]])  # of which the symmetric part counts
     pattern, part = model.inner.patterns["P"], model.maps["P"].parts[key]
     np.testing.assert_allclose(pattern.dense(part(value.reshape(1, -1)))[0], [[4, 2], [2, 6]])

@@ -2,14 +2,14 @@
 
 import warnings
 
+import cvxpy as cp
 import numpy as np
 import pytest
-from scipy import sparse
 
 from lpgd.params import batched
 from lpgd.problems.cvxpy_compile import compile_model
 from lpgd.problems.cvxpy_tensors import Columns
-from tests.cvxpy_programs import MAKERS, Case, make
+from tests.cvxpy_programs import MAKERS, Case, make, sdp
 
 PLAIN = [maker for maker in MAKERS if maker.__name__ != "geometric"]
 
@@ -57,24 +57,40 @@ class Program:
     """What ``Columns`` reads of a compiled program."""
 
     param_id_to_col = {7: 3}  # noqa: RUF012
-    param_id_to_size = {7: 4}  # noqa: RUF012
+
+    def __init__(self, size):
+        self.param_id_to_size = {7: size}
 
 
-class Matrix:
-    size, shape = 4, (2, 2)
+def columns(parameter, size):
+    found = Columns.of(Program(size), parameter, 7)
+    assert found.start == 3
+    return found.entries.toarray()
 
 
 def test_columns_count_the_users_entries_row_by_row():
-    columns = Columns.of(Program(), Matrix(), 7)
-    assert (columns.start, columns.entries.tolist(), columns.size) == (3, [0, 2, 1, 3], 4)
+    matrix = cp.Parameter((2, 2))
+    np.testing.assert_array_equal(columns(matrix, 4), np.eye(4)[[0, 2, 1, 3]])
 
 
-def test_an_entry_may_feed_several_places():
-    case = make(next(maker for maker in MAKERS if maker.__name__ == "sdp"))
+def test_diagonal_and_sparse_parameters_are_their_entries():
+    diagonal, scattered = cp.Parameter((2, 2), diag=True), cp.Parameter((2, 2), sparsity=([1], [0]))
+    np.testing.assert_array_equal(columns(diagonal, 2), np.eye(4)[[0, 3]])
+    np.testing.assert_array_equal(columns(scattered, 1), np.eye(4)[[2]])
+
+
+@pytest.mark.parametrize("attribute", ["symmetric", "PSD", "NSD"])
+def test_symmetric_parameters_are_the_mean_of_their_triangles(attribute):
+    matrix = cp.Parameter((2, 2), **{attribute: True})
+    mean = [[1, 0, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0, 1]]
+    np.testing.assert_array_equal(columns(matrix, 3), mean)
+
+
+def test_gradients_of_symmetric_parameters_are_symmetric():
+    case = make(sdp)
     model = compile_model(case.problem, case.parameters, [])
     key = next(k for k, given in model.inputs.items() if given.parameter == 0)
     (part,) = (form.parts[key] for form in model.maps.values() if key in form.parts)
-    matrix = sparse.csr_array(part.matrix).toarray()
-    lower = [3, 6, 7]  # of a symmetric parameter, which is read from its upper triangle
-    assert not matrix[:, lower].any()
-    assert matrix.any(axis=0).sum() == 6
+    gradient = part.pull(np.arange(1.0, 1 + part.matrix.shape[0])[None]).reshape(3, 3)
+    np.testing.assert_array_equal(gradient, gradient.T)
+    assert gradient.all()

@@ -53,7 +53,6 @@ def test_variables_have_their_places_among_others():
     assert [len(part) for part in shown] == [3, 2]
 
 
-@pytest.mark.filterwarnings("ignore:The problem has an expression with dimension:UserWarning")
 def test_duals_that_do_not_survive_are_refused():
     X = cp.Variable((2, 2, 2))
     stacked = X >> 0

@@ -104,7 +104,7 @@ def test_semidefinite_variables_stay_so():
 @pytest.mark.parametrize(
     "solver, name",
     [(cp.CLARABEL, "clarabel"), ("MOREAU", "moreau"), (cp.DAQP, "daqp"), ("daqp", "daqp"),
-     (lpgd.DaqpEngine(), "daqp"), (None, "daqp")],
+     (lpgd.DaqpEngine(), "daqp"), (None, "daqp"), (cp.DIFFCP, "daqp")],
 )  # fmt: skip
 def test_solvers_have_cvxpys_names_and_ours(solver, name):
     case = make(qp)

@@ -7,7 +7,7 @@ import cvxpy as cp
 import numpy as np
 import pytest
 import torch
-from torch.func import jacrev, vmap
+from torch.func import jacrev, jvp, vmap
 
 import lpgd
 from lpgd.torch import CvxpyLayer
@@ -61,6 +61,27 @@ def test_batches_broadcast_and_equal_a_loop(batches):
     loop = [torch.stack(parts).reshape(*shape, -1) for parts in zip(*rows, strict=True)]
     near([x, y], loop)
     near(gradients, torch.autograd.grad(loss(loop), data), 1e-6)
+
+
+@pytest.mark.parametrize("maker", [None, sdp, ball], ids=["QP", "sdp", "ball"])
+def test_answers_do_not_depend_on_the_batch(maker):
+    """Bit for bit: another order, and a part of the batch."""
+    if maker is None:
+        own, data = layer(), values((6,), (6,), (6,))
+    else:
+        case = make(maker)
+        own = layer_of(case, rule=lpgd.LPGD(1e-3))
+        data = [(t + 0.01 * torch.arange(6.0).reshape(6, *[1] * t.ndim)) for t in tensors(case)]
+    for chosen in ([3, 1, 5, 0, 2, 4], [4, 2]):
+        results = []
+        for rows in (range(6), chosen):
+            leaves = [d.detach()[list(rows)].requires_grad_() for d in data]
+            outputs = own(*leaves)
+            row_losses = [loss([output[i] for output in outputs]) for i in range(len(rows))]
+            gradients = torch.autograd.grad(sum(row_losses), leaves)
+            results.append([*outputs, *gradients])
+        for whole, part in zip(*results, strict=True):
+            near(whole[chosen], part, 0)
 
 
 def test_an_empty_batch_gives_empty_results_and_gradients():
@@ -139,6 +160,17 @@ def test_jacobians_have_the_rows_of_single_gradients():
     x = own(*data)[0]
     rows = [torch.autograd.grad(entry, data[2], retain_graph=True)[0] for entry in x]
     near(found, torch.stack(rows))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # as torch loads forward mode
+def test_forward_mode_is_the_difference_of_solutions():
+    own, data = layer(), [d.detach() for d in values((3,), (), (3,))]
+    ways = [torch.cos(torch.arange(d.numel(), dtype=d.dtype)).reshape(d.shape) for d in data]
+    found, moved = jvp(own, tuple(data), tuple(ways))
+    near(found, own(*data), 0)
+    ends = [own(*(d + t * way for d, way in zip(data, ways, strict=True))) for t in (1e-5, -1e-5)]
+    for got, high, low in zip(moved, *ends, strict=True):
+        near(got, (high - low) / 2e-5, 1e-5)
 
 
 def test_jacobians_of_symmetric_matrices_are_symmetric():
@@ -227,6 +259,17 @@ def test_bad_values_are_named_by_their_parameter():
         A[2, 0, 0] = torch.nan
     with pytest.raises(lpgd.SolverError, match="batch index 2: parameter A has a NaN"):
         layer()(A, b, q)
+
+
+def test_parameters_without_a_logarithm_are_marked():
+    x, p = cp.Variable(pos=True), cp.Parameter(pos=True)
+    own = CvxpyLayer(cp.Problem(cp.Minimize(x), [x >= p]), [p], [x], gp=True, on_failure="nan")
+    value = torch.tensor([-1.0, 2.0, 0.0], dtype=torch.float64, requires_grad=True)
+    with pytest.warns(lpgd.SolverWarning, match="index 0: the logarithm of parameter"):
+        (found,) = own(value)
+    near(found[1], torch.tensor(2.0, dtype=torch.float64), 1e-6)
+    found[1].backward()
+    near(value.grad, torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64), 1e-4)
 
 
 def test_indefinite_curvature_is_bad_input():

@@ -40,7 +40,7 @@ def doubles(case):
     return [torch.tensor(value, dtype=torch.float64) for value in case.values]
 
 
-@pytest.mark.parametrize("rule", [SMOOTH, lpgd.Exact()], ids=["LPGD", "Exact"])
+@pytest.mark.parametrize("rule", [lpgd.LPGD(), SMOOTH, lpgd.Exact()], ids=["auto", "tau", "Exact"])
 @pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.__name__)
 def test_gradients_are_those_of_finite_differences(maker, rule):
     case = make(maker)

@@ -39,11 +39,23 @@ def test_options_of_a_call_come_before_those_of_the_layer():
 
 
 def test_accuracy_is_what_eps_says():
-    layer = CvxpyLayer(*program(), solver="clarabel")
-    coarse, fine = (
-        float((layer(Q, solver_args={"eps": eps})[0] + Q / 3).norm()) for eps in (1e-2, 1e-12)
-    )
-    assert fine < 1e-5 < coarse
+    layer = CvxpyLayer(*program(), solver="clarabel", solver_args={"eps": 1e-4})
+    engines = [layer._settings.of(args).map.engine for args in (None, {"eps": 1e-9}, {})]
+    assert [engine.target for engine in engines] == [1e-4, 1e-9, 1e-4]
+
+
+def test_settings_of_moreau_may_be_nested():
+    nested = {"max_iter": 300, "ipm_settings": {"tol_gap_abs": 1e-9, "tol_feas": 1e-10}}
+    layer = CvxpyLayer(*program(), solver="MOREAU", solver_args=nested)
+    engine = layer._settings.of({"max_iter": 200}).map.engine
+    assert (engine.target, engine.iteration_limit) == (1e-10, 200)
+
+
+def test_ever_new_options_do_not_pile_up():
+    layer = CvxpyLayer(*program())
+    settings = [layer._settings.of({"eps": 1e-4 / (1 + i)}) for i in range(100)]
+    assert len({setting.map.engine.target for setting in settings}) == 100
+    assert len(layer._settings.made) <= 32
 
 
 def test_statistics_are_those_of_the_layer():
@@ -65,6 +77,16 @@ def test_ignored_options_are_told_once():
         layer(Q, solver_args={"acceleration_lookback": 5})
 
 
+def test_options_are_a_dict():
+    with pytest.raises(TypeError, match="solver_args must be a dict of options, got 3"):
+        CvxpyLayer(*program(), solver_args=3)
+    layer = CvxpyLayer(*program())
+    with pytest.raises(TypeError, match="solver_args must be a dict of options, got 'eps'"):
+        layer(Q, solver_args="eps")
+    with pytest.raises(TypeError, match="ipm_settings must be a dict of options, got 1"):
+        layer(Q, solver_args={"ipm_settings": 1})
+
+
 def test_unknown_options_raise():
     with pytest.raises(ValueError, match="knows no option 'epsilon'"):
         CvxpyLayer(*program(), solver_args={"epsilon": 1e-3})
@@ -76,8 +98,6 @@ def test_unknown_options_raise():
 @pytest.mark.parametrize("solver", [None, "DIFFCP"])
 @pytest.mark.parametrize("where", ["layer", "call"])
 def test_a_method_of_diffcp_names_an_engine(solver, where):
-    if solver == "DIFFCP" and "diffcp" not in lpgd.engines.registry.ENGINES:
-        pytest.skip("no engine of that name yet")
     args = {"solve_method": "Clarabel", "max_iters": 2}
     layer = CvxpyLayer(*program(), solver=solver, solver_args=args if where == "layer" else None)
     with pytest.raises(lpgd.SolverError, match=r"^clarabel: .*iteration limit"):

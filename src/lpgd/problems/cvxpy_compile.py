@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from lpgd.errors import StructureError
+from lpgd.errors import MissingExtraError, StructureError
 from lpgd.problems import cvxpy_tensors
 from lpgd.problems.conic import Conic
 from lpgd.problems.cvxpy_model import CvxpyModel, Input, Output
@@ -119,7 +119,7 @@ def _scope() -> AbstractContextManager[None]:
 
 
 def _reduce(problem: Any, *, gp: bool, verbose: bool, canon_backend: str | None) -> Compiled:
-    cp: Any = import_module("cvxpy")
+    cp = _cvxpy()
     variables: dict[int, int] = {}
     constraints: dict[int, int] = {}
     logs: dict[int, int] = {}
@@ -132,8 +132,9 @@ def _reduce(problem: Any, *, gp: bool, verbose: bool, canon_backend: str | None)
     # a problem of our own: CVXPY keeps a compilation with each, and the user's stays as it is
     own = cp.Problem(problem.objective, problem.constraints)
     with warnings.catch_warnings():
-        # CVXPY warns of what it does itself with sparse parameters
+        # CVXPY warns of what it does itself with sparse parameters and arrays of three dimensions
         warnings.filterwarnings("ignore", "Reading from a sparse CVXPY expression", RuntimeWarning)
+        warnings.filterwarnings("ignore", "The problem has an expression with dim", UserWarning)
         data, chain, _ = own.get_problem_data(
             _target(), enforce_dpp=True, verbose=verbose, canon_backend=canon_backend
         )
@@ -188,8 +189,17 @@ def _target() -> Any:
     return Target()
 
 
+def _cvxpy() -> Any:
+    try:
+        return import_module("cvxpy")
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            'CVXPY models need cvxpy, which is not installed: pip install "lpgd[cvxpy]"'
+        ) from error
+
+
 def _check_problem(problem: Any, *, gp: bool) -> None:
-    cp: Any = import_module("cvxpy")
+    cp = _cvxpy()
     if not isinstance(problem, cp.Problem):
         raise StructureError(f"problem must be a cvxpy.Problem, got {type(problem).__name__}")
     if not problem.variables():

@@ -69,27 +69,37 @@ class Columns:
     Attributes
     ----------
     start : int
-    entries : (k,) int
-        The entry, counted row by row, of the user's parameter that each column multiplies; a
-        symmetric parameter is known by its upper triangle, a diagonal one by its diagonal.
-    size : int
-        Entries of the user's parameter.
+    entries : sparse (k, size)
+        What each column multiplies, as a combination of the entries of the user's parameter,
+        counted row by row. CVXPY knows a symmetric parameter by its upper triangle, for which the
+        mean of both triangles is taken; a diagonal or sparse one by its entries.
     """
 
     start: int
-    entries: IntArray
-    size: int
+    entries: Any
 
     @classmethod
     def of(cls, program: Any, parameter: Any, final: int) -> "Columns":
         """Columns of the user's parameter, which became the one with the id ``final``."""
         every = np.arange(parameter.size, dtype=np.intp).reshape(tuple[int, ...](parameter.shape))
         if program.param_id_to_size[final] == parameter.size:
-            entries = every.ravel(order="F")
+            entries = _picked(every.ravel(order="F"), parameter.size)
         else:
-            reduction: Any = import_module("cvxpy.reductions.cvx_attr2constr")
-            entries = np.array(reduction.lower_value(parameter, every), dtype=np.intp).ravel("F")
-        return cls(program.param_id_to_col[final], entries, parameter.size)
+            entries = _picked(_lowered(parameter, every), parameter.size)
+            if any(parameter.attributes[name] for name in ("symmetric", "PSD", "NSD")):
+                mirrored = _picked(_lowered(parameter, every.swapaxes(-1, -2)), parameter.size)
+                entries = 0.5 * (entries + mirrored)
+        return cls(program.param_id_to_col[final], entries)
+
+
+def _lowered(parameter: Any, values: IntArray) -> IntArray:
+    reduction: Any = import_module("cvxpy.reductions.cvx_attr2constr")
+    return np.array(reduction.lower_value(parameter, values), dtype=np.intp).ravel("F")
+
+
+def _picked(places: IntArray, size: int) -> Any:
+    count = len(places)
+    return sparse.csr_array((np.ones(count), (np.arange(count), places)), shape=(count, size))
 
 
 def maps(
@@ -140,11 +150,8 @@ def _affine(tensor: Any, columns: Mapping[str, Columns]) -> Affine:
     constant = np.asarray(by_column[:, [-1]].toarray(), dtype=np.float64)[:, 0]
     parts: dict[str, Linear] = {}
     for name, own in columns.items():
-        count = len(own.entries)
-        spread = sparse.csr_array(
-            (np.ones(count), (np.arange(count), own.entries)), shape=(count, own.size)
-        )
-        part = sparse.csr_array(by_column[:, own.start : own.start + count] @ spread)
+        block = by_column[:, own.start : own.start + own.entries.shape[0]]
+        part = sparse.csr_array(block @ own.entries)
         part.eliminate_zeros()
         if part.nnz:
             parts[name] = Linear(part)

@@ -13,8 +13,7 @@ from lpgd.problems.conic import Conic
 from lpgd.problems.cvxpy_model import CvxpyModel
 from lpgd.solution_map import SolutionMap
 
-# What cvxpylayers' users name by ``solve_method``, diffcp, is a choice of engine here.
-OPEN = ("auto", "diffcp")
+MOST = 32  # settings that a layer keeps, for those who vary an option from call to call
 
 
 class Setting(NamedTuple):
@@ -22,6 +21,20 @@ class Setting(NamedTuple):
 
     map: SolutionMap
     model: CvxpyModel
+
+
+def options(args: Any) -> dict[str, Any]:
+    """Options as the user gave them, those in ``ipm_settings`` (of Moreau) beside the others."""
+    flat = _copied("solver_args", args)
+    return {**_copied("ipm_settings", flat.pop("ipm_settings", None)), **flat}
+
+
+def _copied(name: str, given: Any) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{name} must be a dict of options, got {given!r}")
+    return dict(cast(Mapping[str, Any], given))
 
 
 @dataclass
@@ -51,16 +64,19 @@ class Settings:
         EngineError
             The engine cannot do what problem and rule ask of it.
         """
-        merged = {**self.defaults, **(args or {})}
+        merged = {**self.defaults, **options(args)}
         key = tuple(sorted((name, repr(value)) for name, value in merged.items()))
-        if key not in self.made:
-            self.made[key] = self._make(merged)
-        return self.made[key]
+        found = self.made.get(key)
+        if found is None:
+            if len(self.made) == MOST:
+                self.made.pop(next(iter(self.made)), None)  # the oldest
+            found = self.made[key] = self._make(merged)
+        return found
 
     def _make(self, args: dict[str, Any]) -> Setting:
         chosen, compiled = self.base
         method = named_engine(args)
-        if method in registry.ENGINES and chosen.engine in OPEN:
+        if method in registry.ENGINES and chosen.engine == "auto":
             chosen = replace(chosen, engine=method)
             del args["solve_method"]
         model = replace(compiled, inner=chosen.form(cast(Conic, compiled.inner)))

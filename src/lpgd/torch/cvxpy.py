@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from lpgd.solution_map import OnFailure, SolutionMap
 from lpgd.torch._arguments import Arguments
 from lpgd.torch._function import Call
 from lpgd.torch._program import ProgramLayer
-from lpgd.torch._solver_args import Setting, Settings
+from lpgd.torch._solver_args import Setting, Settings, options
 from lpgd.torch._views import CvxpyView
 
 
@@ -41,7 +41,7 @@ class CvxpyLayer(ProgramLayer):
         (``constraint.dual_variables[0]``).
     solver : str, Engine or None
         CVXPY's name of a solver (``cp.CLARABEL``) or ours (``"clarabel"``), or an engine with
-        options; None chooses.
+        options; None or ``"DIFFCP"`` chooses.
     gp : bool
         Whether the problem is a geometric program (disciplined, log-log convex).
     verbose : bool
@@ -84,17 +84,16 @@ class CvxpyLayer(ProgramLayer):
         on_failure: OnFailure = "raise",
         threads: int | None = None,
     ) -> None:
-        engine = "auto" if solver is None else solver
-        engine = engine.lower() if isinstance(engine, str) else engine
-        super().__init__(rule, engine, on_failure, threads)
+        super().__init__(rule, _engine_of(solver), on_failure, threads)
         model = compile_model(
             problem, parameters, variables, gp=gp, verbose=verbose, canon_backend=canon_backend
         )
         chatty = {"verbose": True} if verbose else {}
-        self._settings = Settings(Setting(self._map, model), {**chatty, **(solver_args or {})})
+        self._settings = Settings(Setting(self._map, model), {**chatty, **options(solver_args)})
         self._settings.of(None)  # what engine, rule and options cannot do is an error here
         self._names = [(str(p.name()), tuple(p.shape)) for p in parameters]
         self._gp = gp
+        self._warms = _name(self._map.engine) == "moreau"
         self._warm_start_cache: Solution | None = None
 
     def forward(
@@ -108,8 +107,8 @@ class CvxpyLayer(ProgramLayer):
         Parameters
         ----------
         *params : Tensor, (..., *parameter.shape), floating
-            A value for each parameter; leading dimensions are batch dimensions and broadcast. A
-            symmetric parameter is read from its upper triangle.
+            A value for each parameter; leading dimensions are batch dimensions and broadcast. Of a
+            symmetric parameter's value the symmetric part counts.
         solver_args : mapping from str to value
             Options of the solver for this call, before those of the constructor.
         warm_start : bool
@@ -130,10 +129,10 @@ class CvxpyLayer(ProgramLayer):
             Elements that failed, with ``on_failure="raise"``; in backward, if a tilted solve fails.
         """
         setting = self._settings.of(solver_args)
-        if warm_start and not _warms(setting.map):
+        if warm_start and not self._warms:
             raise ValueError(
                 "warm_start=True is only supported with solver='MOREAU'. "
-                f"Current solver is {_engine(setting.map).name!r}."
+                f"Current solver is {_name(self._map.engine)!r}."
             )
         start = self._warm_start_cache if warm_start else None
         flat = self._solve({"params": params, "setting": setting, "start": start}, duals=True)
@@ -147,7 +146,7 @@ class CvxpyLayer(ProgramLayer):
         return shaped.exp() if self._gp and not output.dual else shaped
 
     def _note(self, call: Call) -> None:
-        if _warms(call.map) and call.forward is not None:
+        if self._warms and call.forward is not None:
             self._warm_start_cache = call.forward.solution
 
     def _solution_map(self, given: dict[str, Any]) -> SolutionMap:
@@ -168,17 +167,22 @@ class CvxpyLayer(ProgramLayer):
         return arguments, model, CvxpyView(model)
 
 
-def _engine(solving: SolutionMap) -> Engine:
-    return cast(Engine, solving.engine)  # settings hold instances
+def _engine_of(solver: str | Engine | None) -> str | Engine:
+    name = solver.lower() if isinstance(solver, str) else solver
+    # diffcp solves nothing itself: there, too, solve_method names the solver
+    return "auto" if name is None or name == "diffcp" else name
 
 
-def _warms(solving: SolutionMap) -> bool:
-    return _engine(solving).name == "moreau"
+def _name(solver: str | Engine) -> str:
+    return solver if isinstance(solver, str) else solver.name
 
 
 def _entering(own: Input, params: Sequence[torch.Tensor]) -> torch.Tensor:
     tensor = params[own.parameter]
-    return tensor.log() if own.log else tensor
+    if not own.log:
+        return tensor
+    fit = tensor > 0  # others make the element unfit, and must not make its gradient NaN
+    return torch.where(fit, torch.where(fit, tensor, 1.0).log(), torch.nan)
 
 
 def _check(params: Sequence[Any], expected: Sequence[tuple[str, tuple[int, ...]]]) -> None:
