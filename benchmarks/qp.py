@@ -36,7 +36,7 @@ SLOW = ("diffcp", "qpax")  # with more than 100 variables
 
 
 def our_rows(data: Instance) -> list[Row]:
-    """This library, and the plain loop that is its limit."""
+    """This library, and a plain loop over its solver."""
     lower, average = lpgd.LPGD(tau=TAU, side="lower"), lpgd.LPGD(tau=TAU)
     loop = make(DaqpLoop, data)
     learn_P = make(ours, data, lower, learn_P=True)
