@@ -40,3 +40,17 @@ def test_turnover_is_half_of_what_is_traded():
         return 0.1 * holdings.sum() * torch.tensor([[1.0, -1.0, 0.0, 0.0]], dtype=torch.float64)
 
     assert run_account(swap, world, world.periods.test).turnover == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("size", [50.0, float("nan")])
+def test_a_ruined_trader_stays_ruined(size):
+    world = historical_world()
+
+    def gamble(month, holdings):
+        return size * torch.tensor([[1.0, -1.0, 1.0, -1.0]], dtype=torch.float64)
+
+    account = run_account(gamble, world, world.periods.test)
+    assert len(account.wealth) == len(world.periods.test)
+    assert account.wealth[-1] == 0
+    assert account.annual_return == -1
+    assert np.isnan(account.volatility)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import stdev
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,8 +33,8 @@ def settle(holdings: Tensor, trades: Tensor) -> Tensor:
 class Account:
     """Where a trader got to from wealth 1, spread evenly over the assets.
 
-    ``wealth`` after each month; ``turnover`` the mean share of wealth that is exchanged in a month
-    (half of what is bought and sold).
+    ``wealth`` after each month, 0 once the trader is ruined; ``turnover`` the mean share of wealth
+    that is exchanged in a month (half of what is bought and sold).
     """
 
     wealth: list[float]
@@ -44,9 +47,13 @@ class Account:
 
     @property
     def volatility(self) -> float:
-        """Return the standard deviation of monthly returns, as of a year."""
-        wealth = torch.tensor([1.0, *self.wealth], dtype=torch.float64)
-        return math.sqrt(_MONTHS) * float((wealth[1:] / wealth[:-1]).std())
+        """Return the standard deviation of monthly returns until ruin, as of a year.
+
+        NaN if that was in the first month.
+        """
+        pairs = pairwise([1.0, *self.wealth])
+        returns = [after / before for before, after in pairs if before > 0]
+        return math.sqrt(_MONTHS) * stdev(returns) if len(returns) > 1 else math.nan
 
     def to_json(self) -> dict[str, float]:
         """Return the economics of the period."""
@@ -58,14 +65,21 @@ class Account:
 
 
 def run_account(trader: Trader, world: World, months: range) -> Account:
-    """Let a trader trade every month and reinvest all of its wealth."""
+    """Let a trader trade every month and reinvest all of its wealth.
+
+    It is ruined when its wealth is not positive, or when its policy has no solution.
+    """
     returns = torch.from_numpy(world.returns)
     n = returns.shape[1]
     holdings = torch.full((1, n), 1 / n, dtype=torch.float64)
-    wealth, turnover = [], 0.0
+    wealth, turnover = [], []
     for month in months:
         trades = trader(month, holdings)
-        turnover += float(trades.abs().sum() / holdings.sum() / 2)
-        holdings = returns[month] * settle(holdings, trades)
-        wealth.append(float(holdings.sum()))
-    return Account(wealth, turnover / len(months))
+        before, holdings = holdings, returns[month] * settle(holdings, trades)
+        left = float(holdings.sum())
+        if not left > 0:
+            break
+        turnover.append(float(trades.abs().sum() / before.sum() / 2))
+        wealth.append(left)
+    ruin = [0.0] * (len(months) - len(wealth))
+    return Account(wealth + ruin, float(np.mean(turnover)) if turnover else 0.0)

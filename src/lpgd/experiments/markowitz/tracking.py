@@ -50,7 +50,8 @@ def collect_cases(world: World, portfolios: int, seed: int) -> tuple[Cases, Case
         parts.append((holdings[1:], trades[1:] + torch.from_numpy(noise)))
         own = returns[month] * settle(own, trades[0])
         own = own / own.sum()
-    return tuple(_join(world, period, parts) for period in periods)  # type: ignore[return-value]
+    train, validation, test = (_join(world, period, parts) for period in periods)
+    return train, validation, test
 
 
 def tracking_loss(policy: Policy, cases: Cases) -> Tensor:
