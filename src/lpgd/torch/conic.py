@@ -40,18 +40,19 @@ class ConicLayer(ProgramLayer):
     """minimise 1/2 x'Px + q'x  subject to  Ax + s = b, s in a product of cones.
 
     Programs with zero and nonnegative rows alone are handed to the engines for QPs and LPs where
-    that is faster. Interior-point engines answer to a tolerance: keep tau times the incoming
-    gradient well above it, or the difference of two solutions is noise.
+    that is faster. Small programs are solved to rounding. On large or degenerate ones engines
+    answer to a tolerance: keep tau times the incoming gradient well above it, or the difference of
+    two solutions is noise.
 
     Parameters
     ----------
     cones : lpgd.Cones
         The cones of the rows of A, in their order.
     rule : lpgd.LPGD or lpgd.Exact
-        How the solution is differentiated; ``Exact`` needs Moreau.
+        How the solution is differentiated.
     engine : str or Engine
-        ``"auto"``, ``"moreau"``, ``"clarabel"``, for zero and nonnegative rows ``"daqp"`` and, with
-        a linear objective, ``"highs"``; or an instance with options.
+        ``"auto"``, ``"moreau"``, ``"clarabel"``, ``"scs"``; for zero and nonnegative rows
+        ``"daqp"`` and, with a linear objective, ``"highs"``; or an instance with options.
     on_failure : {"raise", "nan"}
         As for ``QPLayer``.
     threads : int or None
