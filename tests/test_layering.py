@@ -27,15 +27,19 @@ ALLOWED: dict[str, set[str]] = {
     "lpgd.problems.base": DATA,
     "lpgd.problems": DATA | {"lpgd.problems.base"},
     "lpgd.rules.base": DATA | {"lpgd.problems.base"},
-    "lpgd.rules.lpgd": DATA | {"lpgd.problems.base", "lpgd.rules.base"},
+    "lpgd.rules.sizes": DATA | {"lpgd.problems.base", "lpgd.rules.base"},
+    "lpgd.rules.step": DATA | {"lpgd.rules.base", "lpgd.rules.sizes"},
+    "lpgd.rules.lpgd": DATA | {"lpgd.problems.base", "lpgd.rules.base", "lpgd.rules.step"},
     "lpgd.rules.exact": DATA | {"lpgd.problems.base", "lpgd.rules.base"},
     "lpgd.engines.base": DATA | {"lpgd.problems.base", "lpgd.problems.cones"},
     "lpgd.engines.batch": DATA,
     "lpgd.engines.registry": {"lpgd.errors", "lpgd.engines.base", "lpgd.rules.base"}
     | {"lpgd.problems", "lpgd.problems.base"},
     "lpgd.engines._daqp_form": DATA | {"lpgd.problems"},
+    "lpgd.engines._daqp_metric": DATA,
     "lpgd.engines._daqp_units": DATA | {"lpgd.problems"},
-    "lpgd.engines._daqp": ENGINE | {"lpgd.engines._daqp_form", "lpgd.engines._daqp_units"},
+    "lpgd.engines._daqp": ENGINE
+    | {"lpgd.engines._daqp_form", "lpgd.engines._daqp_metric", "lpgd.engines._daqp_units"},
     "lpgd.engines._highs": ENGINE,
     "lpgd.engines.options": {"lpgd.engines.base"},
     "lpgd.engines.convert": DATA | {"lpgd.problems"},
@@ -47,13 +51,15 @@ ALLOWED: dict[str, set[str]] = {
     "lpgd.engines._clarabel": CONE_ENGINE | {"lpgd.engines.elements"},
     "lpgd.engines._scs": CONE_ENGINE | {"lpgd.engines.elements"},
     "lpgd.backward": DATA | PROTOCOLS,
-    "lpgd.solution_map": {"lpgd.backward"}
+    "lpgd.pushforward": DATA | PROTOCOLS | {"lpgd.backward"},
+    "lpgd.solution_map": {"lpgd.backward", "lpgd.pushforward"}
     | DATA
     | PROTOCOLS
     | {"lpgd.stats", "lpgd.engines.registry", "lpgd.problems"},
     "lpgd.torch": DATA
     | PROTOCOLS
-    | {"lpgd.backward", "lpgd.solution_map", "lpgd.stats", "lpgd.problems"},
+    | {"lpgd.engines.registry", "lpgd.engines.options"}
+    | {"lpgd.backward", "lpgd.solution_map", "lpgd.stats", "lpgd.problems", "lpgd.rules.lpgd"},
     "lpgd.testing": DATA | PROTOCOLS | {"lpgd.problems", "lpgd.engines", "lpgd.rules"},
     # users of the package like any other: public names only
     "lpgd.experiments": {"lpgd", "lpgd.errors", "lpgd.torch"},
@@ -65,6 +71,7 @@ OUTSIDE = {
     "lpgd.testing": {"hypothesis", "pytest"},
     "lpgd.experiments": {"torch", "scipy", "matplotlib", "rich", "typer"},
     # solvers, only where they are called
+    "lpgd.engines._daqp_metric": {"scipy"},
     "lpgd.engines._daqp": {"daqp"},
     "lpgd.engines._highs": {"highspy"},
     "lpgd.engines._clarabel": {"scipy"},

@@ -22,6 +22,13 @@ MOVED = 1e-12
 # Cotangents of this relative size are rounding in x: training has converged.
 ROUNDING = 4 * np.finfo(np.float64).eps
 
+STUCK = (
+    "no element moved under its tilt: every solution stayed at its vertex, the gradient of the "
+    "costs is zero and training would stall. Use a larger tau, or rho > 0 with a tau that makes "
+    "the tilt comparable to the costs. A loss averaged over a batch of B needs a tau B times as "
+    "large as its sum."
+)
+
 
 @dataclass(frozen=True)
 class Forward:
@@ -99,6 +106,11 @@ class Solved:
     def params(self) -> Params:
         """See ``Backward.params``."""
         return self.forward.params
+
+    @property
+    def accuracy(self) -> float:
+        """See ``Backward.accuracy``."""
+        return self.forward.engine.capabilities.accuracy
 
     def resolve(self, tilt: Tilt) -> Solution:
         """See ``Backward.resolve``. A tilt that overflows is a failure and reaches no solver."""

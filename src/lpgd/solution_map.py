@@ -13,21 +13,16 @@ from typing import Literal
 
 import numpy as np
 
-from lpgd.backward import Forward, Solved, attempt, is_stuck, spread, still
+from lpgd.backward import STUCK, Forward, Solved, attempt, is_stuck, spread, still
 from lpgd.engines import registry
 from lpgd.engines.base import Answer, Engine
-from lpgd.errors import (
-    Index,
-    SolverError,
-    SolverWarning,
-    StuckWarning,
-    word_failure,
-)
+from lpgd.errors import Index, SolverError, SolverWarning, StuckWarning, word_failure
 from lpgd.params import Params
 from lpgd.problems.base import Groups, Problem
 from lpgd.problems.cones import Cones
 from lpgd.problems.conic import Conic
 from lpgd.problems.polyhedral import Polyhedral
+from lpgd.pushforward import Ends, Gather, Tangents, push
 from lpgd.rules.base import Pullback, Rule, is_count
 from lpgd.solution import FloatArray, IntArray, Solution, Status, StatusArray
 from lpgd.stats import Stats
@@ -36,12 +31,6 @@ from lpgd.tilt import Cotangent, Term
 OnFailure = Literal["raise", "nan"]
 
 TILT_ADVICE = "a smaller tau, rho > 0, fallback=True (with side='average'), or on_failure='nan'"
-STUCK = (
-    "no element moved under its tilt: every solution stayed at its vertex, the gradient of the "
-    "costs is zero and training would stall. Use a larger tau, or rho > 0 with a tau that makes "
-    "the tilt comparable to the costs. A loss averaged over a batch of B needs a tau B times as "
-    "large as its sum."
-)
 
 
 @dataclass(frozen=True)
@@ -115,6 +104,7 @@ class SolutionMap:
         *,
         resolution: float = 2.0**-52,
         keep: bool = False,
+        start: Solution | None = None,
     ) -> Forward:
         """Solve a batch.
 
@@ -129,6 +119,8 @@ class SolutionMap:
             Machine epsilon of the caller's dtype.
         keep : bool
             Whether ``pullback`` will follow.
+        start : Solution or None
+            Where to start each element; ignored if it has another number of rows.
 
         Raises
         ------
@@ -148,9 +140,10 @@ class SolutionMap:
         solution, answer = Solution.blank(size, program.n, program.m), None
         if len(fit):
             chosen = params if not unfit else {k: p.take(fit) for k, p in params.items()}
+            near = start.take(fit) if start is not None and len(start) == size else None
 
             def run() -> Answer:
-                return engine.solve(program, chosen, keep=keep, threads=self.threads)
+                return engine.solve(program, chosen, start=near, keep=keep, threads=self.threads)
 
             answer = attempt(engine, program, len(fit), run)
             settled = self._settle(answer)
@@ -218,6 +211,27 @@ class SolutionMap:
         finally:
             self.stats.add(seconds_backward=time.perf_counter() - began)
 
+    def pushforward(
+        self, forward: Forward, params: Params, tangents: Tangents, rows: IntArray, gather: Gather
+    ) -> list[FloatArray]:
+        """Push tangents (N, ...) of some arguments forward to the outputs (N, k), by any rule.
+
+        ``params`` hold the data of the N ``rows``, elements of the batch, as ``solve`` took them,
+        and ``gather`` takes a Forward to its outputs. Rows of failed elements are NaN.
+
+        Raises
+        ------
+        SolverError
+            A perturbed solve failed and ``on_failure`` is ``"raise"``.
+        """
+        began = time.perf_counter()
+        pushed = push(forward, params, tangents, rows, Ends(gather, self._settle))
+        spent = time.perf_counter() - began
+        self.stats.add(re_solves=pushed.solves, seconds_forward=spent)
+        why = _Failures(pushed.failed, pushed.statuses, pushed.notes, pushed.cause)
+        self._judge(forward, why, "perturbed solve of forward mode")
+        return pushed.slopes
+
     def _gradients(
         self, forward: Forward, cotangent: Cotangent, wanted: Mapping[str, Groups]
     ) -> dict[str, FloatArray]:
@@ -232,7 +246,10 @@ class SolutionMap:
             terms = spread(terms, rows, still(point, cotangent), rest)
         gradients = forward.problem.grad(forward.params, terms, wanted)
         if pulled and forward.solution.solved.all() and not pulled.failed.any():
-            self._watch(forward.problem, pulled, point.take(rows), cotangent.dx[rows], wanted)
+            dx = cotangent.dx[rows]
+            if pulled.stays is not None:
+                dx = np.where(pulled.stays[:, None], 0.0, dx)
+            self._watch(forward.problem, pulled, point.take(rows), dx, wanted)
         return gradients
 
     def _pull(

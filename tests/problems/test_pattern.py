@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from lpgd.problems.pattern import Pattern
 
@@ -15,15 +16,25 @@ def test_stored_zeros_are_kept():
     assert PATTERN.matrix(np.zeros(3)).nnz == 3
 
 
-def test_outer_products_are_summed_on_the_pattern():
+SPARSE = Pattern(np.array([0, 2]), np.array([3, 0]), (3, 4))
+WHOLE = Pattern(*np.divmod(np.arange(12), 4), (3, 4))
+BACKWARDS = Pattern(WHOLE.rows[::-1], WHOLE.cols[::-1], (3, 4))
+
+
+@pytest.mark.parametrize("pattern", [SPARSE, PATTERN, WHOLE, BACKWARDS])
+@pytest.mark.parametrize("block", [1, 7, 10**6])
+def test_outer_products_are_summed_on_the_pattern(pattern, block, monkeypatch):
+    monkeypatch.setattr("lpgd.problems.pattern.BLOCK", block)
     rng = np.random.default_rng(0)
-    left, right = rng.normal(size=(5, 3)), rng.normal(size=(5, 4))
-    expected = (left.T @ right)[PATTERN.rows, PATTERN.cols]
-    np.testing.assert_allclose(PATTERN.outer(left, right), expected)
+    left, right = rng.normal(size=(6, 5, 3)), rng.normal(size=(6, 5, 4))
+    expected = (left.swapaxes(1, 2) @ right)[:, pattern.rows, pattern.cols]
+    np.testing.assert_allclose(pattern.outer(left, right), expected, atol=1e-14)
 
 
-def test_no_products_sum_to_zero():
-    np.testing.assert_array_equal(PATTERN.outer(np.zeros((0, 3)), np.zeros((0, 4))), np.zeros(3))
+@pytest.mark.parametrize("pattern", [SPARSE, WHOLE])
+def test_no_products_sum_to_zero(pattern):
+    none = pattern.outer(np.zeros((2, 0, 3)), np.zeros((2, 0, 4)))
+    np.testing.assert_array_equal(none, np.zeros((2, len(pattern.rows))))
 
 
 def test_dense_fills_the_places():

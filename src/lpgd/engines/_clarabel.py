@@ -57,7 +57,10 @@ class ClarabelEngine(ConeEngine):
 
     name: ClassVar[str] = "clarabel"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        frozenset({"conic"}), sparse=True, install='pip install "lpgd[conic]"'
+        frozenset({"conic"}),
+        sparse=True,
+        accuracy=1e-8,
+        install='pip install "lpgd[conic]"',
     )
     coarse: ClassVar[float] = 1e-6
 

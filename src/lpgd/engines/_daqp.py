@@ -1,25 +1,28 @@
 """DAQP: dense QPs and small LPs by a dual active-set method (Arnström et al., 2022).
 
-A positive definite problem is set up once for every distinct (P, G, A); its elements and their
-tilted versions then only update linear terms, and each starts from a working set of its own. With
-a zero or singular Hessian DAQP iterates on a proximal point and keeps it between solves, so that a
-kept model would answer according to its history: such problems are set up afresh every time.
+A strictly convex program is set up once for every distinct (P, G, A): its Hessian is factorized and
+its rows are multiplied (``_daqp_metric``). One model then takes the set-ups one after the other;
+their elements and the tilted versions of these update linear terms, and each starts from a working
+set of its own. A model holds nothing of the last program once it is handed matrices, linear terms
+and a working set, so answers do not depend on the order. With a zero, singular or ill-conditioned
+Hessian DAQP iterates on a proximal point or refines, and answers from a kept model would depend on
+its history: such problems are set up afresh every time.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, cast, final
 
 import numpy as np
 
 from lpgd.engines._daqp_form import Form
+from lpgd.engines._daqp_metric import Metric
 from lpgd.engines._daqp_units import Units
 from lpgd.engines.base import Answer, Capabilities
 from lpgd.engines.batch import spread, useful_threads
-from lpgd.params import Params, distinct
+from lpgd.params import Param, Params, distinct
 from lpgd.problems.qp import QP
 from lpgd.solution import FloatArray, IntArray, Solution
 
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 PAYS = 10_000  # entries of the constraint matrix from which threads pay
 STATIONARITY = 1e-10  # residual at which DAQP's proximal iterations stop
 INEXACT = 1e-6  # relative residual beyond which an iterative answer is not believed
-INACCURATE, UNBOUNDED = 4, -3  # exit flags
+INACCURATE, UNBOUNDED, NONCONVEX = 4, -3, -5  # exit flags
 DECIDED = (1, -7)  # exit flags of a solution and of a time limit, which is not to be spent twice
 
 
@@ -53,7 +56,7 @@ class DaqpEngine:
     time_limit: float = 0.0
 
     name: ClassVar[str] = "daqp"
-    capabilities: ClassVar[Capabilities] = Capabilities(frozenset({"QP", "LP"}))
+    capabilities: ClassVar[Capabilities] = Capabilities(frozenset({"QP", "LP"}), accuracy=1e-12)
 
     def __post_init__(self) -> None:
         if not 0 < self.primal_tol < 1:
@@ -89,8 +92,9 @@ class DaqpEngine:
         units = Units.of(qp, params, group)
         matrices = params if units is None else units.matrices(params, group, first)
         kept = _Kept(self, qp, params, _SetUps(self, qp, matrices, first), group, units, threads)
-        solution = kept.solve(qp, params, group, start, units)
-        count = int(kept.set_ups.count.sum())
+        batch = _Batch(qp, params, group, start, np.arange(len(group)))
+        solution, afresh = kept.solve(batch, units)
+        count = afresh + (len(first) if qp.quadratic else 0)
         return Answer(solution, count, replace(kept, solution=solution) if keep else None)
 
 
@@ -106,131 +110,160 @@ class _Kept:
     units: Units | None
     threads: int | None
     solution: Solution | None = None
-    lock: Lock = field(default_factory=Lock)
 
     def resolve(self, tilt: Tilt) -> Answer:
         """See ``Workspace.resolve``."""
         assert self.solution is not None
         problem, params = self.problem.tilt(self.params, tilt)
-        start = self.solution.take(tilt.rows)
+        whole = np.array_equal(tilt.rows, np.arange(len(self.group)))
+        start = self.solution if whole else self.solution.take(tilt.rows)
         if tilt.rho.any():  # other Hessians: one set-up for each distinct one
             return self.engine.solve(problem, params, start=start, threads=self.threads)
-        with self.lock:  # a model serves one thread at a time
-            before = self.set_ups.count.sum()
-            group = self.group[tilt.rows]
-            units = None if self.units is None else self.units.take(tilt.rows)
-            solution = self.solve(problem, params, group, start, units)
-            return Answer(solution, int(self.set_ups.count.sum() - before))
+        units = None if self.units is None else self.units.take(tilt.rows)
+        # rows of an element start alike where nothing but their costs differs
+        element = np.arange(len(tilt)) if tilt.dy.any() else tilt.rows
+        batch = _Batch(problem, params, self.group[tilt.rows], start, element)
+        return Answer(*self.solve(batch, units))
 
-    def solve(
-        self,
-        problem: QP,
-        params: Params,
-        group: IntArray,
-        start: Solution | None,
-        units: Units | None,
-    ) -> Solution:
-        """Solve elements by their set-ups, in DAQP's units and back."""
+    def solve(self, batch: _Batch, units: Units | None) -> tuple[Solution, int]:
+        """Solve elements by their set-ups, in DAQP's units and back; and how many afresh."""
         if units is None:
-            return self.set_ups.solve(problem, params, group, start, self.threads)
-        linear, near = units.linear(params), units.enter(start)
-        found = self.set_ups.solve(problem, linear, group, near, self.threads)
-        return units.leave(problem, found)
+            return self.set_ups.solve(batch, self.threads)
+        linear, near = units.linear(batch.params), units.enter(batch.start)
+        scaled = replace(batch, params=linear, start=near)
+        solution, afresh = self.set_ups.solve(scaled, self.threads)
+        return units.leave(batch.problem, solution), afresh
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Programs to solve: the set-up of each, and where it starts."""
+
+    problem: QP
+    params: Params
+    group: IntArray
+    start: Solution | None
+    element: IntArray  # rows of one element have its bounds and start from its working set
 
 
 class _SetUps:
-    """One ``daqp.Model`` for every distinct (P, G, A), made when it is first needed."""
+    """The matrices of every distinct (P, G, A) as DAQP takes them."""
 
     def __init__(self, engine: DaqpEngine, problem: QP, params: Params, first: IntArray) -> None:
         self.settings = engine.settings
         # eps_prox = 0: a singular Hessian is reported, not silently regularised
         self.strict = engine.settings | {"eps_prox": 0.0}
-        names = [name for name in ("G", "A") if name in params]
-        parts = [[params[name].values[i] for i in params[name].index[first]] for name in names]
-        self.rows = parts[0] if len(parts) == 1 else _stacked(parts, len(first), problem.n)
+        parts = [params[name].take(first) for name in ("G", "A") if name in params]
+        self.rows = _stacked(parts, len(first), problem.n)
         self.hessians: list[FloatArray | None] = [None] * len(first)
+        self.metric: Metric | None = None
+        self.singular = [True] * len(first)  # LPs too: every solve is set up afresh
         if problem.quadratic:
+            P = params["P"].take(first)
             # DAQP reads matrices as they lie in memory
-            matrices = [np.ascontiguousarray(P) if P.any() else None for P in params["P"].values]
-            self.hessians = [matrices[i] for i in params["P"].index[first]]
-        # a model; None before it is needed, False where every solve must be set up afresh
-        self.models: list[Any] = [None if H is not None else False for H in self.hessians]
-        self.count = np.zeros(len(first), dtype=np.intp)
+            hessians = [np.ascontiguousarray(H) if H.any() else None for H in P.values]
+            self.hessians = [hessians[i] for i in P.index.tolist()]
+            self.metric = Metric(P)
+            self.singular = [not safe for safe in self.metric.safe]
+            boxed = "lb" in problem.blocks or "ub" in problem.blocks
+            plain = list(zip(self.hessians, self.rows, strict=True))
+            self.matrices = self.metric.enter(plain, parts, boxed=boxed)
 
-    def solve(
-        self,
-        problem: QP,
-        params: Params,
-        group: IntArray,
-        start: Solution | None,
-        threads: int | None,
-    ) -> Solution:
-        """Solve all elements; element i uses the set-up ``group[i]``."""
-        form = Form.of(problem, params, start)
+    def solve(self, batch: _Batch, threads: int | None) -> tuple[Solution, int]:
+        """Solve all rows of a batch; also tell how many were set up afresh."""
+        problem, group = batch.problem, batch.group
+        form = Form.of(problem, batch.params, batch.start)
+        costs = form.f if self.metric is None else self.metric.costs(form.f, group)
+        points = np.zeros_like(form.x)  # in the variables of the set-ups
         threads = useful_threads(threads, problem.n * form.upper.shape[1], PAYS)
-        if threads > 1 and problem.quadratic:  # a model serves one thread at a time
-            _, keys = np.unique(group, return_inverse=True)
-            parts = np.split(np.argsort(keys, kind="stable"), np.cumsum(np.bincount(keys))[:-1])
-        else:
-            parts = list(np.arange(len(group))[:, None])
-        owners = group.tolist()
+        # neighbours by set-up and element find the model as they need it
+        order = np.lexsort((batch.element, group))
 
         def work(chosen: IntArray) -> None:
-            rows = [row for part in chosen.tolist() for row in parts[part].tolist()]
-            self._solve_rows(rows, owners, form)
+            self._solve_rows(order[chosen].tolist(), batch, form, costs, points)
 
-        spread(work, len(parts), threads)
-        return form.solution(problem)
+        spread(work, len(order), threads)
+        if self.metric is not None:  # either is zero in each row
+            form.x[:] += self.metric.points(points, group)
+        return form.solution(problem), int(form.afresh.sum())
 
-    def _solve_rows(self, rows: list[int], owners: list[int], form: Form) -> None:
+    def _solve_rows(
+        self, rows: list[int], batch: _Batch, form: Form, costs: FloatArray, points: FloatArray
+    ) -> None:
         # the loop that all dense solves pass: a few microseconds of Python an element
-        models, (f, upper, lower, sense) = self.models, form.rows
+        owners, elements = batch.group.tolist(), batch.element.tolist()
+        f, (upper, lower, senses) = list(costs), form.rows
+        model: Any = None
+        loaded = stands = None  # its set-up, and the element at whose working set it stands
         for row in rows:
-            group = owners[row]
-            model = models[group]
-            if model is None:
-                model = models[group] = self._set_up(group, form)
-            if model is False:
-                self._solve_afresh(group, form, row, form.near)
+            group, element = owners[row], elements[row]
+            if self.singular[group]:
+                self._solve_afresh(group, form, row)
                 continue
-            flag = model.update(None, f[row], None, upper[row], lower[row], sense[row])
+            sense = None if element == stands else senses[row]
+            linear = (f[row], upper[row], lower[row], sense)
+            model, flag = self._hand_over(model, loaded, group, linear)
+            loaded, stands = group, None
             if flag >= 0:
                 x, _, flag, info = model.solve()
-                if flag > 0:
-                    form.x[row], form.lam[row] = x, info["lam"]
+                if flag == 1:
+                    points[row], form.lam[row] = x, info["lam"]
+                    # one iteration leaves the working set as it was
+                    stands = element if info["iterations"] == 1 else None
             form.flag[row] = flag
+            if flag != 1:
+                model = loaded = None  # whatever it is left with shall touch no other element
+                self.singular[group] = flag == NONCONVEX
             if flag not in DECIDED:  # believe a failure only from a fresh set-up
-                self._solve_afresh(group, form, row, None)
+                self._solve_afresh(group, form, row)
 
-    def _set_up(self, group: int, form: Form) -> Any:
+    def _hand_over(
+        self, model: Any, loaded: int | None, group: int, linear: tuple[Any, ...]
+    ) -> tuple[Any, int]:
+        """Give a program to the model that holds a set-up, or to a new one; with the exit flag."""
         import daqp
 
+        f, upper, lower, sense = linear
+        if group == loaded:
+            return model, model.update(None, f, None, upper, lower, sense)
+        hessian, matrix = self.matrices[group]
+        if loaded is not None:
+            before, like = self.matrices[loaded]
+            if len(like) == len(matrix):  # bounds are rows in one metric and none in another
+                hessian = None if hessian is before else hessian
+                rows = matrix if len(matrix) else None  # it takes no empty arrays
+                return model, model.update(hessian, f, rows, upper, lower, sense)
         model = daqp.Model()
         model.settings = self.strict
-        # no linear terms and no working set yet, so the set-up depends on (P, G, A) alone
-        zero, above, below, plain = form.blank
-        flag, _ = model.setup(self.hessians[group], zero, self.rows[group], above, below, plain)
-        self.count[group] += 1
-        return model if flag >= 0 else False
+        above = np.zeros(0) if upper is None else upper
+        return model, model.setup(hessian, f, matrix, above, lower, sense)[0]
 
-    def _solve_afresh(self, group: int, form: Form, row: int, near: FloatArray | None) -> None:
+    def _solve_afresh(self, group: int, form: Form, row: int) -> None:
         import daqp
 
-        self.count[group] += 1
+        form.afresh[row] = True
+        near = form.near[row] if self.singular[group] and form.near is not None else None
         solve = partial(
             daqp.solve, self.hessians[group], form.f[row], self.rows[group],
             form.upper[row], form.lower[row], form.kinds, eta_prox=STATIONARITY, **self.settings,
         )  # fmt: skip
-        x, _, flag, info = solve(primal_start=None if near is None else near[row])
+        x, _, flag, info = solve(primal_start=near)
         if flag == UNBOUNDED:  # the first step, from an infeasible point, can miss every constraint
             x, _, flag, info = solve(primal_start=x)
         if flag > 0:
             form.x[row], form.lam[row] = x, info["lam"]
+            hessian = self.hessians[group]
+            if hessian is not None:
+                form.polish(row, hessian, self.rows[group])
             if form.residual(row, self.hessians[group], self.rows[group]) > INEXACT:
                 flag = INACCURATE
         form.flag[row] = flag
 
 
-def _stacked(parts: list[list[FloatArray]], count: int, n: int) -> list[FloatArray]:
+def _stacked(parts: list[Param], count: int, n: int) -> list[FloatArray]:
+    """All rows of each set-up."""
+    given = [[part.values[i] for i in part.index.tolist()] for part in parts]
+    if len(given) == 1:
+        return given[0]
     none = np.zeros((0, n))
-    return [np.concatenate([none, *(part[i] for part in parts)]) for i in range(count)]
+    return [np.concatenate([none, *(rows[i] for rows in given)]) for i in range(count)]

@@ -9,10 +9,12 @@ import numpy as np
 
 from lpgd.params import Params
 from lpgd.problems.qp import QP
-from lpgd.solution import FloatArray, IntArray, Solution, Status
+from lpgd.solution import BoolArray, FloatArray, IntArray, Solution, Status
 
 INFINITY = 1e30
 FAINT = 1e-2  # in DAQP's units, in which costs that are not zero and rows have a size near 1
+NEAR = 1e-3  # longest step of polishing, relative to x: a longer one goes along a flat direction
+ROUNDING = 1e-12  # residual that is none
 EQUALITY, ACTIVE, LOWER = 5, 1, 2  # bits of DAQP's `sense`
 STATUS = np.full(16, Status.NUMERICAL, dtype=np.int8)  # by exit flag, negative ones from the end
 for _flag, _status in {
@@ -37,12 +39,12 @@ class Form:
     lower: FloatArray
     two_sided: bool  # whether some constraint can have a lower side
     kinds: Any  # (M,) what each constraint is
-    sense: Any  # (N, M) the same with the working set to start from
+    sense: Any  # the same with the working set to start from; (N, M) where there is one
     near: FloatArray | None  # (N, n) where to start
     x: FloatArray
     lam: FloatArray  # (N, M) positive at upper, negative at lower bounds
     flag: IntArray
-    blank: tuple[FloatArray, FloatArray, FloatArray, Any]  # zero f, open bounds, plain kinds
+    afresh: BoolArray  # which elements were handed to DAQP on their own
 
     @classmethod
     def of(cls, problem: QP, params: Params, start: Solution | None) -> Form:
@@ -51,32 +53,25 @@ class Form:
         f = np.array(params["q"].full(), order="C")
         upper, lower = _bounds(params, f.shape)
         kinds = np.zeros(upper.shape[1], dtype=np.intc)
-        equal = slice(len(kinds) - _rows(problem, "A"), None)
-        kinds[equal] = EQUALITY
-        if start is None:
-            sense = np.tile(kinds, (len(f), 1))
-        else:
-            loads = _merge(problem, start.y)
-            sense = np.sign(loads).astype(np.intc)
-            sense[loads < 0] = ACTIVE | LOWER
-            sense[:, equal] = EQUALITY
-        above = np.full(len(kinds), INFINITY)
-        blank = (np.zeros(problem.n), above, -above, np.zeros_like(kinds))
+        kinds[len(kinds) - _rows(problem, "A") :] = EQUALITY
+        sense = kinds if start is None else _working_sets(problem, start.y, kinds)
         return cls(
             f, upper, lower, "lb" in params or "A" in params, kinds, sense,
             start.x if start else None,
-            np.zeros_like(f), np.zeros_like(upper), np.zeros(len(f), dtype=np.intp), blank,
+            np.zeros(f.shape), np.zeros(upper.shape),
+            np.zeros(len(f), dtype=np.intp), np.zeros(len(f), dtype=np.bool_),
         )  # fmt: skip
 
     @property
-    def rows(self) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
-        """Costs, bounds and working set of each element; DAQP takes no empty arrays."""
+    def rows(self) -> tuple[list[Any], list[Any], list[Any]]:
+        """Bounds and working set of each element; DAQP takes no empty arrays."""
         none = [None] * len(self.f)
         if not self.kinds.size:
-            return list(self.f), none, none, none
+            return none, none, none
         # where no constraint has a lower side, those of the set-up stay
         lower = list(self.lower) if self.two_sided else none
-        return list(self.f), list(self.upper), lower, list(self.sense)
+        sense = list(self.sense) if self.sense.ndim == 2 else [self.sense] * len(self.f)
+        return list(self.upper), lower, sense
 
     def residual(self, row: int, hessian: FloatArray | None, matrix: FloatArray) -> float:
         """Relative violation of the optimality conditions of one element."""
@@ -92,6 +87,37 @@ class Form:
         reach = np.abs(x).max(initial=0.0) * np.abs(matrix).max(initial=0.0)
         # sizes of zero costs or of a point at the origin must not turn rounding into an error
         return float(max(gap / max(size, FAINT), over.max(initial=0.0) / max(reach, FAINT)))
+
+    def polish(self, row: int, hessian: FloatArray, matrix: FloatArray) -> None:
+        """Settle what proximal iterations leave open by one Newton step on the active set.
+
+        They stop where a step gets small. Started at x*, they answer a slightly tilted problem
+        with a part of the way only, an error that no residual shows.
+        """
+        x, lam = self.x[row].copy(), self.lam[row].copy()
+        n, boxed = len(x), len(lam) - len(matrix)
+        equal = self.kinds == EQUALITY
+        held = np.flatnonzero((lam != 0) | equal)
+        box = held < boxed
+        rows = np.zeros((len(held), n))
+        rows[np.flatnonzero(box), held[box]] = 1.0
+        rows[~box] = matrix[held[~box] - boxed]
+        sides = np.where(lam[held] < 0, self.lower[row, held], self.upper[row, held])
+        system = np.block([[hessian, rows.T], [rows, np.zeros((len(held), len(held)))]])
+        gap = np.concatenate([self.f[row] + hessian @ x + rows.T @ lam[held], rows @ x - sides])
+        try:
+            step = np.linalg.solve(system, gap)
+        except np.linalg.LinAlgError:  # other solutions or multipliers are as good
+            return
+        loads = lam[held] - step[n:]
+        near = np.abs(step[:n]).max() <= NEAR * np.abs(x).max()  # false for NaN
+        if not (near and (equal[held] | (loads * lam[held] > 0)).all()):
+            return
+        before = self.residual(row, hessian, matrix)
+        self.x[row] = x - step[:n]
+        self.lam[row, held] = loads
+        if self.residual(row, hessian, matrix) > max(before, ROUNDING):  # another active set
+            self.x[row], self.lam[row] = x, lam
 
     def solution(self, problem: QP) -> Solution:
         """Answers with our multipliers: (y, z, mu_l, mu_u)."""
@@ -120,10 +146,22 @@ def _bounds(params: Params, shape: tuple[int, int]) -> tuple[FloatArray, FloatAr
     if "A" in params:
         upper.append(params["b"].full())
         lower.append(upper[-1])
-    none = np.zeros((shape[0], 0))
-    sides = (np.concatenate([none, *side], axis=1) for side in (upper, lower))
-    top, bottom = (np.ascontiguousarray(side) for side in sides)
-    return top, bottom
+    return _joined(upper, shape[0]), _joined(lower, shape[0])
+
+
+def _joined(parts: list[FloatArray], count: int) -> FloatArray:
+    """Columns side by side, a new array in C order."""
+    if len(parts) == 1:
+        return np.array(parts[0], order="C")
+    return np.concatenate([np.zeros((count, 0)), *parts], axis=1)
+
+
+def _working_sets(problem: QP, y: FloatArray, kinds: Any) -> Any:
+    """Which bounds the multipliers hold, as DAQP's ``sense``, (N, M)."""
+    # the sign as bits: 0 free, 1 at its upper, -1 & 3 = ACTIVE | LOWER at its lower bound
+    sense = np.sign(_merge(problem, y)).astype(np.intc) & (ACTIVE | LOWER)
+    sense[:, kinds == EQUALITY] = EQUALITY
+    return sense
 
 
 def _rows(problem: QP, name: str) -> int:
@@ -140,7 +178,7 @@ def _split(problem: QP, lam: FloatArray) -> FloatArray:
         "lb": np.maximum(-lam[:, :box], 0.0),
         "ub": np.maximum(lam[:, :box], 0.0),
     }
-    return np.concatenate([lam[:, :0], *(parts[name] for name in problem.blocks)], axis=1)
+    return _joined([parts[name] for name in problem.blocks], len(lam))
 
 
 def _merge(problem: QP, y: FloatArray) -> FloatArray:
@@ -148,4 +186,4 @@ def _merge(problem: QP, y: FloatArray) -> FloatArray:
     parts = {name: y[:, block] for name, block in problem.blocks.items()}
     box = [parts[name] * sign for name, sign in (("lb", -1.0), ("ub", 1.0)) if name in parts]
     general = [parts[name] for name in ("G", "A") if name in parts]
-    return np.concatenate([y[:, :0], *([sum(box)] if box else []), *general], axis=1)
+    return _joined([*([np.sum(box, axis=0)] if box else []), *general], len(y))

@@ -80,7 +80,9 @@ class HighsEngine:
     verbose: bool = False
 
     name: ClassVar[str] = "highs"
-    capabilities: ClassVar[Capabilities] = Capabilities(frozenset({"LP"}), sparse=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        frozenset({"LP"}), sparse=True, accuracy=1e-12
+    )
 
     def __post_init__(self) -> None:
         if not FINEST <= self.tolerance < np.inf:

@@ -75,7 +75,11 @@ class MoreauEngine(ConeEngine):
 
     name: ClassVar[str] = "moreau"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        frozenset({"conic"}), sparse=True, adjoint=True, install='pip install "lpgd[conic]"'
+        frozenset({"conic"}),
+        sparse=True,
+        adjoint=True,
+        accuracy=1e-8,
+        install='pip install "lpgd[conic]"',
     )
     coarse: ClassVar[float] = 1e-6
 

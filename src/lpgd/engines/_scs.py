@@ -66,7 +66,10 @@ class ScsEngine(ConeEngine):
 
     name: ClassVar[str] = "scs"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        frozenset({"conic"}), sparse=True, install='pip install "lpgd[conic]"'
+        frozenset({"conic"}),
+        sparse=True,
+        accuracy=1e-6,
+        install='pip install "lpgd[conic]"',
     )
     coarse: ClassVar[float] = 1e-6
 

@@ -24,6 +24,9 @@ class Capabilities:
         Whether it takes arguments on a sparsity pattern.
     adjoint : bool
         Whether its workspaces solve the adjoint of the optimality conditions, for ``Exact``.
+    accuracy : float
+        Relative error of a solution of well-conditioned data, by which ``tau="auto"`` keeps its
+        tilts out of the noise.
     install : str
         Command that installs the solver, for the message when it is missing.
     """
@@ -32,6 +35,7 @@ class Capabilities:
     cones: frozenset[str] = KINDS
     sparse: bool = False
     adjoint: bool = False
+    accuracy: float = 1e-10
     install: str = "pip install lpgd"
 
 

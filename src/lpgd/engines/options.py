@@ -22,9 +22,10 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "mode": (),
     "n_jobs_forward": (),
     "n_jobs_backward": (),
+    "derivative_kwargs": (),
 }
 NATIVE: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("eps_abs", "eps_rel"), ACCURACY),  # SCS
+    **dict.fromkeys(("tol", "eps_abs", "eps_rel"), ACCURACY),  # the latter of SCS
     **dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), ACCURACY),  # Clarabel, Moreau
     **dict.fromkeys(("primal_feasibility_tolerance", "dual_feasibility_tolerance"), ACCURACY),
     **dict.fromkeys(("max_iter", "iter_limit", "simplex_iteration_limit"), ITERATIONS),

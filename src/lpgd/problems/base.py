@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from lpgd.params import Params
-from lpgd.solution import FloatArray, IntArray, Solution
+from lpgd.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.tilt import Adjoint, Cotangent, Term, Tilt
 
 Groups = IntArray
@@ -77,4 +77,25 @@ class Differentiable(Protocol):
 
     def adjoint(self, params: Params, point: Solution, cotangent: Cotangent, rho: float) -> Adjoint:
         """Solve the adjoint of the optimality conditions at ``point`` (N rows)."""
+        ...
+
+
+class Measured(Problem, Protocol):
+    """A family that tells how large its data are, as ``LPGD(tau="auto")`` needs to know."""
+
+    @property
+    def polyhedral(self) -> bool:
+        """Whether all constraints are linear."""
+        ...
+
+    def slope(self, params: Params, x: FloatArray) -> FloatArray:
+        """Gradient of the objective at ``x`` (N, n), shape (N, n); ``params`` hold N elements."""
+        ...
+
+    def slacks(self, params: Params, x: FloatArray) -> FloatArray:
+        """Right-hand sides minus left-hand sides of the constraints at ``x``, shape (N, m)."""
+        ...
+
+    def strictly_convex(self, params: Params) -> BoolArray:
+        """Elements whose objective is known to be strictly convex, shape (N,)."""
         ...

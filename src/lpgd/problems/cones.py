@@ -1,6 +1,7 @@
 """Products of cones, in the order in which the rows of a conic program are laid out."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import isqrt
 from typing import final
 
@@ -55,12 +56,12 @@ class Cones:
         if not all(0 < alpha < 1 for alpha in self.power):
             raise ValueError(f"exponents of power cones must be in (0, 1), got {self.power}")
 
-    @property
+    @cached_property
     def m(self) -> int:
         """Number of rows."""
         return sum(stop - start for _, start, stop in self.blocks())
 
-    @property
+    @cached_property
     def kinds(self) -> frozenset[str]:
         """Names of the cones that occur."""
         return frozenset(kind for kind, start, stop in self.blocks() if stop > start)

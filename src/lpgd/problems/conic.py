@@ -17,7 +17,7 @@ from lpgd.problems.base import Groups
 from lpgd.problems.cones import Cones
 from lpgd.problems.pattern import Pattern
 from lpgd.problems.sums import augment, dot, outer, outer_on, total
-from lpgd.solution import FloatArray, Solution
+from lpgd.solution import BoolArray, FloatArray, Solution
 from lpgd.tilt import Adjoint, Cotangent, Term, Tilt
 
 
@@ -46,6 +46,11 @@ class Conic:
     def family(self) -> str:
         """``"conic"``."""
         return "conic"
+
+    @property
+    def polyhedral(self) -> bool:
+        """Whether all cones are zero or nonnegative ones."""
+        return self.cones.zero + self.cones.nonneg == self.cones.m
 
     @property
     def program(self) -> "Conic":
@@ -122,6 +127,17 @@ class Conic:
         patterns = {**self.patterns, "P": Pattern(rows, cols, (self.n, self.n))}
         problem = replace(self, patterns=patterns, quadratic=True)
         return problem, augment(hessian, rho, (rows == cols).astype(np.float64))
+
+    def slope(self, params: Params, x: FloatArray) -> FloatArray:
+        """Gradient q + Px of the objective, (N, n); see ``Measured.slope``."""
+        linear = params["q"].full()
+        return linear + self._curve(params["P"], x) if self.quadratic else linear
+
+    def strictly_convex(self, params: Params) -> BoolArray:
+        """Elements with a P that is dense and positive definite, shape (N,)."""
+        if not self.quadratic or "P" in self.patterns:
+            return np.zeros(len(params["q"].index), dtype=np.bool_)
+        return qp_check.positive_definite(params["P"])
 
     def lagrangian(self, params: Params, point: Solution, tilt: Tilt) -> FloatArray:
         """Value of the tilted Lagrangian at each point, shape (N,)."""

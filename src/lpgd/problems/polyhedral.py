@@ -111,8 +111,9 @@ class Polyhedral:
     def check(self, params: Params, resolution: float) -> tuple[Params, Mapping[int, str]]:
         """The QP's data, and for each unfit element what is wrong with the cone program."""
         given = dict(params)
-        for name, pattern in self.conic.patterns.items() if self.dense else ():
-            given[name] = Param(pattern.dense(given[name].values), given[name].index)
+        for name in self.conic.patterns.keys() & given.keys() if self.dense else ():
+            dense = self.conic.patterns[name].dense(given[name].values)
+            given[name] = Param(dense, given[name].index)
         given, unfit = qp_check.check(given, resolution, cost="q")
         A, b = given["A"], given["b"]
         data = {name: given[name] for name in ("P", "q") if name in given}

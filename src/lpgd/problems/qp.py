@@ -18,7 +18,7 @@ from lpgd.problems import qp_check, qp_kkt
 from lpgd.problems.base import Groups
 from lpgd.problems.pattern import Pattern
 from lpgd.problems.sums import augment, dot, outer, outer_on, total
-from lpgd.solution import FloatArray, Solution
+from lpgd.solution import BoolArray, FloatArray, Solution
 from lpgd.tilt import Adjoint, Cotangent, Term, Tilt
 
 # Right-hand side of each block of multipliers, and the sign with which it enters L.
@@ -75,6 +75,11 @@ class QP:
         return bool(self.patterns)
 
     @property
+    def polyhedral(self) -> bool:
+        """Always: all constraints are linear."""
+        return True
+
+    @property
     def program(self) -> "QP":
         """The problem itself."""
         return self
@@ -123,6 +128,26 @@ class QP:
         tilted["q"] = batched(linear)
         return problem, tilted
 
+    def slope(self, params: Params, x: FloatArray) -> FloatArray:
+        """Gradient q + Px of the objective, (N, n); see ``Measured.slope``."""
+        linear = params["q"].full()
+        return linear + (params["P"].full() @ x[:, :, None])[..., 0] if self.quadratic else linear
+
+    def slacks(self, params: Params, x: FloatArray) -> FloatArray:
+        """b - Ax, h - Gx, x - lb and ub - x, shape (N, m); see ``Measured.slacks``."""
+        parts = [x[:, :0]]
+        for name in self.blocks:
+            rhs, sign = SIDES[name]
+            value = self._product(name, params[name], x) if name in self._matrices else -sign * x
+            parts.append(-sign * params[rhs].full() - value)
+        return np.concatenate(parts, axis=1)
+
+    def strictly_convex(self, params: Params) -> BoolArray:
+        """Elements with a positive definite P, shape (N,)."""
+        if not self.quadratic:
+            return np.zeros(len(params["q"].index), dtype=np.bool_)
+        return qp_check.positive_definite(params["P"])
+
     def lagrangian(self, params: Params, point: Solution, tilt: Tilt) -> FloatArray:
         """Value of the tilted Lagrangian at each point, shape (N,)."""
         at = {name: param.take(tilt.rows) for name, param in params.items()}
@@ -142,14 +167,6 @@ class QP:
         loss += dot(tilt.ds, self.slacks(at, point.x)) if tilt.ds is not None else 0.0
         gap = point.x - tilt.anchor
         return value + tilt.t * loss + 0.5 * tilt.rho * dot(gap, gap)
-
-    def slacks(self, params: Params, x: FloatArray) -> FloatArray:
-        """b - Ax and h - Gx of every element, side by side, shape (N, m) without bounds."""
-        parts = [
-            params[SIDES[name][0]].full() - self._product(name, params[name], x)
-            for name in self._matrices
-        ]
-        return np.concatenate([x[:, :0], *parts], axis=1)
 
     def pulled(self, params: Params, y: FloatArray) -> FloatArray:
         """A'y_A + G'y_G of every element, (N, m) to (N, n)."""

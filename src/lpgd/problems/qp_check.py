@@ -58,6 +58,7 @@ def _symmetrised(
     if pattern is None:
         return _convex(given, unfit, rounding)
     # the one place where a sparse matrix is made dense: curvature has no cheaper test here
+    pattern = pattern.compact
     full = _convex(Param(pattern.dense(given.values), given.index), unfit, rounding)
     return Param(full.values[:, pattern.rows, pattern.cols], given.index)
 
@@ -123,3 +124,12 @@ def _indefinite(P: FloatArray, slack: FloatArray) -> BoolArray:
         each = [_indefinite(P[i : i + 1], slack[i : i + 1])[0] for i in range(len(P))]
         return np.array(each, dtype=np.bool_)
     return np.zeros(len(P), dtype=np.bool_)
+
+
+def positive_definite(hessian: Param) -> BoolArray:
+    """Elements whose dense P is positive definite by more than rounding, shape (N,)."""
+    used, index = np.unique(hessian.index, return_inverse=True)
+    values = hessian.values[used]
+    least = ROUNDING * np.finfo(np.float64).eps * np.sqrt(np.einsum("dij,dij->d", values, values))
+    shifted = values - least[:, None, None] * np.eye(values.shape[1])
+    return (~_indefinite(shifted, np.zeros(len(used))) & (least > 0))[index]

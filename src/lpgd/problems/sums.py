@@ -25,9 +25,7 @@ def outer(left: FloatArray, right: FloatArray, groups: Groups) -> FloatArray:
 
 def outer_on(pattern: Pattern, left: FloatArray, right: FloatArray, groups: Groups) -> FloatArray:
     """The same on the places of a pattern only, shape (R, nnz)."""
-    pairs = zip(_fold(left, groups), _fold(right, groups), strict=True)
-    sums = [pattern.outer(a, b) for a, b in pairs]
-    return np.array(sums).reshape(len(groups), len(pattern.rows))
+    return pattern.outer(_fold(left, groups), _fold(right, groups))
 
 
 def augment(hessian: Param | None, rho: FloatArray, identity: FloatArray) -> Param:

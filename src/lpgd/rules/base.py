@@ -28,6 +28,11 @@ class Backward(Protocol):
         """Its data; ``cotangent.rows`` index the elements."""
         ...
 
+    @property
+    def accuracy(self) -> float:
+        """Relative error of the engine's solutions."""
+        ...
+
     def resolve(self, tilt: Tilt) -> Solution:
         """Solve tilted problems, one a row; failure is a status, never an exception."""
         ...
@@ -62,7 +67,9 @@ class Pullback:
     retries : int
         Tilted solves that were repeated with a smaller step.
     degenerate : (N,) bool or None
-        Rows at which the derivative is not unique, where the rule knows.
+        Rows at which the derivative is not unique or says nothing, where the rule knows.
+    stays : (N,) bool or None
+        Rows that may rightly stay where they are, where the rule knows.
     """
 
     terms: Sequence[Term]
@@ -70,6 +77,7 @@ class Pullback:
     tau: FloatArray | None = None
     retries: int = 0
     degenerate: BoolArray | None = None
+    stays: BoolArray | None = None
 
 
 class Rule(Protocol):

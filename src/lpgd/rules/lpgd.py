@@ -1,12 +1,13 @@
 """Lagrangian proximal gradient descent: tilt, re-solve, difference of Lagrangian gradients."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy as np
 
 from lpgd.problems.base import Problem
 from lpgd.rules.base import Backward, Pullback, is_count, is_number
+from lpgd.rules.step import Ends, auto, objective
 from lpgd.solution import BoolArray, FloatArray, IntArray, Solution, Status
 from lpgd.tilt import Cotangent, Term, Tilt
 
@@ -30,10 +31,10 @@ class LPGD:
 
     Parameters
     ----------
-    tau : float
+    tau : float or "auto"
         Size of the tilt, > 0, in objective units per loss unit: only the product of tau and the
         cotangent enters the solver, so a loss averaged over a batch of B needs a tau B times
-        larger than the same loss summed.
+        larger than the same loss summed. ``"auto"`` sizes each element's tilt by its costs.
     rho : float
         Weight of the proximal term, >= 0. An LP then becomes a QP in the backward pass.
     side : {"average", "lower", "upper"}
@@ -44,15 +45,15 @@ class LPGD:
         Whether "average" may then use the one side that works.
     """
 
-    tau: float
+    tau: float | Literal["auto"] = "auto"
     rho: float = 0.0
     side: Side = "average"
     retries: int = 3
     fallback: bool = False
 
     def __post_init__(self) -> None:
-        if not (is_number(self.tau) and 0 < self.tau < np.inf):
-            raise ValueError(f"tau must be a positive finite number, got {self.tau!r}")
+        if self.tau != "auto" and not (is_number(self.tau) and 0 < self.tau < np.inf):
+            raise ValueError(f"tau must be 'auto' or a positive finite number, got {self.tau!r}")
         if not (is_number(self.rho) and 0 <= self.rho < np.inf):
             raise ValueError(f"rho must be a finite number >= 0, got {self.rho!r}")
         if self.side not in ENDS:
@@ -71,7 +72,41 @@ class LPGD:
             cotangent.rows, np.zeros(size), cotangent.dx, cotangent.dy,
             np.full(size, self.rho), point.x, cotangent.ds,
         )  # fmt: skip
-        tau, retries = np.full(size, self.tau), 0
+
+        def reach(rows: IntArray, tau: FloatArray) -> Ends:
+            return self._reach(point.take(rows), tilt.take(rows), tau, backward)
+
+        if not isinstance(self.tau, str):
+            ends = reach(np.arange(size), np.full(size, self.tau))
+            return self._difference(ends, point, tilt)
+        lead = "lo" if self.side == "upper" else "hi"
+        choice = auto(reach, point, tilt, backward, lead)
+        pulled = self._difference(choice.ends, point, tilt)
+        terms = list(pulled.terms)
+        if choice.extra is not None:
+            extra = self._difference(choice.extra, point, tilt)
+            terms += [objective(term) for term in extra.terms]
+        return replace(
+            pulled, terms=terms, tau=choice.tau, retries=choice.retries,
+            degenerate=choice.like_lp, stays=~choice.stuck,
+        )  # fmt: skip
+
+    def _difference(self, ends: Ends, point: Solution, tilt: Tilt) -> Pullback:
+        """The weighted Lagrangians whose gradient is that of the envelope."""
+        hi, lo, tau = ends.hi, ends.lo, ends.tau
+        failed = np.where(hi.solved, lo.status, hi.status)
+        t_hi, t_lo = (tau * end for end in ENDS[self.side])
+        if self.fallback:
+            hi, t_hi = _retreat(hi, t_hi, point)
+            lo, t_lo = _retreat(lo, t_lo, point)
+            failed = np.where(t_hi > t_lo, Status.OPTIMAL, failed)
+        weight = 1 / np.where(failed == Status.OPTIMAL, t_hi - t_lo, np.inf)
+        terms = [Term(weight, hi, tilt.at(t_hi)), Term(-weight, lo, tilt.at(t_lo))]
+        return Pullback(terms, failed, tau, ends.retries)
+
+    def _reach(self, point: Solution, tilt: Tilt, tau: FloatArray, backward: Backward) -> Ends:
+        """Both ends of every row; where one fails, both at a quarter of tau, and so on."""
+        tau, retries = tau.copy(), 0
         hi, lo = self._ends(point, tilt, tau, backward)
         for _ in range(self.retries):
             again = np.flatnonzero(~(hi.solved & lo.solved) & ~_late(hi) & ~_late(lo))
@@ -81,17 +116,7 @@ class LPGD:
             retries += len(again)
             new = self._ends(point.take(again), tilt.take(again), tau[again], backward)
             hi, lo = hi.put(again, new[0]), lo.put(again, new[1])
-
-        failed = np.where(hi.solved, lo.status, hi.status)
-        t_hi, t_lo = (tau * end for end in ENDS[self.side])
-        if self.fallback:
-            hi, t_hi = _retreat(hi, t_hi, point)
-            lo, t_lo = _retreat(lo, t_lo, point)
-            failed = np.where(t_hi > t_lo, Status.OPTIMAL, failed)
-        step = t_hi - t_lo
-        weight = 1 / np.where(failed == Status.OPTIMAL, step, np.inf)
-        terms = [Term(weight, hi, tilt.at(t_hi)), Term(-weight, lo, tilt.at(t_lo))]
-        return Pullback(terms, failed, tau, retries)
+        return Ends(hi, lo, tau, retries)
 
     def _ends(
         self, point: Solution, tilt: Tilt, tau: FloatArray, backward: Backward

@@ -1,7 +1,16 @@
-"""PyTorch layers: ``QPLayer``, ``LPLayer``, ``ConicLayer``, and the sparse argument ``Sparse``."""
+"""PyTorch layers, and the sparse argument ``Sparse``."""
 
 from lpgd.torch.conic import ConicLayer, ConicSolution
+from lpgd.torch.cvxpy import CvxpyLayer
 from lpgd.torch.layers import DualSolution, LPLayer, QPLayer
 from lpgd.torch.sparse import Sparse
 
-__all__ = ["ConicLayer", "ConicSolution", "DualSolution", "LPLayer", "QPLayer", "Sparse"]
+__all__ = [
+    "ConicLayer",
+    "ConicSolution",
+    "CvxpyLayer",
+    "DualSolution",
+    "LPLayer",
+    "QPLayer",
+    "Sparse",
+]

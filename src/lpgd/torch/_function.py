@@ -1,8 +1,8 @@
-"""The only pair of autograd functions: a solve, and the pullback of its cotangents.
+"""The only autograd functions: a solve, the pullback of its cotangents, the push of its tangents.
 
-The pullback is a function of its own so that ``vmap`` and ``jacrev`` can batch it, and so that the
-data take part in it: a second derivative then meets its ``backward``, which raises, instead of
-coming out as zero.
+The latter two are functions of their own so that ``vmap``, ``jacrev`` and ``jacfwd`` can batch
+them, and so that the data take part in them: a second derivative then meets their ``backward`` or
+``jvp``, which raise, instead of coming out as zero.
 """
 
 from __future__ import annotations
@@ -19,10 +19,16 @@ from torch.autograd import Function
 from lpgd.backward import Forward
 from lpgd.params import Param
 from lpgd.problems.base import Problem
+from lpgd.solution import Solution
 from lpgd.solution_map import SolutionMap
 from lpgd.torch._views import View
 
 Tensors = tuple[torch.Tensor, ...]
+SECOND = (
+    "lpgd layers have no second derivative: a tilted re-solve is a finite difference whose anchors "
+    "are constants. Detach the gradient, or take the second derivative by finite differences of "
+    "the first."
+)
 
 
 @dataclass(eq=False)
@@ -37,6 +43,7 @@ class Call:
     dtype: torch.dtype
     device: torch.device
     keep: bool
+    start: Solution | None = None
     forward: Forward | None = None
 
     def batches(self, tensors: Tensors) -> list[tuple[int, ...]]:
@@ -60,8 +67,11 @@ class Solve(Function):
             for name, tensor, batch in zip(call.names, tensors, batches, strict=True)
         }
         dtypes = dict(zip(call.names, (t.dtype for t in tensors), strict=True))
-        resolution = torch.finfo(dtypes.get("P", call.dtype)).eps  # P's own rounding
-        forward = call.map.solve(call.problem, params, shape, resolution=resolution, keep=call.keep)
+        own = [dtypes["P"]] if "P" in dtypes else dtypes.values()  # of whatever P is made
+        resolution = max((torch.finfo(dtype).eps for dtype in own), default=0.0)
+        forward = call.map.solve(
+            call.problem, params, shape, resolution=resolution, keep=call.keep, start=call.start
+        )
         call.forward = forward
         hole = np.where(forward.solution.solved, 0.0, np.nan)[:, None]
         parts = call.view.gather(forward)
@@ -70,8 +80,9 @@ class Solve(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensors) -> None:
         call, *tensors = inputs
-        ctx.call = call if any(ctx.needs_input_grad) else None
+        ctx.call = call
         ctx.save_for_backward(*tensors)
+        ctx.save_for_forward(*tensors)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -80,8 +91,10 @@ class Solve(Function):
         return (None, *(next(gradients) if want else None for want in wanted))
 
     @staticmethod
-    def jvp(ctx: Any, *_: Any) -> Any:
-        raise NotImplementedError("lpgd layers have no forward mode; use reverse mode, e.g. jacrev")
+    def jvp(ctx: Any, *tangents: torch.Tensor | None) -> Tensors:
+        given = tuple(t is not None for t in tangents[1:])  # the first is that of the call
+        present = [t for t in tangents if t is not None]
+        return Pushforward.apply(ctx.call, given, 0, *present, *ctx.saved_tensors)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:
@@ -127,11 +140,11 @@ class Pullback(Function):
 
     @staticmethod
     def backward(ctx: Any, *_: torch.Tensor) -> Any:
-        raise RuntimeError(
-            "lpgd layers have no second derivative: a tilted re-solve is a finite difference whose "
-            "anchors are constants. Detach the gradient, or take the second derivative by finite "
-            "differences of the first."
-        )
+        raise RuntimeError(SECOND)
+
+    @staticmethod
+    def jvp(ctx: Any, *_: Any) -> Any:
+        raise RuntimeError(SECOND)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:
@@ -142,12 +155,7 @@ class Pullback(Function):
         size = info.batch_size
         solved = any(dim is not None for dim in data_dims)  # mapped in the solve as well
         place = lead if solved else 0
-        led = [
-            c.unsqueeze(place).expand(*c.shape[:place], size, *c.shape[place:])
-            if dim is None
-            else c.movedim(dim, place)
-            for c, dim in zip(cotangents, cotangent_dims, strict=True)
-        ]
+        led = _place(cotangents, cotangent_dims, size, place)
         shapes = [
             tuple(t.shape if dim is None else t.movedim(dim, 0).shape[1:])
             for t, dim, want in zip(data, data_dims, wanted, strict=True)
@@ -163,8 +171,65 @@ class Pullback(Function):
         return unpadded, (place,) * len(unpadded)
 
 
+class Pushforward(Function):
+    """(tangents of the given data; data) -> tangents of the outputs.
+
+    The first ``lead`` dimensions of the tangents number several tangents of one solve, as the
+    columns of a Jacobian.
+    """
+
+    @staticmethod
+    def forward(call: Call, given: tuple[bool, ...], lead: int, *tensors: torch.Tensor) -> Tensors:
+        count = sum(given)
+        tangents, data = tensors[:count], tensors[count:]
+        forward = call.forward
+        assert forward is not None
+        shape, extra, batches = forward.shape, tuple(tangents[0].shape[:lead]), call.batches(data)
+        several, size = prod(extra), prod(shape)
+        rows = np.tile(np.arange(size), several)
+        params = {
+            name: _param(tensor, batch, shape).take(rows)
+            for name, tensor, batch in zip(call.names, data, batches, strict=True)
+        }
+        chosen = [(n, b) for n, b, g in zip(call.names, batches, given, strict=True) if g]
+        ways: dict[str, np.ndarray] = {}
+        for (name, batch), tangent in zip(chosen, tangents, strict=True):
+            core = tuple(tangent.shape[lead + len(batch) :])
+            values = _array(tangent).reshape(several, prod(batch), *core)
+            ways[name] = values[:, _owners(batch, shape).reshape(-1)].reshape(-1, *core)
+        found = call.map.pushforward(forward, params, ways, rows, call.view.gather)
+        return tuple(call.outward(part, (*extra, *shape, part.shape[1])) for part in found)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensors) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *_: torch.Tensor) -> Any:
+        raise RuntimeError(SECOND)
+
+    @staticmethod
+    def jvp(ctx: Any, *_: Any) -> Any:
+        raise RuntimeError(SECOND)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:
+        call, given, lead = args[:3]
+        first, size = 3 + sum(given), info.batch_size  # of the data
+        data, data_dims = args[first:], in_dims[first:]
+        solved = any(dim is not None for dim in data_dims)  # mapped in the solve as well
+        place = lead if solved else 0
+        led = _place(args[3:first], in_dims[3:first], size, place)
+        if solved:
+            data = _lead(call, data, data_dims, size, expand=True)
+            own = [t.shape for t, g in zip(data, given, strict=True) if g]
+            led = [t.reshape(*t.shape[:lead], *shape) for t, shape in zip(led, own, strict=True)]
+        outputs = Pushforward.apply(call, given, lead if solved else lead + 1, *led, *data)
+        return outputs, (place,) * len(outputs)
+
+
 # torch asks for the signatures at every call, and inspecting takes longer than a small solve
-for _function in (Solve, Pullback):
+for _function in (Solve, Pullback, Pushforward):
     _function.forward.__signature__ = inspect.signature(_function.forward)  # type: ignore[attr-defined]
 
 
@@ -188,6 +253,16 @@ def _lead(
         moved = tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
         led.append(moved.reshape(size, *(1,) * (most - rank), *moved.shape[1:]))
     return tuple(led)
+
+
+def _place(tensors: Tensors, dims: tuple[Any, ...], size: int, place: int) -> list[torch.Tensor]:
+    """Move the mapped dimension to one place; tensors that are not mapped repeat along it."""
+    return [
+        t.unsqueeze(place).expand(*t.shape[:place], size, *t.shape[place:])
+        if dim is None
+        else t.movedim(dim, place)
+        for t, dim in zip(tensors, dims, strict=True)
+    ]
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

@@ -12,6 +12,7 @@ from torch import nn
 from lpgd.engines.base import Engine
 from lpgd.problems.base import Problem
 from lpgd.rules.base import Rule
+from lpgd.rules.lpgd import LPGD
 from lpgd.solution_map import OnFailure, SolutionMap
 from lpgd.stats import Stats
 from lpgd.torch._arguments import Arguments
@@ -27,7 +28,7 @@ class ProgramLayer(nn.Module):
 
     def __init__(
         self,
-        rule: Rule,
+        rule: Rule | None = None,
         engine: str | Engine = "auto",
         on_failure: OnFailure = "raise",
         threads: int | None = None,
@@ -35,7 +36,7 @@ class ProgramLayer(nn.Module):
         accept_inexact: bool = False,
     ) -> None:
         super().__init__()
-        self._map = SolutionMap(rule, engine, on_failure, threads, accept_inexact)
+        self._map = SolutionMap(rule or LPGD(), engine, on_failure, threads, accept_inexact)
 
     @property
     def rule(self) -> Rule:
@@ -55,6 +56,13 @@ class ProgramLayer(nn.Module):
     def _describe(self, given: dict[str, Any]) -> tuple[Arguments, Problem, View]:
         """Check the structure of the arguments of one call."""
 
+    def _solution_map(self, given: dict[str, Any]) -> SolutionMap:
+        """The solution map of one call."""
+        return self._map
+
+    def _note(self, call: Call) -> None:
+        """Keep what the next call may want to know of this one: nothing."""
+
     def _solve(self, given: dict[str, Any], *, duals: bool) -> Any:
         if torch.compiler.is_compiling():  # a graph break: the solve itself is not traced
             eager: Callable[[dict[str, Any]], Any]
@@ -67,7 +75,9 @@ class ProgramLayer(nn.Module):
     def _solve_eagerly(self, given: dict[str, Any]) -> Any:
         arguments, problem, view = self._describe(given)
         call = Call(
-            self._map, problem, view, tuple(arguments.tensors), arguments.cores,
-            arguments.dtype, arguments.device, torch.is_grad_enabled(),
+            self._solution_map(given), problem, view, tuple(arguments.tensors), arguments.cores,
+            arguments.dtype, arguments.device, torch.is_grad_enabled(), given.get("start"),
         )  # fmt: skip
-        return type(self).outputs(*Solve.apply(call, *arguments.tensors.values()))
+        solution = type(self).outputs(*Solve.apply(call, *arguments.tensors.values()))
+        self._note(call)
+        return solution

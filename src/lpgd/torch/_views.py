@@ -10,6 +10,7 @@ import numpy as np
 
 from lpgd.backward import Forward
 from lpgd.problems.conic import Conic
+from lpgd.problems.cvxpy_model import CvxpyModel
 from lpgd.problems.polyhedral import Polyhedral
 from lpgd.problems.qp import QP
 from lpgd.tilt import Cotangent
@@ -77,3 +78,29 @@ class ConicView:
         """See ``View.cotangent``."""
         dx, dy, ds = parts
         return Cotangent(rows, dx, dy, ds if ds.any() else None)
+
+
+@final
+@dataclass(frozen=True)
+class CvxpyView:
+    """The variables of a CVXPY problem, each with its entries row by row."""
+
+    problem: CvxpyModel
+
+    @property
+    def outputs(self) -> int:
+        """See ``View.outputs``."""
+        return len(self.problem.outputs)
+
+    def gather(self, forward: Forward) -> list[np.ndarray]:
+        """See ``View.gather``."""
+        x, y = forward.solution.x, forward.solution.y
+        return [output.entries(y if output.dual else x) for output in self.problem.outputs]
+
+    def cotangent(self, rows: np.ndarray, parts: Sequence[np.ndarray]) -> Cotangent:
+        """See ``View.cotangent``; what an entry of the solution fills twice is summed."""
+        problem = self.problem
+        sums = {False: np.zeros((len(rows), problem.n)), True: np.zeros((len(rows), problem.m))}
+        for output, part in zip(problem.outputs, parts, strict=True):
+            sums[output.dual] = sums[output.dual] + output.entries.pull(part)
+        return Cotangent(rows, sums[False], sums[True])

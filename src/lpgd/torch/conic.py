@@ -48,8 +48,8 @@ class ConicLayer(ProgramLayer):
     ----------
     cones : lpgd.Cones
         The cones of the rows of A, in their order.
-    rule : lpgd.LPGD or lpgd.Exact
-        How the solution is differentiated.
+    rule : lpgd.LPGD or lpgd.Exact, optional
+        How the solution is differentiated; by default ``lpgd.LPGD()``, which chooses tau itself.
     engine : str or Engine
         ``"auto"``, ``"moreau"``, ``"clarabel"``, ``"scs"``; for zero and nonnegative rows
         ``"daqp"`` and, with a linear objective, ``"highs"``; or an instance with options.
@@ -66,7 +66,7 @@ class ConicLayer(ProgramLayer):
     def __init__(
         self,
         cones: Cones,
-        rule: Rule,
+        rule: Rule | None = None,
         engine: str | Engine = "auto",
         on_failure: OnFailure = "raise",
         threads: int | None = None,

@@ -49,8 +49,8 @@ class QPLayer(_QuadraticLayer):
 
     Parameters
     ----------
-    rule : lpgd.LPGD or lpgd.Exact
-        How the solution is differentiated.
+    rule : lpgd.LPGD or lpgd.Exact, optional
+        How the solution is differentiated; by default ``lpgd.LPGD()``, which chooses tau itself.
     engine : str or Engine
         ``"auto"``, a name, or an instance with options, e.g. ``lpgd.DaqpEngine(time_limit=1.0)``.
     on_failure : {"raise", "nan"}

@@ -1,0 +1,151 @@
+"""How large costs, tilts and moves of each row are, as tau="auto" needs to know."""
+
+from dataclasses import dataclass, replace
+from typing import cast, final
+
+import numpy as np
+
+from lpgd.params import Params
+from lpgd.problems.base import Measured
+from lpgd.rules.base import Backward
+from lpgd.solution import BoolArray, FloatArray, IntArray, Solution
+from lpgd.tilt import Tilt
+
+STILL = 10.0  # a move of at most so many times the accuracy is none
+LEAP = 100.0  # a change of more than so many times the relative tilt is not smooth
+FLOOR = 1e-3  # least first tilt, relative to what the lengths of costs and cotangent suggest
+TINY = 1e-150
+FLAT = 1e-6  # share of curvature in the work of a tilt up to which there is none
+
+
+@final
+@dataclass(frozen=True)
+class Sizes:
+    """What N rows are measured by.
+
+    Attributes
+    ----------
+    family : Measured
+    params : Params
+        The data of each row.
+    point : Solution
+    tilt : Tilt
+    dx : (N, n) float64
+        Cotangent of x, that of the slacks folded in.
+    linear : (N, n) float64
+        Gradient of the objective at zero.
+    costs : (N,) float64
+        The larger of ||q||, ||Px*|| and rho ||x*||.
+    work : (N,) float64
+        |q|'|x*| + |Px*|'|x*|, in which no unit of a variable counts.
+    accuracy : float
+        Relative error of the engine's solutions.
+    """
+
+    family: Measured
+    params: Params
+    point: Solution
+    tilt: Tilt
+    dx: FloatArray
+    linear: FloatArray
+    costs: FloatArray
+    work: FloatArray
+    accuracy: float
+
+    @classmethod
+    def of(cls, point: Solution, tilt: Tilt, backward: Backward) -> "Sizes":
+        """Measure the rows of a cotangent."""
+        family = cast(Measured, backward.problem)
+        params = {name: param.take(tilt.rows) for name, param in backward.params.items()}
+        zero = np.zeros_like(point.x)
+        linear, dx = family.slope(params, zero), tilt.dx
+        if tilt.ds is not None:
+            none = np.zeros(len(tilt))
+            unit = replace(tilt, t=none + 1, dy=np.zeros_like(tilt.dy), rho=none)
+            tilted, data = family.tilt(backward.params, unit)
+            dx = cast(Measured, tilted).slope(data, zero) - linear
+        curved = family.slope(params, point.x) - linear
+        costs = np.maximum(np.maximum(norm(linear), norm(curved)), tilt.rho * norm(point.x))
+        costs = np.where(costs > 0, costs, 1.0)  # without any there is nothing to go by
+        work = dot(np.abs(linear) + np.abs(curved), np.abs(point.x))
+        return cls(family, params, point, tilt, dx, linear, costs, work, backward.accuracy)
+
+    @property
+    def step(self) -> float:
+        """The first tilt, relative to the data."""
+        return float(np.sqrt(self.accuracy))
+
+    @property
+    def large(self) -> FloatArray:
+        """The tau at which the tilt is as large as the costs."""
+        return self.costs / _some(norm(self.dx))
+
+    @property
+    def small(self) -> FloatArray:
+        """The tau of the first tilt: small against the costs and against the right-hand sides."""
+        pulled = dot(np.abs(self.dx), np.abs(self.point.x))
+        known = (pulled > 0) & (self.work > 0)
+        share = np.where(known, self.work / _some(pulled), np.inf)
+        tau = np.where(self.dx.any(axis=1), np.clip(share, FLOOR * self.large, self.large), np.inf)
+        shift = norm(self.tilt.dy)
+        if shift.any():
+            tau = np.minimum(tau, np.where(shift > 0, self._sides() / _some(shift), np.inf))
+        return self.step * tau
+
+    def _sides(self) -> FloatArray:
+        """Size of the right-hand sides that are shifted, and of what stands beside them."""
+        zero = np.zeros_like(self.point.x)
+        sides = self.family.slacks(self.params, zero)
+        with np.errstate(invalid="ignore"):  # infinite bounds
+            sizes = np.maximum(
+                np.abs(sides), np.abs(self.family.slacks(self.params, self.point.x) - sides)
+            )
+        sizes = np.where(np.isfinite(sizes), sizes, 0.0)
+        shifted, every = norm(sizes * (self.tilt.dy != 0)), norm(sizes)
+        return np.where(shifted > 0, shifted, np.where(every > 0, every, 1.0))
+
+    @property
+    def primal(self) -> BoolArray:
+        """Rows in which the loss pulls at x, and at nothing else."""
+        return (norm(self.dx) > 0) & (norm(self.tilt.dy) == 0)
+
+    @property
+    def smoothed(self) -> BoolArray:
+        """Rows of an LP that rho > 0 smooths."""
+        if self.family.family != "LP":
+            return np.zeros(len(self.tilt), dtype=np.bool_)
+        return self.primal & (self.tilt.rho > 0)
+
+    def moved(self, end: Solution, rows: IntArray | None = None) -> BoolArray:
+        """Whether an end of all or of some rows is away from x*."""
+        start = self.point.x if rows is None else self.point.x[rows]
+        size = np.abs(start).max(axis=1, initial=0.0)
+        size = np.where(size > 0, size, 1.0)
+        return np.abs(end.x - start).max(axis=1, initial=0.0) > STILL * self.accuracy * size
+
+    def bent(self, way: FloatArray, tau: FloatArray) -> BoolArray:
+        """Whether the objective has curvature along a way (N, n) that a tilt went."""
+        bend = dot(way, self.family.slope(self.params, way) - self.linear)
+        return bend > FLAT * tau * np.abs(dot(way, self.dx))
+
+    def steady(self, hi: Solution, lo: Solution) -> BoolArray:
+        """Whether multipliers change no more than smooth ones would."""
+        leap = LEAP * self.step * np.abs(self.point.y).max(axis=1, initial=0.0)
+        return np.abs(hi.y - lo.y).max(axis=1, initial=0.0) <= leap
+
+
+def norm(vectors: FloatArray) -> FloatArray:
+    """Euclidean length of each row, also where squares would overflow."""
+    most = np.abs(vectors).max(axis=1, initial=0.0)
+    scaled = vectors / np.where(most > 0, most, 1.0)[:, None]
+    return most * np.sqrt(dot(scaled, scaled))
+
+
+def _some(sizes: FloatArray) -> FloatArray:
+    """Sizes to divide by: those of nothing, or next to it, are bounded from below."""
+    return np.where(sizes > 0, np.maximum(sizes, TINY), 1.0)
+
+
+def dot(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Inner product of each pair of rows."""
+    return np.einsum("ni,ni->n", a, b)

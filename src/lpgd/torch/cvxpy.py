@@ -1,0 +1,227 @@
+"""CVXPY problems as torch modules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from lpgd.engines.base import Engine
+from lpgd.errors import StructureError
+from lpgd.problems.cvxpy_compile import compile_model
+from lpgd.problems.cvxpy_model import CvxpyModel, Input, Output
+from lpgd.rules.base import Rule
+from lpgd.solution import Solution
+from lpgd.solution_map import OnFailure, SolutionMap
+from lpgd.torch._arguments import Arguments
+from lpgd.torch._function import Call
+from lpgd.torch._program import ProgramLayer
+from lpgd.torch._solver_args import Setting, Settings, options
+from lpgd.torch._views import CvxpyView
+
+
+def _as_they_are(*outputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    return outputs
+
+
+class CvxpyLayer(ProgramLayer):
+    """The solution of a parametrised CVXPY problem, as ``cvxpylayers.torch.CvxpyLayer`` has it.
+
+    Parameters
+    ----------
+    problem : cvxpy.Problem
+        Disciplined parametrised (``problem.is_dpp()``); ``quad_form(x, P)`` may have a parameter P
+        in the objective. Compiled once, here.
+    parameters : list of cvxpy.Parameter
+        All of the problem's, in the order of the tensors of a call.
+    variables : list of cvxpy.Variable
+        What a call returns: variables of the problem, and dual variables of its constraints
+        (``constraint.dual_variables[0]``).
+    solver : str, Engine or None
+        CVXPY's name of a solver (``cp.CLARABEL``) or ours (``"clarabel"``), or an engine with
+        options; None or ``"DIFFCP"`` chooses.
+    gp : bool
+        Whether the problem is a geometric program (disciplined, log-log convex).
+    verbose : bool
+        Whether CVXPY reports on its compilation, and the solver on its work.
+    canon_backend : str or None
+        CVXPY's canonicalization backend.
+    solver_args : mapping from str to value
+        Options of the solver, e.g. ``{"eps": 1e-8, "max_iters": 1000}``; see the documentation.
+    rule : lpgd.LPGD or lpgd.Exact
+        How the solution is differentiated; ``lpgd.LPGD()`` if not given.
+    on_failure : {"raise", "nan"}
+        Whether an element that cannot be solved raises ``lpgd.SolverError`` or is marked with NaN.
+    threads : int or None
+        Most threads to use.
+
+    Raises
+    ------
+    StructureError
+        The problem is not DPP, or has other parameters or variables than those named.
+    EngineError
+        The engine cannot solve such a problem.
+    ValueError
+        An option is unknown or out of range.
+    """
+
+    outputs = staticmethod(_as_they_are)
+
+    def __init__(
+        self,
+        problem: Any,
+        parameters: Sequence[Any],
+        variables: Sequence[Any],
+        solver: str | Engine | None = None,
+        gp: bool = False,  # noqa: FBT001, FBT002 - the signature of cvxpylayers
+        verbose: bool = False,  # noqa: FBT001, FBT002
+        canon_backend: str | None = None,
+        solver_args: Mapping[str, Any] | None = None,
+        *,
+        rule: Rule | None = None,
+        on_failure: OnFailure = "raise",
+        threads: int | None = None,
+    ) -> None:
+        super().__init__(rule, _engine_of(solver), on_failure, threads)
+        model = compile_model(
+            problem, parameters, variables, gp=gp, verbose=verbose, canon_backend=canon_backend
+        )
+        chatty = {"verbose": True} if verbose else {}
+        self._settings = Settings(Setting(self._map, model), {**chatty, **options(solver_args)})
+        self._settings.of(None)  # what engine, rule and options cannot do is an error here
+        self._names = [(str(p.name()), tuple(p.shape)) for p in parameters]
+        self._gp = gp
+        self._warms = _name(self._map.engine) == "moreau"
+        self._warm_start_cache: Solution | None = None
+
+    def forward(
+        self,
+        *params: torch.Tensor,
+        solver_args: Mapping[str, Any] | None = None,
+        warm_start: bool = False,
+    ) -> tuple[torch.Tensor, ...]:
+        """Solve the problem for every element of a batch.
+
+        Parameters
+        ----------
+        *params : Tensor, (..., *parameter.shape), floating
+            A value for each parameter; leading dimensions are batch dimensions and broadcast. Of a
+            symmetric parameter's value the symmetric part counts.
+        solver_args : mapping from str to value
+            Options of the solver for this call, before those of the constructor.
+        warm_start : bool
+            Start from the solution of the layer's last call, if that had as many elements. Moreau
+            only. Answers then depend on that call within the solver's tolerance.
+
+        Returns
+        -------
+        tuple of Tensor, (..., *variable.shape)
+
+        Raises
+        ------
+        StructureError
+            A tensor is missing or has the wrong shape, dtype or device.
+        ValueError
+            Another engine is asked for a warm start, or an option is unknown.
+        SolverError
+            Elements that failed, with ``on_failure="raise"``; in backward, if a tilted solve fails.
+        """
+        setting = self._settings.of(solver_args)
+        if warm_start and not self._warms:
+            raise ValueError(
+                "warm_start=True is only supported with solver='MOREAU'. "
+                f"Current solver is {_name(self._map.engine)!r}."
+            )
+        start = self._warm_start_cache if warm_start else None
+        flat = self._solve({"params": params, "setting": setting, "start": start}, duals=True)
+        outputs = setting.model.outputs
+        return tuple(
+            self._shaped(output, values) for output, values in zip(outputs, flat, strict=True)
+        )
+
+    def _shaped(self, output: Output, values: torch.Tensor) -> torch.Tensor:
+        shaped = values.reshape((*values.shape[:-1], *output.shape))
+        return shaped.exp() if self._gp and not output.dual else shaped
+
+    def _note(self, call: Call) -> None:
+        if self._warms and call.forward is not None:
+            self._warm_start_cache = call.forward.solution
+
+    def _solution_map(self, given: dict[str, Any]) -> SolutionMap:
+        return given["setting"].map
+
+    def _describe(self, given: dict[str, Any]) -> tuple[Arguments, CvxpyModel, CvxpyView]:
+        params, model = given["params"], given["setting"].model
+        _check(params, self._names)
+        dtype = params[0].dtype if params else torch.get_default_dtype()
+        for tensor in params:
+            dtype = torch.promote_types(dtype, tensor.dtype)
+        arguments = Arguments(
+            {key: _entering(own, params) for key, own in model.inputs.items()},
+            tuple(len(own.shape) for own in model.inputs.values()),
+            {}, {}, model.n, dtype,
+            params[0].device if params else torch.device("cpu"),
+        )  # fmt: skip
+        return arguments, model, CvxpyView(model)
+
+
+def _engine_of(solver: str | Engine | None) -> str | Engine:
+    name = solver.lower() if isinstance(solver, str) else solver
+    # diffcp solves nothing itself: there, too, solve_method names the solver
+    return "auto" if name is None or name == "diffcp" else name
+
+
+def _name(solver: str | Engine) -> str:
+    return solver if isinstance(solver, str) else solver.name
+
+
+def _entering(own: Input, params: Sequence[torch.Tensor]) -> torch.Tensor:
+    tensor = params[own.parameter]
+    if not own.log:
+        return tensor
+    fit = tensor > 0  # others make the element unfit, and must not make its gradient NaN
+    return torch.where(fit, torch.where(fit, tensor, 1.0).log(), torch.nan)
+
+
+def _check(params: Sequence[Any], expected: Sequence[tuple[str, tuple[int, ...]]]) -> None:
+    if len(params) != len(expected):
+        raise StructureError(
+            f"A tensor must be provided for each CVXPY parameter; received {len(params)} tensors, "
+            f"expected {len(expected)}"
+        )
+    batches: list[tuple[int, ...]] = []
+    for i, (tensor, (name, shape)) in enumerate(zip(params, expected, strict=True)):
+        which = f"parameter {i} ({name})"
+        _check_kind(tensor, which, params[0])
+        batch = tensor.ndim - len(shape)
+        if batch < 0:
+            raise StructureError(
+                f"Invalid parameter dimensionality for {which}. Expected at least {len(shape)} "
+                f"dimensions, Got: {tensor.ndim} dimensions"
+            )
+        if tuple(tensor.shape[batch:]) != shape:
+            raise StructureError(
+                f"Invalid parameter shape for {which}. Expected: {shape} behind any batch "
+                f"dimensions, Got: {tuple(tensor.shape)}"
+            )
+        batches.append(tuple(tensor.shape[:batch]))
+    try:
+        np.broadcast_shapes(*batches)
+    except ValueError:
+        listed = ", ".join(
+            f"{batch} of {name}" for batch, (name, _) in zip(batches, expected, strict=True)
+        )
+        raise StructureError(
+            f"Inconsistent batch sizes. The batch dimensions do not broadcast: {listed}"
+        ) from None
+
+
+def _check_kind(tensor: Any, which: str, first: Any) -> None:
+    if not isinstance(tensor, torch.Tensor):
+        raise StructureError(f"{which} must be a torch.Tensor, got {type(tensor).__name__}")
+    if not tensor.dtype.is_floating_point:
+        raise StructureError(f"{which} must have a real floating dtype, got {tensor.dtype}")
+    if tensor.device != first.device:
+        raise StructureError(f"{which} is on {tensor.device}, but parameter 0 is on {first.device}")

@@ -1,0 +1,68 @@
+"""CvxpyLayer's gradients of every parameter against differences of the layer itself."""
+
+import numpy as np
+import pytest
+import torch
+
+import lpgd
+from tests.cvxpy_programs import LINEAR, MAKERS, loss, make
+from tests.torch.test_cvxpy import layer_of
+
+SMOOTH = lpgd.LPGD(tau=5e-4)
+
+
+def differences(layer, values, k, step):
+    """Five-point differences of the loss in every entry of the k-th parameter."""
+
+    def at(entry, distance):
+        moved = values[k].clone()
+        moved[entry] += distance
+        with torch.no_grad():
+            return loss(layer(*[moved if i == k else value for i, value in enumerate(values)]))
+
+    gradient = torch.zeros_like(values[k])
+    for entry in np.ndindex(*gradient.shape):
+        near = at(entry, step) - at(entry, -step)
+        gradient[entry] = (8 * near - at(entry, 2 * step) + at(entry, -2 * step)) / (12 * step)
+    return gradient
+
+
+def agree(layer, case, tolerance, step=1e-3):
+    values = doubles(case)
+    leaves = [value.clone().requires_grad_() for value in values]
+    loss(layer(*leaves)).backward()
+    for k, leaf in enumerate(leaves):
+        want = differences(layer, values, k, step)
+        assert float((leaf.grad - want).norm()) <= tolerance * float(want.norm())
+
+
+def doubles(case):
+    return [torch.tensor(value, dtype=torch.float64) for value in case.values]
+
+
+@pytest.mark.parametrize("rule", [SMOOTH, lpgd.Exact()], ids=["LPGD", "Exact"])
+@pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.__name__)
+def test_gradients_are_those_of_finite_differences(maker, rule):
+    case = make(maker)
+    agree(layer_of(case, rule=rule), case, 1e-4)
+
+
+@pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.__name__)
+def test_gradients_of_interior_points_are_as_good_as_their_solutions(maker):
+    case = make(maker)
+    layer = layer_of(case, "clarabel", rule=lpgd.LPGD(tau=3e-3), solver_args={"eps": 1e-12})
+    agree(layer, case, 1e-4 if case.cones == LINEAR else 3e-3, step=3e-3)
+
+
+@pytest.mark.parametrize("side", ["lower", "upper"])
+@pytest.mark.parametrize("rho", [0.0, 0.5])
+@pytest.mark.parametrize("maker", MAKERS[:4], ids=lambda maker: maker.__name__)
+def test_engines_agree_on_every_side(maker, side, rho):
+    case, rule = make(maker), lpgd.LPGD(tau=0.1, rho=rho, side=side)
+    gradients = []
+    for engine in ("daqp", "moreau"):
+        leaves = [value.requires_grad_() for value in doubles(case)]
+        layer = layer_of(case, engine, rule=rule)
+        gradients.append(torch.autograd.grad(loss(layer(*leaves)), leaves))
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
