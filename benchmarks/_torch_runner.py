@@ -66,15 +66,12 @@ def ours_copied(instance: Instance, rule: Any) -> TorchRunner:
     return runner
 
 
-def cvxpylayers(
-    instance: Instance, interface: str | None = None, **solver_args: Any
-) -> TorchRunner:
-    """cvxpylayers, with P a constant of the problem: the cheapest form for it.
+def cvxpy_form(instance: Instance, *, learn_rows: bool = True) -> tuple[Any, list[Any], Any]:
+    """The instance in CVXPY, P a constant: problem, parameters (q, G, h; or q, h) and variable.
 
-    ``interface`` None is diffcp; ``solver_args`` then choose its solver, tolerance and mode.
+    Without ``learn_rows`` the shared G is a constant too: the cheapest form for everybody.
     """
     import cvxpy as cp
-    from cvxpylayers.torch import CvxpyLayer
 
     _, n, m = instance.sizes
     x = cp.Variable(n)
@@ -82,10 +79,40 @@ def cvxpylayers(
     cost = q @ x
     if instance.P is not None:
         cost = cost + 0.5 * cp.quad_form(x, cp.psd_wrap(instance.P))
-    problem = cp.Problem(cp.Minimize(cost), [G @ x <= h])
+    if learn_rows:
+        return cp.Problem(cp.Minimize(cost), [G @ x <= h]), [q, G, h], x
+    return cp.Problem(cp.Minimize(cost), [instance.G @ x <= h]), [q, h], x
+
+
+def on_cvxpy(instance: Instance, make: Callable[..., Layer], *, learn_rows: bool) -> TorchRunner:
+    """A layer that ``make(problem, parameters, variables)`` builds on the instance in CVXPY."""
+    problem, parameters, x = cvxpy_form(instance, learn_rows=learn_rows)
+    layer = make(problem, parameters, [x])
+    if learn_rows:
+        return TorchRunner(instance, lambda q, G, h: layer(q, G, h)[0])
+    return TorchRunner(instance, lambda q, G, h: layer(q, h)[0], wanted=("q", "h"))
+
+
+def peer_layer(interface: str | None = None, **solver_args: Any) -> Callable[..., Layer]:
+    """cvxpylayers' layer; ``interface`` None is diffcp, with its solver, tolerance and mode."""
+    from cvxpylayers.torch import CvxpyLayer
+
     options = {"solver_args": solver_args} | ({"solver": interface} if interface else {})
-    layer = CvxpyLayer(problem, parameters=[q, G, h], variables=[x], **options)
-    return TorchRunner(instance, lambda q, G, h: layer(q, G, h)[0])
+    return lambda *given: CvxpyLayer(*given, **options)
+
+
+def our_layer(rule: Any = None, **options: Any) -> Callable[..., Layer]:
+    """This library's layer on CVXPY problems."""
+    from lpgd.torch import CvxpyLayer
+
+    return lambda *given: CvxpyLayer(*given, rule=rule, **options)
+
+
+def cvxpylayers(
+    instance: Instance, interface: str | None = None, **solver_args: Any
+) -> TorchRunner:
+    """cvxpylayers on the instance, with gradients of q, G and h."""
+    return on_cvxpy(instance, peer_layer(interface, **solver_args), learn_rows=True)
 
 
 def proxsuite(instance: Instance) -> TorchRunner:

@@ -3,7 +3,7 @@ import pytest
 
 from lpgd import DaqpEngine
 from lpgd.engines import _daqp
-from lpgd.engines._daqp_metric import Metric
+from lpgd.engines._daqp_metric import Metric, _times
 from lpgd.params import Param, batched
 from lpgd.problems.qp import QP
 from lpgd.solution import Status
@@ -116,3 +116,9 @@ def test_elements_of_a_shared_set_up_hand_it_over_once(monkeypatch):
     params = {name: Param(param.values, index) for name, param in params.items()}
     DaqpEngine().solve(problem, {**params, "q": batched(RNG.normal(size=(6, 4)))})
     assert handed == [True] + [False] * 5
+
+
+@pytest.mark.parametrize("shape", [(70, 80), (3, 70, 80), (0, 80)])
+def test_products_in_blocks(shape):
+    rows, inverse = RNG.normal(size=shape), np.triu(RNG.normal(size=(80, 80)))
+    np.testing.assert_allclose(_times(rows, inverse), rows @ inverse, rtol=1e-12, atol=1e-12)

@@ -18,6 +18,8 @@ Matrices = tuple[FloatArray | None, FloatArray]
 
 # beyond this condition number DAQP refines its answers in x, so it must see such a P itself
 WORST = 1e6
+# products of BLAS up to this size stay in one thread
+SMALL, FEW = 2**18, 8
 
 
 class Metric:
@@ -63,10 +65,10 @@ class Metric:
     def _product(self, inverses: FloatArray, matrix: Param) -> list[FloatArray]:
         with np.errstate(invalid="ignore"):  # values of elements that are unfit to be solved
             if len(inverses) == 1:
-                products = np.matmul(matrix.values, inverses[0])
+                products = _times(matrix.values, inverses[0])
                 return [products[i] for i in matrix.index.tolist()]
             pairs = zip(matrix.index.tolist(), self.index.tolist(), strict=True)
-            return [matrix.values[i] @ inverses[j] for i, j in pairs]
+            return [_times(matrix.values[i], inverses[j]) for i, j in pairs]
 
     def costs(self, f: FloatArray, groups: IntArray) -> FloatArray:
         """Costs (N, n) of x as costs of u."""
@@ -84,6 +86,23 @@ class Metric:
         which = self.index[groups]
         each = len(which) == len(self.inverses) and np.array_equal(which, np.arange(len(which)))
         return self.inverses if each else self.inverses[which]
+
+
+def _times(rows: FloatArray, inverse: FloatArray) -> FloatArray:
+    """Rows (..., m, n) times R^-1, a few at a time.
+
+    On a busy machine the threads of a larger product wait for each other many times as long as it
+    takes.
+    """
+    m, n = rows.shape[-2:]
+    step = max(FEW, SMALL // n**2)
+    if m <= step:
+        return np.matmul(rows, inverse)
+    products = np.empty_like(rows, order="C")
+    for start in range(0, m, step):
+        block = np.s_[..., start : start + step, :]
+        np.matmul(rows[block], inverse, out=products[block])
+    return products
 
 
 def _diagonal(P: FloatArray) -> bool:
