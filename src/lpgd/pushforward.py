@@ -49,7 +49,7 @@ class Pushed:
 
 
 @dataclass(frozen=True)
-class Ends:
+class Probe:
     """How both ends of a difference are solved and read.
 
     Attributes
@@ -92,7 +92,7 @@ class _Solved:
 
 
 def push(
-    forward: Forward, params: Params, tangents: Tangents, rows: IntArray, ends: Ends
+    forward: Forward, params: Params, tangents: Tangents, rows: IntArray, probe: Probe
 ) -> Pushed:
     """Push tangents forward.
 
@@ -104,13 +104,13 @@ def push(
     tangents : mapping from argument to (N, ...) float64
     rows : (N,) int
         The element of each row.
-    ends : Ends
+    probe : Probe
     """
     step = _steps(forward, params, tangents)
     usable = forward.solution.solved[rows]
     live = np.flatnonzero(usable & (step > 0))
     hole = np.where(usable, 0.0, np.nan)[:, None]
-    slopes = [hole + np.zeros((1, part.shape[1])) for part in ends.gather(forward)]
+    slopes = [hole + np.zeros((1, part.shape[1])) for part in probe.gather(forward)]
     twice = np.concatenate([live, live])
     signed = np.concatenate([step[live], -step[live]])
     moved = {
@@ -119,7 +119,7 @@ def push(
         else param.take(twice)
         for name, param in params.items()
     }
-    found = ends.solve(forward, moved, rows[twice])
+    found = probe.solve(forward, moved, rows[twice])
     hi, lo = np.split(found.status, 2)
     status = np.where(hi != Status.OPTIMAL, hi, lo)
     failed = np.flatnonzero(status)

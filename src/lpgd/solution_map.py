@@ -22,7 +22,7 @@ from lpgd.problems.base import Groups, Problem
 from lpgd.problems.cones import Cones
 from lpgd.problems.conic import Conic
 from lpgd.problems.polyhedral import Polyhedral
-from lpgd.pushforward import Ends, Gather, Tangents, push
+from lpgd.pushforward import Gather, Probe, Tangents, push
 from lpgd.rules.base import Pullback, Rule, is_count
 from lpgd.solution import FloatArray, IntArray, Solution, Status, StatusArray
 from lpgd.stats import Stats
@@ -225,9 +225,8 @@ class SolutionMap:
             A perturbed solve failed and ``on_failure`` is ``"raise"``.
         """
         began = time.perf_counter()
-        pushed = push(forward, params, tangents, rows, Ends(gather, self._settle))
-        spent = time.perf_counter() - began
-        self.stats.add(re_solves=pushed.solves, seconds_forward=spent)
+        pushed = push(forward, params, tangents, rows, Probe(gather, self._settle))
+        self.stats.add(re_solves=pushed.solves, seconds_forward=time.perf_counter() - began)
         why = _Failures(pushed.failed, pushed.statuses, pushed.notes, pushed.cause)
         self._judge(forward, why, "perturbed solve of forward mode")
         return pushed.slopes

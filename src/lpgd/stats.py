@@ -24,8 +24,8 @@ class Stats:
     tau : (float, float) or None
         Smallest and largest tau that the last backward pass used.
     degenerate : float or None
-        Share of elements without a unique derivative in the last backward pass, where the rule
-        knows (``Exact`` does).
+        Share of elements in the last backward pass whose derivative is not unique (``Exact``), or
+        says nothing about the costs because they are like an LP (``LPGD(tau="auto")``).
     seconds_forward, seconds_backward : float
         Wall-clock time within the layer.
     """

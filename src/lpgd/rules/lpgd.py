@@ -74,7 +74,8 @@ class LPGD:
         )  # fmt: skip
 
         def reach(rows: IntArray, tau: FloatArray) -> Ends:
-            return self._reach(point.take(rows), tilt.take(rows), tau, backward)
+            some = (point, tilt) if len(rows) == size else (point.take(rows), tilt.take(rows))
+            return self._reach(*some, tau, backward)
 
         if not isinstance(self.tau, str):
             ends = reach(np.arange(size), np.full(size, self.tau))

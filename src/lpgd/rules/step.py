@@ -1,14 +1,16 @@
 """tau="auto": how far LPGD tilts each element.
 
 Only tau times the cotangent enters a solver, so a tau has a meaning only beside the data of its
-element. With c the larger of ||q|| and ||Px*||, and dx the cotangent of x,
+element. With c the largest of ||q||, ||Px*|| and rho ||x*||, w = |q|'|x*| + |Px*|'|x*|, and dx the
+cotangent of x,
 
-    small = sqrt(accuracy) c / ||dx||        first tilt, for every element
-    large = LARGE c / ||dx||                 tilt of an element that is like an LP
+    small = sqrt(accuracy) min(c / ||dx||, w / |dx|'|x*|)   first tilt, for every element
+    large = LARGE c / ||dx||                                of an element that is like an LP
 
-where accuracy is the relative error of the engine's solutions; a cotangent dy of the multipliers
-is measured by the right-hand sides, which it shifts: sqrt(accuracy) ||(b, Ax*)|| / ||dy||, and the
-smaller one counts. The first tilt yields the derivative, to about sqrt(accuracy).
+where accuracy is the relative error of the engine's solutions. The second ratio does not depend on
+the units of single variables. A cotangent dy of the multipliers is measured by the right-hand
+sides, which it shifts, and the smaller tau counts. The first tilt yields the derivative, to about
+sqrt(accuracy).
 
 An element is *like an LP* if the objective has no curvature along its move. Its solution stays at
 a vertex, where the derivative in the costs is zero, or leaps across an optimal face, where it is
