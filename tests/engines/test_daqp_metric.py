@@ -3,7 +3,7 @@ import pytest
 
 from lpgd import DaqpEngine
 from lpgd.engines import _daqp
-from lpgd.engines._daqp_metric import Metric, _times
+from lpgd.engines._daqp_metric import Metric, _inverted, _times
 from lpgd.params import Param, batched
 from lpgd.problems.qp import QP
 from lpgd.solution import Status
@@ -122,3 +122,17 @@ def test_elements_of_a_shared_set_up_hand_it_over_once(monkeypatch):
 def test_products_in_blocks(shape):
     rows, inverse = RNG.normal(size=shape), np.triu(RNG.normal(size=(80, 80)))
     np.testing.assert_allclose(_times(rows, inverse), rows @ inverse, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 128, 301])
+def test_factors_by_halves(n):
+    H = RNG.normal(size=(n, n))
+    P = H @ H.T / n + 0.1 * np.eye(n)
+    inverse = _inverted(P)
+    assert inverse is not None
+    np.testing.assert_allclose(inverse.T @ P @ inverse, np.eye(n), atol=1e-11)
+    assert not np.tril(inverse, -1).any()
+    for place in (0, n - 1):  # in the first and in the last half
+        bad = P.copy()
+        bad[place, place] = -1.0
+        assert _inverted(bad) is None

@@ -18,8 +18,8 @@ Matrices = tuple[FloatArray | None, FloatArray]
 
 # beyond this condition number DAQP refines its answers in x, so it must see such a P itself
 WORST = 1e6
-# products of BLAS up to this size stay in one thread
-SMALL, FEW = 2**18, 8
+# sizes up to which BLAS and LAPACK stay in one thread
+SMALL, FEW, HALVED = 2**18, 8, 128
 
 
 class Metric:
@@ -88,23 +88,6 @@ class Metric:
         return self.inverses if each else self.inverses[which]
 
 
-def _times(rows: FloatArray, inverse: FloatArray) -> FloatArray:
-    """Rows (..., m, n) times R^-1, a few at a time.
-
-    On a busy machine the threads of a larger product wait for each other many times as long as it
-    takes.
-    """
-    m, n = rows.shape[-2:]
-    step = max(FEW, SMALL // n**2)
-    if m <= step:
-        return np.matmul(rows, inverse)
-    products = np.empty_like(rows, order="C")
-    for start in range(0, m, step):
-        block = np.s_[..., start : start + step, :]
-        np.matmul(rows[block], inverse, out=products[block])
-    return products
-
-
 def _diagonal(P: FloatArray) -> bool:
     """Whether there is nothing beside the diagonal, and no zero on it."""
     return np.count_nonzero(P) == np.count_nonzero(P.diagonal()) == len(P)
@@ -112,11 +95,40 @@ def _diagonal(P: FloatArray) -> bool:
 
 def _inverse_factor(P: FloatArray) -> FloatArray | None:
     """R^-1; None where P is not safely positive definite."""
-    R, failed = lapack.dpotrf(P)  # pyright: ignore[reportAttributeAccessIssue]
-    if failed:
-        return None
-    inverse, failed = lapack.dtrtri(R)  # pyright: ignore[reportAttributeAccessIssue]
-    if failed:
+    inverse = _inverted(P)
+    if inverse is None:
         return None
     condition = P.diagonal().max() * np.einsum("ij,ij->i", inverse, inverse).max()
     return inverse if condition <= WORST else None
+
+
+def _inverted(P: FloatArray) -> FloatArray | None:
+    """R^-1, of large matrices by halves; None where P has no factor."""
+    n, half = len(P), len(P) // 2
+    if n <= HALVED:
+        R, failed = lapack.dpotrf(P)  # pyright: ignore[reportAttributeAccessIssue]
+        return None if failed else lapack.dtrtri(R)[0]  # pyright: ignore[reportAttributeAccessIssue]
+    head = _inverted(P[:half, :half])
+    if head is None:
+        return None
+    side = _times(head.T, P[:half, half:])
+    tail = _inverted(P[half:, half:] - _times(side.T, side))
+    if tail is None:
+        return None
+    return np.block([[head, _times(_times(head, side), -tail)], [np.zeros((n - half, half)), tail]])
+
+
+def _times(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Product of (..., m, n) and (n, k), a few rows at a time.
+
+    On a busy machine the threads of a larger product wait for each other many times as long as it
+    takes.
+    """
+    m, step = left.shape[-2], max(FEW, SMALL // max(right.size, 1))
+    if m <= step:
+        return np.matmul(left, right)
+    products = np.empty((*left.shape[:-1], right.shape[1]))
+    for start in range(0, m, step):
+        block = np.s_[..., start : start + step, :]
+        np.matmul(left[block], right, out=products[block])
+    return products
