@@ -10,7 +10,7 @@ from _problems import Array, Instance
 
 
 class DaqpLoop:
-    """Set up and solve each element with daqp and nothing else: the limit for a forward pass."""
+    """Set up and solve each element with daqp and nothing else, as a user without a layer would."""
 
     def __init__(self, instance: Instance, settings: dict[str, float] | None = None):
         import daqp

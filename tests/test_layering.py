@@ -36,8 +36,10 @@ ALLOWED: dict[str, set[str]] = {
     "lpgd.engines.registry": {"lpgd.errors", "lpgd.engines.base", "lpgd.rules.base"}
     | {"lpgd.problems", "lpgd.problems.base"},
     "lpgd.engines._daqp_form": DATA | {"lpgd.problems"},
+    "lpgd.engines._daqp_metric": DATA,
     "lpgd.engines._daqp_units": DATA | {"lpgd.problems"},
-    "lpgd.engines._daqp": ENGINE | {"lpgd.engines._daqp_form", "lpgd.engines._daqp_units"},
+    "lpgd.engines._daqp": ENGINE
+    | {"lpgd.engines._daqp_form", "lpgd.engines._daqp_metric", "lpgd.engines._daqp_units"},
     "lpgd.engines._highs": ENGINE,
     "lpgd.engines.options": {"lpgd.engines.base"},
     "lpgd.engines.convert": DATA | {"lpgd.problems"},
@@ -69,6 +71,7 @@ OUTSIDE = {
     "lpgd.testing": {"hypothesis", "pytest"},
     "lpgd.experiments": {"torch", "scipy", "matplotlib", "rich", "typer"},
     # solvers, only where they are called
+    "lpgd.engines._daqp_metric": {"scipy"},
     "lpgd.engines._daqp": {"daqp"},
     "lpgd.engines._highs": {"highspy"},
     "lpgd.engines._clarabel": {"scipy"},

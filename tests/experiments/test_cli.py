@@ -92,3 +92,42 @@ def test_own_puzzles_are_copied_so_that_the_run_can_continue(tmp_path):
     puzzles.unlink()
     (run,) = (tmp_path / "runs").iterdir()
     assert invoke("run", "sudoku", "--resume", run, "--epochs", 2).exit_code == 0
+
+
+SMALL = ["--assets", 3, "--months", 8, "--portfolios", 2, "--batch", 4, "--epochs", 1]
+
+
+@pytest.mark.parametrize("objective", ["tracking", "utility"])
+def test_markowitz_run_ends_with_economics_and_losses(tmp_path, objective):
+    options = [*SMALL, "--objective", objective, "--rollouts", 8, "--horizon", 2]
+    result = invoke("run", "markowitz", *options, "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "Test loss" in result.output.splitlines()[-1]
+    assert "Test period, expert" in result.output
+    (run,) = tmp_path.iterdir()
+    names = {path.name for path in run.iterdir()}
+    figures = {"loss.png", "wealth.png", "parameters.png"}
+    assert names == figures | {"config.json", "metrics.csv", "checkpoint.pt", "result.json"}
+    config = json.loads((run / "config.json").read_text())
+    assert config["lr"] == {"tracking": 0.05, "utility": 0.001}[objective]
+    continued = invoke("run", "markowitz", "--resume", run, "--epochs", 2)
+    assert continued.exit_code == 0, continued.output
+    assert json.loads((run / "result.json").read_text())["epoch"] == 2
+
+
+def test_markowitz_refusals_leave_no_directory(tmp_path):
+    out = tmp_path / "runs"
+    for options, expected in (
+        (["--engine", "magic"], "unknown engine 'magic'"),
+        (["--tau", "much"], "'much' is neither a number nor auto"),
+        (["--rule", "exact", "--tau", "1"], "--tau belongs to --rule lpgd"),
+        (["--noise", "-1"], "noise must be a finite number"),
+        (["--data", "historical", "--objective", "utility", "--horizon", 99], "fewer than --horiz"),
+    ):
+        refused = invoke("run", "markowitz", *SMALL, *options, "--out", out)
+        assert refused.exit_code == 2
+        assert expected in refused.output
+        assert not out.exists()
+    unknown = invoke("compare", "markowitz", "--method", "magic", "--out", out)
+    assert unknown.exit_code == 2
+    assert "unknown method magic" in unknown.output

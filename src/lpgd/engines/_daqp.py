@@ -1,9 +1,12 @@
 """DAQP: dense QPs and small LPs by a dual active-set method (Arnström et al., 2022).
 
-A positive definite problem is set up once for every distinct (P, G, A); its elements and their
-tilted versions then only update linear terms, and each starts from a working set of its own. With
-a zero or singular Hessian DAQP iterates on a proximal point and keeps it between solves, so that a
-kept model would answer according to its history: such problems are set up afresh every time.
+A strictly convex program is set up once for every distinct (P, G, A): its Hessian is factorized and
+its rows are multiplied (``_daqp_metric``). One model then takes the set-ups one after the other;
+their elements and the tilted versions of these update linear terms, and each starts from a working
+set of its own. A model holds nothing of the last program once it is handed matrices, linear terms
+and a working set, so answers do not depend on the order. With a zero, singular or ill-conditioned
+Hessian DAQP iterates on a proximal point or refines, and answers from a kept model would depend on
+its history: such problems are set up afresh every time.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from lpgd.engines._daqp_metric import Metric
 from lpgd.engines._daqp_units import Units
 from lpgd.engines.base import Answer, Capabilities
 from lpgd.engines.batch import spread, useful_threads
-from lpgd.params import Params, distinct
+from lpgd.params import Param, Params, distinct
 from lpgd.problems.qp import QP
 from lpgd.solution import FloatArray, IntArray, Solution
 
@@ -112,11 +115,14 @@ class _Kept:
         """See ``Workspace.resolve``."""
         assert self.solution is not None
         problem, params = self.problem.tilt(self.params, tilt)
-        start = self.solution.take(tilt.rows)
+        whole = np.array_equal(tilt.rows, np.arange(len(self.group)))
+        start = self.solution if whole else self.solution.take(tilt.rows)
         if tilt.rho.any():  # other Hessians: one set-up for each distinct one
             return self.engine.solve(problem, params, start=start, threads=self.threads)
         units = None if self.units is None else self.units.take(tilt.rows)
-        batch = _Batch(problem, params, self.group[tilt.rows], start, tilt.rows)
+        # rows of an element start alike where nothing but their costs differs
+        element = np.arange(len(tilt)) if tilt.dy.any() else tilt.rows
+        batch = _Batch(problem, params, self.group[tilt.rows], start, element)
         return Answer(*self.solve(batch, units))
 
     def solve(self, batch: _Batch, units: Units | None) -> tuple[Solution, int]:
@@ -137,7 +143,7 @@ class _Batch:
     params: Params
     group: IntArray
     start: Solution | None
-    element: IntArray  # rows of one element start from the same working set
+    element: IntArray  # rows of one element have its bounds and start from its working set
 
 
 class _SetUps:
@@ -148,29 +154,27 @@ class _SetUps:
         # eps_prox = 0: a singular Hessian is reported, not silently regularised
         self.strict = engine.settings | {"eps_prox": 0.0}
         parts = [params[name].take(first) for name in ("G", "A") if name in params]
-        given = [[part.values[i] for i in part.index] for part in parts]
-        self.rows = _stacked(given, len(first), problem.n)
+        self.rows = _stacked(parts, len(first), problem.n)
         self.hessians: list[FloatArray | None] = [None] * len(first)
-        self.metric = None
+        self.metric: Metric | None = None
+        self.singular = [True] * len(first)  # LPs too: every solve is set up afresh
         if problem.quadratic:
             P = params["P"].take(first)
             # DAQP reads matrices as they lie in memory
-            matrices = [np.ascontiguousarray(H) if H.any() else None for H in P.values]
-            self.hessians = [matrices[i] for i in P.index]
-            self.metric = Metric.of(P)
-        self.singular = [H is None for H in self.hessians]  # set up afresh for every solve
-        self.matrices = list(zip(self.hessians, self.rows, strict=True))
-        if self.metric is not None:
+            hessians = [np.ascontiguousarray(H) if H.any() else None for H in P.values]
+            self.hessians = [hessians[i] for i in P.index.tolist()]
+            self.metric = Metric(P)
+            self.singular = [not safe for safe in self.metric.safe]
             boxed = "lb" in problem.blocks or "ub" in problem.blocks
-            self.matrices = self.metric.enter(self.matrices, parts, boxed=boxed)
+            plain = list(zip(self.hessians, self.rows, strict=True))
+            self.matrices = self.metric.enter(plain, parts, boxed=boxed)
 
     def solve(self, batch: _Batch, threads: int | None) -> tuple[Solution, int]:
-        """Solve all rows of a batch."""
+        """Solve all rows of a batch; also tell how many were set up afresh."""
         problem, group = batch.problem, batch.group
         form = Form.of(problem, batch.params, batch.start)
-        costs, points = form.f, form.x
-        if self.metric is not None:
-            costs, points = self.metric.costs(form.f, group), np.zeros_like(form.x)
+        costs = form.f if self.metric is None else self.metric.costs(form.f, group)
+        points = np.zeros_like(form.x)  # in the variables of the set-ups
         threads = useful_threads(threads, problem.n * form.upper.shape[1], PAYS)
         # neighbours by set-up and element find the model as they need it
         order = np.lexsort((batch.element, group))
@@ -179,7 +183,7 @@ class _SetUps:
             self._solve_rows(order[chosen].tolist(), batch, form, costs, points)
 
         spread(work, len(order), threads)
-        if self.metric is not None:  # in each row one of the two is zero
+        if self.metric is not None:  # either is zero in each row
             form.x[:] += self.metric.points(points, group)
         return form.solution(problem), int(form.afresh.sum())
 
@@ -189,61 +193,61 @@ class _SetUps:
         # the loop that all dense solves pass: a few microseconds of Python an element
         owners, elements = batch.group.tolist(), batch.element.tolist()
         f, (upper, lower, senses) = list(costs), form.rows
-        model = loaded = None  # the set-up that the model holds
-        stands = None  # the element at whose working set it stands
+        model: Any = None
+        loaded = stands = None  # its set-up, and the element at whose working set it stands
         for row in rows:
             group, element = owners[row], elements[row]
             if self.singular[group]:
-                self._solve_afresh(group, form, row, form.near)
+                self._solve_afresh(group, form, row)
                 continue
-            if group == loaded:
-                sense = None if element == stands else senses[row]
-                flag = model.update(None, f[row], None, upper[row], lower[row], sense)
-            else:
-                linear = (f[row], form.upper[row], form.lower[row], senses[row])
-                model, flag = self._load(model, loaded, group, linear)
+            sense = None if element == stands else senses[row]
+            linear = (f[row], upper[row], lower[row], sense)
+            model, flag = self._hand_over(model, loaded, group, linear)
             loaded, stands = group, None
             if flag >= 0:
                 x, _, flag, info = model.solve()
                 if flag == 1:
                     points[row], form.lam[row] = x, info["lam"]
-                    if info["iterations"] == 1:  # which leaves the working set as it was
-                        stands = element
+                    # one iteration leaves the working set as it was
+                    stands = element if info["iterations"] == 1 else None
             form.flag[row] = flag
             if flag != 1:
                 model = loaded = None  # whatever it is left with shall touch no other element
                 self.singular[group] = flag == NONCONVEX
             if flag not in DECIDED:  # believe a failure only from a fresh set-up
-                self._solve_afresh(group, form, row, form.near if flag == NONCONVEX else None)
+                self._solve_afresh(group, form, row)
 
-    def _load(
+    def _hand_over(
         self, model: Any, loaded: int | None, group: int, linear: tuple[Any, ...]
     ) -> tuple[Any, int]:
-        """Hand the matrices of a set-up to the model, or to a new one; with its exit flag."""
+        """Give a program to the model that holds a set-up, or to a new one; with the exit flag."""
         import daqp
 
-        hessian, matrix = self.matrices[group]
         f, upper, lower, sense = linear
+        if group == loaded:
+            return model, model.update(None, f, None, upper, lower, sense)
+        hessian, matrix = self.matrices[group]
         if loaded is not None:
             before, like = self.matrices[loaded]
             if len(like) == len(matrix):  # bounds are rows in one metric and none in another
                 hessian = None if hessian is before else hessian
                 rows = matrix if len(matrix) else None  # it takes no empty arrays
-                bounds = (upper, lower) if len(upper) else (None, None)
-                return model, model.update(hessian, f, rows, *bounds, sense)
+                return model, model.update(hessian, f, rows, upper, lower, sense)
         model = daqp.Model()
         model.settings = self.strict
-        return model, model.setup(hessian, f, matrix, upper, lower, sense)[0]
+        above = np.zeros(0) if upper is None else upper
+        return model, model.setup(hessian, f, matrix, above, lower, sense)[0]
 
-    def _solve_afresh(self, group: int, form: Form, row: int, near: FloatArray | None) -> None:
+    def _solve_afresh(self, group: int, form: Form, row: int) -> None:
         import daqp
 
         form.afresh[row] = True
+        near = form.near[row] if self.singular[group] and form.near is not None else None
         solve = partial(
             daqp.solve, self.hessians[group], form.f[row], self.rows[group],
             form.upper[row], form.lower[row], form.kinds, eta_prox=STATIONARITY, **self.settings,
         )  # fmt: skip
-        x, _, flag, info = solve(primal_start=None if near is None else near[row])
+        x, _, flag, info = solve(primal_start=near)
         if flag == UNBOUNDED:  # the first step, from an infeasible point, can miss every constraint
             x, _, flag, info = solve(primal_start=x)
         if flag > 0:
@@ -256,8 +260,10 @@ class _SetUps:
         form.flag[row] = flag
 
 
-def _stacked(parts: list[list[FloatArray]], count: int, n: int) -> list[FloatArray]:
-    if len(parts) == 1:
-        return parts[0]
+def _stacked(parts: list[Param], count: int, n: int) -> list[FloatArray]:
+    """All rows of each set-up."""
+    given = [[part.values[i] for i in part.index.tolist()] for part in parts]
+    if len(given) == 1:
+        return given[0]
     none = np.zeros((0, n))
-    return [np.concatenate([none, *(part[i] for part in parts)]) for i in range(count)]
+    return [np.concatenate([none, *(rows[i] for rows in given)]) for i in range(count)]

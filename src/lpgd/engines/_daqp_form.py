@@ -186,4 +186,4 @@ def _merge(problem: QP, y: FloatArray) -> FloatArray:
     parts = {name: y[:, block] for name, block in problem.blocks.items()}
     box = [parts[name] * sign for name, sign in (("lb", -1.0), ("ub", 1.0)) if name in parts]
     general = [parts[name] for name in ("G", "A") if name in parts]
-    return _joined([*([sum(box)] if box else []), *general], len(y))
+    return _joined([*([np.sum(box, axis=0)] if box else []), *general], len(y))

@@ -1,14 +1,12 @@
 """Variables u = Rx in which a Hessian P = R'R is the identity.
 
-DAQP solves every strictly convex QP in these variables: each set-up factorizes P, inverts R and
-multiplies the rows by it, in plain loops. Here R^-1 is found once for each distinct P and BLAS
-multiplies, so that DAQP is handed ½u'u + (R^-T q)'u with rows G R^-1, ready to solve. Every product
-is of one element, so that its rounding does not depend on the batch.
+DAQP solves every strictly convex QP in these variables: it factorizes P, inverts R and multiplies
+the rows by it, in plain loops, for every program. Here R^-1 is found once for each distinct P and
+BLAS multiplies, so that DAQP is handed ½u'u + (R^-T q)'u with rows G R^-1, ready to solve. Every
+product is of one element, so that its rounding does not depend on the batch.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import lapack
@@ -18,86 +16,107 @@ from lpgd.solution import FloatArray, IntArray
 
 Matrices = tuple[FloatArray | None, FloatArray]
 
-# DAQP refines its answers in x beyond this condition number, so it must see such a P itself
+# beyond this condition number DAQP refines its answers in x, so it must see such a P itself
 WORST = 1e6
+# products of BLAS up to this size stay in one thread
+SMALL, FEW = 2**18, 8
 
 
-@dataclass(frozen=True)
 class Metric:
-    """Changes of variables x = R^-1 u, one for each distinct Hessian.
+    """Changes of variables x = R^-1 u for the set-ups of a batch.
+
+    Diagonal Hessians are left alone, since DAQP keeps bounds simple in them.
 
     Attributes
     ----------
-    inverses : (D, n, n) float64
-        R^-1, or the identity where DAQP shall see P itself.
-    changed : list of bool
-        Which of them are no identities.
-    index : (groups,) int
-        The Hessian of each set-up.
+    safe : list of bool
+        Set-ups whose Hessian is positive definite and well enough conditioned to be factorized
+        once and for all.
     """
 
-    inverses: FloatArray
-    changed: list[bool]
-    index: IntArray
-
-    @classmethod
-    def of(cls, hessians: Param) -> Metric | None:
-        """The changes for some Hessians; None where there are none."""
-        found = [_inverse_factor(P) for P in hessians.values]
-        changed = [inverse is not None for inverse in found]
-        if not any(changed):
-            return None
-        same = np.eye(hessians.values.shape[1])
-        return cls(np.stack([same if R is None else R for R in found]), changed, hessians.index)
+    def __init__(self, hessians: Param) -> None:
+        self.same = same = np.eye(hessians.values.shape[1])
+        self.index = hessians.index
+        self.found = [same if _diagonal(P) else _inverse_factor(P) for P in hessians.values]
+        self.safe = [self.found[i] is not None for i in self.index.tolist()]
+        changes = [same if inverse is None else inverse for inverse in self.found]
+        self.inverses = None if all(R is same for R in changes) else np.stack(changes)
 
     def enter(self, set_ups: list[Matrices], parts: list[Param], *, boxed: bool) -> list[Matrices]:
         """Hessians and rows of the set-ups in u, rows of bounds first.
 
         ``parts`` are the rows again, as the caller stored them: shared ones are multiplied once.
         """
-        identity = np.eye(self.inverses.shape[1])
-        products = [self._product(part) for part in parts]
+        if self.inverses is None:
+            return set_ups
+        products = [self._product(self.inverses, part) for part in parts]
         entered: list[Matrices] = []
         for group, which in enumerate(self.index.tolist()):
-            if not self.changed[which]:
+            inverse = self.found[which]
+            if inverse is None or inverse is self.same:
                 entered.append(set_ups[group])
                 continue
             rows = [product[group] for product in products]
             if boxed or not rows:
-                rows = [self.inverses[which][: self.inverses.shape[1] * boxed], *rows]
-            entered.append((identity, rows[0] if len(rows) == 1 else np.concatenate(rows)))
+                rows.insert(0, inverse if boxed else inverse[:0])
+            entered.append((self.same, rows[0] if len(rows) == 1 else np.concatenate(rows)))
         return entered
 
-    def _product(self, matrix: Param) -> list[FloatArray]:
+    def _product(self, inverses: FloatArray, matrix: Param) -> list[FloatArray]:
         with np.errstate(invalid="ignore"):  # values of elements that are unfit to be solved
-            if len(self.inverses) == 1:
-                products = np.matmul(matrix.values, self.inverses[0])
+            if len(inverses) == 1:
+                products = _times(matrix.values, inverses[0])
                 return [products[i] for i in matrix.index.tolist()]
             pairs = zip(matrix.index.tolist(), self.index.tolist(), strict=True)
-            return [matrix.values[i] @ self.inverses[j] for i, j in pairs]
+            return [_times(matrix.values[i], inverses[j]) for i, j in pairs]
 
     def costs(self, f: FloatArray, groups: IntArray) -> FloatArray:
         """Costs (N, n) of x as costs of u."""
-        return np.matmul(f[:, None], self._inverses(groups))[:, 0]
+        inverses = self._of(groups)
+        return f if inverses is None else np.matmul(f[:, None], inverses)[:, 0]
 
     def points(self, u: FloatArray, groups: IntArray) -> FloatArray:
         """The points x (N, n) of some u."""
-        return np.matmul(self._inverses(groups), u[:, :, None])[:, :, 0]
+        inverses = self._of(groups)
+        return u if inverses is None else np.matmul(inverses, u[:, :, None])[:, :, 0]
 
-    def _inverses(self, groups: IntArray) -> FloatArray:
-        return self.inverses if len(self.inverses) == 1 else self.inverses[self.index[groups]]
+    def _of(self, groups: IntArray) -> FloatArray | None:
+        if self.inverses is None or len(self.inverses) == 1:
+            return self.inverses
+        which = self.index[groups]
+        each = len(which) == len(self.inverses) and np.array_equal(which, np.arange(len(which)))
+        return self.inverses if each else self.inverses[which]
+
+
+def _times(rows: FloatArray, inverse: FloatArray) -> FloatArray:
+    """Rows (..., m, n) times R^-1, a few at a time.
+
+    On a busy machine the threads of a larger product wait for each other many times as long as it
+    takes.
+    """
+    m, n = rows.shape[-2:]
+    step = max(FEW, SMALL // n**2)
+    if m <= step:
+        return np.matmul(rows, inverse)
+    products = np.empty_like(rows, order="C")
+    for start in range(0, m, step):
+        block = np.s_[..., start : start + step, :]
+        np.matmul(rows[block], inverse, out=products[block])
+    return products
+
+
+def _diagonal(P: FloatArray) -> bool:
+    """Whether there is nothing beside the diagonal, and no zero on it."""
+    return np.count_nonzero(P) == np.count_nonzero(P.diagonal()) == len(P)
 
 
 def _inverse_factor(P: FloatArray) -> FloatArray | None:
-    """R^-1; None where P is diagonal, which DAQP exploits, or not safely positive definite."""
-    diagonal = P.diagonal()
-    if np.count_nonzero(P) == np.count_nonzero(diagonal):
-        return None
-    R, failed = lapack.dpotrf(P)
+    """R^-1; None where P is not safely positive definite."""
+    R, failed = lapack.dpotrf(P)  # pyright: ignore[reportAttributeAccessIssue]
     if failed:
         return None
-    inverse, failed = lapack.dtrtri(R)
+    inverse, failed = lapack.dtrtri(R)  # pyright: ignore[reportAttributeAccessIssue]
     if failed:
         return None
-    condition = diagonal.max() * np.einsum("ij,ij->i", inverse, inverse).max()
+    condition = P.diagonal().max() * np.einsum("ij,ij->i", inverse, inverse).max()
     return inverse if condition <= WORST else None

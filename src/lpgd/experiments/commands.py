@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typer
 
+from lpgd.experiments.markowitz.commands import compare_markowitz, run_markowitz
 from lpgd.experiments.sudoku.commands import compare_sudoku, run_sudoku
 
 app = typer.Typer(
@@ -23,4 +24,6 @@ app.add_typer(run, name="run")
 app.add_typer(compare, name="compare")
 
 run.command("sudoku")(run_sudoku)
+run.command("markowitz")(run_markowitz)
 compare.command("sudoku")(compare_sudoku)
+compare.command("markowitz")(compare_markowitz)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from lpgd.experiments.training import Trainer
 
 INK = "#222222"
 MUTED = "#8a8a8a"
@@ -49,6 +54,43 @@ def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figu
         FigureCanvasAgg(figure)
         axes = figure.subplots(rows, columns, squeeze=False)
     return figure, list(axes.ravel())
+
+
+def draw_band(
+    axis: Axes,
+    curves: Sequence[tuple[Sequence[float], Sequence[Any]]],
+    color: str,
+    label: str,
+    line: Any = "-",
+) -> None:
+    """Draw the median of several curves (x, y) and their range; each keeps its last value."""
+    grid = np.linspace(min(x[0] for x, _ in curves), max(x[-1] for x, _ in curves), 400)
+    # Before its first judgement a run has no value, and is drawn as if it had that one already.
+    values = np.array([np.interp(grid, x, np.array(y, dtype=np.float64)) for x, y in curves])
+    axis.fill_between(grid, values.min(0), values.max(0), color=color, alpha=0.14, linewidth=0)
+    axis.plot(grid, np.median(values, axis=0), color=color, label=label, linestyle=line)
+
+
+def draw_training(
+    axes: Sequence[Axes], trainer: Trainer, judged: Sequence[tuple[str, str]]
+) -> None:
+    """Draw the loss of the batches against epochs and seconds, and judged columns with labels."""
+    labels = ("epoch", "wall-clock time in training steps [s]")
+    for axis, time, label in zip(axes, ("epoch", "seconds"), labels, strict=True):
+        curves = [("loss", "training batch", trainer.rows)]
+        curves += [(column, words, trainer.judgements()) for column, words in judged]
+        for (column, words, rows), color in zip(curves, PALETTE, strict=False):
+            axis.plot(
+                np.array([row[time] for row in rows], dtype=np.float64),
+                np.array([row[column] for row in rows], dtype=np.float64),
+                color=color,
+                label=words,
+                linewidth=1.2 if column == "loss" else None,
+                marker=None if column == "loss" else "o",
+            )
+        axis.set_xlabel(label)
+        axis.set_xlim(left=0)
+    axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
+from typing import Any
 
 import typer
 from rich.console import Console
 
 from lpgd.errors import LpgdError
+from lpgd.experiments.runs import ExperimentError, RunDirectory
+from lpgd.experiments.settings import Settings
 
 INTERRUPTED = 130  # what shells report for a process that Ctrl-C ended
 
@@ -40,3 +44,49 @@ def given_options(context: typer.Context) -> set[str]:
         for name in context.params
         if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
     }
+
+
+# With --resume the run's own configuration holds; these alone leave the numbers already written
+# as they are.
+_FREE_ON_RESUME = {"epochs", "threads"}
+
+
+def changes_on_resume(context: typer.Context) -> dict[str, object]:
+    """Return what the user changes in a run that continues; refuse what must not change."""
+    given = given_options(context) - {"resume"}
+    if given - _FREE_ON_RESUME:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given - _FREE_ON_RESUME))
+        raise ExperimentError(f"{names} cannot change on --resume; start a new run instead")
+    return {name: context.params[name] for name in given}
+
+
+def conclude(
+    console: Console, name: str, run: RunDirectory, result: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Say where the files of a finished run are, or how a run that was stopped continues."""
+    if result is None:
+        console.print(
+            f"Stopped. Continue with: lpgd run {name} --resume {run.path}", soft_wrap=True
+        )
+        raise typer.Exit(INTERRUPTED)
+    console.print(f"Files and figures: {run.path}", soft_wrap=True)
+    return result
+
+
+@contextmanager
+def continuable(console: Console) -> Iterator[None]:
+    """Let Ctrl-C end a comparison in peace."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print("Stopped. The same command continues.")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def settings_given(context: typer.Context, kind: type[Settings], **changes: Any) -> dict[str, Any]:
+    """Return the options that are fields of a configuration, some of them changed."""
+    given = given_options(context) & {"tau", "side"}
+    if context.params["rule"] == "exact" and given:
+        raise ExperimentError(f"--{min(given)} belongs to --rule lpgd, not to exact")
+    names = {field.name for field in fields(kind)}
+    return {k: v for k, v in {**context.params, **changes}.items() if k in names}

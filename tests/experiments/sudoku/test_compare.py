@@ -5,9 +5,12 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from lpgd.experiments.comparison import Effort
 from lpgd.experiments.runs import ExperimentError
-from lpgd.experiments.sudoku.compare import Effort, Study, compare
+from lpgd.experiments.sudoku.compare import Study, compare
 from lpgd.experiments.sudoku.methods import METHODS
+
+from ..inline import InlinePool
 
 STUDY = Study(train_size=40, test_size=10, tuning_epochs=2)
 EFFORT = Effort(seeds=2, max_epochs=2)
@@ -15,21 +18,11 @@ METHOD = replace(METHODS[0], taus=(1e4,))
 QUIET = Console(quiet=True)
 
 
-class InlinePool:
-    """Runs jobs here and now, which saves starting processes."""
-
-    def run(self, work, tasks, done):
-        results = [work(task) for task in tasks]
-        for task, result in zip(tasks, results, strict=True):
-            done(task, result)
-        return results
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _no_processes():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "lpgd.experiments.sudoku.compare.job_pool", lambda _jobs: nullcontext(InlinePool())
+            "lpgd.experiments.comparison.job_pool", lambda _jobs: nullcontext(InlinePool())
         )
         yield
 

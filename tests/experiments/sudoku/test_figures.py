@@ -7,7 +7,8 @@ from lpgd.experiments.sudoku.config import SudokuConfig
 from lpgd.experiments.sudoku.data import generate
 from lpgd.experiments.sudoku.figures import draw_boards, draw_constraints, draw_figures
 from lpgd.experiments.sudoku.model import RuleLearner
-from lpgd.experiments.sudoku.train import Trainer
+from lpgd.experiments.sudoku.task import SudokuTask
+from lpgd.experiments.training import Trainer
 
 
 def assert_drawn(run, name):
@@ -18,10 +19,11 @@ def assert_drawn(run, name):
 
 def test_figures_of_a_run(tmp_path):
     run, split = RunDirectory(tmp_path), generate(2, 20, 6)
-    trainer = Trainer(SudokuConfig(batch=10, epochs=1), split, run)
+    config = SudokuConfig(batch=10, epochs=1)
+    trainer = Trainer(config, SudokuTask(config, split), run)
     trainer.advance()
     trainer.advance()
-    draw_figures(trainer, split.test, run)
+    draw_figures(trainer, run)
     for name in ("loss", "constraints", "boards"):
         assert_drawn(run, name)
 

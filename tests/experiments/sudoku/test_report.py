@@ -7,9 +7,9 @@ import pytest
 from matplotlib.image import imread
 from rich.console import Console
 
-from lpgd.experiments.sudoku.compare import Final
+from lpgd.experiments.comparison import Final
+from lpgd.experiments.contest import Outcome
 from lpgd.experiments.sudoku.config import SudokuConfig
-from lpgd.experiments.sudoku.contest import Outcome
 from lpgd.experiments.sudoku.methods import METHODS
 from lpgd.experiments.sudoku.report import draw_comparison, results_table, write_results
 
@@ -17,7 +17,8 @@ from lpgd.experiments.sudoku.report import draw_comparison, results_table, write
 def outcome(wrong, seed):
     steps = [(at + 1) / 2 for at in range(len(wrong))]
     seconds = [(4 + seed) * step for step in steps]
-    return Outcome(SudokuConfig(seed=seed), 2, False, steps, seconds, wrong, [0.1] * len(wrong), 0)
+    curves = {"wrong": wrong, "mse": [0.1] * len(wrong)}
+    return Outcome(SudokuConfig(seed=seed), 2, False, steps, seconds, curves, 0)
 
 
 @pytest.fixture

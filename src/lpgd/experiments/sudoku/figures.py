@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from lpgd.experiments.metrics import Row
-from lpgd.experiments.plotting import INK, PALETTE, new_figure, save
+from lpgd.experiments.plotting import INK, PALETTE, draw_training, new_figure, save
 from lpgd.experiments.runs import RunDirectory
 from lpgd.experiments.sudoku.data import Boards
 from lpgd.experiments.sudoku.model import RuleLearner, decode
 from lpgd.experiments.sudoku.puzzle_file import format_board
 from lpgd.experiments.sudoku.solver import rules_matrix
-from lpgd.experiments.sudoku.train import Trainer, is_evaluated
+from lpgd.experiments.training import Trainer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,40 +23,22 @@ _SAMPLES = 4
 _WRONG = "#fbd5c4"
 
 
-def draw_figures(trainer: Trainer, samples: Boards, run: RunDirectory) -> None:
+def draw_figures(trainer: Trainer, run: RunDirectory) -> None:
     """Draw everything there is to see of a run."""
-    if trainer.rows:
-        draw_losses(trainer.rows, run)
-    draw_constraints(trainer.model, trainer.config.box, run)
-    draw_boards(trainer.model, samples[:_SAMPLES], run)
+    model, test = trainer.task.model, trainer.task.split.test
+    draw_losses(trainer, run)
+    draw_constraints(model, test.box, run)
+    draw_boards(model, test[:_SAMPLES], run)
 
 
-def draw_losses(rows: list[Row], run: RunDirectory) -> None:
+def draw_losses(trainer: Trainer, run: RunDirectory) -> None:
     """Draw the loss against epochs and against seconds of training."""
     figure, axes = new_figure(1, 2, (9, 3.6))
-    judged = [row for row in rows if is_evaluated(row)]
-    for axis, column, label in zip(
-        axes, ("epoch", "seconds"), ("epoch", "wall-clock time in training steps [s]"), strict=True
-    ):
-        axis.semilogy(
-            [row[column] for row in rows],
-            [row["loss"] for row in rows],
-            color=PALETTE[0],
-            linewidth=1.2,
-            label="training batch",
-        )
-        axis.semilogy(
-            [row[column] for row in judged],
-            [row["test_mse"] for row in judged],
-            color=PALETTE[1],
-            marker="o",
-            label="test puzzles",
-        )
-        axis.set_xlabel(label)
-        axis.set_xlim(left=0)
+    draw_training(axes, trainer, [("test_mse", "test puzzles")])
+    for axis in axes:
+        axis.set_yscale("log")
     axes[0].set_ylabel("mean-squared error")
     axes[0].legend(frameon=False)
-    axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
     save(figure, run.figure("loss"))
 
 

@@ -1,0 +1,129 @@
+"""One run of a comparison: train, and remember the way."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from lpgd.experiments.metrics import Row
+from lpgd.experiments.running import Experiment
+from lpgd.experiments.runs import RunDirectory, read_json, reading, write_json
+from lpgd.experiments.settings import Settings
+from lpgd.experiments.training import Trainer
+
+Measures = dict[str, float | None]
+
+
+class Comparable(Experiment, Protocol):
+    """An experiment whose methods can be compared."""
+
+    def measures(self, task: Any, row: Row) -> Measures:
+        """Return what is compared of one judgement."""
+        ...
+
+    def reached(self, measures: Measures) -> bool:
+        """Tell whether training may end here."""
+        ...
+
+    def score(self, outcome: Outcome) -> tuple[float, ...]:
+        """Order the runs of one method: the least is the best."""
+        ...
+
+    def verdict(self, outcome: Outcome) -> str:
+        """Say where a run got to."""
+        ...
+
+
+@dataclass(frozen=True)
+class Contest:
+    """A run in ``path``: it ends after ``epochs``, or when the goal is met ``hold`` times in a row.
+
+    Each judgement of the model (``config.evaluations`` per epoch) counts as one time.
+    """
+
+    experiment: Comparable
+    path: Path
+    config: Settings
+    epochs: int
+    hold: int = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where a run got to.
+
+    ``epoch``, ``seconds`` and each of ``curves`` hold one number per judgement; ``seconds`` counts
+    training steps only.
+    """
+
+    config: Any
+    epochs: int
+    ended: bool
+    epoch: list[float]
+    seconds: list[float]
+    curves: dict[str, list[float | None]]  # None where there was nothing to measure
+    failures: int
+    result: dict[str, Any] = field(default_factory=dict[str, Any])  # empty for a tuning run
+
+    def when(self, axis: Literal["epoch", "seconds"], curve: str, limit: float) -> float | None:
+        """Return the place of the first judgement of at most ``limit``; None if there is none."""
+        places = zip(getattr(self, axis), self.curves[curve], strict=True)
+        return next((at for at, value in places if value is not None and value <= limit), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a value that JSON can hold."""
+        return vars(self) | {"config": self.config.to_json()}
+
+    @classmethod
+    def from_json(cls, kind: type[Settings], value: dict[str, Any]) -> Outcome:
+        """Read what `to_json` wrote."""
+        rest = {name: content for name, content in value.items() if name != "config"}
+        return cls(config=kind(**value["config"]), **rest)
+
+
+def play(contest: Contest) -> Outcome:
+    """Run a contest, continue it, or read its outcome if it is over."""
+    run, experiment = RunDirectory(contest.path), contest.experiment
+    if run.result.exists():
+        with reading(run.result):
+            outcome = Outcome.from_json(experiment.config, read_json(run.result))
+        if outcome.ended or outcome.epochs >= contest.epochs:
+            return outcome
+    config = replace(contest.config, epochs=contest.epochs)
+    config.write(run)
+    trainer = Trainer(config, experiment.task(config), run)
+    while trainer.step < trainer.total_steps and not _is_over(trainer, contest):
+        trainer.advance()
+    trainer.save()
+    outcome = _outcome(trainer, contest)
+    write_json(run.result, outcome.to_json())
+    return outcome
+
+
+def _is_over(trainer: Trainer, contest: Contest) -> bool:
+    if not trainer.rows or not trainer.is_judged(trainer.rows[-1]):
+        return False  # nothing new to judge
+    last = trainer.judgements()[-contest.hold :]
+    measures = [contest.experiment.measures(trainer.task, row) for row in last]
+    return len(last) == contest.hold and all(map(contest.experiment.reached, measures))
+
+
+def _outcome(trainer: Trainer, contest: Contest) -> Outcome:
+    judged = trainer.judgements()
+    measures = [contest.experiment.measures(trainer.task, row) for row in judged]
+    return Outcome(
+        config=trainer.config,
+        epochs=contest.epochs,
+        ended=_is_over(trainer, contest),
+        epoch=[row["epoch"] or 0.0 for row in judged],
+        seconds=[row["seconds"] or 0.0 for row in judged],
+        curves={name: [_known(m[name]) for m in measures] for name in measures[0]},
+        failures=int(trainer.total("failures")),
+        result={} if trainer.config.tuning else contest.experiment.result(trainer),
+    )
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else value

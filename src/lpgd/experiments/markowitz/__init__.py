@@ -1,0 +1,1 @@
+"""A trading policy that is a convex program, tuned through its solutions."""

@@ -1,0 +1,55 @@
+"""Everything that decides the numbers of a Markowitz run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from numbers import Real
+from typing import ClassVar, Literal
+
+from lpgd.experiments.runs import ExperimentError
+from lpgd.experiments.settings import Settings, check_choice
+
+_HALVINGS = "utility"  # the objective whose step size is halved with every epoch
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkowitzConfig(Settings):
+    """Settings of one run.
+
+    ``months`` are those of a synthetic market to train on (half as many each serve for validation
+    and for the test), ``noise`` the standard deviation of what its expert trades besides, as a
+    share of wealth. ``portfolios`` is how many holdings stand for each month when trades are
+    tracked; ``rollouts`` how many serve for training when utility is maximised. A mean over the
+    batch has divided the loss gradient by its size; tau refers to that.
+    """
+
+    least: ClassVar[dict[str, int]] = {
+        "assets": 2, "months": 1, "portfolios": 1, "rollouts": 1, "horizon": 1,
+    }  # fmt: skip
+
+    epochs: int = 10
+    batch: int = 48
+    lr: float = 0.05
+    tau: float | Literal["auto"] = "auto"
+    data: Literal["synthetic", "historical"] = "synthetic"
+    prices: Literal["sp500", "factors"] = "sp500"
+    objective: Literal["tracking", "utility"] = "tracking"
+    assets: int = 12
+    months: int = 120
+    noise: float = 0.005
+    portfolios: int = 8
+    rollouts: int = 1000
+    horizon: int = 24
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (isinstance(self.noise, Real) and 0 <= self.noise < math.inf):
+            raise ExperimentError(f"noise must be a finite number >= 0, got {self.noise!r}")
+        check_choice("data", self.data, ("synthetic", "historical"))
+        check_choice("prices", self.prices, ("sp500", "factors"))
+        check_choice("objective", self.objective, ("tracking", "utility"))
+
+    def learning_rate(self, epoch: int) -> float:
+        """Return the step size; that for utility is halved after each epoch, as in the study."""
+        return self.lr / 2**epoch if self.objective == _HALVINGS else self.lr

@@ -1,0 +1,85 @@
+"""Figures of one run: its losses, accounts over the test period, and what was learned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lpgd.experiments.markowitz.accounts import Account
+from lpgd.experiments.markowitz.task import MarkowitzTask, make_policy
+from lpgd.experiments.plotting import INK, MUTED, PALETTE, draw_training, new_figure, save
+from lpgd.experiments.runs import RunDirectory
+from lpgd.experiments.training import Trainer
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_LOSSES = {
+    "tracking": "squared distance to the expert's trades",
+    "utility": "cost: −utility of a month's growth",
+}
+
+
+def draw_figures(trainer: Trainer, run: RunDirectory) -> None:
+    """Draw everything there is to see of a run."""
+    draw_losses(trainer, run)
+    draw_accounts(trainer.task.accounts(), run)
+    draw_parameters(trainer.task, run)
+
+
+def draw_losses(trainer: Trainer, run: RunDirectory) -> None:
+    """Draw the losses against epochs and against seconds of training."""
+    figure, axes = new_figure(1, 2, (9, 3.6))
+    draw_training(axes, trainer, [("validation_loss", "validation")])
+    objective = trainer.task.config.objective
+    if objective == "tracking":
+        for axis in axes:
+            axis.set_yscale("log")
+    axes[0].set_ylabel(_LOSSES[objective])
+    axes[0].legend(frameon=False)
+    save(figure, run.figure("loss"))
+
+
+def draw_accounts(accounts: dict[str, Account], run: RunDirectory) -> None:
+    """Draw wealth over the test period."""
+    figure, (axis,) = new_figure(1, 1, (7, 3.8))
+    styles = {"policy": (PALETTE[0], "-"), "start": (MUTED, "-"), "expert": (PALETTE[1], "--")}
+    for name, account in accounts.items():
+        color, line = styles[name]
+        label = (
+            f"{name}: {100 * account.annual_return:.1f} % a year, volatility "
+            f"{100 * account.volatility:.1f} %, turnover {100 * account.turnover:.1f} % a month"
+        )
+        axis.plot([1.0, *account.wealth], color=color, linestyle=line, label=label)
+    axis.set(xlabel="months of the test period", ylabel="wealth after costs")
+    axis.legend(frameon=False, fontsize=8)
+    save(figure, run.figure("wealth"))
+
+
+def draw_parameters(task: MarkowitzTask, run: RunDirectory) -> None:
+    """Draw the learned vectors, asset by asset, beside those at the start."""
+    learned = dict(task.model.named_parameters())
+    start = dict(make_policy(task.config, task.world.beliefs).named_parameters())
+    titles = {
+        "mean": "mean [% a month]",
+        "trading": "trading cost [‰]",
+        "shorting": "shorting cost [‰]",
+        "belief_in_mean": "belief in the forecast mean",
+    }
+    names = [name for name in titles if name in learned]
+    figure, axes = new_figure(1, len(names), (3.4 * len(names), 3.2))
+    for axis, name in zip(axes, names, strict=True):
+        _draw_vector(axis, start[name].detach().numpy(), learned[name].detach().numpy())
+        axis.set(title=titles[name], xlabel="asset")
+    if task.world.market is not None:
+        truth = 100 * task.world.market.mean
+        axes[0].plot(np.arange(len(truth)), truth, "_", color=INK, markersize=10, label="market")
+    axes[0].legend(frameon=False, fontsize=8)
+    save(figure, run.figure("parameters"))
+
+
+def _draw_vector(axis: Axes, start: np.ndarray, learned: np.ndarray) -> None:
+    assets = np.arange(len(start))
+    axis.plot(assets, start, "o", color=MUTED, markersize=5, label="start")
+    axis.plot(assets, learned, "o", color=PALETTE[0], markersize=5, label="learned")

@@ -1,0 +1,91 @@
+"""Settings that the configurations of all experiments share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal, Self
+
+from lpgd import LPGD, Exact
+from lpgd.experiments.runs import ExperimentError, RunDirectory, read_json, reading, write_json
+
+_LEAST = {"epochs": 1, "batch": 1, "evaluations": 1, "seed": 0, "data_seed": 0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All that decides the numbers of a run; an experiment adds its own fields and defaults.
+
+    ``tau`` scales with the loss gradient: a mean over the batch has already divided it.
+    """
+
+    epochs: int
+    batch: int
+    lr: float
+    seed: int = 0
+    data_seed: int = 0
+    rule: Literal["lpgd", "exact"] = "lpgd"
+    tau: float | Literal["auto"]
+    rho: float = 0.0
+    side: Literal["lower", "upper", "average"] = "average"
+    engine: str = "auto"
+    threads: int | None = None
+    evaluations: int = 1  # per epoch, evenly spaced, the last one at its end
+    tuning: bool = False  # whether this run only serves to choose settings
+
+    least: ClassVar[dict[str, int]] = {}
+    """Further whole numbers, with the least value of each."""
+
+    least_if_given: ClassVar[dict[str, int]] = {"threads": 1}
+    """Whole numbers that may also be None."""
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.lr, Real) and 0 < self.lr < math.inf):
+            raise ExperimentError(
+                f"the learning rate must be a positive finite number, got {self.lr!r}"
+            )
+        given = {k: v for k, v in self.least_if_given.items() if vars(self)[k] is not None}
+        for name, least in (_LEAST | self.least | given).items():
+            value = vars(self)[name]
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+                raise ExperimentError(f"{name} must be a whole number >= {least}, got {value!r}")
+        check_choice("rule", self.rule, ("lpgd", "exact"))
+        if not isinstance(self.engine, str):
+            raise ExperimentError(f"engine must be a name, got {self.engine!r}")
+        try:
+            self.make_rule()
+        except ValueError as error:
+            raise ExperimentError(str(error)) from None
+
+    def make_rule(self) -> LPGD | Exact:
+        """Return the gradient rule."""
+        if self.rule == "exact":
+            return Exact(rho=self.rho)
+        return LPGD(tau=self.tau, rho=self.rho, side=self.side)
+
+    def learning_rate(self, epoch: int) -> float:
+        """Return the step size in an epoch, counted from 0."""
+        return self.lr
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a value that JSON can hold; the class called with ``**value`` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, run: RunDirectory) -> Self:
+        """Read the configuration of a run."""
+        if not run.config.exists():
+            raise ExperimentError(f"{run.path} is not a run directory: it has no {run.config.name}")
+        with reading(run.config):
+            return cls(**read_json(run.config))
+
+    def write(self, run: RunDirectory) -> None:
+        """Write the configuration of a run."""
+        write_json(run.config, self.to_json())
+
+
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Raise `ExperimentError` unless a setting is one of the known words."""
+    if value not in choices:
+        raise ExperimentError(f"{name} must be {' or '.join(choices)}, got {value!r}")
