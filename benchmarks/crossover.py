@@ -1,6 +1,7 @@
-"""Where ``engine="auto"`` changes its mind: DAQP against HiGHS on LPs, and one thread against all.
+"""Where ``engine="auto"`` changes its mind: DAQP against HiGHS on LPs, DAQP against Moreau on cone
+programs with linear rows, and one thread against all.
 
-    python benchmarks/crossover.py [lp | threads]
+    python benchmarks/crossover.py [lp | conic | threads]
 
 Times are those of a forward solve that keeps its workspace plus one tilted re-solve, per element;
 the least of several interleaved rounds.
@@ -14,9 +15,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lpgd import DaqpEngine, HighsEngine
+from lpgd import Cones, DaqpEngine, HighsEngine, MoreauEngine
 from lpgd.engines.batch import processors
 from lpgd.params import Params, batched, shared
+from lpgd.problems.base import Problem
+from lpgd.problems.conic import Conic
+from lpgd.problems.pattern import Pattern
+from lpgd.problems.polyhedral import Polyhedral
 from lpgd.problems.qp import QP
 from lpgd.tilt import Tilt
 
@@ -50,13 +55,60 @@ def strictly_convex(n: int, m: int, batch: int, rng: np.random.Generator) -> tup
     return QP(n, problem.blocks), {"P": P, **params}
 
 
-def seconds(engine: object, case: tuple[QP, Params], threads: int) -> float:
+def residuals(n: int, k: int, batch: int, rng: np.random.Generator) -> tuple[Conic, Params]:
+    """Lasso as CVXPY states it: r = Fx - g and bounds of |x| are variables, P has empty rows."""
+    F, eye = rng.standard_normal((batch, k, n)) / np.sqrt(n), np.eye(n)
+    A = np.zeros((batch, k + 2 * n, 2 * n + k))
+    A[:, :k, :n], A[:, :k, n : n + k] = -F, np.eye(k)
+    A[:, k:, :n] = np.concatenate([eye, -eye])
+    A[:, k:, n + k :] = -np.concatenate([eye, eye])
+    b = np.concatenate([-rng.standard_normal((batch, k)), np.zeros((batch, 2 * n))], axis=1)
+    q = np.concatenate([np.zeros(n + k), np.full(n, 0.1)])
+    curved = Pattern(np.arange(n, n + k), np.arange(n, n + k), (2 * n + k, 2 * n + k))
+    rows, cols = np.nonzero(A.any(axis=0))
+    patterns = {"P": curved, "A": Pattern(rows, cols, A.shape[1:])}
+    params = {"P": shared(np.ones(k), batch), "A": batched(A[:, rows, cols])}
+    params |= {"b": batched(b), "q": shared(q, batch)}
+    return Conic(2 * n + k, Cones(zero=k, nonneg=2 * n), patterns), params
+
+
+def control(steps: int, batch: int, rng: np.random.Generator) -> tuple[Conic, Params]:
+    """Linear quadratic control of four states by two bounded inputs, from many states."""
+    n, m = 6 * steps, 4 * steps
+    step = 0.9 * np.eye(4) + 0.1 * rng.standard_normal((4, 4))
+    one = np.concatenate([-rng.standard_normal((4, 2)), np.eye(4)], axis=1)
+    A = np.kron(np.eye(steps), one)
+    A += np.kron(np.eye(steps, k=-1), np.concatenate([np.zeros((4, 2)), -step], axis=1))
+    inputs = np.eye(n)[np.arange(n) % 6 < 2]
+    A = np.concatenate([A, inputs, -inputs])
+    rows, cols = np.nonzero(A)
+    b = np.full((batch, len(A)), 0.3)
+    b[:, :m] = 0
+    b[:, :4] = 3 * rng.standard_normal((batch, 4))
+    patterns = {"P": Pattern(np.arange(n), np.arange(n), (n, n)), "A": Pattern(rows, cols, A.shape)}
+    params = {"P": shared(np.ones(n), batch), "A": shared(A[rows, cols], batch)}
+    params |= {"b": batched(b), "q": shared(np.zeros(n), batch)}
+    return Conic(n, Cones(zero=m, nonneg=len(A) - m), patterns), params
+
+
+def full(n: int, batch: int, rng: np.random.Generator) -> tuple[Conic, Params]:
+    """A strictly convex QP without zeros as a cone program."""
+    root = rng.standard_normal((n, n))
+    params = {"P": shared(root @ root.T / n + 0.1 * np.eye(n), batch)}
+    params |= {name: batched(rng.standard_normal((batch, *shape)))
+               for name, shape in (("A", (n, n)), ("q", (n,)))}  # fmt: skip
+    params["b"] = batched(rng.uniform(0.5, 1.5, (batch, n)))
+    return Conic(n, Cones(nonneg=n)), params
+
+
+def seconds(engine: object, case: tuple[Problem, Params], threads: int) -> float:
     """Forward and one re-solve, per element."""
-    problem, params = case
-    batch = len(params["q"].index)
+    family, params = case
+    batch, problem = len(params["q"].index), family.program
     zero = np.zeros((batch, problem.m))
     direction = np.random.default_rng(1).standard_normal((batch, problem.n))
     start = time.perf_counter()
+    params, _ = family.check(params, 2.0**-52)
     answer = engine.solve(problem, params, keep=True, threads=threads)
     rows, step = np.arange(batch), np.full(batch, 0.05)
     tilt = Tilt(rows, step, direction, zero, np.zeros(batch), answer.solution.x)
@@ -86,6 +138,24 @@ def lp() -> None:
         )
 
 
+def conic() -> None:
+    """DAQP on dense matrices over Moreau on patterns: above 1, Moreau is the faster one."""
+    print("cone programs with linear rows, daqp, moreau")
+    rng = np.random.default_rng(0)
+    cases = {f"full {n} x {n}": full(n, max(4, 800 // n), rng) for n in (20, 50, 100, 200)}
+    for n, k in ((5, 10), (20, 30), (30, 50), (50, 100), (100, 100)):
+        cases[f"lasso {2 * n + k} x {2 * n + k}"] = residuals(n, k, 16, rng)
+    for steps in (5, 10, 20, 40, 80):
+        cases[f"control {6 * steps} x {8 * steps}"] = control(steps, 16, rng)
+    for name, case in cases.items():
+        flat = Polyhedral(case[0]), case[1]
+        compare(
+            name,
+            lambda flat=flat: seconds(DaqpEngine(), flat, 2),
+            lambda case=case: seconds(MoreauEngine(), case, 2),
+        )
+
+
 def threads() -> None:
     """One thread over all: above 1, threads pay."""
     from lpgd.engines import _daqp, _highs
@@ -108,10 +178,10 @@ def threads() -> None:
 
 
 def main() -> None:
-    """Run the named measurement, or both."""
-    chosen = sys.argv[1:] or ["lp", "threads"]
-    for name in chosen:
-        {"lp": lp, "threads": threads}[name]()
+    """Run the named measurements, or all."""
+    known = {"lp": lp, "conic": conic, "threads": threads}
+    for name in sys.argv[1:] or known:
+        known[name]()
 
 
 if __name__ == "__main__":

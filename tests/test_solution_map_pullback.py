@@ -200,4 +200,4 @@ def test_exact_without_any_adjoint_is_refused():
     problem, params = program(P=np.eye(1), q=[1.0])
     found = SolutionMap(Exact(), "daqp")
     with pytest.raises(EngineError, match=r"adjoint of a QP program, which engine 'daqp'"):
-        found.solve(Closed(problem), params, (1,), keep=True)
+        found.solve(Closed(problem), params, (1,), keep=True)  # before anything is solved

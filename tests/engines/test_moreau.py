@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lpgd import MoreauEngine
+from lpgd import EngineError, MoreauEngine
 from lpgd.engines import refine
 from lpgd.testing.cone_battery import ConeBattery, tilt_of
 from lpgd.testing.cone_programs import KINDS, plant
@@ -46,3 +46,13 @@ def test_the_adjoint_of_large_programs_is_moreau_s(rho, monkeypatch):
     for name, found in (("x", adjoint.a), ("y", adjoint.v)):
         expected = (getattr(ends[0], name) - getattr(ends[1], name)) / 6e-3
         np.testing.assert_allclose(found, expected, atol=2e-3 * np.abs(expected).max())
+
+
+def test_devices_are_named_or_refused(monkeypatch):
+    case = plant(KINDS["zero"], 0, 1)
+    with pytest.raises(ValueError, match="device must be"):
+        MoreauEngine(device="gpu")
+    monkeypatch.setattr("moreau.device_available", lambda device: device == "cpu")
+    assert MoreauEngine(device="cpu").solve(case.problem, case.params).solution.solved.all()
+    with pytest.raises(EngineError, match="no device 'cuda'"):
+        MoreauEngine(device="cuda").solve(case.problem, case.params)

@@ -50,7 +50,7 @@ def battery(change=None):
     [
         (flipped, "finds_the_planted_solution", ("soc", False)),
         (flipped, "tilted_solutions_are_optimal", ("psd", 0.05, 0.0)),
-        (by_position, "answers_do_not_depend_on_the_batch", ()),
+        (by_position, "answers_do_not_depend_on_the_batch", ("dense", "richest")),
         (hopeful, "names_what_has_no_solution", ("exp",)),
         (None, "limits_are_statuses", ({"time_limit": 1e-9}, Status.TIME_LIMIT)),
     ],

@@ -18,6 +18,7 @@ from lpgd.engines.cone_engine import DECIDED, ConeEngine, Loaded
 from lpgd.engines.convert import Compressed
 from lpgd.engines.extras import load
 from lpgd.engines.refine import Refined
+from lpgd.errors import EngineError
 from lpgd.params import Params
 from lpgd.problems.pattern import Pattern
 from lpgd.solution import FloatArray, IntArray, Solution, Status
@@ -64,10 +65,13 @@ class MoreauEngine(ConeEngine):
         ``"qdldl"``, or for large problems ``"faer-1t"`` or ``"faer"``.
     warm_start : bool
         Whether tilted solves start from the forward solution.
+    device : {"cpu", "cuda"}
+        Where Moreau solves; data and answers pass through the host. CUDA is untested.
     """
 
     linear_solver: str = "qdldl"
     warm_start: bool = True
+    device: str = "cpu"
 
     name: ClassVar[str] = "moreau"
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -79,15 +83,25 @@ class MoreauEngine(ConeEngine):
     )
     coarse: ClassVar[float] = 1e-6
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.device not in ("cpu", "cuda"):
+            raise ValueError(f"device must be 'cpu' or 'cuda', got {self.device!r}")
+
     def settings(self, batch: int, accuracy: float, *, adjoint: bool = False) -> Any:
         """The options as Moreau's settings."""
         moreau = load("moreau", "conic")
+        if not moreau.device_available(self.device):
+            raise EngineError(
+                f"engine 'moreau' finds no device {self.device!r}; it needs such a device and "
+                "moreau's wheel for it. Use device='cpu'."
+            )
         names = ("tol_gap_abs", "tol_gap_rel", "tol_feas")
         tolerances = dict.fromkeys(names, accuracy)
         tolerances |= {f"reduced_{name}": max(self.tolerance, accuracy) for name in names}
         return moreau.Settings(
             solver="ipm",
-            device="cpu",
+            device=self.device,
             batch_size=batch,
             enable_grad=adjoint,
             verbose=self.verbose,

@@ -39,9 +39,10 @@ SMALL_LP = 150
 LARGE_TILT = 1000
 # Cone programs with zero and nonnegative rows alone. Forward and one tilted solve, DAQP on dense
 # matrices over Moreau on patterns (benchmarks/crossover.py): strictly convex ones without zeros
-# 0.13 at 20 x 20, 0.05 at 50 x 50 and 0.03 at 500 x 500 times; lasso with residuals as variables
-# (P with empty rows, set up afresh every time) 0.5 to 1.0 times at 20 to 300 variables; control
-# problems (2 % of the entries stored) 0.2 times at 60, 0.75 at 120, 2.6 at 240, 12 at 960.
+# 0.05 to 0.13 times at 20 x 20, 0.03 to 0.06 at 50 x 50 to 500 x 500; lasso with residuals as
+# variables (P has empty rows, so set up afresh every time) 0.1 to 1.0 times at 20 to 300 variables;
+# control problems (2 % of the entries stored) 0.1 to 0.2 times at 60, 1.0 at 180, 1.2 to 2.6 at
+# 240, 12 at 960.
 CONIC = ("moreau", "clarabel", "scs")  # the first one installed
 POLYHEDRAL = frozenset({"zero", "nonneg"})
 SMALL_QP = 150  # variables up to which QPs go to DAQP whatever their pattern

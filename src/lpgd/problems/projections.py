@@ -55,14 +55,14 @@ class Derivative:
 
     def turned(self, values: FloatArray) -> FloatArray:
         """Q' values, for (N, m, c)."""
-        turned = np.array(values) if self.turns else values
+        turned = np.array(values, order="C") if self.turns else values
         for rows, Q in self.turns:
             turned[:, rows] = np.ascontiguousarray(Q.swapaxes(-1, -2)) @ values.take(rows, axis=1)
         return turned
 
     def turned_back(self, values: FloatArray) -> FloatArray:
         """Q values, for (N, m, c)."""
-        turned = np.array(values) if self.turns else values
+        turned = np.array(values, order="C") if self.turns else values
         for rows, Q in self.turns:
             turned[:, rows] = Q @ values.take(rows, axis=1)
         return turned

@@ -83,9 +83,15 @@ class ConeBattery:
         size = 1 + np.abs(found.y).max(initial=0.0)
         assert optimality(cast(Any, problem), part, found.take(solved)) < self.residual * size
 
-    def test_answers_do_not_depend_on_the_batch(self) -> None:
+    @pytest.mark.parametrize("name", ["richest", "soc"])
+    @pytest.mark.parametrize("form", ["dense", "sparse", "shared"])
+    def test_answers_do_not_depend_on_the_batch(self, form: str, name: str) -> None:
         """Nor on threads, on earlier tilts, or on repeated and missing rows: bit for bit."""
-        case = self._case(self._richest(), 3, 4)
+        name = self._richest() if name == "richest" else name
+        case = self._case(name, 3, 4, sparse=form == "sparse")
+        if form == "shared":
+            alike = {key: shared(case.params[key].values[0], 4) for key in ("P", "A")}
+            case = replace(case, params={**case.params, **alike})
         answer = self.engine.solve(case.problem, case.params, keep=True, threads=2)
         tilt = tilt_of(case)
         both = tilt.join(tilt.at(-tilt.t))

@@ -40,8 +40,9 @@ class ConicLayer(ProgramLayer):
     """minimise 1/2 x'Px + q'x  subject to  Ax + s = b, s in a product of cones.
 
     Programs with zero and nonnegative rows alone are handed to the engines for QPs and LPs where
-    that is faster. Interior-point engines answer to a tolerance: keep tau times the incoming
-    gradient well above it, or the difference of two solutions is noise.
+    that is faster. Small programs are solved to rounding. On large or degenerate ones engines
+    answer to a tolerance: keep tau times the incoming gradient well above it, or the difference of
+    two solutions is noise.
 
     Parameters
     ----------
@@ -49,10 +50,9 @@ class ConicLayer(ProgramLayer):
         The cones of the rows of A, in their order.
     rule : lpgd.LPGD or lpgd.Exact, optional
         How the solution is differentiated; by default ``lpgd.LPGD()``, which chooses tau itself.
-        ``Exact`` needs Moreau.
     engine : str or Engine
-        ``"auto"``, ``"moreau"``, ``"clarabel"``, for zero and nonnegative rows ``"daqp"`` and, with
-        a linear objective, ``"highs"``; or an instance with options.
+        ``"auto"``, ``"moreau"``, ``"clarabel"``, ``"scs"``; for zero and nonnegative rows
+        ``"daqp"`` and, with a linear objective, ``"highs"``; or an instance with options.
     on_failure : {"raise", "nan"}
         As for ``QPLayer``.
     threads : int or None
