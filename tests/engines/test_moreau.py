@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lpgd import EngineError, MoreauEngine
+from lpgd import EngineError, MoreauEngine, SolverWarning
 from lpgd.engines import refine
 from lpgd.testing.cone_battery import ConeBattery, tilt_of
 from lpgd.testing.cone_programs import KINDS, plant
@@ -46,6 +46,39 @@ def test_the_adjoint_of_large_programs_is_moreau_s(rho, monkeypatch):
     for name, found in (("x", adjoint.a), ("y", adjoint.v)):
         expected = (getattr(ends[0], name) - getattr(ends[1], name)) / 6e-3
         np.testing.assert_allclose(found, expected, atol=2e-3 * np.abs(expected).max())
+
+
+@pytest.fixture(scope="module")
+def regressions():
+    """L1-logistic regressions, on some of which Moreau makes no progress."""
+    cp = pytest.importorskip("cvxpy")
+    torch = pytest.importorskip("torch")
+    from lpgd.torch import CvxpyLayer
+
+    rng = np.random.default_rng(0)
+    truth = np.where(np.arange(40) < 8, 1.5, 0.0)
+    features = rng.standard_normal((160, 40))
+    labels = np.sign(features @ truth + rng.logistic(size=160))
+    coefficients, weight = cp.Variable(40), cp.Parameter(nonneg=True)
+    loss = cp.sum(cp.logistic(cp.multiply(-labels, features @ coefficients)))
+    penalty = weight * cp.norm1(coefficients) + 0.01 * cp.sum_squares(coefficients)
+    problem = cp.Problem(cp.Minimize(loss + penalty))
+    weights = torch.logspace(-2, 1, 12, dtype=torch.float64)
+
+    def fit(engine):
+        layer = CvxpyLayer(problem, [weight], [coefficients], solver=engine, on_failure="nan")
+        return layer(weights)[0].numpy(), layer.stats
+
+    return fit
+
+
+def test_clarabel_takes_what_moreau_stalls_on(regressions, monkeypatch):
+    found, stats = regressions("moreau")
+    np.testing.assert_allclose(found, regressions("clarabel")[0], atol=1e-4)
+    assert stats.set_ups > 12
+    monkeypatch.setattr("lpgd.engines._moreau.find_spec", lambda name: None)
+    with pytest.warns(SolverWarning, match="numerical"):
+        regressions("moreau")
 
 
 def test_devices_are_named_or_refused(monkeypatch):

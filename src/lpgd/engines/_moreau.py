@@ -7,9 +7,10 @@ kept, and the linear solver is an option.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import reduce
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar, cast, final
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from lpgd.engines.cone_engine import DECIDED, ConeEngine, Loaded
 from lpgd.engines.convert import Compressed
 from lpgd.engines.extras import load
 from lpgd.engines.refine import Refined
+from lpgd.engines.registry import get
 from lpgd.errors import EngineError
 from lpgd.params import Params
 from lpgd.problems.pattern import Pattern
@@ -47,6 +49,8 @@ for _code, _status in {
 @dataclass(frozen=True)
 class MoreauEngine(ConeEngine):
     """Batched interior-point method for cone programs, warm-started in backward; has an adjoint.
+
+    Elements on which it makes no progress go to Clarabel, where that is installed.
 
     Parameters
     ----------
@@ -114,6 +118,13 @@ class MoreauEngine(ConeEngine):
                 warm_start_no_retry=frozenset(moreau.SolverStatus),
             ),
         )
+
+    def second(self) -> ConeEngine | None:
+        """Clarabel where it is installed: on some exponential cones Moreau makes no progress."""
+        if find_spec("clarabel") is None:
+            return None
+        options = {field.name: getattr(self, field.name) for field in fields(ConeEngine)}
+        return replace(cast(ConeEngine, get("clarabel")), **options)
 
     def load(self, conic: Conic, params: Params, accuracy: float, threads: int | None) -> Loaded:
         """See ``ConeEngine.load``; Moreau chooses its threads itself."""

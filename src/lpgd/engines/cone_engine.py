@@ -73,6 +73,10 @@ class ConeEngine(ABC):
     def load(self, conic: Conic, params: Params, accuracy: float, threads: int | None) -> Loaded:
         """Hand the matrices of a batch to the solver."""
 
+    def second(self) -> ConeEngine | None:
+        """Who takes the elements on which this solver stalls, if anyone does."""
+        return None
+
     def adjoint(
         self, conic: Conic, params: Params, point: Solution, cotangent: Cotangent, rho: float
     ) -> Adjoint:
@@ -93,9 +97,9 @@ class ConeEngine(ABC):
         accuracy = max(self.target, self.coarse) if self._refines(conic) else self.target
         loaded = self.load(conic, params, accuracy, threads)
         every = np.arange(len(params["q"].index))
-        found, refined = self.settle(conic, params, loaded, every, start)
+        found, refined, more = self.settle(conic, params, loaded, every, start)
         kept = Kept(self, conic, params, loaded, found, refined) if keep else None
-        return Answer(found, len(every), kept)
+        return Answer(found, len(every) + more, kept)
 
     def _refines(self, conic: Conic) -> bool:
         return self.polish and Refined.reaches(conic)
@@ -107,19 +111,38 @@ class ConeEngine(ABC):
         loaded: Loaded,
         rows: IntArray,
         start: Solution | None,
-    ) -> tuple[Solution, Refined | None]:
-        """Solve by a loaded solver and refine; what cannot be refined is solved more finely."""
-        found = loaded.solve(conic, params, rows, start)
+    ) -> tuple[Solution, Refined | None, int]:
+        """Solve by a loaded solver and refine; what cannot be refined is solved more finely.
+
+        The number is that of the elements that had to be set up once more.
+        """
+        found, more = self._assisted(
+            conic, params, loaded, loaded.solve(conic, params, rows, start)
+        )
         if not self._refines(conic):
-            return found, None
+            return found, None, more
         refined = Refined.of(conic, params, found)
         found = refined.solution(params, found)
         rough = np.flatnonzero(found.solved & (refined.place < 0))
-        if len(rough) and loaded.accuracy > self.target:
-            part, begin = {k: p.take(rough) for k, p in params.items()}, found.take(rough)
-            fine = self.load(conic, part, self.target, loaded.threads)
-            found = found.put(rough, fine.solve(conic, part, np.arange(len(rough)), begin))
-        return found, refined
+        if not len(rough) or loaded.accuracy <= self.target:
+            return found, refined, more
+        part, begin = {k: p.take(rough) for k, p in params.items()}, found.take(rough)
+        fine = self.load(conic, part, self.target, loaded.threads)
+        found = found.put(rough, fine.solve(conic, part, np.arange(len(rough)), begin))
+        return found, refined, more + len(rough)
+
+    def _assisted(
+        self, conic: Conic, params: Params, loaded: Loaded, found: Solution
+    ) -> tuple[Solution, int]:
+        """Hand what the solver stalled on to the second one; tell how many that were."""
+        stalled = np.flatnonzero(found.status == Status.NUMERICAL)
+        second = self.second() if len(stalled) else None
+        if second is None:
+            return found, 0
+        part = {name: param.take(stalled) for name, param in params.items()}
+        other = second.load(conic, part, loaded.accuracy, loaded.threads)
+        answers = other.solve(conic, part, np.arange(len(stalled)), None)
+        return found.put(stalled, answers), len(stalled)
 
 
 @dataclass(frozen=True)
@@ -153,8 +176,8 @@ class Kept:
         if tilt.rho.any() or not self.loaded.serves(tilt.rows):
             return self.engine.solve(problem, params, start=start, threads=self.loaded.threads)
         with self.lock:  # it serves one thread at a time
-            found, _ = self.engine.settle(problem, params, self.loaded, tilt.rows, start)
-        return Answer(found, 0)
+            found, _, more = self.engine.settle(problem, params, self.loaded, tilt.rows, start)
+        return Answer(found, more)
 
     def adjoint(self, cotangent: Cotangent, rho: float) -> Adjoint:
         """See ``AdjointWorkspace.adjoint``."""
