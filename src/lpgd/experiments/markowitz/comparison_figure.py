@@ -107,8 +107,16 @@ def _draw_against_tau(
         middle = [median(values[final.method.name]) for final in taus]
         color, line = _style(taus[0])
         x = [float(final.chosen.tau) for final in taus]
-        axis.plot(x, _finite(middle), color=color, linestyle=line, marker="o", markersize=4,
-                  label=_label(taus[0], with_tau=False))  # fmt: skip
+        axis.plot(
+            x,
+            _finite(middle),
+            color=color,
+            linestyle=line,
+            marker="o",
+            markersize=8 if rho else 4,
+            markerfacecolor="none" if rho else color,
+            label=_label(taus[0], with_tau=False),
+        )
         low, high = np.fmin.reduce(_finite(rows), 1), np.fmax.reduce(_finite(rows), 1)
         axis.fill_between(x, low, high, color=color, alpha=0.14, linewidth=0)
     for final in filter(_has_no_tau, finals):
