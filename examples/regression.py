@@ -33,7 +33,9 @@ def fit_layer(train: Data) -> CvxpyLayer:
     weight = cp.Parameter(nonneg=True)
     loss = cp.sum(cp.logistic(cp.multiply(-labels, features @ coefficients)))
     objective = loss + weight * cp.norm1(coefficients) + 0.01 * cp.sum_squares(coefficients)
-    return CvxpyLayer(cp.Problem(cp.Minimize(objective)), [weight], [coefficients])
+    problem = cp.Problem(cp.Minimize(objective))
+    # with hundreds of exponential cones in one program interior-point solvers may stall
+    return CvxpyLayer(problem, [weight], [coefficients], solver=cp.SCS)
 
 
 def loss_on(data: Data, coefficients: torch.Tensor) -> torch.Tensor:
