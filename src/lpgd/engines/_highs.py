@@ -1,9 +1,8 @@
 """HiGHS: large or sparse LPs by the revised simplex method, hot-started from a kept basis.
 
 A HiGHS object carries more than a basis from one run to the next (factorization, edge weights,
-perturbations), so that re-using it would answer according to its history. What is kept of a forward
-solve is therefore each element's basis alone, and every solve loads a fresh object: loading costs
-a few percent of even a hot-started solve.
+perturbations): re-used, it would answer according to its history. Kept of a forward solve is each
+element's basis alone, and every solve loads a fresh object, a few percent of a hot-started one.
 """
 
 from __future__ import annotations
@@ -68,8 +67,7 @@ class HighsEngine:
     time_limit : float
         Seconds for one element; 0 means no limit.
     presolve : bool
-        Whether to simplify each problem before its forward solve: pays where many rows or variables
-        are redundant; assignment, transport, flow and dense LPs took 1.3 to 3 times as long.
+        Whether to simplify each problem before its forward solve. Pays where much is redundant.
     verbose : bool
     """
 
@@ -189,10 +187,10 @@ class _Batch:
             for row in chosen:
                 set_ups[row] = self._solve_one(options, int(row), bases[row] if bases else None)
 
-        # HiGHS has a scheduler for each thread it is called from, and its first run there decides
-        # its size for good: in threads of our own it collides with no other user of HiGHS.
+        # HiGHS has a scheduler for each calling thread, whose size the first run there decides for
+        # good: in threads of our own it collides with no other user of HiGHS.
+        useful = useful_threads(threads, len(self.matrix.cols), PAYS)
         with ThreadPoolExecutor(1) as own:
-            useful = useful_threads(threads, len(self.matrix.cols), PAYS)
             own.submit(spread, work, len(self.cost), useful).result()
         return int(set_ups.sum())
 
