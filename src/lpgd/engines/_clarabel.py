@@ -52,7 +52,7 @@ class ClarabelEngine(ConeEngine):
     verbose : bool
         Whether Clarabel prints its log.
     polish : bool
-        Whether Newton's method takes small programs from 1e-6 to rounding.
+        Whether Newton's method takes small programs from 1e-5 to rounding.
     """
 
     name: ClassVar[str] = "clarabel"
@@ -62,7 +62,7 @@ class ClarabelEngine(ConeEngine):
         accuracy=1e-8,
         install='pip install "lpgd[conic]"',
     )
-    coarse: ClassVar[float] = 1e-6
+    coarse: ClassVar[float] = 1e-5
 
     def settings(self, accuracy: float) -> Any:
         """The options as Clarabel's settings."""

@@ -60,7 +60,7 @@ class MoreauEngine(ConeEngine):
     verbose : bool
         Whether Moreau prints its log.
     polish : bool
-        Whether Newton's method takes small programs from 1e-6 to rounding.
+        Whether Newton's method takes small programs from 1e-5 to rounding.
     linear_solver : str
         ``"qdldl"``, or for large problems ``"faer-1t"`` or ``"faer"``.
     warm_start : bool
@@ -81,7 +81,7 @@ class MoreauEngine(ConeEngine):
         accuracy=1e-8,
         install='pip install "lpgd[conic]"',
     )
-    coarse: ClassVar[float] = 1e-6
+    coarse: ClassVar[float] = 1e-5
 
     def __post_init__(self) -> None:
         super().__post_init__()
