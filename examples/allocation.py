@@ -66,7 +66,8 @@ def main(folder: Path, *, small: bool = False, seed: int = 0) -> dict[str, float
     needs = rng.uniform(0.2, 1.0, size=(RESOURCES, jobs))
     data, fresh = days(count, jobs, rng), days(count, jobs, rng)
     exact = allocation_layer(jobs, needs, lpgd.Exact())
-    tilted = allocation_layer(jobs, needs, lpgd.LPGD())
+    # a tilt of the size of what is predicted: one day's share of the averaged loss is 1/count
+    tilted = allocation_layer(jobs, needs, lpgd.LPGD(tau=0.3 * count))
     best = (exact(fresh[1])[0] * fresh[1]).sum(-1).mean().item()
 
     losses = {
