@@ -112,7 +112,7 @@ class ConeEngine(ABC):
         rows: IntArray,
         start: Solution | None,
     ) -> tuple[Solution, Refined | None, int]:
-        """Solve by a loaded solver and refine; what cannot be refined is solved more finely.
+        """Solve by a loaded solver and refine; where that fails, solve more finely first.
 
         The number is that of the elements that had to be set up once more.
         """
@@ -128,8 +128,9 @@ class ConeEngine(ABC):
             return found, refined, more
         part, begin = {k: p.take(rough) for k, p in params.items()}, found.take(rough)
         fine = self.load(conic, part, self.target, loaded.threads)
-        found = found.put(rough, fine.solve(conic, part, np.arange(len(rough)), begin))
-        return found, refined, more + len(rough)
+        finer = fine.solve(conic, part, np.arange(len(rough)), begin)
+        finer = Refined.of(conic, part, finer).solution(part, finer)
+        return found.put(rough, finer), refined, more + len(rough)
 
     def _assisted(
         self, conic: Conic, params: Params, loaded: Loaded, found: Solution
