@@ -45,11 +45,10 @@ ALLOWED: dict[str, set[str]] = {
     "lpgd.engines.convert": DATA | {"lpgd.problems"},
     "lpgd.engines.extras": {"lpgd.errors"},
     "lpgd.engines.refine": ENGINE,
-    "lpgd.engines.cone_engine": ENGINE | {"lpgd.engines.refine"},
+    # the registry, since one engine takes what another stalls on
+    "lpgd.engines.cone_engine": ENGINE | {"lpgd.engines.refine", "lpgd.engines.registry"},
     "lpgd.engines.elements": ENGINE | {"lpgd.engines.convert"},
-    # the registry, since Clarabel takes what Moreau stalls on
-    "lpgd.engines._moreau": CONE_ENGINE
-    | {"lpgd.engines.convert", "lpgd.engines.refine", "lpgd.engines.registry"},
+    "lpgd.engines._moreau": CONE_ENGINE | {"lpgd.engines.convert", "lpgd.engines.refine"},
     "lpgd.engines._clarabel": CONE_ENGINE | {"lpgd.engines.elements"},
     "lpgd.engines._scs": CONE_ENGINE | {"lpgd.engines.elements"},
     "lpgd.backward": DATA | PROTOCOLS,

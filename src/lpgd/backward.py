@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 
 import numpy as np
 
-from lpgd.engines.base import AdjointWorkspace, Answer, Engine, Workspace
+from lpgd.engines.base import AdjointWorkspace, Answer, Engine, RoughWorkspace, Workspace
 from lpgd.errors import EngineError, LpgdError, MissingExtraError
 from lpgd.params import Params
 from lpgd.problems.base import Differentiable, Problem
@@ -56,6 +56,16 @@ class Forward:
     def program(self) -> Problem:
         """What the engine solved."""
         return self.problem.program
+
+    @property
+    def accuracy(self) -> FloatArray:
+        """Relative error of each element's solution, shape (B,)."""
+        usual = np.full(len(self.solution), self.engine.capabilities.accuracy)
+        if not hasattr(self.workspace, "accuracy"):
+            return usual
+        rough = cast(RoughWorkspace, self.workspace).accuracy
+        # the invalid ones, which the workspace never saw, have a place that is not theirs
+        return np.where(self.solution.solved, rough[np.maximum(self.position, 0)], usual)
 
 
 def attempt(engine: Engine, problem: Problem, rows: int, solve: Callable[[], Answer]) -> Answer:
@@ -108,9 +118,9 @@ class Solved:
         return self.forward.params
 
     @property
-    def accuracy(self) -> float:
+    def accuracy(self) -> FloatArray:
         """See ``Backward.accuracy``."""
-        return self.forward.engine.capabilities.accuracy
+        return self.forward.accuracy
 
     def resolve(self, tilt: Tilt) -> Solution:
         """See ``Backward.resolve``. A tilt that overflows is a failure and reaches no solver."""

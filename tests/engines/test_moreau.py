@@ -76,7 +76,7 @@ def test_clarabel_takes_what_moreau_stalls_on(regressions, monkeypatch):
     found, stats = regressions("moreau")
     np.testing.assert_allclose(found, regressions("clarabel")[0], atol=1e-4)
     assert stats.set_ups > 12
-    monkeypatch.setattr("lpgd.engines._moreau.find_spec", lambda name: None)
+    monkeypatch.setattr("lpgd.engines.cone_engine.find_spec", lambda name: None)
     with pytest.warns(SolverWarning, match="numerical"):
         regressions("moreau")
 

@@ -167,3 +167,9 @@ def test_requires_a_qp_engine_for_augmented_lps(quadratic, rho, family):
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         LPGD(**options)
+
+
+def test_options_that_are_whole_numbers():
+    pulled, resolve = scripted(LPGD(tau=2, rho=1), lambda t: t < 1)
+    np.testing.assert_array_equal(pulled.tau, 0.5)
+    assert resolve.asked[0].rho.dtype == np.float64

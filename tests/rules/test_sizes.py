@@ -17,7 +17,8 @@ def sizes_of(problem, params, dx, dy=None, rho=0.0):
     dx = np.atleast_2d(np.array(dx, dtype=float))
     dy = np.zeros((1, problem.m)) if dy is None else np.atleast_2d(np.array(dy, dtype=float))
     tilt = Tilt(np.zeros(1, np.intp), np.zeros(1), dx, dy, np.full(1, rho), point.x)
-    backward = SimpleNamespace(problem=problem, params=params, accuracy=ACCURACY)
+    accuracy = np.full(len(params["q"].index), ACCURACY)
+    backward = SimpleNamespace(problem=problem, params=params, accuracy=accuracy)
     return Sizes.of(point, tilt, backward)
 
 
@@ -97,7 +98,7 @@ def test_leaping_multipliers():
     most = np.abs(found.point.y).max()
     for change, steady in ((0.5, True), (2.0, False)):
         end = solve(*program(q=[1.0, 1.0], A=[[1.0, 1.0]], b=[1.0], lb=[0.0, 0.0]))
-        end.y[0, 0] += change * LEAP * found.step * most
+        end.y[0, 0] += change * LEAP * found.step[0] * most
         assert found.steady(end, found.point)[0] == steady
 
 

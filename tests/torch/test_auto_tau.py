@@ -202,3 +202,18 @@ def test_the_default_rule_and_its_report():
     assert layer.stats.degenerate == 1.0
     low, high = layer.stats.tau
     assert 0 < low <= high
+
+
+def test_a_strictly_convex_program_at_a_kink_keeps_its_derivative():
+    """x stays at the kink of |x|, an epigraph's vertex; it is no LP for that."""
+    x, q, kink = cp.Variable(3), cp.Parameter(3), cp.Parameter(3)
+    size = cp.norm(cp.hstack([x[0] + 2, 1]))  # a curved cone
+    objective = 0.1 * cp.sum_squares(x) + q @ x + size + 5 * cp.norm1(x - kink)
+    layer = CvxpyLayer(cp.Problem(cp.Minimize(objective)), [q, kink], [x])
+    at = double(3).requires_grad_(), double(3, seed=1).requires_grad_()
+    (found,) = layer(*at)
+    (found * double(3, seed=2)).sum().backward()
+    torch.testing.assert_close(found.detach(), at[1].detach(), atol=1e-8, rtol=0)
+    torch.testing.assert_close(at[0].grad, torch.zeros(3).double(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(at[1].grad, double(3, seed=2), atol=1e-6, rtol=1e-6)
+    assert layer.stats.degenerate == 0

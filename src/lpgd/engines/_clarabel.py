@@ -40,6 +40,8 @@ STATUS = {
 class ClarabelEngine(ConeEngine):
     """Interior-point method for cone programs, one element at a time.
 
+    Elements on which it stalls go to SCS if that is installed.
+
     Parameters
     ----------
     target : float
@@ -62,6 +64,7 @@ class ClarabelEngine(ConeEngine):
         accuracy=1e-8,
         install='pip install "lpgd[conic]"',
     )
+    successor: ClassVar[str | None] = "scs"
     coarse: ClassVar[float] = 1e-5
 
     def settings(self, accuracy: float) -> Any:

@@ -7,10 +7,9 @@ kept, and the linear solver is an option.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import reduce
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar, cast, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
@@ -19,7 +18,6 @@ from lpgd.engines.cone_engine import DECIDED, ConeEngine, Loaded
 from lpgd.engines.convert import Compressed
 from lpgd.engines.extras import load
 from lpgd.engines.refine import Refined
-from lpgd.engines.registry import get
 from lpgd.errors import EngineError
 from lpgd.params import Params
 from lpgd.problems.pattern import Pattern
@@ -50,7 +48,7 @@ for _code, _status in {
 class MoreauEngine(ConeEngine):
     """Batched interior-point method for cone programs, warm-started in backward; has an adjoint.
 
-    Elements on which it makes no progress go to Clarabel, where that is installed.
+    Elements on which it stalls, as on some exponential cones, go to Clarabel if that is installed.
 
     Parameters
     ----------
@@ -85,6 +83,7 @@ class MoreauEngine(ConeEngine):
         accuracy=1e-8,
         install='pip install "lpgd[conic]"',
     )
+    successor: ClassVar[str | None] = "clarabel"
     coarse: ClassVar[float] = 1e-5
 
     def __post_init__(self) -> None:
@@ -118,13 +117,6 @@ class MoreauEngine(ConeEngine):
                 warm_start_no_retry=frozenset(moreau.SolverStatus),
             ),
         )
-
-    def second(self) -> ConeEngine | None:
-        """Clarabel where it is installed: on some exponential cones Moreau makes no progress."""
-        if find_spec("clarabel") is None:
-            return None
-        options = {field.name: getattr(self, field.name) for field in fields(ConeEngine)}
-        return replace(cast(ConeEngine, get("clarabel")), **options)
 
     def load(self, conic: Conic, params: Params, accuracy: float, threads: int | None) -> Loaded:
         """See ``ConeEngine.load``; Moreau chooses its threads itself."""

@@ -6,7 +6,7 @@ from typing import Protocol
 from lpgd.params import Params
 from lpgd.problems.base import Problem
 from lpgd.problems.cones import KINDS
-from lpgd.solution import Solution
+from lpgd.solution import FloatArray, Solution
 from lpgd.tilt import Adjoint, Cotangent, Tilt
 
 
@@ -48,6 +48,15 @@ class Workspace(Protocol):
         A row's answer depends on its element's data, its forward solution and its tilt only: not
         on the other rows, their order, earlier calls or threads.
         """
+        ...
+
+
+class RoughWorkspace(Workspace, Protocol):
+    """A workspace in which some elements are less accurate than the engine's usual solutions."""
+
+    @property
+    def accuracy(self) -> FloatArray:
+        """Relative error of each element's solution, shape (B,); see ``Capabilities.accuracy``."""
         ...
 
 

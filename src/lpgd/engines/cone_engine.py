@@ -10,15 +10,17 @@ does not solve, near or far, goes to the solver.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 import numpy as np
 
-from lpgd.engines.base import Answer
+from lpgd.engines.base import Answer, Capabilities
 from lpgd.engines.refine import Refined
-from lpgd.solution import IntArray, Solution, Status
+from lpgd.engines.registry import get
+from lpgd.solution import FloatArray, IntArray, Solution, Status
 
 if TYPE_CHECKING:
     from lpgd.params import Params
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from lpgd.problems.conic import Conic
     from lpgd.tilt import Adjoint, Cotangent, Tilt
 
+# Relative error of a solution on a curved cone that is solved to 1e-11: its square root, and some.
+ROUGH = 1e-5
 # A time limit is a budget: not to be spent twice.
 DECIDED = (Status.OPTIMAL, Status.TIME_LIMIT)
 
@@ -58,8 +62,11 @@ class ConeEngine(ABC):
     verbose: bool = False
     polish: bool = True
 
+    capabilities: ClassVar[Capabilities]
     coarse: ClassVar[float]
     """Accuracy from which Newton's method takes over."""
+    successor: ClassVar[str | None] = None
+    """Name of the engine, and of its package, that takes what this one stalls on."""
 
     def __post_init__(self) -> None:
         if not 0 < self.target <= self.tolerance < 1:
@@ -74,8 +81,12 @@ class ConeEngine(ABC):
         """Hand the matrices of a batch to the solver."""
 
     def second(self) -> ConeEngine | None:
-        """Who takes the elements on which this solver stalls, if anyone does."""
-        return None
+        """The successor with the limits of this engine, if there is one and it is installed."""
+        if self.successor is None or find_spec(self.successor) is None:
+            return None
+        engine = cast(ConeEngine, get(self.successor))
+        limits = {"time_limit": self.time_limit, "verbose": self.verbose, "polish": self.polish}
+        return replace(engine, **limits)
 
     def adjoint(
         self, conic: Conic, params: Params, point: Solution, cotangent: Cotangent, rho: float
@@ -141,9 +152,10 @@ class ConeEngine(ABC):
         if second is None:
             return found, 0
         part = {name: param.take(stalled) for name, param in params.items()}
-        other = second.load(conic, part, loaded.accuracy, loaded.threads)
+        other = second.load(conic, part, max(loaded.accuracy, second.target), loaded.threads)
         answers = other.solve(conic, part, np.arange(len(stalled)), None)
-        return found.put(stalled, answers), len(stalled)
+        answers, more = second._assisted(conic, part, other, answers)
+        return found.put(stalled, answers), len(stalled) + more
 
 
 @dataclass(frozen=True)
@@ -157,6 +169,14 @@ class Kept:
     solution: Solution
     refined: Refined | None
     lock: Lock = field(default_factory=Lock)
+
+    @property
+    def accuracy(self) -> FloatArray:
+        """See ``RoughWorkspace.accuracy``: what Newton's method did not refine is rough."""
+        usual = self.engine.capabilities.accuracy
+        if self.refined is None:
+            return np.full(len(self.solution), max(usual, ROUGH))
+        return np.where(self.refined.place >= 0, usual, max(usual, ROUGH))
 
     def resolve(self, tilt: Tilt) -> Answer:
         """See ``Workspace.resolve``."""

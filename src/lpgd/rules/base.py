@@ -29,8 +29,8 @@ class Backward(Protocol):
         ...
 
     @property
-    def accuracy(self) -> float:
-        """Relative error of the engine's solutions."""
+    def accuracy(self) -> FloatArray:
+        """Relative error of the solution of each element of the batch, shape (B,)."""
         ...
 
     def resolve(self, tilt: Tilt) -> Solution:

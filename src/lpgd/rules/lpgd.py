@@ -70,7 +70,7 @@ class LPGD:
         size = len(point)
         tilt = Tilt(
             cotangent.rows, np.zeros(size), cotangent.dx, cotangent.dy,
-            np.full(size, self.rho), point.x, cotangent.ds,
+            np.full(size, float(self.rho)), point.x, cotangent.ds,
         )  # fmt: skip
 
         def reach(rows: IntArray, tau: FloatArray) -> Ends:
@@ -78,7 +78,7 @@ class LPGD:
             return self._reach(*some, tau, backward)
 
         if not isinstance(self.tau, str):
-            ends = reach(np.arange(size), np.full(size, self.tau))
+            ends = reach(np.arange(size), np.full(size, float(self.tau)))
             return self._difference(ends, point, tilt)
         lead = "lo" if self.side == "upper" else "hi"
         choice = auto(reach, point, tilt, backward, lead)

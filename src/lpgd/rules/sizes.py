@@ -38,8 +38,8 @@ class Sizes:
         The larger of ||q||, ||Px*|| and rho ||x*||.
     work : (N,) float64
         |q|'|x*| + |Px*|'|x*|, in which no unit of a variable counts.
-    accuracy : float
-        Relative error of the engine's solutions.
+    accuracy : (N,) float64
+        Relative error of the solution.
     """
 
     family: Measured
@@ -50,7 +50,7 @@ class Sizes:
     linear: FloatArray
     costs: FloatArray
     work: FloatArray
-    accuracy: float
+    accuracy: FloatArray
 
     @classmethod
     def of(cls, point: Solution, tilt: Tilt, backward: Backward) -> "Sizes":
@@ -68,12 +68,13 @@ class Sizes:
         costs = np.maximum(np.maximum(norm(linear), norm(curved)), tilt.rho * norm(point.x))
         costs = np.where(costs > 0, costs, 1.0)  # without any there is nothing to go by
         work = dot(np.abs(linear) + np.abs(curved), np.abs(point.x))
-        return cls(family, params, point, tilt, dx, linear, costs, work, backward.accuracy)
+        accuracy = backward.accuracy[tilt.rows]
+        return cls(family, params, point, tilt, dx, linear, costs, work, accuracy)
 
     @property
-    def step(self) -> float:
+    def step(self) -> FloatArray:
         """The first tilt, relative to the data."""
-        return float(np.sqrt(self.accuracy))
+        return np.sqrt(self.accuracy)
 
     @property
     def large(self) -> FloatArray:
@@ -119,9 +120,10 @@ class Sizes:
     def moved(self, end: Solution, rows: IntArray | None = None) -> BoolArray:
         """Whether an end of all or of some rows is away from x*."""
         start = self.point.x if rows is None else self.point.x[rows]
+        accuracy = self.accuracy if rows is None else self.accuracy[rows]
         size = np.abs(start).max(axis=1, initial=0.0)
         size = np.where(size > 0, size, 1.0)
-        return np.abs(end.x - start).max(axis=1, initial=0.0) > STILL * self.accuracy * size
+        return np.abs(end.x - start).max(axis=1, initial=0.0) > STILL * accuracy * size
 
     def bent(self, way: FloatArray, tau: FloatArray) -> BoolArray:
         """Whether the objective has curvature along a way (N, n) that a tilt went."""

@@ -7,7 +7,7 @@ cotangent of x,
     small = sqrt(accuracy) min(c / ||dx||, w / |dx|'|x*|)   first tilt, for every element
     large = LARGE c / ||dx||                                of an element that is like an LP
 
-where accuracy is the relative error of the engine's solutions. The second ratio does not depend on
+where accuracy is the relative error of the solution. The second ratio does not depend on
 the units of single variables. A cotangent dy of the multipliers is measured by the right-hand
 sides, which it shifts, and the smaller tau counts. The first tilt yields the derivative, to about
 sqrt(accuracy).
@@ -134,8 +134,7 @@ def auto(
     stuck = like_lp.copy()
     stuck[rows] = ~found
     far = nowhere.put(rows, far)
-    if sizes.family.polyhedral:
-        like_lp &= ~sizes.bent(far.hi.x - far.lo.x, far.tau)
+    like_lp &= ~sizes.bent(far.hi.x - far.lo.x, far.tau)
     use = like_lp & ~stuck
     alone = use & ~moved & ~smoothed & sizes.steady(ends.hi, ends.lo)
     extra = nowhere.put(np.flatnonzero(alone), far.take(alone)) if alone.any() else None
