@@ -45,7 +45,8 @@ ALLOWED: dict[str, set[str]] = {
     "lpgd.engines.convert": DATA | {"lpgd.problems"},
     "lpgd.engines.extras": {"lpgd.errors"},
     "lpgd.engines.refine": ENGINE,
-    "lpgd.engines.cone_engine": ENGINE | {"lpgd.engines.refine"},
+    "lpgd.engines.cone_units": DATA,
+    "lpgd.engines.cone_engine": ENGINE | {"lpgd.engines.cone_units", "lpgd.engines.refine"},
     "lpgd.engines.elements": ENGINE | {"lpgd.engines.convert"},
     # the registry, since Clarabel takes what Moreau stalls on
     "lpgd.engines._moreau": CONE_ENGINE
