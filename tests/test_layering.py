@@ -45,8 +45,10 @@ ALLOWED: dict[str, set[str]] = {
     "lpgd.engines.convert": DATA | {"lpgd.problems"},
     "lpgd.engines.extras": {"lpgd.errors"},
     "lpgd.engines.refine": ENGINE,
+    "lpgd.engines.cone_units": DATA,
     # the registry, since one engine takes what another stalls on
-    "lpgd.engines.cone_engine": ENGINE | {"lpgd.engines.refine", "lpgd.engines.registry"},
+    "lpgd.engines.cone_engine": ENGINE
+    | {"lpgd.engines.cone_units", "lpgd.engines.refine", "lpgd.engines.registry"},
     "lpgd.engines.elements": ENGINE | {"lpgd.engines.convert"},
     "lpgd.engines._moreau": CONE_ENGINE | {"lpgd.engines.convert", "lpgd.engines.refine"},
     "lpgd.engines._clarabel": CONE_ENGINE | {"lpgd.engines.elements"},

@@ -13,11 +13,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from threading import Lock
-from typing import TYPE_CHECKING, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 import numpy as np
 
 from lpgd.engines.base import Answer, Capabilities
+from lpgd.engines.cone_units import ConeUnits
 from lpgd.engines.refine import Refined
 from lpgd.engines.registry import get
 from lpgd.solution import FloatArray, IntArray, Solution, Status
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 ROUGH = 1e-5
 # A time limit is a budget: not to be spent twice.
 DECIDED = (Status.OPTIMAL, Status.TIME_LIMIT)
+# What solvers also tell of solvable programs with very large data.
+DOUBTFUL = (Status.INFEASIBLE, Status.UNBOUNDED, Status.NUMERICAL)
 
 
 class Loaded(Protocol):
@@ -73,8 +76,12 @@ class ConeEngine(ABC):
             raise ValueError(
                 f"0 < target <= tolerance < 1 is needed, got {self.target!r}, {self.tolerance!r}"
             )
-        if self.iteration_limit < 1 or not self.time_limit >= 0:
-            raise ValueError("iteration_limit must be >= 1 and time_limit >= 0")
+        if not isinstance(cast(Any, self.iteration_limit), int) or self.iteration_limit < 1:
+            raise ValueError(
+                f"iteration_limit must be a positive int, got {self.iteration_limit!r}"
+            )
+        if not self.time_limit >= 0:
+            raise ValueError(f"time_limit must be >= 0, got {self.time_limit!r}")
 
     @abstractmethod
     def load(self, conic: Conic, params: Params, accuracy: float, threads: int | None) -> Loaded:
@@ -127,9 +134,7 @@ class ConeEngine(ABC):
 
         The number is that of the elements that had to be set up once more.
         """
-        found, more = self._assisted(
-            conic, params, loaded, loaded.solve(conic, params, rows, start)
-        )
+        found, more = self._fair(conic, params, loaded, rows, start)
         if not self._refines(conic):
             return found, None, more
         refined = Refined.of(conic, params, found)
@@ -139,9 +144,39 @@ class ConeEngine(ABC):
             return found, refined, more
         part, begin = {k: p.take(rough) for k, p in params.items()}, found.take(rough)
         fine = self.load(conic, part, self.target, loaded.threads)
-        finer = fine.solve(conic, part, np.arange(len(rough)), begin)
-        finer = Refined.of(conic, part, finer).solution(part, finer)
-        return found.put(rough, finer), refined, more + len(rough)
+        again, anew = self._fair(conic, part, fine, np.arange(len(rough)), begin)
+        again = Refined.of(conic, part, again).solution(part, again)
+        return found.put(rough, again), refined, more + len(rough) + anew
+
+    def _fair(
+        self,
+        conic: Conic,
+        params: Params,
+        loaded: Loaded,
+        rows: IntArray,
+        start: Solution | None,
+    ) -> tuple[Solution, int]:
+        """Solve in units that enlarge q and b; what then fails, in units that shrink as well.
+
+        Shrinking loosens absolute tolerances, so that it comes second.
+        """
+        if conic.quadratic:
+            return self._assisted(conic, params, loaded, loaded.solve(conic, params, rows, start))
+        units = ConeUnits.of(params)
+        larger = units.larger
+        inside = larger.enter(params)
+        found, more = self._assisted(
+            conic, inside, loaded, loaded.solve(conic, inside, rows, larger.inside(start))
+        )
+        found = larger.leave(found)
+        failed = np.flatnonzero(np.isin(found.status, DOUBTFUL) & units.shrunk)
+        if not len(failed):
+            return found, more
+        fair = units.take(failed)
+        part = fair.enter({name: param.take(failed) for name, param in params.items()})
+        again = self.load(conic, part, loaded.accuracy, loaded.threads)
+        answers = fair.leave(again.solve(conic, part, np.arange(len(failed)), None))
+        return found.put(failed, answers), more + len(failed)
 
     def _assisted(
         self, conic: Conic, params: Params, loaded: Loaded, found: Solution
