@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -22,6 +22,7 @@ class Recorder(ConeEngine):
     capabilities: ClassVar[Capabilities] = Capabilities(frozenset({"conic"}))
     coarse: ClassVar[float] = 1e-4
     log: ClassVar[list] = []
+    stalls_below: float = 0.0
 
     def load(self, conic, params, accuracy, threads):
         return Stub(self, accuracy, threads, len(params["q"].index))
@@ -38,7 +39,8 @@ class Stub:
         self.engine.log.append((self.accuracy, rows.tolist()))
         known = self.engine.case.solution
         noise = self.accuracy * np.random.default_rng(0).normal(size=(len(rows), conic.n))
-        status = np.full(len(rows), Status.OPTIMAL, np.int8)
+        stalled = self.accuracy < self.engine.stalls_below
+        status = np.full(len(rows), Status.NUMERICAL if stalled else Status.OPTIMAL, np.int8)
         places = rows if len(rows) == len(known) else np.zeros(len(rows), int)
         return Solution(known.x[places] + noise, known.y[places], status)
 
@@ -69,6 +71,19 @@ def test_what_cannot_be_refined_is_solved_finely():
     moved = answer.workspace.resolve(tilt)
     assert Recorder.log[2:] == [(1e-4, [0]), (1e-11, [0])]
     assert moved.solution.solved.all()
+
+
+def test_what_stalls_is_solved_to_the_tolerance():
+    case = plant(KINDS["soc"], 0, 3)
+    engine = Recorder(case=case, polish=False, stalls_below=1e-8)
+    answer = engine.solve(case.problem, case.params)
+    assert Recorder.log == [(1e-11, [0, 1, 2]), (1e-7, [0, 1, 2])]
+    assert answer.solution.solved.all()
+    assert answer.set_ups == 6
+    Recorder.log.clear()
+    hopeless = replace(engine, stalls_below=1.0).solve(case.problem, case.params)
+    assert Recorder.log == [(1e-11, [0, 1, 2]), (1e-7, [0, 1, 2])]
+    assert (hopeless.solution.status == Status.NUMERICAL).all()
 
 
 @pytest.mark.parametrize("engine", [MoreauEngine(), ClarabelEngine(), ScsEngine()])

@@ -116,9 +116,8 @@ class ConeEngine(ABC):
 
         The number is that of the elements that had to be set up once more.
         """
-        found, more = self._assisted(
-            conic, params, loaded, loaded.solve(conic, params, rows, start)
-        )
+        found = loaded.solve(conic, params, rows, start)
+        found, more = self._assisted(conic, params, loaded, found)
         if not self._refines(conic):
             return found, None, more
         refined = Refined.of(conic, params, found)
@@ -128,21 +127,30 @@ class ConeEngine(ABC):
             return found, refined, more
         part, begin = {k: p.take(rough) for k, p in params.items()}, found.take(rough)
         fine = self.load(conic, part, self.target, loaded.threads)
-        found = found.put(rough, fine.solve(conic, part, np.arange(len(rough)), begin))
-        return found, refined, more + len(rough)
+        answers = fine.solve(conic, part, np.arange(len(rough)), begin)
+        answers, again = self._assisted(conic, part, fine, answers)
+        return found.put(rough, answers), refined, more + len(rough) + again
 
     def _assisted(
         self, conic: Conic, params: Params, loaded: Loaded, found: Solution
     ) -> tuple[Solution, int]:
-        """Hand what the solver stalled on to the second one; tell how many that were."""
-        stalled = np.flatnonzero(found.status == Status.NUMERICAL)
-        second = self.second() if len(stalled) else None
-        if second is None:
-            return found, 0
-        part = {name: param.take(stalled) for name, param in params.items()}
-        other = second.load(conic, part, loaded.accuracy, loaded.threads)
-        answers = other.solve(conic, part, np.arange(len(stalled)), None)
-        return found.put(stalled, answers), len(stalled)
+        """Hand what the solver stalled on to the second one, then ask for ``tolerance`` only.
+
+        The number is that of the elements that had to be set up once more.
+        """
+        second, more = self.second(), 0
+        tries = [] if second is None else [(second, loaded.accuracy)]
+        if loaded.accuracy < self.tolerance:
+            tries.append((second or self, self.tolerance))
+        for engine, accuracy in tries:
+            stalled = np.flatnonzero(found.status == Status.NUMERICAL)
+            if not len(stalled):
+                break
+            part = {name: param.take(stalled) for name, param in params.items()}
+            other = engine.load(conic, part, accuracy, loaded.threads)
+            found = found.put(stalled, other.solve(conic, part, np.arange(len(stalled)), None))
+            more += len(stalled)
+        return found, more
 
 
 @dataclass(frozen=True)
