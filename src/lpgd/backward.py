@@ -57,6 +57,11 @@ class Forward:
         """What the engine solved."""
         return self.problem.program
 
+    @property
+    def accuracy(self) -> float:
+        """Relative error of its solutions, of the engine in general or of what was kept here."""
+        return float(getattr(self.workspace, "accuracy", self.engine.capabilities.accuracy))
+
 
 def attempt(engine: Engine, problem: Problem, rows: int, solve: Callable[[], Answer]) -> Answer:
     """The answer of a solve; one that raises has crashed in all its ``rows``.
@@ -110,7 +115,7 @@ class Solved:
     @property
     def accuracy(self) -> float:
         """See ``Backward.accuracy``."""
-        return self.forward.engine.capabilities.accuracy
+        return self.forward.accuracy
 
     def resolve(self, tilt: Tilt) -> Solution:
         """See ``Backward.resolve``. A tilt that overflows is a failure and reaches no solver."""

@@ -138,8 +138,7 @@ def _steps(forward: Forward, params: Params, tangents: Tangents) -> FloatArray:
         size, way = _size(params[name].full()), _size(tangent)
         ratio = np.where(size > 0, size, 1.0) / np.where(way > 0, way, 1.0)
         least = np.minimum(least, np.where(way > 0, ratio, np.inf))
-    accuracy = forward.engine.capabilities.accuracy
-    return np.where(np.isfinite(least), np.sqrt(accuracy) * least, 0.0)
+    return np.where(np.isfinite(least), np.sqrt(forward.accuracy) * least, 0.0)
 
 
 def _moved(param: Param, way: FloatArray, step: FloatArray) -> Param:

@@ -86,6 +86,19 @@ def test_what_stalls_is_solved_to_the_tolerance():
     assert (hopeless.solution.status == Status.NUMERICAL).all()
 
 
+def test_where_nothing_is_refined_answers_are_as_accurate_as_was_asked():
+    case = plant(KINDS["soc"], 0, 3)
+
+    def kept(**options):
+        engine = ClarabelEngine(**options)
+        return engine.solve(case.problem, case.params, keep=True).workspace.accuracy
+
+    usual = ClarabelEngine.capabilities.accuracy
+    assert kept() == kept(polish=False) == usual
+    assert kept(target=1e-3, tolerance=1e-3) == usual
+    assert kept(target=1e-3, tolerance=1e-3, polish=False) == 1e-3
+
+
 @pytest.mark.parametrize("engine", [MoreauEngine(), ClarabelEngine(), ScsEngine()])
 def test_tilts_beyond_newton_s_reach_go_to_the_solver(engine):
     case = plant(KINDS["mixed"], 1, 2)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 import numpy as np
 
-from lpgd.engines.base import Answer
+from lpgd.engines.base import Answer, Capabilities
 from lpgd.engines.refine import Refined
 from lpgd.solution import IntArray, Solution, Status
 
@@ -58,6 +58,7 @@ class ConeEngine(ABC):
     verbose: bool = False
     polish: bool = True
 
+    capabilities: ClassVar[Capabilities]
     coarse: ClassVar[float]
     """Accuracy from which Newton's method takes over."""
 
@@ -164,6 +165,12 @@ class Kept:
     solution: Solution
     refined: Refined | None
     lock: Lock = field(default_factory=Lock)
+
+    @property
+    def accuracy(self) -> float:
+        """Relative error of the solutions: what the user asked for, where none is refined."""
+        usual = self.engine.capabilities.accuracy
+        return usual if self.refined else max(usual, self.engine.target)
 
     def resolve(self, tilt: Tilt) -> Answer:
         """See ``Workspace.resolve``."""

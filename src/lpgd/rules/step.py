@@ -134,8 +134,7 @@ def auto(
     stuck = like_lp.copy()
     stuck[rows] = ~found
     far = nowhere.put(rows, far)
-    if sizes.family.polyhedral:
-        like_lp &= ~sizes.bent(far.hi.x - far.lo.x, far.tau)
+    like_lp &= ~sizes.bent(far.hi.x - far.lo.x, far.tau)
     use = like_lp & ~stuck
     alone = use & ~moved & ~smoothed & sizes.steady(ends.hi, ends.lo)
     extra = nowhere.put(np.flatnonzero(alone), far.take(alone)) if alone.any() else None
