@@ -73,6 +73,14 @@ def test_what_cannot_be_refined_is_solved_finely():
     assert moved.solution.solved.all()
 
 
+def test_fine_answers_are_refined_too(monkeypatch):
+    monkeypatch.setattr(Recorder, "coarse", 10.0)  # too far for Newton's method
+    case = plant(KINDS["exp"], 0, 3)
+    found = Recorder(case=case, target=1e-6, tolerance=1e-6).solve(case.problem, case.params)
+    assert Recorder.log[1][0] == 1e-6
+    np.testing.assert_allclose(found.solution.x, case.solution.x, atol=1e-10)
+
+
 def test_what_stalls_is_solved_to_the_tolerance():
     case = plant(KINDS["soc"], 0, 3)
     engine = Recorder(case=case, polish=False, stalls_below=1e-8)

@@ -130,6 +130,7 @@ class ConeEngine(ABC):
         fine = self.load(conic, part, self.target, loaded.threads)
         answers = fine.solve(conic, part, np.arange(len(rough)), begin)
         answers, again = self._assisted(conic, part, fine, answers)
+        answers = Refined.of(conic, part, answers).solution(part, answers)
         return found.put(rough, answers), refined, more + len(rough) + again
 
     def _assisted(
