@@ -106,7 +106,7 @@ def push(
         The element of each row.
     probe : Probe
     """
-    step = _steps(forward, params, tangents)
+    step = _steps(forward.accuracy[rows], params, tangents)
     usable = forward.solution.solved[rows]
     live = np.flatnonzero(usable & (step > 0))
     hole = np.where(usable, 0.0, np.nan)[:, None]
@@ -131,14 +131,14 @@ def push(
     return Pushed(slopes, len(twice), which, status[failed], found.notes, found.cause)
 
 
-def _steps(forward: Forward, params: Params, tangents: Tangents) -> FloatArray:
+def _steps(accuracy: FloatArray, params: Params, tangents: Tangents) -> FloatArray:
     """The step of each row, shape (N,); zero where the tangent is."""
     least = np.full(len(next(iter(tangents.values()))), np.inf)
     for name, tangent in tangents.items():
         size, way = _size(params[name].full()), _size(tangent)
         ratio = np.where(size > 0, size, 1.0) / np.where(way > 0, way, 1.0)
         least = np.minimum(least, np.where(way > 0, ratio, np.inf))
-    return np.where(np.isfinite(least), np.sqrt(forward.accuracy) * least, 0.0)
+    return np.where(np.isfinite(least), np.sqrt(accuracy) * least, 0.0)
 
 
 def _moved(param: Param, way: FloatArray, step: FloatArray) -> Param:

@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 from lpgd import ClarabelEngine, MoreauEngine, ScsEngine
 from lpgd.engines.base import Capabilities
-from lpgd.engines.cone_engine import ConeEngine, Kept
+from lpgd.engines.cone_engine import ROUGH, ConeEngine, Kept
 from lpgd.solution import Solution, Status
 from lpgd.testing.cone_battery import tilt_of
 from lpgd.testing.cone_programs import KINDS, plant
@@ -22,6 +22,7 @@ class Recorder(ConeEngine):
     capabilities: ClassVar[Capabilities] = Capabilities(frozenset({"conic"}))
     coarse: ClassVar[float] = 1e-4
     log: ClassVar[list] = []
+    stalls_below: float = 0.0
 
     def load(self, conic, params, accuracy, threads):
         return Stub(self, accuracy, threads, len(params["q"].index))
@@ -38,7 +39,8 @@ class Stub:
         self.engine.log.append((self.accuracy, rows.tolist()))
         known = self.engine.case.solution
         noise = self.accuracy * np.random.default_rng(0).normal(size=(len(rows), conic.n))
-        status = np.full(len(rows), Status.OPTIMAL, np.int8)
+        stalled = self.accuracy < self.engine.stalls_below
+        status = np.full(len(rows), Status.NUMERICAL if stalled else Status.OPTIMAL, np.int8)
         places = rows if len(rows) == len(known) else np.zeros(len(rows), int)
         return Solution(known.x[places] + noise, known.y[places], status)
 
@@ -69,6 +71,42 @@ def test_what_cannot_be_refined_is_solved_finely():
     moved = answer.workspace.resolve(tilt)
     assert Recorder.log[2:] == [(1e-4, [0]), (1e-11, [0])]
     assert moved.solution.solved.all()
+
+
+def test_fine_answers_are_refined_too(monkeypatch):
+    monkeypatch.setattr(Recorder, "coarse", 10.0)  # too far for Newton's method
+    case = plant(KINDS["exp"], 0, 3)
+    found = Recorder(case=case, target=1e-6, tolerance=1e-6).solve(case.problem, case.params)
+    assert Recorder.log[1][0] == 1e-6
+    np.testing.assert_allclose(found.solution.x, case.solution.x, atol=1e-10)
+
+
+def test_what_stalls_is_solved_to_the_tolerance():
+    case = plant(KINDS["soc"], 0, 3)
+    engine = Recorder(case=case, polish=False, stalls_below=1e-8)
+    answer = engine.solve(case.problem, case.params)
+    assert Recorder.log == [(1e-11, [0, 1, 2]), (1e-7, [0, 1, 2])]
+    assert answer.solution.solved.all()
+    assert answer.set_ups == 6
+    Recorder.log.clear()
+    hopeless = replace(engine, stalls_below=1.0).solve(case.problem, case.params)
+    assert Recorder.log == [(1e-11, [0, 1, 2]), (1e-7, [0, 1, 2])]
+    assert (hopeless.solution.status == Status.NUMERICAL).all()
+
+
+@pytest.mark.parametrize(
+    "options, accuracy",
+    [
+        ({}, ClarabelEngine.capabilities.accuracy),
+        ({"target": 1e-3, "tolerance": 1e-3}, ClarabelEngine.capabilities.accuracy),
+        ({"polish": False}, ROUGH),
+        ({"target": 1e-3, "tolerance": 1e-3, "polish": False}, 1e-3),
+    ],
+)
+def test_what_is_not_refined_is_rough_or_as_accurate_as_was_asked(options, accuracy):
+    case, engine = plant(KINDS["soc"], 0, 3), ClarabelEngine(**options)
+    workspace = engine.solve(case.problem, case.params, keep=True).workspace
+    np.testing.assert_array_equal(workspace.accuracy, np.full(3, accuracy))
 
 
 @pytest.mark.parametrize("engine", [MoreauEngine(), ClarabelEngine(), ScsEngine()])

@@ -150,3 +150,22 @@ def test_weakly_active_rows_are_held_and_reported():
     found = adjoint(conic, params, point, Cotangent(np.array([0]), one, nothing), 0.0)
     assert found.degenerate.all()
     np.testing.assert_allclose(found.a, 0, atol=1e-12)
+
+
+def test_a_definition_that_a_value_undoes_is_none():
+    conic, params = residuals(4)
+    A = params["A"].full().copy()
+    pattern = conic.patterns["A"]
+    A[1, (pattern.rows == 0) & (pattern.cols == 3)] = 0.0  # 0 r_0 = F x - g: a row for x alone
+    params["A"] = batched(A)
+    point = solved(conic, params)
+    rng = np.random.default_rng(0)
+    dx, dy = rng.normal(size=point.x.shape), rng.normal(size=point.y.shape)
+    rows = np.arange(len(point))
+    found = adjoint(conic, params, point, Cotangent(rows, dx, dy), 0.0)
+    values = {"P": conic.patterns["P"].dense(params["P"].values), "A": pattern.dense(A)}
+    dense = {**params, "P": shared(values["P"][0], len(point)), "A": batched(values["A"])}
+    whole = Conic(conic.n, conic.cones)
+    expected = adjoint(whole, dense, point, Cotangent(rows, dx, dy), 0.0)
+    np.testing.assert_allclose(found.a, expected.a, atol=1e-8)
+    np.testing.assert_allclose(found.v, expected.v, atol=1e-8)

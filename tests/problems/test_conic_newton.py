@@ -76,3 +76,15 @@ def test_a_singular_matrix_is_noticed_and_solved_by_least_squares():
     assert dv[1, 0] == pytest.approx(dv[1, 1])
     np.testing.assert_array_equal(dv, dy)
     assert newton.solve(KINDS["zero"], data, start(case, 1.0), model).error[0] < newton.GOAL
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_error_of_the_start_counts_for_nothing(name):
+    case = plant(KINDS[name], 5, 3)
+    data, first = dense(case), start(case, 0.0)
+    solved = newton.solve(KINDS[name], data, first)
+    data.q[1] = np.inf
+    with np.errstate(invalid="ignore"):
+        found = newton.solve(KINDS[name], data, solved, Model.of(KINDS[name], data, solved))
+    assert found.error[1] == np.inf
+    assert found.error[[0, 2]].max() <= newton.FINE

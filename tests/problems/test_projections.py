@@ -83,3 +83,13 @@ def test_rows_do_not_depend_on_each_other(cones):
         np.testing.assert_array_equal(part.share, alone.share)
         for (_, a), (_, b) in zip(part.turns, alone.turns, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_what_is_not_finite_concerns_its_own_row():
+    cones = Cones(psd=(3,))
+    v = np.random.default_rng(0).normal(size=(3, cones.m))
+    good = project(cones, v, v)
+    v[1, 0], v[2] = np.nan, np.inf
+    np.testing.assert_array_equal(project(cones, v, v)[0], good[0])
+    assert np.isnan(project(cones, v, v)[1:]).all()
+    assert derive(cones, v, v).share.shape == v.shape

@@ -217,3 +217,22 @@ def test_a_strictly_convex_program_at_a_kink_keeps_its_derivative():
     torch.testing.assert_close(at[0].grad, torch.zeros(3).double(), atol=1e-6, rtol=0)
     torch.testing.assert_close(at[1].grad, double(3, seed=2), atol=1e-6, rtol=1e-6)
     assert layer.stats.degenerate == 0
+
+
+@pytest.mark.parametrize("engine", ["moreau", "clarabel", "scs"])
+def test_tilts_stand_out_of_answers_that_are_asked_for_coarsely(engine):
+    n = 20
+    x, w = cp.Variable(n), cp.Parameter(n)
+    root, value, c = double(n, n).numpy() / n, double(n, seed=1), double(n, seed=2)
+    curve = cp.quad_form(x, cp.psd_wrap(root @ root.T + np.eye(n)))
+    problem = cp.Problem(cp.Minimize(curve + w @ x), [cp.norm(x) <= 1])
+
+    def gradient(**options):
+        layer = CvxpyLayer(problem, [w], [x], solver=engine, **options)
+        at = value.clone().requires_grad_()
+        return torch.autograd.grad(c @ layer(at)[0], at)[0], layer.stats
+
+    exact, _ = gradient(rule=lpgd.Exact())
+    found, stats = gradient(solver_args={"eps": 1e-3, "polish": False})
+    assert stats.degenerate == 0
+    assert torch.norm(found - exact) <= 0.15 * torch.norm(exact)

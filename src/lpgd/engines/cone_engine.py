@@ -181,15 +181,19 @@ class ConeEngine(ABC):
     def _assisted(
         self, conic: Conic, params: Params, loaded: Loaded, found: Solution
     ) -> tuple[Solution, int]:
-        """Hand what the solver stalled on to the second one; tell how many that were."""
-        stalled = np.flatnonzero(found.status == Status.NUMERICAL)
-        second = self.second() if len(stalled) else None
-        if second is None:
+        """Hand what the solver stalled on to the second one; the last asks for ``tolerance`` only.
+
+        The number is that of the elements that had to be set up once more.
+        """
+        stalled, second = np.flatnonzero(found.status == Status.NUMERICAL), self.second()
+        if not len(stalled) or (second is None and loaded.accuracy >= self.tolerance):
             return found, 0
+        accuracy = self.tolerance if second is None else max(loaded.accuracy, second.target)
+        engine = second or self
         part = {name: param.take(stalled) for name, param in params.items()}
-        other = second.load(conic, part, max(loaded.accuracy, second.target), loaded.threads)
+        other = engine.load(conic, part, accuracy, loaded.threads)
         answers = other.solve(conic, part, np.arange(len(stalled)), None)
-        answers, more = second._assisted(conic, part, other, answers)
+        answers, more = engine._assisted(conic, part, other, answers)
         return found.put(stalled, answers), len(stalled) + more
 
 
@@ -209,9 +213,10 @@ class Kept:
     def accuracy(self) -> FloatArray:
         """See ``RoughWorkspace.accuracy``: what Newton's method did not refine is rough."""
         usual = self.engine.capabilities.accuracy
+        rough = max(usual, self.engine.target, ROUGH)
         if self.refined is None:
-            return np.full(len(self.solution), max(usual, ROUGH))
-        return np.where(self.refined.place >= 0, usual, max(usual, ROUGH))
+            return np.full(len(self.solution), rough)
+        return np.where(self.refined.place >= 0, usual, rough)
 
     def resolve(self, tilt: Tilt) -> Answer:
         """See ``Workspace.resolve``."""

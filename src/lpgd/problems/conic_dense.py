@@ -101,6 +101,12 @@ class Reduction:
         cones = replace(conic.cones, zero=conic.cones.zero - len(used))
         return cls(conic, cones, gone, np.setdiff1d(kept, gone), used, np.setdiff1d(rest, used))
 
+    @classmethod
+    def whole(cls, conic: Conic) -> Reduction:
+        """That which leaves everything."""
+        none = np.zeros(0, dtype=np.intp)
+        return cls(conic, conic.cones, none, np.arange(conic.n), none, np.arange(conic.m))
+
     @property
     def usual(self) -> int:
         """About the size of a Newton matrix: variables, and rows that hold with equality."""
@@ -198,15 +204,35 @@ def adjoint(
     rows are held where slack and multiplier are zero within rounding; a singular system gets its
     least-squares solution of minimum norm. There the derivative is not unique.
     """
-    plan = Reduction.of(conic)
     params = {name: param.take(cotangent.rows) for name, param in params.items()}
     dx = cotangent.dx
     if cotangent.ds is not None:
         dx = dx - conic.transposed_product(params, cotangent.ds)
+    plan, linear = Reduction.of(conic), (dx, -cotangent.dy)
     matrices = plan.matrices(params, point)
+    zero = np.logical_or.reduce(matrices.pivots == 0, axis=1)
+    if not zero.any():
+        return _adjoint(plan, matrices, params, point, linear, rho)
+    a, v, degenerate = np.empty_like(dx), np.empty_like(cotangent.dy), zero.copy()
+    for rows, form in ((~zero, plan), (zero, Reduction.whole(conic))):
+        some, at = {name: param.take(rows) for name, param in params.items()}, point.take(rows)
+        load = linear[0][rows], linear[1][rows]
+        part = _adjoint(form, form.matrices(some, at), some, at, load, rho)
+        a[rows], v[rows], degenerate[rows] = part.a, part.v, part.degenerate
+    return Adjoint(a, v, degenerate)
+
+
+def _adjoint(
+    plan: Reduction,
+    matrices: Matrices,
+    params: Params,
+    point: Solution,
+    linear: Linear,
+    rho: float,
+) -> Adjoint:
+    conic = plan.conic
     if rho:
         matrices = matrices.augmented(np.full(len(point), rho))
-    linear = dx, -cotangent.dy
     moved = plan.data(matrices, linear)
     at, weak = _held(plan, plan.enter(matrices, point, conic.slacks(params, point.x)))
     model = Model.of(plan.cones, moved, at)

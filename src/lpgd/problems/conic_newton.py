@@ -188,12 +188,14 @@ def solve(
 
 
 def _iterate(cones: Cones, data: Dense, start: Point, model: Model | None, steps: int) -> Point:
-    best, here, rows = start, start, np.arange(len(start))
-    last, going = np.full(len(start), np.inf), np.ones(len(start), dtype=np.bool_)
+    # the error of the start was that of other data
+    best = replace(start, error=np.full(len(start), np.inf))
+    here, rows = start, np.arange(len(start))
+    last, going = best.error, np.ones(len(start), dtype=np.bool_)
     first = last
     for step in range(steps + 1):
         gap, error, y = residual(cones, data, here)
-        better = np.flatnonzero(going & (error < (best.error[rows] if step else np.inf)))
+        better = np.flatnonzero(going & (error < best.error[rows]))
         best = best.put(rows[better], replace(here, error=error).take(better))
         first = error if step == 0 else first
         going &= (error > GOAL) & np.isfinite(error)

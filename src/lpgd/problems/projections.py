@@ -142,10 +142,13 @@ def _psd(v: FloatArray, near: FloatArray, *, derive: bool) -> tuple[FloatArray, 
     order = order_of(v.shape[-1])
     rows, cols, scale = triangle(order)
     matrix = np.zeros((*v.shape[:-1], order, order))
-    matrix[..., rows, cols] = matrix[..., cols, rows] = v / scale
+    # LAPACK raises on what is not finite, which would cost the other elements their solutions
+    sane = np.isfinite(v).all(axis=-1, keepdims=True)
+    matrix[..., rows, cols] = matrix[..., cols, rows] = np.where(sane, v, 0.0) / scale
     values, U = np.linalg.eigh(matrix)
     above = np.maximum(values, 0.0)
     y = ((U * above[..., None, :]) @ U.swapaxes(-1, -2))[..., rows, cols] * scale
+    y = np.where(sane, y, np.nan)
     if not derive:
         return y, None
     # eigenvectors u_i u_j' + u_j u_i', in the order of the triangle
