@@ -69,6 +69,15 @@ def test_a_batch_is_the_map_of_each_element(constant, a, b):
     assert len(found.values) <= distinct.get((a, b), 4)
 
 
+def test_rounding_does_not_depend_on_what_is_shared():
+    form = affine([0.1, np.pi], a=B, b=B, c=B)
+    a, b, c = DRAW.normal(size=(3, 50, 2))
+    together = form({"a": batched(a), "b": shared(b[0], 50), "c": batched(c)}, 50).full()
+    for i in range(50):
+        alone = {"a": shared(a[i], 1), "b": shared(b[0], 1), "c": shared(c[i], 1)}
+        np.testing.assert_array_equal(form(alone, 1).full()[0], together[i])
+
+
 def test_what_depends_on_no_parameter_is_shared():
     found = affine([1.0, 2.0])({}, 3)
     assert found.values.tolist() == [[1.0, 2.0]]

@@ -67,7 +67,7 @@ class Elements:
 
     @property
     def size(self) -> int:
-        """See ``Loaded.size``."""
+        """How many there are."""
         return len(self.params["q"].index)
 
     def serves(self, rows: IntArray) -> bool:

@@ -103,21 +103,18 @@ class Affine:
 
     def __call__(self, params: Params, batch: int) -> Param:
         """The argument for a batch; one value is shared where all it depends on is."""
-        values, own = self.constant[None], tuple[str, ...]()
+        own = tuple(name for name in self.parts if len(params[name].values) > 1)
+        index = first = np.zeros(batch, dtype=np.intp)
+        if own:
+            index, first = distinct(params, own)
+        total = self.constant[None] if self.constant.any() or not self.parts else None
+        # in one order, whatever is shared: rounding must not depend on the batch
         for name, part in self.parts.items():
-            if len(params[name].values) == 1:
-                values = values + part(flat(params[name].values))
-            else:
-                own += (name,)
-        if not own:
-            return Param(values, np.zeros(batch, dtype=np.intp))
-        index, first = distinct(params, own)
-        total = values if values.any() else None
-        for name in own:
-            chosen, rows = flat(params[name].values), params[name].index[first]
-            if not np.array_equal(rows, np.arange(len(chosen))):
-                chosen = chosen[rows]
-            moved = self.parts[name](chosen)
+            chosen = flat(params[name].values)
+            if name in own:
+                rows = params[name].index[first]
+                chosen = chosen if np.array_equal(rows, np.arange(len(chosen))) else chosen[rows]
+            moved = part(chosen)
             total = moved if total is None else total + moved
         assert total is not None
         return Param(total, index)
