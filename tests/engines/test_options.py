@@ -87,6 +87,25 @@ def test_values_are_checked_by_the_engine():
         configure(DaqpEngine(), {"eps": -1.0})
 
 
+@pytest.mark.parametrize("engine", [DaqpEngine(), HighsEngine(), ClarabelEngine()])
+@pytest.mark.parametrize("name", ["eps", "max_iters", "time_limit"])
+@pytest.mark.parametrize("value", ["1e-3", True, [1.0]])
+def test_what_is_no_number_is_refused_by_name(engine, name, value):
+    with pytest.raises(ValueError, match=f"'{name}' must be a number, got"):
+        configure(engine, {name: value})
+
+
+@pytest.mark.parametrize("engine", [DaqpEngine(), HighsEngine(), ClarabelEngine()])
+def test_accuracy_and_iterations_are_not_none_and_iterations_are_whole(engine):
+    for name in ("eps", "max_iters"):
+        with pytest.raises(ValueError, match=f"'{name}' must be a number, got None"):
+            configure(engine, {name: None})
+    with pytest.raises(ValueError, match=r"'max_iters' .* must be an integer, got 2.5"):
+        configure(engine, {"max_iters": 2.5})
+    with pytest.raises(ValueError, match="tol"):
+        configure(engine, {"eps": 1e6})
+
+
 def test_engines_of_others_take_part():
     @dataclass(frozen=True)
     class Mine:

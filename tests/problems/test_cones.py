@@ -23,9 +23,10 @@ def test_no_cones_have_no_rows():
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        ({"zero": -1}, "must be >= 0"),
-        ({"nonneg": -1}, "must be >= 0"),
-        ({"exp": -2}, "must be >= 0"),
+        ({"zero": -1}, "zero must be an int >= 0, got -1"),
+        ({"nonneg": -1}, "nonneg must be an int >= 0, got -1"),
+        ({"exp": -2}, "exp must be an int >= 0, got -2"),
+        ({"zero": 1.5}, "zero must be an int >= 0, got 1.5"),
         ({"soc": (3, 1)}, "at least 2"),
         ({"psd": (0,)}, "at least 1"),
         ({"power": (1.0,)}, r"\(0, 1\)"),
@@ -34,6 +35,12 @@ def test_no_cones_have_no_rows():
 def test_impossible_cones_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         Cones(**wrong)
+
+
+def test_sizes_come_in_a_tuple_or_list():
+    assert Cones(soc=[3, 4]) == Cones(soc=(3, 4))
+    with pytest.raises(TypeError, match="soc must be a tuple, one entry a cone, got 3"):
+        Cones(soc=3)
 
 
 @pytest.mark.parametrize("order", [1, 2, 5])

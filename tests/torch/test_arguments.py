@@ -109,6 +109,10 @@ def test_too_few_dimensions(layer, name, shape, least):
     refused(layer, program(**{name: ones(*shape)}), message)
 
 
+def test_no_variables(layer):
+    refused(layer, {"P": ones(0, 0), "q": ones(0)}, r"q must have at least 1 entry, got \(0,\)")
+
+
 def test_batch_dimensions_that_do_not_broadcast(layer):
     data = program(q=ones(5, 3), h=ones(4, 2), lb=-ones(1, 3))
     message = r"^batch dimensions do not broadcast: q \(5,\), h \(4,\), lb \(1,\)$"

@@ -174,7 +174,9 @@ def prices(scale):
 )
 def test_derivatives_that_exist(case, scale):
     function, at = case(scale)
-    assert error(function, at) < 1e-3
+    # no Newton's method refines the solutions of the logistic program: small steps drown in noise
+    step = 1e-3 if case is logistic else 1e-5
+    assert error(function, at, step) < 1e-3
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-3, 1e3])

@@ -83,8 +83,8 @@ class HighsEngine:
     )
 
     def __post_init__(self) -> None:
-        if not FINEST <= self.tolerance < np.inf:
-            raise ValueError(f"tolerance must be at least {FINEST}, got {self.tolerance!r}")
+        if not FINEST <= self.tolerance < 1:
+            raise ValueError(f"tolerance must be in [{FINEST}, 1), got {self.tolerance!r}")
         for limit in ("iteration_limit", "time_limit"):
             if not getattr(self, limit) >= 0:
                 raise ValueError(f"{limit} must be >= 0, got {getattr(self, limit)!r}")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from math import isinf
+from numbers import Real
 from typing import Any, cast
 
 from lpgd.engines.base import Engine
@@ -73,7 +74,7 @@ def configure(engine: Engine, args: Mapping[str, Any]) -> tuple[Engine, tuple[st
     for name, value in args.items():
         field = name if name in own else _field(name, own)
         if field is not None:
-            value = _converted(field, value)
+            value = _converted(name, field, value)
             both = field in changes and field in ACCURACY
             changes[field] = min(value, changes[field]) if both else value
         elif not (name == "solve_method" and _is_name(engine, value)):
@@ -98,10 +99,18 @@ def _is_name(engine: Engine, value: Any) -> bool:
     return isinstance(value, str) and value.lower() == engine.name
 
 
-def _converted(field: str, value: Any) -> Any:
+def _converted(name: str, field: str, value: Any) -> Any:
+    if field == "time_limit" and value is None:
+        return 0.0
+    if field in (*SECONDS, *ITERATIONS, *ACCURACY):
+        if not isinstance(value, Real) or isinstance(value, bool):
+            raise ValueError(f"option {name!r} must be a number, got {value!r}")
+        value = float(value)
     if field == "time_limit":
-        return 0.0 if value is None or isinf(value) else float(value)
-    if field == "iteration_limit" and float(value).is_integer():
+        return 0.0 if isinf(value) else value
+    if field == "iteration_limit":
+        if not value.is_integer():
+            raise ValueError(f"option {name!r} ({field}) must be an integer, got {value!r}")
         return int(value)
     if field in ("verbose", "presolve"):
         return value not in (False, 0, "off") and not (isinstance(value, int) and value < 0)

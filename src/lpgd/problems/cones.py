@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from math import isqrt
-from typing import final
+from typing import Any, cast, final
 
 import numpy as np
 
@@ -35,8 +35,10 @@ class Cones:
 
     Raises
     ------
+    TypeError
+        Sizes or exponents are not in a tuple.
     ValueError
-        A size is negative or an exponent out of range.
+        A size is negative or no integer, or an exponent out of range.
     """
 
     zero: int = 0
@@ -47,8 +49,15 @@ class Cones:
     power: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if min(self.zero, self.nonneg, self.exp) < 0:
-            raise ValueError("zero, nonneg and exp must be >= 0")
+        for name in ("soc", "psd", "power"):
+            given: Any = getattr(self, name)
+            if not isinstance(given, (tuple, list)):
+                raise TypeError(f"{name} must be a tuple, one entry a cone, got {given!r}")
+            object.__setattr__(self, name, tuple(cast(Any, given)))  # it must have a hash
+        for name in ("zero", "nonneg", "exp"):
+            given = getattr(self, name)
+            if not isinstance(given, (int, np.integer)) or given < 0:
+                raise ValueError(f"{name} must be an int >= 0, got {given!r}")
         if any(size < 2 for size in self.soc):
             raise ValueError(f"second-order cones need a size of at least 2, got {self.soc}")
         if any(order < 1 for order in self.psd):

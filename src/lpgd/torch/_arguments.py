@@ -69,6 +69,8 @@ def collect(given: Mapping[str, Any], cost: str, sparse: tuple[str, ...] = ("G",
     for name in (cost, *tensors):  # the cost first: the others are compared with it
         _check_kind(name, tensors[name], tensors[cost], cores[name])
     n = int(tensors[cost].shape[-1])
+    if not n:
+        raise StructureError(f"{cost} must have at least 1 entry, got {tuple(tensors[cost].shape)}")
     patterns = {name: matrix.pattern for name, matrix in found.items()}
     sizes = _sizes(tensors, patterns, n)
     batches = {k: tuple(t.shape[: t.ndim - cores[k]]) for k, t in tensors.items()}

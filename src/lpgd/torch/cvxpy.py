@@ -221,6 +221,8 @@ def _check(params: Sequence[Any], expected: Sequence[tuple[str, tuple[int, ...]]
 def _check_kind(tensor: Any, which: str, first: Any) -> None:
     if not isinstance(tensor, torch.Tensor):
         raise StructureError(f"{which} must be a torch.Tensor, got {type(tensor).__name__}")
+    if tensor.layout != torch.strided:
+        raise StructureError(f"{which} must be dense, got {tensor.layout}; use .to_dense()")
     if not tensor.dtype.is_floating_point:
         raise StructureError(f"{which} must have a real floating dtype, got {tensor.dtype}")
     if tensor.device != first.device:
