@@ -3,7 +3,7 @@
     z' = [z*(w + h w') - z*(w - h w')] / 2h
 
 (math page, section 5h). The step h is scale-free: it changes each argument by at most
-sqrt(accuracy) of its size, accuracy being the relative error of its solution.
+sqrt(accuracy) of its typical size, accuracy being the relative error of its solution.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _steps(accuracy: FloatArray, params: Params, tangents: Tangents) -> FloatArr
     """The step of each row, shape (N,); zero where the tangent is."""
     least = np.full(len(next(iter(tangents.values()))), np.inf)
     for name, tangent in tangents.items():
-        size, way = _size(params[name].full()), _size(tangent)
+        size, way = _typical(params[name].full()), _length(tangent)
         ratio = np.where(size > 0, size, 1.0) / np.where(way > 0, way, 1.0)
         least = np.minimum(least, np.where(way > 0, ratio, np.inf))
     return np.where(np.isfinite(least), np.sqrt(accuracy) * least, 0.0)
@@ -145,7 +145,20 @@ def _moved(param: Param, way: FloatArray, step: FloatArray) -> Param:
     return batched(param.full() + step.reshape(-1, *(1,) * (way.ndim - 1)) * way)
 
 
-def _size(values: FloatArray) -> FloatArray:
-    """Euclidean length of the finite part of each row."""
-    flat = values.reshape(len(values), -1)
-    return np.sqrt(np.square(np.where(np.isfinite(flat), flat, 0.0)).sum(axis=1))
+def _length(values: FloatArray) -> FloatArray:
+    """Euclidean length of each row."""
+    return np.sqrt(np.square(values.reshape(len(values), -1)).sum(axis=1))
+
+
+def _typical(values: FloatArray) -> FloatArray:
+    """Length of each row if all its entries had the size of the lower quartile.
+
+    A few large entries, say 1e9 for no bound, shall not make the step too long for the others.
+    Those that are zero or infinite do not count; a row of them has length 0.
+    """
+    flat = np.abs(values.reshape(len(values), -1))
+    counts = np.isfinite(flat) & (flat > 0)
+    ranked = np.sort(np.where(counts, flat, np.inf), axis=1)
+    number = counts.sum(axis=1)
+    first = np.where(number > 0, ranked[np.arange(len(flat)), np.maximum(number - 1, 0) // 4], 0.0)
+    return first * np.sqrt(flat.shape[1])
