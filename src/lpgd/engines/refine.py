@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 REACH = 250
 # Steps of which each has a new matrix, where the first one does not serve.
 RESCUE = 3
+# Part of the residual that a tilt makes which may stay: its move, and with it a gradient, is right
+# to eight digits.
+KEEN = 1e-8
 
 
 @final
@@ -86,7 +89,7 @@ class Refined:
         if tilt.rho.any():
             matrices, model = matrices.augmented(tilt.rho[rows]), None
         data = self.plan.data(matrices, linear)
-        moved = newton.solve(self.plan.cones, data, point, model)
+        moved = newton.solve(self.plan.cones, data, point, model, share=KEEN)
         done = np.flatnonzero(moved.error <= newton.FINE)
         if len(done) < len(rows):
             matrices, moved = matrices.take(done), moved.take(done)

@@ -23,7 +23,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from lpgd.problems.cones import Cones
-from lpgd.problems.projections import Derivative, derive, project
+from lpgd.problems.projections import Derivative, curved, derive, project
 from lpgd.solution import BoolArray, FloatArray, IntArray, Rows
 
 HELD = 1e-9  # rows whose d is this close to 1 are equations
@@ -88,6 +88,8 @@ class Model:
         Of the projections where each was taken.
     turned : (N, m, n) float64
         B.
+    hessians : list of (n, n) float64
+        P + B'WB.
     factors : list of (LU factors, pivots, rows of E)
     sound : (N,) bool
         Whether the matrix is regular.
@@ -95,7 +97,7 @@ class Model:
 
     at: Derivative
     turned: FloatArray
-    matrices: list[FloatArray]
+    hessians: list[FloatArray]
     factors: list[tuple[Any, Any, IntArray]]
     sound: BoolArray
 
@@ -104,23 +106,22 @@ class Model:
         """Factorize at these points."""
         at = derive(cones, point.v, point.s)
         turned, held = at.turned(data.A), at.share > 1 - HELD
-        curve = np.where(held, 0.0, at.share / np.where(held, 1.0, 1 - at.share))[..., None]
-        hessian = data.P + np.ascontiguousarray(turned.swapaxes(1, 2)) @ (curve * turned)
-        n = hessian.shape[1]
-        matrices: list[FloatArray] = []
+        bent = curved(cones)
+        curve = np.where(held, 0.0, at.share / np.where(held, 1.0, 1 - at.share))[:, bent, None]
+        rows = turned.take(bent, axis=1)
+        hessian = data.P + np.ascontiguousarray(rows.swapaxes(1, 2)) @ (curve * rows)
         factors: list[tuple[Any, Any, IntArray]] = []
         sound = np.ones(len(held), dtype=np.bool_)
+        sizes = (hessian.shape[1] + held.sum(axis=1)) ** 2
+        room = np.split(np.zeros(sizes.sum()), np.cumsum(sizes)[:-1])  # one block of memory
         for i in range(len(held)):
             rows = np.flatnonzero(held[i])
-            K = np.zeros((n + len(rows), n + len(rows)))
-            K[:n, :n], K[n:, :n] = hessian[i], turned[i, rows]
-            K[:n, n:] = K[n:, :n].T
-            matrices.append(K)
-            lu, pivots, _ = cast(Any, lapack.dgetrf)(K.T)
+            K = _assemble(hessian[i], turned[i, rows], room[i])
+            lu, pivots, _ = cast(Any, lapack.dgetrf)(K.T, overwrite_a=True)
             size = np.abs(np.diagonal(lu))
             sound[i] = size.min(initial=np.inf) > SINGULAR * size.max(initial=0.0)
             factors.append((lu, pivots, rows))
-        return cls(at, turned, matrices, factors, sound)
+        return cls(at, turned, list(hessian), factors, sound)
 
     def step(self, gap: Gap, *, least: bool = False) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Steps of x, v and y that cancel both sides of the equations to first order.
@@ -140,7 +141,8 @@ class Model:
             if self.sound[i]:
                 both, _ = cast(Any, lapack.dgetrs)(lu, pivots, right)
             elif least:
-                both = np.linalg.lstsq(self.matrices[i], right, rcond=SINGULAR)[0]
+                K = _assemble(self.hessians[i], self.turned[i, rows], np.zeros(len(right) ** 2))
+                both = np.linalg.lstsq(K, right, rcond=SINGULAR)[0]
             else:
                 both = np.zeros_like(right)
             dx[i], u[i, rows] = both[:n], both[n:]
@@ -152,9 +154,17 @@ class Model:
     def take(self, rows: IntArray) -> Model:
         """Some of the models."""
         return Model(
-            self.at.take(rows), self.turned[rows], [self.matrices[i] for i in rows],
+            self.at.take(rows), self.turned[rows], [self.hessians[i] for i in rows],
             [self.factors[i] for i in rows], self.sound[rows],
         )  # fmt: skip
+
+
+def _assemble(hessian: FloatArray, equations: FloatArray, room: FloatArray) -> FloatArray:
+    """The symmetric matrix of a step, in place of zeros."""
+    n, k = len(hessian), len(hessian) + len(equations)
+    K = room.reshape(k, k)
+    K[:n, :n], K[n:, :n], K[:n, n:] = hessian, equations, equations.T
+    return K
 
 
 def residual(cones: Cones, data: Dense, point: Point) -> tuple[Gap, FloatArray, FloatArray]:
@@ -173,21 +183,29 @@ def residual(cones: Cones, data: Dense, point: Point) -> tuple[Gap, FloatArray, 
 
 
 def solve(
-    cones: Cones, data: Dense, start: Point, model: Model | None = None, steps: int = STEPS
+    cones: Cones,
+    data: Dense,
+    start: Point,
+    model: Model | None = None,
+    steps: int = STEPS,
+    share: float = 0.0,
 ) -> Point:
     """Newton's method from a start, at most so many steps; returns the best points met.
 
-    A given model serves as long as a step with it leaves little of the residual; then each step
-    takes its own. Every program goes its own way: none depends on the others.
+    It ends at ``share`` of the first residual, or where nothing is left to gain. A given model
+    serves as long as a step with it leaves little of the residual; then each step takes its own.
+    Every program goes its own way: none depends on the others.
     """
-    best = start if model is None else _iterate(cones, data, start, model, STEPS)
+    best = start if model is None else _iterate(cones, data, start, model, STEPS, share)
     rest = np.flatnonzero(~(best.error <= FINE)) if model is not None else np.arange(len(start))
     if not len(rest):
         return best
-    return best.put(rest, _iterate(cones, data.take(rest), best.take(rest), None, steps))
+    return best.put(rest, _iterate(cones, data.take(rest), best.take(rest), None, steps, share))
 
 
-def _iterate(cones: Cones, data: Dense, start: Point, model: Model | None, steps: int) -> Point:
+def _iterate(
+    cones: Cones, data: Dense, start: Point, model: Model | None, steps: int, share: float
+) -> Point:
     # the error of the start was that of other data
     best = replace(start, error=np.full(len(start), np.inf))
     here, rows = start, np.arange(len(start))
@@ -198,7 +216,7 @@ def _iterate(cones: Cones, data: Dense, start: Point, model: Model | None, steps
         better = np.flatnonzero(going & (error < best.error[rows]))
         best = best.put(rows[better], replace(here, error=error).take(better))
         first = error if step == 0 else first
-        going &= (error > GOAL) & np.isfinite(error)
+        going &= (error > np.clip(share * first, GOAL, FINE)) & np.isfinite(error)
         if model is not None:
             going &= error <= FAST * last
         else:

@@ -4,8 +4,8 @@ With v = y - s, complementary y and s are y = Pi(v) and s = Pi(v) - v, Pi the pr
 cone. The derivative of Pi is symmetric with eigenvalues in [0, 1]: 1 where only the multiplier can
 move, 0 where only the slack can, in between where the boundary is curved.
 
-Rows are picked by ``take``, whose arrays lie in memory row by row: the order of summation, and with
-it rounding, then does not depend on the number of rows.
+Rows are picked by slices or ``take``, whose arrays lie in memory row by row: the order of
+summation, and with it rounding, then does not depend on the number of rows.
 """
 
 from collections.abc import Iterator
@@ -55,24 +55,28 @@ class Derivative:
 
     def turned(self, values: FloatArray) -> FloatArray:
         """Q' values, for (N, m, c)."""
-        turned = np.array(values, order="C") if self.turns else values
-        for rows, Q in self.turns:
-            turned[:, rows] = np.ascontiguousarray(Q.swapaxes(-1, -2)) @ values.take(rows, axis=1)
-        return turned
+        return self._product(values, transposed=True)
 
     def turned_back(self, values: FloatArray) -> FloatArray:
         """Q values, for (N, m, c)."""
-        turned = np.array(values, order="C") if self.turns else values
+        return self._product(values, transposed=False)
+
+    def _product(self, values: FloatArray, *, transposed: bool) -> FloatArray:
+        product = np.array(values, order="C") if self.turns else values
         for rows, Q in self.turns:
-            turned[:, rows] = Q @ values.take(rows, axis=1)
-        return turned
+            turn = np.ascontiguousarray(Q.swapaxes(-1, -2)) if transposed else Q
+            if _adjacent(rows):  # without copies
+                np.matmul(turn, _pick(values, rows), out=_pick(product, rows))
+            else:
+                product[:, rows] = turn @ _pick(values, rows)
+        return product
 
 
 def project(cones: Cones, v: FloatArray, near: FloatArray) -> FloatArray:
     """Project every row of v (N, m); ``near`` are about the slacks, only for speed."""
     y = np.empty_like(v)
     for rows, of in _groups(cones):
-        y[:, rows], _ = of(v.take(rows, axis=1), near.take(rows, axis=1), derive=False)
+        y[:, rows], _ = of(_pick(v, rows), _pick(near, rows), derive=False)
     return y
 
 
@@ -81,12 +85,31 @@ def derive(cones: Cones, v: FloatArray, near: FloatArray) -> Derivative:
     share = np.empty_like(v)
     turns: list[tuple[IntArray, FloatArray]] = []
     for rows, of in _groups(cones):
-        _, spectrum = of(v.take(rows, axis=1), near.take(rows, axis=1), derive=True)
+        _, spectrum = of(_pick(v, rows), _pick(near, rows), derive=True)
         assert spectrum is not None
         Q, share[:, rows] = spectrum
         if Q is not None:
             turns.append((rows, Q))
     return Derivative(share, turns)
+
+
+def curved(cones: Cones) -> IntArray:
+    """Rows whose eigenvalue can lie between 0 and 1, eigenvectors being ordered as they are."""
+    first = {"soc": 2, "psd": 0, "exp": 2, "power": 2}
+    rows = [np.arange(a + first[kind], b) for kind, a, b in cones.blocks() if kind in first]
+    return np.concatenate([np.zeros(0, dtype=np.intp), *rows])
+
+
+def _adjacent(rows: IntArray) -> bool:
+    return bool(rows[-1, -1] - rows[0, 0] + 1 == rows.size)
+
+
+def _pick(values: FloatArray, rows: IntArray) -> FloatArray:
+    """Rows (k, d) of (N, m, ...), shape (N, k, d, ...); a view where they are adjacent."""
+    if not _adjacent(rows):
+        return values.take(rows, axis=1)
+    part = values[:, rows[0, 0] : rows[-1, -1] + 1]
+    return part.reshape(len(values), *rows.shape, *values.shape[2:])
 
 
 def _groups(cones: Cones) -> Iterator[tuple[IntArray, Projection]]:

@@ -130,7 +130,10 @@ class Pullback(Function):
         gradients = call.map.pullback(forward, cotangent, groups)
         chosen = [t for t, want in zip(data, wanted, strict=True) if want]
         return tuple(
-            torch.from_numpy(gradients[name].reshape(extra + tuple(t.shape))).to(t.device, t.dtype)
+            # in the layout in which torch keeps gradients, or it copies once more
+            torch.from_numpy(
+                np.ascontiguousarray(gradients[name].reshape(extra + tuple(t.shape)))
+            ).to(t.device, t.dtype)
             for name, t in zip(groups, chosen, strict=True)
         )
 
