@@ -16,7 +16,11 @@ ROOT = Path(lpgd.__file__).parent
 DATA = {"lpgd.solution", "lpgd.scaling", "lpgd.params", "lpgd.tilt", "lpgd.errors"}
 PROTOCOLS = {"lpgd.problems.base", "lpgd.rules.base", "lpgd.engines.base"}
 ENGINE = DATA | {"lpgd.problems", "lpgd.problems.base", "lpgd.engines.base", "lpgd.engines.batch"}
-CONE_ENGINE = ENGINE | {"lpgd.engines.cone_engine", "lpgd.engines.extras"}
+CONE_ENGINE = ENGINE | {
+    "lpgd.engines.cone_engine",
+    "lpgd.engines.extras",
+    "lpgd.engines.loaded",
+}
 ALLOWED: dict[str, set[str]] = {
     "lpgd.solution": set(),
     "lpgd.stats": set(),
@@ -44,11 +48,13 @@ ALLOWED: dict[str, set[str]] = {
     "lpgd.engines.options": {"lpgd.engines.base"},
     "lpgd.engines.convert": DATA | {"lpgd.problems"},
     "lpgd.engines.extras": {"lpgd.errors"},
+    "lpgd.engines.loaded": ENGINE,
     "lpgd.engines.refine": ENGINE,
     "lpgd.engines.cone_units": DATA,
     # the registry, since one engine takes what another stalls on
     "lpgd.engines.cone_engine": ENGINE
-    | {"lpgd.engines.cone_units", "lpgd.engines.refine", "lpgd.engines.registry"},
+    | {"lpgd.engines.cone_units", "lpgd.engines.loaded"}
+    | {"lpgd.engines.refine", "lpgd.engines.registry"},
     "lpgd.engines.elements": ENGINE | {"lpgd.engines.convert"},
     "lpgd.engines._moreau": CONE_ENGINE | {"lpgd.engines.convert", "lpgd.engines.refine"},
     "lpgd.engines._clarabel": CONE_ENGINE | {"lpgd.engines.elements"},

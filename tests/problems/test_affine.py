@@ -93,3 +93,8 @@ def test_entries_are_taken_row_by_row():
     assert flat(np.arange(6.0).reshape(1, 2, 3)).tolist() == [[0, 1, 2, 3, 4, 5]]
     assert flat(np.zeros((0, 2, 3))).shape == (0, 6)
     assert flat(np.zeros(4)).shape == (4, 1)
+
+
+def test_entries_are_fixed_where_no_parameter_enters_and_none_is_zero():
+    one = Linear(sparse.csr_array(np.array([[0.0], [0.0], [2.0]])))
+    assert Affine(np.array([1.0, 0.0, 1.0]), {"a": one}).fixed.tolist() == [True, False, False]

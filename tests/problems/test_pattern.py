@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import sparse
 
 from lpgd.problems.pattern import Pattern
 
@@ -48,3 +49,9 @@ def test_symmetry_is_that_of_the_places():
     assert not Pattern(np.array([0]), np.array([1]), (2, 2)).symmetric
     assert not Pattern(np.array([0]), np.array([0]), (2, 3)).symmetric
     assert Pattern.empty(3).symmetric
+
+
+def test_a_sparse_matrix_has_a_pattern():
+    pattern = Pattern.of(sparse.csr_matrix(np.array([[0.0, 3.0], [2.0, 0.0]])))
+    assert (pattern.rows.tolist(), pattern.cols.tolist()) == ([0, 1], [1, 0])
+    np.testing.assert_array_equal(pattern.ones.toarray(), [[0, 1], [1, 0]])

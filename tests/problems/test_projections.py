@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lpgd import Cones
-from lpgd.problems.projections import Derivative, derive, project
+from lpgd.problems.projections import Derivative, curved, derive, project
 from lpgd.testing.cone_programs import violation
 
 KINDS = [
     Cones(zero=2),
     Cones(nonneg=3),
-    Cones(soc=(2, 3, 3, 5)),
+    Cones(soc=(3, 2, 3, 5)),  # those of one size apart
     Cones(psd=(1, 2, 3, 3)),
     Cones(exp=3),
     Cones(power=(0.3, 0.6, 0.9)),
@@ -59,6 +59,16 @@ def test_the_derivative_is_that_of_finite_differences(cones):
     gap = np.abs(found - (ends[0] - ends[1]) / (2 * step)).max(axis=1)
     assert np.sort(gap)[-3] < 1e-7  # but for two near a kink
     assert ((at.share >= 0) & (at.share <= 1)).all()
+
+
+@each_kind
+def test_only_curved_rows_have_eigenvalues_between_0_and_1(cones):
+    v = np.random.default_rng(4).normal(size=(200, cones.m))
+    share = derive(cones, v, v).share
+    flat = np.setdiff1d(np.arange(cones.m), curved(cones))
+    assert np.isin(share[:, flat], (0.0, 1.0)).all()
+    bent = ((share > 0) & (share < 1)).any(axis=0)
+    assert (np.isin(curved(cones), np.flatnonzero(bent)) | ("psd" in cones.kinds)).all()
 
 
 @each_kind

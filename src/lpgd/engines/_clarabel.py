@@ -13,9 +13,10 @@ import numpy as np
 from scipy import sparse
 
 from lpgd.engines.base import Capabilities
-from lpgd.engines.cone_engine import ConeEngine, Loaded
+from lpgd.engines.cone_engine import ConeEngine
 from lpgd.engines.elements import Elements, Found, Start
 from lpgd.engines.extras import load
+from lpgd.engines.loaded import Loaded
 from lpgd.solution import FloatArray, Status
 
 if TYPE_CHECKING:

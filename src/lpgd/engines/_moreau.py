@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from lpgd.engines.base import Capabilities
-from lpgd.engines.cone_engine import DECIDED, ConeEngine, Loaded
+from lpgd.engines.cone_engine import DECIDED, ConeEngine
 from lpgd.engines.convert import Compressed
 from lpgd.engines.extras import load
+from lpgd.engines.loaded import Loaded
 from lpgd.engines.refine import Refined
 from lpgd.errors import EngineError
 from lpgd.params import Params

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from lpgd.engines.base import Capabilities
-from lpgd.engines.cone_engine import ConeEngine, Loaded
+from lpgd.engines.cone_engine import ConeEngine
 from lpgd.engines.elements import Elements, Found, Start
 from lpgd.engines.extras import load
+from lpgd.engines.loaded import Loaded
 from lpgd.problems.cones import order_of
 from lpgd.solution import FloatArray, IntArray, Status
 

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.util import find_spec
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
 from lpgd.engines.base import Answer, Capabilities
 from lpgd.engines.cone_units import ConeUnits
+from lpgd.engines.loaded import Loaded, Reduced
 from lpgd.engines.refine import Refined
 from lpgd.engines.registry import get
 from lpgd.solution import FloatArray, IntArray, Solution, Status
@@ -35,23 +37,6 @@ ROUGH = 1e-5
 DECIDED = (Status.OPTIMAL, Status.TIME_LIMIT)
 # What solvers also tell of solvable programs with very large data.
 DOUBTFUL = (Status.INFEASIBLE, Status.UNBOUNDED, Status.NUMERICAL)
-
-
-class Loaded(Protocol):
-    """A solver that holds the matrices of a batch."""
-
-    accuracy: float
-    threads: int | None
-
-    def serves(self, rows: IntArray) -> bool:
-        """Whether it solves for these elements, in this order."""
-        ...
-
-    def solve(
-        self, conic: Conic, params: Params, rows: IntArray, start: Solution | None
-    ) -> Solution:
-        """Solve with the linear terms in ``params``, one a row; ``rows`` are their elements."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -87,6 +72,12 @@ class ConeEngine(ABC):
     def load(self, conic: Conic, params: Params, accuracy: float, threads: int | None) -> Loaded:
         """Hand the matrices of a batch to the solver."""
 
+    def hand(self, conic: Conic, params: Params, accuracy: float, threads: int | None) -> Loaded:
+        """``load``, of a small program what remains without the variables that rows define."""
+        if conic.reduction.program is None or not Refined.reaches(conic):
+            return self.load(conic, params, accuracy, threads)
+        return Reduced(partial(self.load, accuracy=accuracy, threads=threads), conic, params)
+
     def second(self) -> ConeEngine | None:
         """The successor with the limits of this engine, if there is one and it is installed."""
         if self.successor is None or find_spec(self.successor) is None:
@@ -113,7 +104,7 @@ class ConeEngine(ABC):
         """See ``Engine.solve``."""
         conic = cast("Conic", problem)
         accuracy = max(self.target, self.coarse) if self._refines(conic) else self.target
-        loaded = self.load(conic, params, accuracy, threads)
+        loaded = self.hand(conic, params, accuracy, threads)
         every = np.arange(len(params["q"].index))
         found, refined, more = self.settle(conic, params, loaded, every, start)
         kept = Kept(self, conic, params, loaded, found, refined) if keep else None
@@ -143,7 +134,7 @@ class ConeEngine(ABC):
         if not len(rough) or loaded.accuracy <= self.target:
             return found, refined, more
         part, begin = {k: p.take(rough) for k, p in params.items()}, found.take(rough)
-        fine = self.load(conic, part, self.target, loaded.threads)
+        fine = self.hand(conic, part, self.target, loaded.threads)
         again, anew = self._fair(conic, part, fine, np.arange(len(rough)), begin)
         again = Refined.of(conic, part, again).solution(part, again)
         return found.put(rough, again), refined, more + len(rough) + anew
@@ -174,7 +165,7 @@ class ConeEngine(ABC):
             return found, more
         fair = units.take(failed)
         part = fair.enter({name: param.take(failed) for name, param in params.items()})
-        again = self.load(conic, part, loaded.accuracy, loaded.threads)
+        again = self.hand(conic, part, loaded.accuracy, loaded.threads)
         answers = fair.leave(again.solve(conic, part, np.arange(len(failed)), None))
         return found.put(failed, answers), more + len(failed)
 
@@ -191,7 +182,7 @@ class ConeEngine(ABC):
         accuracy = self.tolerance if second is None else max(loaded.accuracy, second.target)
         engine = second or self
         part = {name: param.take(stalled) for name, param in params.items()}
-        other = engine.load(conic, part, accuracy, loaded.threads)
+        other = engine.hand(conic, part, accuracy, loaded.threads)
         answers = other.solve(conic, part, np.arange(len(stalled)), None)
         answers, more = engine._assisted(conic, part, other, answers)
         return found.put(stalled, answers), len(stalled) + more

@@ -1,6 +1,6 @@
 """Newton's method behind a solver of cone programs: refined solutions, and tilted ones from there.
 
-See ``problems/conic_newton.py`` for the method and ``problems/conic_dense.py`` for its data.
+See ``problems/conic_newton.py`` for the method and ``problems/reduction.py`` for its data.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from lpgd.problems import conic_newton as newton
-from lpgd.problems.conic_dense import Linear, Matrices, Reduction
 from lpgd.problems.conic_newton import Model, Point
 from lpgd.problems.projections import project
-from lpgd.solution import FloatArray, IntArray, Solution, Status
+from lpgd.problems.reduction import Linear, Matrices, Reduction, linear_terms
+from lpgd.solution import IntArray, Solution, Status
 
 if TYPE_CHECKING:
     from lpgd.params import Params
@@ -51,18 +51,18 @@ class Refined:
     @staticmethod
     def reaches(conic: Conic) -> bool:
         """Whether a program is small enough."""
-        return Reduction.of(conic).usual <= REACH
+        return conic.reduction.usual <= REACH
 
     @classmethod
     def of(cls, conic: Conic, params: Params, found: Solution) -> Refined:
         """Refine what a solver found."""
-        plan = Reduction.of(conic)
+        plan = conic.reduction
         solved = np.flatnonzero(found.solved)
         if len(solved) < len(found):
             params = {name: param.take(solved) for name, param in params.items()}
         start = found.take(solved) if len(solved) < len(found) else found
-        matrices = plan.matrices(params, start)
-        data = plan.data(matrices, _linear(params))
+        matrices = plan.balanced(plan.matrices(params), params, start)
+        data = plan.data(matrices, linear_terms(params))
         first = plan.enter(matrices, start, conic.slacks(params, start.x))
         model = Model.of(plan.cones, data, first)
         point = newton.solve(plan.cones, data, first, model, RESCUE)
@@ -73,7 +73,7 @@ class Refined:
     def solution(self, params: Params, found: Solution) -> Solution:
         """The solver's solutions, refined ones in the place of theirs."""
         rows = np.flatnonzero(self.place >= 0)
-        q, b = _linear(params)
+        q, b = linear_terms(params)
         at = self._at(self.place[rows])
         return found.put(rows, self._leave(at[0], (q[rows], b[rows]), at[1]))
 
@@ -83,7 +83,7 @@ class Refined:
         answer = Solution.blank(len(tilt), conic.n, conic.m)
         answer.status[:] = Status.NUMERICAL
         rows = np.flatnonzero(place >= 0)
-        q, b = _linear(params)
+        q, b = linear_terms(params)
         linear = q[rows], b[rows]
         matrices, point, model = self._at(place[rows])
         if tilt.rho.any():
@@ -103,9 +103,5 @@ class Refined:
 
     def _leave(self, matrices: Matrices, linear: Linear, point: Point) -> Solution:
         y = project(self.plan.cones, point.v, point.s)
-        x, y = self.plan.leave(matrices, linear, point, y)
+        x, y = self.plan.leave(matrices, linear, point.x, y)
         return Solution(x, y, np.full(len(x), Status.OPTIMAL, dtype=np.int8))
-
-
-def _linear(params: Params) -> tuple[FloatArray, FloatArray]:
-    return params["q"].full(), params["b"].full()

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from lpgd.params import Param, Params, distinct
-from lpgd.solution import FloatArray, IntArray
+from lpgd.solution import BoolArray, FloatArray, IntArray
 
 Places = slice | IntArray
 
@@ -100,6 +100,14 @@ class Affine:
 
     constant: FloatArray
     parts: Mapping[str, Linear]
+
+    @property
+    def fixed(self) -> BoolArray:
+        """Entries that are constant and not zero, (k,)."""
+        learned = np.zeros(len(self.constant), dtype=np.bool_)
+        for part in self.parts.values():
+            learned |= np.diff(part.matrix.indptr) > 0
+        return (self.constant != 0) & ~learned
 
     def __call__(self, params: Params, batch: int) -> Param:
         """The argument for a batch; one value is shared where all it depends on is."""

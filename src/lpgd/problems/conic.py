@@ -7,6 +7,7 @@ L = 1/2 x'Px + q'x + y'(Ax - b), y in the dual cone of K
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -16,6 +17,7 @@ from lpgd.problems import conic_dense, qp_check
 from lpgd.problems.base import Groups
 from lpgd.problems.cones import Cones
 from lpgd.problems.pattern import Pattern
+from lpgd.problems.reduction import Reduction
 from lpgd.problems.sums import augment, dot, outer, outer_on, total
 from lpgd.solution import BoolArray, FloatArray, Solution
 from lpgd.tilt import Adjoint, Cotangent, Term, Tilt
@@ -35,12 +37,15 @@ class Conic:
         Places of the values of ``P`` (both triangles) and ``A``; a matrix without one is dense.
     quadratic : bool
         Whether P is given.
+    fixed : (nnz,) bool or None
+        Entries of A that are known to be constant and not zero.
     """
 
     n: int
     cones: Cones
     patterns: Mapping[str, Pattern] = field(default_factory=dict[str, Pattern])
     quadratic: bool = True
+    fixed: BoolArray | None = None
 
     @property
     def family(self) -> str:
@@ -56,6 +61,11 @@ class Conic:
     def program(self) -> "Conic":
         """The problem itself."""
         return self
+
+    @cached_property
+    def reduction(self) -> Reduction:
+        """Which variables a row of equality defines."""
+        return Reduction.of(self)
 
     @property
     def m(self) -> int:

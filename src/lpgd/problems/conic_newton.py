@@ -216,7 +216,7 @@ def _iterate(
         better = np.flatnonzero(going & (error < best.error[rows]))
         best = best.put(rows[better], replace(here, error=error).take(better))
         first = error if step == 0 else first
-        going &= (error > np.clip(share * first, GOAL, FINE)) & np.isfinite(error)
+        going &= (error > np.minimum(np.maximum(share * first, GOAL), FINE)) & np.isfinite(error)
         if model is not None:
             going &= error <= FAST * last
         else:

@@ -78,7 +78,8 @@ def compile_model(
     rows = cvxpy_tensors.Rows.of(compiled.program)
     inputs, columns = _inputs(compiled, parameters)
     maps, patterns = cvxpy_tensors.maps(compiled.program, rows, columns)
-    inner = Conic(compiled.program.x.size, rows.cones, patterns, "P" in patterns)
+    n = compiled.program.x.size
+    inner = Conic(n, rows.cones, patterns, "P" in patterns, maps["A"].fixed)
     outputs = tuple(_output(compiled, rows, v, duals.get(v.id)) for v in variables)
     return CvxpyModel(inner, maps, inputs, outputs)
 

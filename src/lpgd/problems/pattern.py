@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from scipy import sparse
@@ -30,6 +30,17 @@ class Pattern:
     def matrix(self, values: FloatArray) -> "sparse.csr_matrix":
         """The matrix with these values (nnz,), stored zeros kept."""
         return sparse.csr_matrix((values, (self.rows, self.cols)), shape=self.shape)
+
+    @property
+    def ones(self) -> Any:
+        """The matrix with ones for values."""
+        return self.matrix(np.ones(len(self.rows)))
+
+    @classmethod
+    def of(cls, matrix: Any) -> "Pattern":
+        """Of what a sparse matrix stores, zeros excepted."""
+        rows, cols = matrix.nonzero()
+        return cls(rows.astype(np.intp), cols.astype(np.intp), matrix.shape)
 
     @classmethod
     def empty(cls, n: int) -> "Pattern":
