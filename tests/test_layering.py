@@ -78,7 +78,7 @@ OUTSIDE = {
     "lpgd.problems": {"scipy"},
     "lpgd.torch": {"torch", "scipy"},
     "lpgd.testing": {"hypothesis", "pytest"},
-    "lpgd.experiments": {"torch", "scipy", "matplotlib", "rich", "typer"},
+    "lpgd.experiments": {"torch", "scipy", "matplotlib", "rich", "threadpoolctl", "typer"},
     # solvers, only where they are called
     "lpgd.engines._daqp_metric": {"scipy"},
     "lpgd.engines._daqp": {"daqp"},

@@ -1,10 +1,22 @@
 import pytest
+from threadpoolctl import threadpool_info
 
 from lpgd.experiments.jobs import job_pool
 
 
 def invert(number):
     return 1 / number
+
+
+def threads(_):
+    return [pool["num_threads"] for pool in threadpool_info()]
+
+
+def test_processes_have_one_thread_each():
+    with job_pool(2) as pool:
+        for found in pool.run(threads, [0, 1], lambda task, result: None):
+            assert found
+            assert set(found) == {1}
 
 
 def test_results_keep_the_order():

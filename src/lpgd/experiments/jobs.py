@@ -53,9 +53,12 @@ def job_pool(jobs: int) -> Iterator[JobPool]:
 
 
 def _prepare() -> None:
+    import scipy.linalg  # noqa: F401 - its BLAS must be there to be limited
     import torch
+    from threadpoolctl import threadpool_limits
 
     # Ctrl-C reaches the whole process group; only the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The tensors are tiny: more threads would only disturb the other runs.
+    # The matrices are tiny: more threads would only disturb the other runs, ten times their time.
+    threadpool_limits(1)
     torch.set_num_threads(1)
