@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
-_NEEDED = ("torch", "matplotlib", "rich", "typer")
+_NEEDED = ("torch", "matplotlib", "rich", "threadpoolctl", "typer")
 
 
 def main() -> None:
