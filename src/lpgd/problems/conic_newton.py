@@ -90,7 +90,7 @@ class Model:
         B.
     hessians : list of (n, n) float64
         P + B'WB.
-    factors : list of (LU factors, pivots, rows of E)
+    factors : list of (LU factors, pivots)
     sound : (N,) bool
         Whether the matrix is regular.
     """
@@ -98,7 +98,7 @@ class Model:
     at: Derivative
     turned: FloatArray
     hessians: list[FloatArray]
-    factors: list[tuple[Any, Any, IntArray]]
+    factors: list[tuple[Any, Any]]
     sound: BoolArray
 
     @classmethod
@@ -110,18 +110,18 @@ class Model:
         curve = np.where(held, 0.0, at.share / np.where(held, 1.0, 1 - at.share))[:, bent, None]
         rows = turned.take(bent, axis=1)
         hessian = data.P + np.ascontiguousarray(rows.swapaxes(1, 2)) @ (curve * rows)
-        factors: list[tuple[Any, Any, IntArray]] = []
-        sound = np.ones(len(held), dtype=np.bool_)
-        sizes = (hessian.shape[1] + held.sum(axis=1)) ** 2
-        room = np.split(np.zeros(sizes.sum()), np.cumsum(sizes)[:-1])  # one block of memory
+        sizes = hessian.shape[1] + held.sum(axis=1)
+        room = np.split(np.zeros((sizes**2).sum()), np.cumsum(sizes**2))  # one block of memory
+        factors: list[tuple[Any, Any]] = []
         for i in range(len(held)):
-            rows = np.flatnonzero(held[i])
-            K = _assemble(hessian[i], turned[i, rows], room[i])
-            lu, pivots, _ = cast(Any, lapack.dgetrf)(K.T, overwrite_a=True)
-            size = np.abs(np.diagonal(lu))
-            sound[i] = size.min(initial=np.inf) > SINGULAR * size.max(initial=0.0)
-            factors.append((lu, pivots, rows))
-        return cls(at, turned, list(hessian), factors, sound)
+            K = _assemble(hessian[i], turned[i, held[i]], room[i])
+            factors.append(cast(Any, lapack.dgetrf)(K.T, overwrite_a=True)[:2])
+        return cls(at, turned, list(hessian), factors, _regular(factors, sizes))
+
+    @property
+    def held(self) -> BoolArray:
+        """Rows of E, (N, m)."""
+        return self.at.share > 1 - HELD
 
     def step(self, gap: Gap, *, least: bool = False) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Steps of x, v and y that cancel both sides of the equations to first order.
@@ -129,27 +129,38 @@ class Model:
         ``least`` asks for the least-squares solution of minimum norm where the matrix is singular;
         else these steps are zero.
         """
-        at, load = self.at, -self.at.turned(gap[1][..., None])[..., 0]
-        held = at.share > 1 - HELD
+        at, held, load = self.at, self.held, -self.at.turned(gap[1][..., None])[..., 0]
         rest = np.where(held, 1.0, 1 - at.share)
         weighed = np.where(held, 0.0, at.share) / rest * load
         slope = (weighed[:, None] @ self.turned)[:, 0] - gap[0]
-        n, u = slope.shape[1], np.zeros_like(load)
-        dx = np.empty_like(slope)
-        for i, (lu, pivots, rows) in enumerate(self.factors):
-            right = np.concatenate([slope[i], load[i, rows]])
-            if self.sound[i]:
-                both, _ = cast(Any, lapack.dgetrs)(lu, pivots, right)
-            elif least:
-                K = _assemble(self.hessians[i], self.turned[i, rows], np.zeros(len(right) ** 2))
-                both = np.linalg.lstsq(K, right, rcond=SINGULAR)[0]
-            else:
-                both = np.zeros_like(right)
-            dx[i], u[i, rows] = both[:n], both[n:]
+        dx, multipliers = self._solve(slope, load, least=least)
         moved = (self.turned @ dx[..., None])[..., 0]
-        u = np.where(held, u, (moved - load) / rest)
+        u = (moved - load) / rest
+        u[held] = multipliers
         both = at.turned_back(np.stack([u, at.share * u], axis=2))
         return dx, both[..., 0], both[..., 1]
+
+    def _solve(
+        self, slope: FloatArray, load: FloatArray, *, least: bool
+    ) -> tuple[FloatArray, FloatArray]:
+        """x (N, n), and the multipliers of all programs' held rows, one after the other."""
+        held, n = self.held, slope.shape[1]
+        ends = np.cumsum(n + held.sum(axis=1))
+        upper = np.add.outer(ends - held.sum(axis=1), np.arange(-n, 0))
+        lower = np.ones(ends.max(initial=0), dtype=np.bool_)
+        lower[upper] = False
+        both = np.empty(len(lower))
+        both[upper], both[lower] = slope, load[held]
+        for i, part in enumerate(np.split(both, ends[:-1])):
+            if self.sound[i]:
+                part[:], _ = cast(Any, lapack.dgetrs)(*self.factors[i], part)
+            elif least:
+                rows, room = self.turned[i, held[i]], np.zeros(len(part) ** 2)
+                K = _assemble(self.hessians[i], rows, room)
+                part[:] = np.linalg.lstsq(K, part, rcond=SINGULAR)[0]
+            else:
+                part[:] = 0
+        return both[upper], both[lower]
 
     def take(self, rows: IntArray) -> Model:
         """Some of the models."""
@@ -165,6 +176,15 @@ def _assemble(hessian: FloatArray, equations: FloatArray, room: FloatArray) -> F
     K = room.reshape(k, k)
     K[:n, :n], K[n:, :n], K[:n, n:] = hessian, equations, equations.T
     return K
+
+
+def _regular(factors: list[tuple[Any, Any]], sizes: IntArray) -> BoolArray:
+    """Matrices whose pivots are of comparable size."""
+    if not factors:
+        return np.zeros(0, dtype=np.bool_)
+    pivots = np.abs(np.concatenate([lu.diagonal() for lu, _ in factors]))
+    first = np.cumsum(sizes) - sizes
+    return np.minimum.reduceat(pivots, first) > SINGULAR * np.maximum.reduceat(pivots, first)
 
 
 def residual(cones: Cones, data: Dense, point: Point) -> tuple[Gap, FloatArray, FloatArray]:
