@@ -56,12 +56,13 @@ def test_a_row_defines_one_variable_and_one_variable_stays():
 def test_the_reduced_program_has_the_solution(rho):
     conic, params = residuals(1)
     point, plan = solved(conic, params), Reduction.of(conic)
-    matrices = plan.balanced(plan.matrices(params), params, point)
+    slacks = conic.slacks(params, point.x)
+    matrices = plan.balanced(plan.matrices(params), params, point.y, slacks)
     q = params["q"].full()
     if rho:  # with P + rho I and q - rho x* the solution is the same
         matrices, q = matrices.augmented(np.full(3, rho)), q - rho * point.x
     linear = q, params["b"].full()
-    start = plan.enter(matrices, point, conic.slacks(params, point.x))
+    start = plan.enter(matrices, point, slacks)
     data = plan.data(matrices, linear)
     _, error, y = newton.residual(plan.cones, data, start)
     assert error.max() < 1e-9
@@ -75,9 +76,10 @@ def test_units_bring_multipliers_and_slacks_together():
     params = {k: batched(p.values * (1e6 if k in "Pq" else 1)) for k, p in case.params.items()}
     point = Solution(case.solution.x, 1e6 * case.solution.y, case.solution.status)
     plan = Reduction.of(case.problem)
-    matrices = plan.balanced(plan.matrices(params), params, point)
+    slacks = case.problem.slacks(params, point.x)
+    matrices = plan.balanced(plan.matrices(params), params, point.y, slacks)
     assert (np.abs(np.log2(matrices.units) + 20) < 2).all()
-    start = plan.enter(matrices, point, case.problem.slacks(params, point.x))
+    start = plan.enter(matrices, point, slacks)
     data = plan.data(matrices, (params["q"].full(), params["b"].full()))
     _, error, y = newton.residual(plan.cones, data, start)
     assert error.max() < 1e-12

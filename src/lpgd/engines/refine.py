@@ -61,9 +61,10 @@ class Refined:
         if len(solved) < len(found):
             params = {name: param.take(solved) for name, param in params.items()}
         start = found.take(solved) if len(solved) < len(found) else found
-        matrices = plan.balanced(plan.matrices(params), params, start)
+        slacks = conic.slacks(params, start.x)
+        matrices = plan.balanced(plan.matrices(params), params, start.y, slacks)
         data = plan.data(matrices, linear_terms(params))
-        first = plan.enter(matrices, start, conic.slacks(params, start.x))
+        first = plan.enter(matrices, start, slacks)
         model = Model.of(plan.cones, data, first)
         point = newton.solve(plan.cones, data, first, model, RESCUE)
         place = np.full(len(found), -1)

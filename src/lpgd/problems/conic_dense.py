@@ -54,11 +54,12 @@ def _adjoint(
     linear: Linear,
     rho: float,
 ) -> Adjoint:
-    conic, matrices = plan.conic, plan.balanced(matrices, params, point)
+    slacks = plan.conic.slacks(params, point.x)
+    matrices = plan.balanced(matrices, params, point.y, slacks)
     if rho:
         matrices = matrices.augmented(np.full(len(point), rho))
     moved = plan.data(matrices, linear)
-    at, weak = _held(plan, plan.enter(matrices, point, conic.slacks(params, point.x)))
+    at, weak = _held(plan, plan.enter(matrices, point, slacks))
     model = Model.of(plan.cones, moved, at)
     a, _, y = model.step((moved.q, -moved.b), least=True)
     found = plan.leave(matrices, linear, a, y)

@@ -145,8 +145,9 @@ class Model:
     ) -> tuple[FloatArray, FloatArray]:
         """x (N, n), and the multipliers of all programs' held rows, one after the other."""
         held, n = self.held, slope.shape[1]
-        ends = np.cumsum(n + held.sum(axis=1))
-        upper = np.add.outer(ends - held.sum(axis=1), np.arange(-n, 0))
+        more: IntArray = held.sum(axis=1)
+        ends = np.cumsum(n + more)
+        upper = (ends - more - n)[:, None] + np.arange(n)
         lower = np.ones(ends.max(initial=0), dtype=np.bool_)
         lower[upper] = False
         both = np.empty(len(lower))

@@ -172,11 +172,12 @@ class Reduction:
             reduced = _part(P, N, N) + np.ascontiguousarray(back.swapaxes(1, 2)) @ (curve @ back)
         return Matrices(reduced, _part(A, self.rest, N), back, pivots, curve, units)
 
-    def balanced(self, matrices: Matrices, params: Params, point: Solution) -> Matrices:
-        """In units in which multipliers and slacks of ``point`` have one size."""
-        slacks = self.conic.slacks(params, point.x)
+    def balanced(
+        self, matrices: Matrices, params: Params, y: FloatArray, slacks: FloatArray
+    ) -> Matrices:
+        """In units in which the multipliers and the slacks of a point have one size."""
         room = np.maximum(_size(slacks), SLIGHT * _size(params["b"].full()))
-        units = np.clip(factors(_size(point.y)) / factors(room), 1 / MOST, MOST)
+        units = np.clip(factors(_size(y)) / factors(room), 1 / MOST, MOST)
         if not (units != 1).any():
             return matrices
         factor = units[:, None, None]
