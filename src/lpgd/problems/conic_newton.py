@@ -144,7 +144,7 @@ class Model:
         self, slope: FloatArray, load: FloatArray, *, least: bool
     ) -> tuple[FloatArray, FloatArray]:
         """x (N, n), and the multipliers of all programs' held rows, one after the other."""
-        held, n = self.held, slope.shape[1]
+        held, n = self.held, int(slope.shape[1])
         more: IntArray = held.sum(axis=1)
         ends = np.cumsum(n + more)
         upper = (ends - more - n)[:, None] + np.arange(n)
@@ -152,7 +152,8 @@ class Model:
         lower[upper] = False
         both = np.empty(len(lower))
         both[upper], both[lower] = slope, load[held]
-        for i, part in enumerate(np.split(both, ends[:-1])):
+        parts = np.split(both, ends)  # and an empty one behind them
+        for i, part in enumerate(parts[:-1]):
             if self.sound[i]:
                 part[:], _ = cast(Any, lapack.dgetrs)(*self.factors[i], part)
             elif least:
