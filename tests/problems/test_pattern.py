@@ -55,3 +55,9 @@ def test_a_sparse_matrix_has_a_pattern():
     pattern = Pattern.of(sparse.csr_matrix(np.array([[0.0, 3.0], [2.0, 0.0]])))
     assert (pattern.rows.tolist(), pattern.cols.tolist()) == ([0, 1], [1, 0])
     np.testing.assert_array_equal(pattern.ones.toarray(), [[0, 1], [1, 0]])
+
+
+def test_products_lie_row_by_row():
+    x, y = np.ones((5, 4)), np.ones((5, 3))
+    assert PATTERN.product(np.ones((5, 3)), x).flags.c_contiguous
+    assert PATTERN.transposed_product(np.ones((5, 3)), y).flags.c_contiguous

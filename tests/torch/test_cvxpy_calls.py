@@ -84,6 +84,19 @@ def test_answers_do_not_depend_on_the_batch(maker):
             near(whole[chosen], part, 0)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_gradient_alone_is_that_in_company(seed):
+    rng = np.random.default_rng(seed)
+    x, g = cp.Variable(3), cp.Parameter(5)
+    cost = cp.sum_squares(rng.normal(size=(5, 3)) @ x - g) + cp.norm(x)
+    layer = CvxpyLayer(cp.Problem(cp.Minimize(cost)), [g], [x], solver="clarabel")
+    data = torch.tensor(rng.normal(size=(3, 5)))
+    together, alone = data.clone().requires_grad_(), data[:1].clone().requires_grad_()
+    for given in (together, alone):
+        layer(given)[0].sum().backward()
+    assert torch.equal(together.grad[:1], alone.grad)
+
+
 def test_an_empty_batch_gives_empty_results_and_gradients():
     data = values((0,), (), (0,))
     x, y = layer()(*data)

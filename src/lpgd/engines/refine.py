@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 REACH = 250
 # Steps of which each has a new matrix, where the first one does not serve.
 RESCUE = 3
-# Part of the residual that a tilt makes which may stay: its move, and with it a gradient, is right
-# to eight digits.
-KEEN = 1e-8
+# Part of the residual that a tilt makes which may stay.
+KEEN = 1e-10
 
 
 @final

@@ -152,8 +152,7 @@ class Model:
         lower[upper] = False
         both = np.empty(len(lower))
         both[upper], both[lower] = slope, load[held]
-        parts = np.split(both, ends)  # and an empty one behind them
-        for i, part in enumerate(parts[:-1]):
+        for i, part in enumerate(np.split(both, ends)[: len(held)]):
             if self.sound[i]:
                 part[:], _ = cast(Any, lapack.dgetrs)(*self.factors[i], part)
             elif least:

@@ -121,4 +121,5 @@ def _scatter(values: FloatArray, places: IntArray, size: int) -> FloatArray:
     selection = sparse.csr_matrix(
         (np.ones(len(places)), (np.arange(len(places)), places)), shape=(len(places), size)
     )
-    return np.asarray(values @ selection)
+    # scipy answers column by column; sums over a row would then depend on the number of rows
+    return np.ascontiguousarray(values @ selection)

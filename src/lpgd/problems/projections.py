@@ -94,7 +94,7 @@ def derive(cones: Cones, v: FloatArray, near: FloatArray) -> Derivative:
 
 
 def curved(cones: Cones) -> IntArray:
-    """Rows whose eigenvalue can lie between 0 and 1, eigenvectors being ordered as they are."""
+    """Rows whose eigenvalue can lie between 0 and 1; those with 1 and 0 come before in a cone."""
     first = {"soc": 2, "psd": 0, "exp": 2, "power": 2}
     rows = [np.arange(a + first[kind], b) for kind, a, b in cones.blocks() if kind in first]
     return np.concatenate([np.zeros(0, dtype=np.intp), *rows])

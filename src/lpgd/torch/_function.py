@@ -132,7 +132,7 @@ class Pullback(Function):
         return tuple(
             # in the layout in which torch keeps gradients, or it copies once more
             torch.from_numpy(
-                np.ascontiguousarray(gradients[name].reshape(extra + tuple(t.shape)))
+                np.require(gradients[name].reshape(extra + tuple(t.shape)), requirements="C")
             ).to(t.device, t.dtype)
             for name, t in zip(groups, chosen, strict=True)
         )
