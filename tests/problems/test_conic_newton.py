@@ -40,6 +40,15 @@ def test_it_converges_to_rounding_from_nearby(name, kept):
     np.testing.assert_allclose(found.x, case.solution.x, atol=1e-11)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_part_of_the_residual_may_stay_but_no_more_than_a_solution_has(name):
+    case = plant(KINDS[name], 1, 4)
+    data, first = dense(case), start(case, 1e-4)
+    model = Model.of(KINDS[name], data, first)
+    found = newton.solve(KINDS[name], data, first, model, share=1.0)
+    assert found.error.max() <= newton.FINE
+
+
 def test_steps_shrink_quadratically():
     case = plant(KINDS["mixed"], 2, 1)
     data, errors = dense(case), []
