@@ -3,7 +3,7 @@ import importlib
 import pytest
 
 import lpgd
-from lpgd import errors
+from lpgd.core import errors
 
 
 @pytest.mark.parametrize("module", ["lpgd", "lpgd.torch", "lpgd.testing"])

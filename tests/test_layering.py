@@ -13,65 +13,78 @@ ROOT = Path(lpgd.__file__).parent
 
 # Each layer, from the innermost out, with the layers that it may import beside itself. A name
 # covers the modules below it; the most specific name counts.
-DATA = {"lpgd.solution", "lpgd.scaling", "lpgd.params", "lpgd.tilt", "lpgd.errors"}
-PROTOCOLS = {"lpgd.problems.base", "lpgd.rules.base", "lpgd.engines.base"}
-ENGINE = DATA | {"lpgd.problems", "lpgd.problems.base", "lpgd.engines.base", "lpgd.engines.batch"}
+DATA = {
+    "lpgd.core.solution",
+    "lpgd.core.scaling",
+    "lpgd.core.params",
+    "lpgd.core.tilt",
+    "lpgd.core.errors",
+}
+PROTOCOLS = {"lpgd.core.problem", "lpgd.core.rule", "lpgd.core.engine"}
+ENGINE = DATA | {"lpgd.problems", "lpgd.core.problem", "lpgd.core.engine", "lpgd.engines.batch"}
 CONE_ENGINE = ENGINE | {
-    "lpgd.engines.cone_engine",
+    "lpgd.engines.cones.engine",
     "lpgd.engines.extras",
-    "lpgd.engines.loaded",
+    "lpgd.engines.cones.loaded",
 }
 ALLOWED: dict[str, set[str]] = {
-    "lpgd.solution": set(),
-    "lpgd.stats": set(),
-    "lpgd.scaling": {"lpgd.solution"},
-    "lpgd.params": {"lpgd.solution"},
-    "lpgd.tilt": {"lpgd.solution"},
-    "lpgd.errors": {"lpgd.solution"},
-    "lpgd.problems.base": DATA,
-    "lpgd.problems": DATA | {"lpgd.problems.base"},
-    "lpgd.rules.base": DATA | {"lpgd.problems.base"},
-    "lpgd.rules.sizes": DATA | {"lpgd.problems.base", "lpgd.rules.base"},
-    "lpgd.rules.step": DATA | {"lpgd.rules.base", "lpgd.rules.sizes"},
-    "lpgd.rules.lpgd": DATA | {"lpgd.problems.base", "lpgd.rules.base", "lpgd.rules.step"},
-    "lpgd.rules.exact": DATA | {"lpgd.problems.base", "lpgd.rules.base"},
-    "lpgd.engines.base": DATA | {"lpgd.problems.base", "lpgd.problems.cones"},
+    "lpgd.core.solution": set(),
+    "lpgd.core.stats": set(),
+    "lpgd.core.scaling": {"lpgd.core.solution"},
+    "lpgd.core.params": {"lpgd.core.solution"},
+    "lpgd.core.tilt": {"lpgd.core.solution"},
+    "lpgd.core.errors": {"lpgd.core.solution"},
+    "lpgd.core.problem": DATA,
+    "lpgd.problems": DATA | {"lpgd.core.problem"},
+    "lpgd.core.rule": DATA | {"lpgd.core.problem"},
+    "lpgd.rules.sizes": DATA | {"lpgd.core.problem", "lpgd.core.rule"},
+    "lpgd.rules.auto": DATA | {"lpgd.core.rule", "lpgd.rules.sizes"},
+    "lpgd.rules.lpgd": DATA | {"lpgd.core.problem", "lpgd.core.rule", "lpgd.rules.auto"},
+    "lpgd.rules.exact": DATA | {"lpgd.core.problem", "lpgd.core.rule"},
+    "lpgd.core.engine": DATA | {"lpgd.core.problem", "lpgd.families.conic.cones"},
     "lpgd.engines.batch": DATA,
-    "lpgd.engines.registry": {"lpgd.errors", "lpgd.engines.base", "lpgd.rules.base"}
-    | {"lpgd.problems", "lpgd.problems.base"},
-    "lpgd.engines._daqp_form": DATA | {"lpgd.problems"},
-    "lpgd.engines._daqp_metric": DATA,
-    "lpgd.engines._daqp_units": DATA | {"lpgd.problems"},
-    "lpgd.engines._daqp": ENGINE
-    | {"lpgd.engines._daqp_form", "lpgd.engines._daqp_metric", "lpgd.engines._daqp_units"},
-    "lpgd.engines._highs": ENGINE,
-    "lpgd.engines.options": {"lpgd.engines.base"},
+    "lpgd.engines.registry": {"lpgd.core.errors", "lpgd.core.engine", "lpgd.core.rule"}
+    | {"lpgd.problems", "lpgd.core.problem"},
+    "lpgd.engines.daqp.form": DATA | {"lpgd.problems"},
+    "lpgd.engines.daqp.metric": DATA,
+    "lpgd.engines.daqp.units": DATA | {"lpgd.problems"},
+    "lpgd.engines.daqp.engine": ENGINE
+    | {"lpgd.engines.daqp.form", "lpgd.engines.daqp.metric", "lpgd.engines.daqp.units"},
+    "lpgd.engines.highs.engine": ENGINE,
+    "lpgd.engines.options": {"lpgd.core.engine"},
     "lpgd.engines.convert": DATA | {"lpgd.problems"},
-    "lpgd.engines.extras": {"lpgd.errors"},
-    "lpgd.engines.loaded": ENGINE,
-    "lpgd.engines.refine": ENGINE,
-    "lpgd.engines.cone_units": DATA,
+    "lpgd.engines.extras": {"lpgd.core.errors"},
+    "lpgd.engines.cones.loaded": ENGINE,
+    "lpgd.engines.cones.refine": ENGINE,
+    "lpgd.engines.cones.units": DATA,
     # the registry, since one engine takes what another stalls on
-    "lpgd.engines.cone_engine": ENGINE
-    | {"lpgd.engines.cone_units", "lpgd.engines.loaded"}
-    | {"lpgd.engines.refine", "lpgd.engines.registry"},
-    "lpgd.engines.elements": ENGINE | {"lpgd.engines.convert"},
-    "lpgd.engines._moreau": CONE_ENGINE | {"lpgd.engines.convert", "lpgd.engines.refine"},
-    "lpgd.engines._clarabel": CONE_ENGINE | {"lpgd.engines.elements"},
-    "lpgd.engines._scs": CONE_ENGINE | {"lpgd.engines.elements"},
-    "lpgd.backward": DATA | PROTOCOLS,
-    "lpgd.pushforward": DATA | PROTOCOLS | {"lpgd.backward"},
-    "lpgd.solution_map": {"lpgd.backward", "lpgd.pushforward"}
+    "lpgd.engines.cones.engine": ENGINE
+    | {"lpgd.engines.cones.units", "lpgd.engines.cones.loaded"}
+    | {"lpgd.engines.cones.refine", "lpgd.engines.registry"},
+    "lpgd.engines.cones.elements": ENGINE | {"lpgd.engines.convert"},
+    "lpgd.engines.cones.moreau": CONE_ENGINE
+    | {"lpgd.engines.convert", "lpgd.engines.cones.refine"},
+    "lpgd.engines.cones.clarabel": CONE_ENGINE | {"lpgd.engines.cones.elements"},
+    "lpgd.engines.cones.scs": CONE_ENGINE | {"lpgd.engines.cones.elements"},
+    "lpgd.map.backward": DATA | PROTOCOLS,
+    "lpgd.map.pushforward": DATA | PROTOCOLS | {"lpgd.map.backward"},
+    "lpgd.map.solution_map": {"lpgd.map.backward", "lpgd.map.pushforward"}
     | DATA
     | PROTOCOLS
-    | {"lpgd.stats", "lpgd.engines.registry", "lpgd.problems"},
+    | {"lpgd.core.stats", "lpgd.engines.registry", "lpgd.problems"},
     "lpgd.torch": DATA
     | PROTOCOLS
     | {"lpgd.engines.registry", "lpgd.engines.options"}
-    | {"lpgd.backward", "lpgd.solution_map", "lpgd.stats", "lpgd.problems", "lpgd.rules.lpgd"},
+    | {
+        "lpgd.map.backward",
+        "lpgd.map.solution_map",
+        "lpgd.core.stats",
+        "lpgd.problems",
+        "lpgd.rules.lpgd",
+    },
     "lpgd.testing": DATA | PROTOCOLS | {"lpgd.problems", "lpgd.engines", "lpgd.rules"},
     # users of the package like any other: public names only
-    "lpgd.experiments": {"lpgd", "lpgd.errors", "lpgd.torch"},
+    "lpgd.experiments": {"lpgd", "lpgd.core.errors", "lpgd.torch"},
 }
 EVERYWHERE = {"numpy"}
 OUTSIDE = {
@@ -80,11 +93,11 @@ OUTSIDE = {
     "lpgd.testing": {"hypothesis", "pytest"},
     "lpgd.experiments": {"torch", "scipy", "matplotlib", "rich", "threadpoolctl", "typer"},
     # solvers, only where they are called
-    "lpgd.engines._daqp_metric": {"scipy"},
-    "lpgd.engines._daqp": {"daqp"},
-    "lpgd.engines._highs": {"highspy"},
-    "lpgd.engines._clarabel": {"scipy"},
-    "lpgd.engines.elements": {"scipy"},
+    "lpgd.engines.daqp.metric": {"scipy"},
+    "lpgd.engines.daqp.engine": {"daqp"},
+    "lpgd.engines.highs.engine": {"highspy"},
+    "lpgd.engines.cones.clarabel": {"scipy"},
+    "lpgd.engines.cones.elements": {"scipy"},
     "lpgd.engines.convert": {"scipy"},
 }
 SOLVERS = {"daqp", "highspy", "clarabel", "moreau", "scs"}

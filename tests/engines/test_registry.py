@@ -16,11 +16,11 @@ from lpgd import (
     MoreauEngine,
     ScsEngine,
 )
+from lpgd.core.engine import Capabilities
+from lpgd.core.pattern import Pattern
 from lpgd.engines import registry
-from lpgd.engines.base import Capabilities
-from lpgd.problems.conic import Conic
-from lpgd.problems.pattern import Pattern
-from lpgd.problems.qp import QP
+from lpgd.families.conic.conic import Conic
+from lpgd.families.qp.qp import QP
 
 
 def problem(n, *, quadratic=False, sparse=False, rows=0):

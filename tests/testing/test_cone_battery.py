@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lpgd import MoreauEngine
-from lpgd.engines.base import Answer, Capabilities
-from lpgd.solution import Status
+from lpgd.core.engine import Answer, Capabilities
+from lpgd.core.solution import Status
 from lpgd.testing import ConeBattery
 
 

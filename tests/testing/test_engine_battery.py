@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from lpgd import DaqpEngine
-from lpgd.engines.base import Answer
-from lpgd.solution import Status
+from lpgd.core.engine import Answer
+from lpgd.core.solution import Status
 from lpgd.testing import EngineBattery
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from lpgd.solution import IntArray
+from lpgd.core.solution import IntArray
 
 
 def processors() -> int:

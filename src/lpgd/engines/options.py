@@ -6,7 +6,7 @@ from math import isinf
 from numbers import Real
 from typing import Any, cast
 
-from lpgd.engines.base import Engine
+from lpgd.core.engine import Engine
 
 # Which field of an engine an option sets: the first of these that the engine has.
 ACCURACY = ("target", "tolerance", "primal_tol")

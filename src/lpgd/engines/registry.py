@@ -11,20 +11,20 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import cast
 
-from lpgd.engines.base import Engine
-from lpgd.errors import EngineError
-from lpgd.problems.base import Problem
-from lpgd.problems.cones import Cones
-from lpgd.problems.conic import Conic
-from lpgd.problems.polyhedral import Polyhedral
-from lpgd.rules.base import ADJOINT, Rule
+from lpgd.core.engine import Engine
+from lpgd.core.errors import EngineError
+from lpgd.core.problem import Problem
+from lpgd.core.rule import ADJOINT, Rule
+from lpgd.families.conic.cones import Cones
+from lpgd.families.conic.conic import Conic
+from lpgd.families.conic.polyhedral import Polyhedral
 
 ENGINES = {
-    "daqp": "lpgd.engines._daqp:DaqpEngine",
-    "highs": "lpgd.engines._highs:HighsEngine",
-    "moreau": "lpgd.engines._moreau:MoreauEngine",
-    "clarabel": "lpgd.engines._clarabel:ClarabelEngine",
-    "scs": "lpgd.engines._scs:ScsEngine",
+    "daqp": "lpgd.engines.daqp.engine:DaqpEngine",
+    "highs": "lpgd.engines.highs.engine:HighsEngine",
+    "moreau": "lpgd.engines.cones.moreau:MoreauEngine",
+    "clarabel": "lpgd.engines.cones.clarabel:ClarabelEngine",
+    "scs": "lpgd.engines.cones.scs:ScsEngine",
 }
 
 # Dense LPs up to this many variables go to DAQP, larger ones to HiGHS. Forward and one-side

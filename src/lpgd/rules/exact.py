@@ -5,10 +5,10 @@ from typing import final
 
 import numpy as np
 
-from lpgd.problems.base import Problem
-from lpgd.rules.base import ADJOINT, Backward, Pullback, is_number
-from lpgd.solution import FloatArray, Solution, Status
-from lpgd.tilt import Cotangent, Term, Tilt
+from lpgd.core.problem import Problem
+from lpgd.core.rule import ADJOINT, Backward, Pullback, is_number
+from lpgd.core.solution import FloatArray, Solution, Status
+from lpgd.core.tilt import Cotangent, Term, Tilt
 
 
 @final

@@ -5,11 +5,11 @@ from typing import Literal, final
 
 import numpy as np
 
-from lpgd.problems.base import Problem
-from lpgd.rules.base import Backward, Pullback, is_count, is_number
-from lpgd.rules.step import Ends, auto, objective
-from lpgd.solution import BoolArray, FloatArray, IntArray, Solution, Status
-from lpgd.tilt import Cotangent, Term, Tilt
+from lpgd.core.problem import Problem
+from lpgd.core.rule import Backward, Pullback, is_count, is_number
+from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status
+from lpgd.core.tilt import Cotangent, Term, Tilt
+from lpgd.rules.auto import Ends, auto, objective
 
 Side = Literal["average", "lower", "upper"]
 

@@ -5,11 +5,11 @@ from typing import cast, final
 
 import numpy as np
 
-from lpgd.params import Params
-from lpgd.problems.base import Measured
-from lpgd.rules.base import Backward
-from lpgd.solution import BoolArray, FloatArray, IntArray, Solution
-from lpgd.tilt import Tilt
+from lpgd.core.params import Params
+from lpgd.core.problem import Measured
+from lpgd.core.rule import Backward
+from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
+from lpgd.core.tilt import Tilt
 
 STILL = 10.0  # a move of at most so many times the accuracy is none
 LEAP = 100.0  # a change of more than so many times the relative tilt is not smooth

@@ -7,15 +7,15 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from lpgd.engines.base import Answer, Engine
-from lpgd.params import Param, Params, batched, shared
-from lpgd.problems.cones import Cones
-from lpgd.problems.conic import Conic
-from lpgd.problems.projections import project
-from lpgd.solution import FloatArray, Solution, Status
+from lpgd.core.engine import Answer, Engine
+from lpgd.core.params import Param, Params, batched, shared
+from lpgd.core.solution import FloatArray, Solution, Status
+from lpgd.core.tilt import Tilt
+from lpgd.families.conic.cones import Cones
+from lpgd.families.conic.conic import Conic
+from lpgd.families.conic.projections import project
 from lpgd.testing.cone_programs import KINDS, plant, stressed
 from lpgd.testing.planting import Program
-from lpgd.tilt import Tilt
 
 NAMES = sorted(KINDS)
 

@@ -14,15 +14,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lpgd.engines.base import Answer, Engine
-from lpgd.params import Param, Params, batched, shared
-from lpgd.problems.base import Problem
-from lpgd.problems.qp import QP
-from lpgd.solution import Solution, Status
+from lpgd.core.engine import Answer, Engine
+from lpgd.core.params import Param, Params, batched, shared
+from lpgd.core.problem import Problem
+from lpgd.core.solution import Solution, Status
+from lpgd.core.tilt import Tilt
+from lpgd.families.qp.qp import QP
 from lpgd.testing.optimality import untilted, violation
 from lpgd.testing.planting import Program, Shape, plant, tied
 from lpgd.testing.strategies import programs, seeds, tilts
-from lpgd.tilt import Tilt
 
 several = settings(suppress_health_check=[HealthCheck.differing_executors])
 

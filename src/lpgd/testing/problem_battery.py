@@ -6,12 +6,12 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lpgd.params import Param, Params
-from lpgd.problems.base import Problem
-from lpgd.solution import FloatArray, Solution, Status
+from lpgd.core.params import Param, Params
+from lpgd.core.problem import Problem
+from lpgd.core.solution import FloatArray, Solution, Status
+from lpgd.core.tilt import Term, Tilt
 from lpgd.testing.planting import Program
 from lpgd.testing.strategies import programs, seeds, tilts
-from lpgd.tilt import Term, Tilt
 
 several = settings(suppress_health_check=[HealthCheck.differing_executors])
 

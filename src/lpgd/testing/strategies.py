@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 from hypothesis import strategies as st
 
+from lpgd.core.tilt import Tilt
 from lpgd.testing.planting import Program, Shape, plant
-from lpgd.tilt import Tilt
 
 ARGUMENTS = ("P", "q", "A", "b", "G", "h", "lb", "ub")
 BOUNDS = ((), ("lb",), ("ub",), ("lb", "ub"))

@@ -6,16 +6,16 @@ from typing import Any, NamedTuple
 
 import torch
 
-from lpgd.engines.base import Engine
-from lpgd.errors import StructureError
-from lpgd.problems.cones import Cones
-from lpgd.problems.conic import Conic
-from lpgd.problems.polyhedral import Polyhedral
-from lpgd.rules.base import Rule
-from lpgd.solution_map import OnFailure
-from lpgd.torch._arguments import Arguments, collect
-from lpgd.torch._program import ProgramLayer
-from lpgd.torch._views import ConicView
+from lpgd.core.engine import Engine
+from lpgd.core.errors import StructureError
+from lpgd.core.rule import Rule
+from lpgd.families.conic.cones import Cones
+from lpgd.families.conic.conic import Conic
+from lpgd.families.conic.polyhedral import Polyhedral
+from lpgd.frontend.views import ConicView
+from lpgd.map.solution_map import OnFailure
+from lpgd.torch.arguments import Arguments, collect
+from lpgd.torch.program import ProgramLayer
 from lpgd.torch.sparse import Sparse
 
 

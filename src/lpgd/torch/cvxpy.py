@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from lpgd.engines.base import Engine
-from lpgd.errors import StructureError
-from lpgd.problems.cvxpy_compile import compile_model
-from lpgd.problems.cvxpy_model import CvxpyModel, Input, Output
-from lpgd.rules.base import Rule
-from lpgd.solution import Solution
-from lpgd.solution_map import OnFailure, SolutionMap
-from lpgd.torch._arguments import Arguments
-from lpgd.torch._function import Call
-from lpgd.torch._program import ProgramLayer
-from lpgd.torch._solver_args import Setting, Settings, options
-from lpgd.torch._views import CvxpyView
+from lpgd.core.engine import Engine
+from lpgd.core.errors import StructureError
+from lpgd.core.rule import Rule
+from lpgd.core.solution import Solution
+from lpgd.families.cvxpy.compile import compile_model
+from lpgd.families.cvxpy.model import CvxpyModel, Input, Output
+from lpgd.frontend.settings import Setting, Settings, options
+from lpgd.frontend.views import CvxpyView
+from lpgd.map.solution_map import OnFailure, SolutionMap
+from lpgd.torch.arguments import Arguments
+from lpgd.torch.bridge import Call
+from lpgd.torch.program import ProgramLayer
 
 
 def _as_they_are(*outputs: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from lpgd.problems.qp import QP
-from lpgd.torch._arguments import Arguments, collect
-from lpgd.torch._program import ProgramLayer
-from lpgd.torch._views import QPView
+from lpgd.families.qp.qp import QP
+from lpgd.frontend.views import QPView
+from lpgd.torch.arguments import Arguments, collect
+from lpgd.torch.program import ProgramLayer
 from lpgd.torch.sparse import Sparse
 
 Argument = torch.Tensor | Sparse | None

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from lpgd.errors import StructureError
-from lpgd.problems.pattern import Pattern
+from lpgd.core.errors import StructureError
+from lpgd.core.pattern import Pattern
 
 
 @final

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lpgd import LPGD, Exact
-from lpgd.errors import MissingExtraError
+from lpgd.core.errors import MissingExtraError
 from lpgd.experiments.markowitz.estimates import Beliefs, Forecasts
 from lpgd.experiments.markowitz.policy import Policy
 
@@ -65,7 +65,7 @@ def test_costs_are_paid_and_never_negative():
     assert dear.abs().sum() < free.abs().sum()
 
 
-@pytest.mark.filterwarnings("ignore::lpgd.errors.SolverWarning")
+@pytest.mark.filterwarnings("ignore::lpgd.core.errors.SolverWarning")
 def test_negative_aversion_counts_as_none():
     model = policy()
     with torch.no_grad():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lpgd.errors import EngineError
+from lpgd.core.errors import EngineError
 from lpgd.experiments.markowitz.task import MARKOWITZ, MarkowitzTask, make_policy
 from lpgd.experiments.runs import RunDirectory
 from lpgd.experiments.training import Trainer

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lpgd.errors import SolverWarning
+from lpgd.core.errors import SolverWarning
 from lpgd.experiments.contest import Measures, Outcome
 from lpgd.experiments.markowitz.accounts import Account, run_account
 from lpgd.experiments.markowitz.config import MarkowitzConfig

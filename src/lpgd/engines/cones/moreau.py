@@ -1,0 +1,228 @@
+"""Moreau: batched cone programs by an interior-point method with warm starts.
+
+Its answers do not depend on the batch or on what a compiled solver has solved before, bit for bit,
+as long as the linear solver is not chosen by the size of the batch: so a compiled solver can be
+kept, and the linear solver is an option.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+import numpy as np
+
+from lpgd.core.engine import Capabilities
+from lpgd.core.errors import EngineError
+from lpgd.core.params import Params
+from lpgd.core.pattern import Pattern
+from lpgd.core.solution import FloatArray, IntArray, Solution, Status
+from lpgd.core.tilt import Adjoint, Tilt
+from lpgd.engines.cones.engine import DECIDED, ConeEngine
+from lpgd.engines.cones.loaded import Loaded
+from lpgd.engines.cones.refine import Refined
+from lpgd.engines.convert import Compressed
+from lpgd.engines.extras import load
+
+if TYPE_CHECKING:
+    from lpgd.core.tilt import Cotangent
+    from lpgd.families.conic.cones import Cones
+    from lpgd.families.conic.conic import Conic
+
+STATUS = np.full(16, Status.NUMERICAL, dtype=np.int8)
+for _code, _status in {
+    1: Status.OPTIMAL,
+    2: Status.INFEASIBLE,
+    3: Status.UNBOUNDED,
+    4: Status.OPTIMAL,  # within ``tolerance``
+    5: Status.INFEASIBLE,
+    6: Status.UNBOUNDED,
+    7: Status.ITERATION_LIMIT,
+    8: Status.TIME_LIMIT,
+}.items():
+    STATUS[_code] = _status
+
+
+@final
+@dataclass(frozen=True)
+class MoreauEngine(ConeEngine):
+    """Batched interior-point method for cone programs, warm-started in backward; has an adjoint.
+
+    Elements on which it stalls, as on some exponential cones, go to Clarabel if that is installed.
+
+    Parameters
+    ----------
+    target : float
+        Feasibility and duality gap, absolute and relative, that it aims at.
+    tolerance : float
+        What it accepts where rounding keeps it from the target.
+    iteration_limit : int
+    time_limit : float
+        Seconds for one batch; 0 means no limit.
+    verbose : bool
+        Whether Moreau prints its log.
+    polish : bool
+        Whether Newton's method takes small programs from 1e-5 to rounding.
+    linear_solver : str
+        ``"qdldl"``, or for large problems ``"faer-1t"`` or ``"faer"``.
+    warm_start : bool
+        Whether tilted solves start from the forward solution.
+    device : {"cpu", "cuda"}
+        Where Moreau solves; data and answers pass through the host. CUDA is untested.
+    """
+
+    linear_solver: str = "qdldl"
+    warm_start: bool = True
+    device: str = "cpu"
+
+    name: ClassVar[str] = "moreau"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        frozenset({"conic"}),
+        sparse=True,
+        adjoint=True,
+        accuracy=1e-8,
+        install='pip install "lpgd[conic]"',
+    )
+    successor: ClassVar[str | None] = "clarabel"
+    coarse: ClassVar[float] = 1e-5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.device not in ("cpu", "cuda"):
+            raise ValueError(f"device must be 'cpu' or 'cuda', got {self.device!r}")
+
+    def settings(self, batch: int, accuracy: float, *, adjoint: bool = False) -> Any:
+        """The options as Moreau's settings."""
+        moreau = load("moreau", "conic")
+        if not moreau.device_available(self.device):
+            raise EngineError(
+                f"engine 'moreau' finds no device {self.device!r}; it needs such a device and "
+                "moreau's wheel for it. Use device='cpu'."
+            )
+        names = ("tol_gap_abs", "tol_gap_rel", "tol_feas")
+        tolerances = dict.fromkeys(names, accuracy)
+        tolerances |= {f"reduced_{name}": max(self.tolerance, accuracy) for name in names}
+        return moreau.Settings(
+            solver="ipm",
+            device=self.device,
+            batch_size=batch,
+            enable_grad=adjoint,
+            verbose=self.verbose,
+            max_iter=self.iteration_limit,
+            time_limit=self.time_limit or float("inf"),
+            ipm_settings=moreau.IPMSettings(
+                **tolerances,
+                direct_solve_method=self.linear_solver,
+                # cold retries are ours: Moreau's warn
+                warm_start_no_retry=frozenset(moreau.SolverStatus),
+            ),
+        )
+
+    def load(self, conic: Conic, params: Params, accuracy: float, threads: int | None) -> Loaded:
+        """See ``ConeEngine.load``; Moreau chooses its threads itself."""
+        settings = self.settings(len(params["q"].index), accuracy)
+        return _Compiled(settings, conic, params, accuracy, warm=self.warm_start)
+
+    def adjoint(
+        self, conic: Conic, params: Params, point: Solution, cotangent: Cotangent, rho: float
+    ) -> Adjoint:
+        """See ``ConeEngine.adjoint``: large programs by Moreau's sparse factorization.
+
+        A row that cannot be solved again is NaN.
+        """
+        if Refined.reaches(conic):
+            return conic.adjoint(params, point, cotangent, rho)
+        rows, zero = cotangent.rows, np.zeros(len(cotangent))
+        # with P + rho I and q - rho x* the solution is the same
+        same = Tilt(rows, zero, cotangent.dx, cotangent.dy, zero + rho, point.x)
+        problem, tilted = conic.tilt(params, same)
+        settings = self.settings(len(rows), self.target, adjoint=True)
+        compiled = _Compiled(settings, problem, tilted, self.target, warm=self.warm_start)
+        solution = compiled.solve(problem, tilted, np.arange(len(rows)), point)
+        dx = cotangent.dx
+        if cotangent.ds is not None:
+            dx = dx - problem.transposed_product(tilted, cotangent.ds)
+        a, v = compiled.adjoint(dx, cotangent.dy)
+        hole = np.where(solution.solved, 0.0, np.nan)[:, None]
+        return Adjoint(a + hole, v + hole)
+
+
+class _Compiled:
+    """One compiled solver: the structure and the matrices of a batch."""
+
+    threads: int | None = None
+
+    def __init__(
+        self, settings: Any, problem: Conic, params: Params, accuracy: float, *, warm: bool
+    ) -> None:
+        moreau = load("moreau", "conic")
+        self.accuracy, self.size, self.warm = accuracy, len(params["q"].index), warm
+        n, m = problem.n, problem.m
+        none = None if problem.quadratic else Pattern.empty(n)
+        P = Compressed.of(problem.patterns.get("P", none), (n, n))
+        A = Compressed.of(problem.patterns.get("A"), (m, n))
+        self.warm_start = moreau.BatchedWarmStart
+        self.solver = moreau.CompiledSolver(
+            n=n, m=m, P_row_offsets=P.starts, P_col_indices=P.places,
+            A_row_offsets=A.starts, A_col_indices=A.places,
+            cones=_cones(moreau, problem.cones), settings=settings,
+        )  # fmt: skip
+        p_values = P.values(params["P"]) if problem.quadratic else np.zeros((1, 0))
+        a_values = A.values(params["A"])
+        if len(p_values) > 1 or len(a_values) > 1:  # Moreau shares both or none
+            a_values = a_values[params["A"].index]
+            p_values = p_values[params["P"].index] if problem.quadratic else a_values[:, :0]
+            self.solver.setup(np.ascontiguousarray(p_values), np.ascontiguousarray(a_values))
+        else:
+            self.solver.setup(p_values[0], a_values[0])
+
+    def serves(self, rows: IntArray) -> bool:
+        """Whole copies of the batch only."""
+        return np.array_equal(rows, np.tile(np.arange(self.size), len(rows) // self.size))
+
+    def solve(
+        self, conic: Conic, params: Params, rows: IntArray, start: Solution | None
+    ) -> Solution:
+        """See ``Loaded.solve``."""
+        parts: list[Solution] = []
+        for first in range(0, len(rows), self.size):
+            chosen = np.arange(first, first + self.size)
+            part = {name: param.take(chosen) for name, param in params.items()}
+            parts.append(self._solve(conic, part, None if start is None else start.take(chosen)))
+        return reduce(Solution.join, parts)
+
+    def _solve(self, conic: Conic, params: Params, start: Solution | None) -> Solution:
+        if start is None or not self.warm:
+            return self._run(params, None)
+        slacks = conic.slacks(params, start.x)
+        found = self._run(params, self.warm_start(start.x, start.y, slacks))
+        # Believe a failure only from a cold start. A time limit is not to be spent twice.
+        failed = np.flatnonzero(~np.isin(found.status, DECIDED))
+        return found.put(failed, self._run(params, None).take(failed)) if len(failed) else found
+
+    def _run(self, params: Params, warm: Any) -> Solution:
+        q, b = np.array(params["q"].full()), np.array(params["b"].full())
+        found = self.solver.solve(q, b, warm_start=warm)
+        status = STATUS[[int(code) for code in self.solver.info.status]]
+        x, y = np.array(found.x), np.array(found.z)
+        finite = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
+        status = np.where(finite, status, np.int8(Status.NUMERICAL))
+        usable = (status == Status.OPTIMAL)[:, None]
+        return Solution(np.where(usable, x, 0.0), np.where(usable, y, 0.0), status)
+
+    def adjoint(self, dx: FloatArray, dy: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Derivatives in q and, with the opposite sign, in b, at the last solution."""
+        found = self.solver.backward(np.ascontiguousarray(dx), np.ascontiguousarray(dy))
+        return np.array(found["dq"]), -np.array(found["db"])
+
+
+def _cones(moreau: Any, cones: Cones) -> Any:
+    return moreau.Cones(
+        num_zero_cones=cones.zero,
+        num_nonneg_cones=cones.nonneg,
+        so_cone_dims=list(cones.soc),
+        psd_dims=list(cones.psd),
+        num_exp_cones=cones.exp,
+        power_alphas=list(cones.power),
+    )

@@ -1,0 +1,96 @@
+"""Products of cones, in the order in which the rows of a conic program are laid out."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import isqrt
+from typing import Any, cast, final
+
+import numpy as np
+
+from lpgd.core.solution import FloatArray, IntArray
+
+KINDS = frozenset({"zero", "nonneg", "soc", "psd", "exp", "power"})
+
+
+@final
+@dataclass(frozen=True)
+class Cones:
+    """K = {0}^zero x R+^nonneg x SOC... x PSD... x EXP^exp x POW... .
+
+    Parameters
+    ----------
+    zero : int
+        Rows of the zero cone: equalities.
+    nonneg : int
+        Rows of the nonnegative orthant.
+    soc : tuple of int
+        Sizes of second-order cones {(t, u): ||u|| <= t}, each >= 2.
+    psd : tuple of int
+        Orders k of positive semidefinite cones. A matrix takes k (k + 1) / 2 rows: its upper
+        triangle column by column, off-diagonal entries times sqrt(2).
+    exp : int
+        Number of exponential cones, the closure of {(u, v, w): v > 0, v exp(u / v) <= w}.
+    power : tuple of float
+        Exponents a in (0, 1) of power cones {(u, v, w): u^a v^(1 - a) >= |w|, u, v >= 0}.
+
+    Raises
+    ------
+    TypeError
+        Sizes or exponents are not in a tuple.
+    ValueError
+        A size is negative or no integer, or an exponent out of range.
+    """
+
+    zero: int = 0
+    nonneg: int = 0
+    soc: tuple[int, ...] = ()
+    psd: tuple[int, ...] = ()
+    exp: int = 0
+    power: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("soc", "psd", "power"):
+            given: Any = getattr(self, name)
+            if not isinstance(given, (tuple, list)):
+                raise TypeError(f"{name} must be a tuple, one entry a cone, got {given!r}")
+            object.__setattr__(self, name, tuple(cast(Any, given)))  # it must have a hash
+        for name in ("zero", "nonneg", "exp"):
+            given = getattr(self, name)
+            if not isinstance(given, (int, np.integer)) or given < 0:
+                raise ValueError(f"{name} must be an int >= 0, got {given!r}")
+        if any(size < 2 for size in self.soc):
+            raise ValueError(f"second-order cones need a size of at least 2, got {self.soc}")
+        if any(order < 1 for order in self.psd):
+            raise ValueError(f"PSD cones need an order of at least 1, got {self.psd}")
+        if not all(0 < alpha < 1 for alpha in self.power):
+            raise ValueError(f"exponents of power cones must be in (0, 1), got {self.power}")
+
+    @cached_property
+    def m(self) -> int:
+        """Number of rows."""
+        return sum(stop - start for _, start, stop in self.blocks())
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """Names of the cones that occur."""
+        return frozenset(kind for kind, start, stop in self.blocks() if stop > start)
+
+    def blocks(self) -> list[tuple[str, int, int]]:
+        """(kind, first row, row behind the last) of every cone; zero and nonneg are one each."""
+        sizes = [("zero", self.zero), ("nonneg", self.nonneg)]
+        sizes += [("soc", size) for size in self.soc]
+        sizes += [("psd", order * (order + 1) // 2) for order in self.psd]
+        sizes += [("exp", 3)] * self.exp + [("power", 3)] * len(self.power)
+        ends = np.cumsum([0] + [size for _, size in sizes]).tolist()
+        return [(kind, a, b) for (kind, _), a, b in zip(sizes, ends, ends[1:], strict=False)]
+
+
+def order_of(rows: int) -> int:
+    """Order of the symmetric matrix whose triangle takes so many rows."""
+    return (isqrt(8 * rows + 1) - 1) // 2
+
+
+def triangle(order: int) -> tuple[IntArray, IntArray, FloatArray]:
+    """Row, column and scale of each entry of a vectorised symmetric matrix."""
+    cols, rows = np.tril_indices(order)  # the upper triangle, column by column
+    return rows, cols, np.where(rows == cols, 1.0, np.sqrt(2.0))

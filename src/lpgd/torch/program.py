@@ -1,0 +1,83 @@
+"""What the layers of all families share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import nn
+
+from lpgd.core.engine import Engine
+from lpgd.core.problem import Problem
+from lpgd.core.rule import Rule
+from lpgd.core.stats import Stats
+from lpgd.frontend.views import View
+from lpgd.map.solution_map import OnFailure, SolutionMap
+from lpgd.rules.lpgd import LPGD
+from lpgd.torch.arguments import Arguments
+from lpgd.torch.bridge import Call, Solve
+
+
+class ProgramLayer(nn.Module):
+    """A solution map as a module; a family says what its arguments and outputs are."""
+
+    outputs: ClassVar[Callable[..., Any]]
+    """The named tuple of all outputs, x first."""
+
+    def __init__(
+        self,
+        rule: Rule | None = None,
+        engine: str | Engine = "auto",
+        on_failure: OnFailure = "raise",
+        threads: int | None = None,
+        *,
+        accept_inexact: bool = False,
+    ) -> None:
+        super().__init__()
+        self._map = SolutionMap(rule or LPGD(), engine, on_failure, threads, accept_inexact)
+
+    @property
+    def rule(self) -> Rule:
+        """How the layer is differentiated."""
+        return self._map.rule
+
+    @property
+    def stats(self) -> Stats:
+        """What the layer has done so far."""
+        return self._map.stats
+
+    def extra_repr(self) -> str:
+        """Options for ``print(model)``."""
+        return f"{self.rule}, engine={self._map.engine!r}, on_failure={self._map.on_failure!r}"
+
+    @abstractmethod
+    def _describe(self, given: dict[str, Any]) -> tuple[Arguments, Problem, View]:
+        """Check the structure of the arguments of one call."""
+
+    def _solution_map(self, given: dict[str, Any]) -> SolutionMap:
+        """The solution map of one call."""
+        return self._map
+
+    def _note(self, call: Call) -> None:
+        """Keep what the next call may want to know of this one: nothing."""
+
+    def _solve(self, given: dict[str, Any], *, duals: bool) -> Any:
+        if torch.compiler.is_compiling():  # a graph break: the solve itself is not traced
+            eager: Callable[[dict[str, Any]], Any]
+            eager = cast(Any, torch.compiler.disable(self._solve_eagerly))
+            solution = eager(given)
+        else:
+            solution = self._solve_eagerly(given)
+        return solution if duals else solution.x
+
+    def _solve_eagerly(self, given: dict[str, Any]) -> Any:
+        arguments, problem, view = self._describe(given)
+        call = Call(
+            self._solution_map(given), problem, view, tuple(arguments.tensors), arguments.cores,
+            arguments.dtype, arguments.device, torch.is_grad_enabled(), given.get("start"),
+        )  # fmt: skip
+        solution = type(self).outputs(*Solve.apply(call, *arguments.tensors.values()))
+        self._note(call)
+        return solution
