@@ -1,13 +1,46 @@
 """What an engine declares and does."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from lpgd.core.params import Params
 from lpgd.core.problem import Problem
 from lpgd.core.solution import FloatArray, Solution
-from lpgd.core.tilt import Adjoint, Cotangent, Tilt
-from lpgd.families.conic.cones import KINDS
+from lpgd.core.tilt import Tilt
+
+
+@dataclass(frozen=True)
+class Range:
+    """Problems for which ``engine="auto"`` may choose an engine; the lowest rank wins.
+
+    Attributes
+    ----------
+    family : str
+    rank : int
+    variables : float
+        Most variables.
+    filled : float
+        Least share of stored entries among those of dense matrices.
+    entries : float
+        Most entries of dense matrices.
+    """
+
+    family: str
+    rank: int
+    variables: float = float("inf")
+    filled: float = 0.0
+    entries: float = float("inf")
+
+    def holds(self, problem: Problem) -> bool:
+        """Whether a problem is within the range."""
+        stored, dense = problem.stored
+        return (
+            problem.family == self.family
+            and problem.n <= self.variables
+            and dense <= self.entries
+            and stored >= self.filled * dense
+        )
 
 
 @dataclass(frozen=True)
@@ -18,29 +51,34 @@ class Capabilities:
     ----------
     families : frozenset of str
         Problem families it solves, forward or tilted.
-    cones : frozenset of str
-        Kinds of cones that it takes, of those in ``lpgd.Cones``, where it solves cone programs.
-    sparse : bool
-        Whether it takes arguments on a sparsity pattern.
-    adjoint : bool
-        Whether its workspaces solve the adjoint of the optimality conditions, for ``Exact``.
-    accuracy : float
-        Relative error of a solution of well-conditioned data, by which ``tau="auto"`` keeps its
-        tilts out of the noise.
+    takes : frozenset of str
+        What it takes beside dense data, of that which problems need: ``"sparse"``, kinds of cones.
+    tolerance : float
+        Relative residual of the optimality conditions up to which its answers count as solutions.
+    restores : bool
+        Whether it makes a workspace from a forward pass as arrays; see ``Restoring``.
+    ranges : tuple of Range
+        Where ``"auto"`` may choose it; none for engines that are used by name only.
+    entries : float
+        Most entries of dense matrices that it is handed.
+    package : str or None
+        Module of the solver, which ``"auto"`` looks for.
     install : str
         Command that installs the solver, for the message when it is missing.
     """
 
     families: frozenset[str]
-    cones: frozenset[str] = KINDS
-    sparse: bool = False
-    adjoint: bool = False
-    accuracy: float = 1e-10
+    takes: frozenset[str] = frozenset()
+    tolerance: float = 1e-6
+    restores: bool = False
+    ranges: tuple[Range, ...] = ()
+    entries: float = float("inf")
+    package: str | None = None
     install: str = "pip install lpgd"
 
 
 class Workspace(Protocol):
-    """What an engine keeps of a forward solve."""
+    """What an engine keeps of a forward solve. Losing it costs time, never another answer."""
 
     def resolve(self, tilt: Tilt) -> "Answer":
         """Solve tilted problems, N = len(tilt).
@@ -48,23 +86,6 @@ class Workspace(Protocol):
         A row's answer depends on its element's data, its forward solution and its tilt only: not
         on the other rows, their order, earlier calls or threads.
         """
-        ...
-
-
-class RoughWorkspace(Workspace, Protocol):
-    """A workspace in which some elements are less accurate than the engine's usual solutions."""
-
-    @property
-    def accuracy(self) -> FloatArray:
-        """Relative error of each element's solution, shape (B,); see ``Capabilities.accuracy``."""
-        ...
-
-
-class AdjointWorkspace(Workspace, Protocol):
-    """A workspace of an engine that declares ``adjoint``."""
-
-    def adjoint(self, cotangent: Cotangent, rho: float) -> Adjoint:
-        """Solve the adjoint of the optimality conditions, with P + rho I."""
         ...
 
 
@@ -81,12 +102,22 @@ class Answer:
         Present where the solve was asked to keep it.
     cause : Exception or None
         What the solver raised, where rows have the status ``CRASHED``.
+    accuracy : (N,) float64 or None
+        Measured relative error of each solution; None where the engine did not measure.
+    ray : Solution or None
+        Certificates of the rows that are ``INFEASIBLE`` or ``UNBOUNDED``; see
+        ``Checkable.refuted``. Without any the engine is believed.
+    notes : mapping from row to str
+        What else to say of a row that failed.
     """
 
     solution: Solution
-    set_ups: int
+    set_ups: int = 0
     workspace: Workspace | None = None
     cause: Exception | None = None
+    accuracy: FloatArray | None = None
+    ray: Solution | None = None
+    notes: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
 class Engine(Protocol):
@@ -118,7 +149,8 @@ class Engine(Protocol):
         problem : Problem
             Structure.
         params : Params
-            Values, checked before: finite where they must be, P symmetric and convex.
+            Values, checked before: finite where they must be, P symmetric and convex. Opaque
+            arguments (dtype object) are as the user gave them.
         start : Solution or None
             Where to start each element, e.g. the solution of a similar problem.
         keep : bool
@@ -126,4 +158,14 @@ class Engine(Protocol):
         threads : int or None
             Most threads to use; None leaves the choice to the engine.
         """
+        ...
+
+
+class Restoring(Engine, Protocol):
+    """An engine that declares ``restores``."""
+
+    def restore(
+        self, problem: Problem, params: Params, solution: Solution, threads: int | None
+    ) -> Workspace:
+        """The workspace of a forward pass, from its data and its solution alone."""
         ...

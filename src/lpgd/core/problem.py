@@ -1,14 +1,27 @@
-"""What a problem family must know about itself."""
+"""What a problem family must know about itself, and what it may know beside."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from enum import StrEnum
+from typing import Protocol, Self, cast
 
+import numpy as np
+
+from lpgd.core.errors import EngineError
 from lpgd.core.params import Params
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
 
 Groups = IntArray
 """Which rows are summed into one gradient: (R, g), R gradients of g rows each."""
+
+
+class Ability(StrEnum):
+    """What a family can do beyond what every family must."""
+
+    SIZES = "sizes"  # see Measured
+    ADJOINT = "adjoint"  # see Differentiable
+    CHECK = "check"  # see Checkable
 
 
 class Problem(Protocol):
@@ -33,8 +46,8 @@ class Problem(Protocol):
         ...
 
     @property
-    def sparse(self) -> bool:
-        """Whether some argument is a value array on a sparsity pattern."""
+    def costs(self) -> tuple[str, ...]:
+        """Names of the arguments of the objective."""
         ...
 
     @property
@@ -43,8 +56,35 @@ class Problem(Protocol):
         ...
 
     @property
-    def costs(self) -> tuple[str, ...]:
-        """Names of the arguments of the objective."""
+    def augmented(self) -> str:
+        """Family of the problem with a proximal term."""
+        ...
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What an engine must take beside dense data: ``"sparse"``, kinds of cones, ..."""
+        ...
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Entries of the matrices that are stored as data, and that a dense engine would get."""
+        ...
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """What the family can do beyond this protocol."""
+        ...
+
+    @property
+    def own(self) -> tuple[BoolArray, BoolArray] | None:
+        """Which entries of x (n,) and y (m,) are the user's; None means all.
+
+        Others are auxiliary. Rules measure sizes and moves over the user's entries only.
+        """
+        ...
+
+    def refusal(self, families: frozenset[str]) -> str:
+        """What a message says of an engine that solves other families only."""
         ...
 
     def check(self, params: Params, resolution: float) -> tuple[Params, Mapping[int, str]]:
@@ -72,8 +112,55 @@ class Problem(Protocol):
         ...
 
 
-class Differentiable(Protocol):
-    """A family whose optimality conditions can be differentiated in closed form."""
+class Family(ABC):
+    """What a family need not say of itself; families inherit from this class."""
+
+    @property
+    @abstractmethod
+    def family(self) -> str:
+        """See ``Problem.family``."""
+
+    @property
+    def program(self) -> Self:
+        """What engines solve: the problem itself, or the one that it compiles to."""
+        return self
+
+    @property
+    def augmented(self) -> str:
+        """Family of the problem with a proximal term."""
+        return self.family
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What an engine must take beside dense data: ``"sparse"``, kinds of cones, ..."""
+        return frozenset()
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Entries of the matrices that are stored as data, and that a dense engine would get."""
+        return (0, 0)
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """What the family can do beyond this protocol."""
+        return frozenset()
+
+    @property
+    def own(self) -> tuple[BoolArray, BoolArray] | None:
+        """Which entries of x (n,) and y (m,) are the user's; None means all.
+
+        Others are auxiliary. Rules measure sizes and moves over the user's entries only.
+        """
+        return None
+
+    def refusal(self, families: frozenset[str]) -> str:
+        """What a message says of an engine that solves other families only."""
+        solves = " or ".join(sorted(families)) or "nothing"
+        return f"does not solve a {self.family}; it solves {solves}"
+
+
+class Differentiable(Problem, Protocol):
+    """A family whose optimality conditions can be differentiated; ``Ability.ADJOINT``."""
 
     def adjoint(self, params: Params, point: Solution, cotangent: Cotangent, rho: float) -> Adjoint:
         """Solve the adjoint of the optimality conditions at ``point`` (N rows)."""
@@ -81,7 +168,7 @@ class Differentiable(Protocol):
 
 
 class Measured(Problem, Protocol):
-    """A family that tells how large its data are, as ``LPGD(tau="auto")`` needs to know."""
+    """A family that tells how large its data are; ``Ability.SIZES``."""
 
     @property
     def polyhedral(self) -> bool:
@@ -99,3 +186,94 @@ class Measured(Problem, Protocol):
     def strictly_convex(self, params: Params) -> BoolArray:
         """Elements whose objective is known to be strictly convex, shape (N,)."""
         ...
+
+
+class Checkable(Problem, Protocol):
+    """A family that judges what engines say; ``Ability.CHECK``."""
+
+    def residual(self, params: Params, point: Solution) -> FloatArray:
+        """How far each point is from optimality, relative to the element's data, shape (N,).
+
+        The largest of infeasibility, stationarity and complementarity, each relative to the terms
+        that make it up, so that it does not change when a program is scaled.
+        """
+        ...
+
+    def refuted(self, params: Params, ray: Solution) -> FloatArray:
+        """How far each ray is from a certificate of the status of its row, shape (N,).
+
+        Rows with the status ``INFEASIBLE`` hold multipliers y that no point satisfies, those with
+        ``UNBOUNDED`` a direction x along which the objective falls for ever. Relative; infinite for
+        what certifies nothing.
+        """
+        ...
+
+
+def measured(problem: Problem, who: str) -> Measured:
+    """The problem as one that can be measured; ``who`` asks.
+
+    Raises
+    ------
+    EngineError
+    """
+    _demand(problem, Ability.SIZES, who)
+    return cast(Measured, problem)
+
+
+def differentiable(problem: Problem, who: str) -> Differentiable:
+    """The problem as one whose optimality conditions can be differentiated; ``who`` asks.
+
+    Raises
+    ------
+    EngineError
+    """
+    _demand(problem, Ability.ADJOINT, who)
+    return cast(Differentiable, problem)
+
+
+def checkable(problem: Problem, who: str) -> Checkable:
+    """The problem as one that judges what engines say; ``who`` asks.
+
+    Raises
+    ------
+    EngineError
+    """
+    _demand(problem, Ability.CHECK, who)
+    return cast(Checkable, problem)
+
+
+_WHAT = {
+    Ability.SIZES: "the sizes of the data",
+    Ability.ADJOINT: "the adjoint of the optimality conditions",
+    Ability.CHECK: "a check of optimality",
+}
+_INSTEAD = {
+    Ability.SIZES: "Give the rule a tau.",
+    Ability.ADJOINT: "Use lpgd.LPGD(tau=...).",
+    Ability.CHECK: "Use another engine.",
+}
+
+
+def _demand(problem: Problem, ability: Ability, who: str) -> None:
+    if ability not in problem.abilities:
+        raise EngineError(
+            f"{who} needs {_WHAT[ability]} of a {problem.family}, which this family does not have. "
+            f"{_INSTEAD[ability]}"
+        )
+
+
+def demand(problem: Problem, abilities: frozenset[Ability], who: str) -> None:
+    """Refuse a family without these abilities by a message that names both.
+
+    Raises
+    ------
+    EngineError
+    """
+    for ability in sorted(abilities):
+        _demand(problem, ability, who)
+
+
+def users(problem: Problem) -> tuple[BoolArray, BoolArray]:
+    """Which entries of x and y are the user's."""
+    every = np.ones(problem.n, dtype=np.bool_), np.ones(problem.m, dtype=np.bool_)
+    return problem.own or every

@@ -1,18 +1,40 @@
 """What a rule is given and what it gives back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lpgd.core.params import Params
-from lpgd.core.problem import Problem
-from lpgd.core.solution import BoolArray, FloatArray, Solution, StatusArray
+from lpgd.core.problem import Ability, Problem
+from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, StatusArray
 from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
 
-ADJOINT = "adjoint"
-"""What a rule requires that solves no tilted problem but an adjoint which the family lacks."""
+Memory = dict[str, NDArray[Any]]
+"""What a rule remembers between calls: random state, steps that training adapts."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Problems that a rule solves in the place of a batch, to smooth the solution.
+
+    The solution of an element is the mean of those of its rows.
+
+    Attributes
+    ----------
+    params : Params
+        Data of N problems, as an engine takes them.
+    rows : (N,) int
+        The element that each belongs to; every element has as many.
+    noise : mapping from str to array (N, ...)
+        What the pullback wants to find again.
+    """
+
+    params: Params
+    rows: IntArray
+    noise: Mapping[str, FloatArray]
 
 
 class Backward(Protocol):
@@ -25,12 +47,22 @@ class Backward(Protocol):
 
     @property
     def params(self) -> Params:
-        """Its data; ``cotangent.rows`` index the elements."""
+        """Its data; rows of tilts index them, as those of a cotangent do without ``samples``."""
         ...
 
     @property
     def accuracy(self) -> FloatArray:
-        """Relative error of the solution of each element of the batch, shape (B,)."""
+        """Measured relative error of each solution, as many as ``params`` have elements."""
+        ...
+
+    @property
+    def samples(self) -> tuple[Samples, Solution] | None:
+        """What ``Rule.sample`` made, and the solutions of its N problems."""
+        ...
+
+    @property
+    def memory(self) -> Memory:
+        """What the rule remembers; it may write here."""
         ...
 
     def resolve(self, tilt: Tilt) -> Solution:
@@ -80,15 +112,28 @@ class Pullback:
     stays: BoolArray | None = None
 
 
+@runtime_checkable
 class Rule(Protocol):
-    """Turns a cotangent of the solution into weighted Lagrangians of the problem."""
+    """Turns a cotangent of the solution into weighted Lagrangians of the problem.
+
+    Rules inherit from this class: members with a body have a default.
+    """
 
     def requires(self, problem: Problem) -> str | None:
-        """What the engine must do in the backward pass: a family to solve, or ``ADJOINT``.
-
-        None where it has nothing to do.
-        """
+        """The family that the engine must solve in the backward pass; None where it solves none."""
         ...
+
+    def needs(self, problem: Problem) -> frozenset[Ability]:
+        """What the family must be able to do; refused before the first solve where it cannot."""
+        return frozenset()
+
+    def begin(self) -> Memory:
+        """What the rule remembers when a layer is made; part of the layer's ``state_dict``."""
+        return {}
+
+    def sample(self, problem: Problem, params: Params, memory: Memory) -> Samples | None:
+        """Problems to solve in the place of a batch; None solves the batch itself."""
+        return None
 
     def pullback(self, point: Solution, cotangent: Cotangent, backward: Backward) -> Pullback:
         """Pull the cotangent back. ``point`` holds the forward solution of each row."""

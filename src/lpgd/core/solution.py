@@ -1,8 +1,8 @@
 """What a solve returns: a point and a status for every element."""
 
 from dataclasses import dataclass, fields, replace
-from enum import IntEnum
-from typing import Self
+from enum import IntEnum, IntFlag
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
 StatusArray = NDArray[np.int8]
+FlagArray = NDArray[np.uint8]
 
 
 class Status(IntEnum):
@@ -55,6 +56,14 @@ _ADVICE = {
 }
 
 
+class Flag(IntFlag):
+    """What else there is to know of an element, beside its status."""
+
+    NONE = 0
+    INCUMBENT = 1  # the best point known when a limit was reached
+    MOVED = 2  # a re-solve ended in another basin than the forward solution
+
+
 @dataclass(frozen=True)
 class Rows:
     """A record of arrays that share their first axis, one row an item; optional ones are None."""
@@ -62,7 +71,7 @@ class Rows:
     def __len__(self) -> int:
         return len(getattr(self, fields(self)[0].name))
 
-    def _present(self) -> dict[str, NDArray[np.generic]]:
+    def _present(self) -> dict[str, NDArray[Any]]:
         arrays = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: array for name, array in arrays.items() if array is not None}
 
@@ -72,19 +81,24 @@ class Rows:
 
     def put(self, rows: IntArray | BoolArray, other: Self) -> Self:
         """A copy in which the given rows are replaced by those of ``other``."""
-        merged: dict[str, NDArray[np.generic]] = {}
-        for name, array in self._present().items():
-            merged[name] = array.copy()
-            merged[name][rows] = getattr(other, name)
+        mine, theirs = self._aligned(other)
+        merged = {name: array.copy() for name, array in mine.items()}
+        for name, array in merged.items():
+            array[rows] = theirs[name]
         return replace(self, **merged)
 
     def join(self, other: Self) -> Self:
         """The rows of this record followed by those of the other."""
-        joined = {
-            name: np.concatenate([array, getattr(other, name)])
-            for name, array in self._present().items()
-        }
-        return replace(self, **joined)
+        mine, theirs = self._aligned(other)
+        return replace(self, **{k: np.concatenate([mine[k], theirs[k]]) for k in mine})
+
+    def _aligned(self, other: Self) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+        """The arrays of both; what only one of them has is zero in the other."""
+        mine, theirs = self._present(), other._present()
+        for here, there, size in ((mine, theirs, len(self)), (theirs, mine, len(other))):
+            for name in there.keys() - here.keys():
+                here[name] = np.zeros((size, *there[name].shape[1:]), there[name].dtype)
+        return mine, theirs
 
 
 @dataclass(frozen=True)
@@ -99,11 +113,18 @@ class Solution(Rows):
         Multipliers in the order and with the signs of the problem's Lagrangian.
     status : (N,) int8
         A :class:`Status` a row.
+    flags : (N,) uint8 or None
+        :class:`Flag` values a row; None where there is nothing to tell.
+    basis : (N, k) int8 or None
+        What else the engine needs to start from this solution, e.g. a simplex basis. With it a
+        re-solve answers alike whether or not the engine kept a workspace.
     """
 
     x: FloatArray
     y: FloatArray
     status: StatusArray
+    flags: FlagArray | None = None
+    basis: NDArray[np.int8] | None = None
 
     @property
     def solved(self) -> BoolArray:

@@ -43,7 +43,9 @@ class Cotangent(Rows):
 
 @dataclass(frozen=True)
 class Tilt(Rows):
-    """Changed problems: L + t (<dx, x> + <dy, y> + <ds, s>) + rho/2 ||x - anchor||^2, one a row.
+    """Changed problems, one a row: L + t loss + rho/2 ||x - anchor||^2.
+
+    loss = <dx, x> + <dy, y> + <ds, s> + 1/2 <curve, (x - center)^2>
 
     Attributes
     ----------
@@ -57,6 +59,8 @@ class Tilt(Rows):
         Weight of the proximal term; a full loss's upper side uses a negative one.
     anchor : (N, n) float64
     ds : (N, m) float64 or None
+    curve, center : (N, n) float64 or None
+        The loss's own curvature, for losses that are not linearised; both or none.
     """
 
     rows: IntArray
@@ -66,6 +70,8 @@ class Tilt(Rows):
     rho: FloatArray
     anchor: FloatArray
     ds: FloatArray | None = None
+    curve: FloatArray | None = None
+    center: FloatArray | None = None
 
     def at(self, t: FloatArray) -> "Tilt":
         """The same directions with other steps."""

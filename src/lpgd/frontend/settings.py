@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 from lpgd.engines import registry
 from lpgd.engines.options import configure, named_engine
 from lpgd.families.conic.conic import Conic
+from lpgd.families.conic.polyhedral import forms
 from lpgd.families.cvxpy.model import CvxpyModel
 from lpgd.map.solution_map import SolutionMap
 
@@ -79,8 +80,9 @@ class Settings:
         if method in registry.ENGINES and chosen.engine == "auto":
             chosen = replace(chosen, engine=method)
             del args["solve_method"]
-        model = replace(compiled, inner=chosen.form(cast(Conic, compiled.inner)))
-        engine, unused = configure(chosen.engine_for(model.program), args)
+        choice = chosen.choose(*forms(cast(Conic, compiled.inner)))
+        model = replace(compiled, inner=choice.problem)
+        engine, unused = configure(choice.engine, args)
         new = [name for name in unused if name not in self.warned]
         if new:
             self.warned.update(new)

@@ -13,7 +13,7 @@ from lpgd.families.conic.conic import Conic
 from lpgd.families.conic.polyhedral import Polyhedral
 from lpgd.families.cvxpy.model import CvxpyModel
 from lpgd.families.qp.qp import QP
-from lpgd.map.backward import Forward
+from lpgd.map.forward import Forward
 
 
 class View(Protocol):

@@ -14,9 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lpgd.core.engine import Answer
+from lpgd.core.errors import EngineError
 from lpgd.core.params import Param, Params, batched
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status, StatusArray
-from lpgd.map.backward import Forward, attempt
+from lpgd.map.attempt import Batch, attempt
+from lpgd.map.forward import Forward
+from lpgd.map.report import Failures
+from lpgd.map.verify import verified
 
 Gather = Callable[[Forward], Sequence[FloatArray]]
 Tangents = Mapping[str, FloatArray]
@@ -32,20 +36,13 @@ class Pushed:
     slopes : list of (N, k) float64
         One array an output; NaN in rows that failed.
     solves : int
-    failed, statuses : (F,) int
-        Elements of which an end was not solved, and how that ended.
-    notes : mapping from element to str
-        What is wrong with perturbed data that no solver saw.
-    cause : Exception or None
-        What a solver raised.
+    why : Failures
+        Elements of which an end was not solved.
     """
 
     slopes: list[FloatArray]
     solves: int
-    failed: IntArray
-    statuses: StatusArray
-    notes: Mapping[int, str]
-    cause: Exception | None
+    why: Failures
 
 
 @dataclass(frozen=True)
@@ -71,14 +68,15 @@ class Probe:
         solution, cause = Solution.blank(len(rows), program.n, program.m), None
         if len(fit):
             chosen = {name: param.take(fit) for name, param in data.items()}
-            start = forward.solution.take(rows[fit])
+            batch = Batch(chosen, forward.solution.take(rows[fit]), len(fit))
 
-            def run() -> Answer:
-                return engine.solve(program, chosen, start=start, threads=forward.threads)
+            def run(work: Batch) -> Answer:
+                return engine.solve(program, work.params, start=work.start, threads=forward.threads)
 
-            answer = attempt(engine, program, len(fit), run)
+            answer = attempt(engine, program, batch, run)
+            answer = verified(program, chosen, answer, engine.capabilities.tolerance)
             solution, cause = solution.put(fit, self.settle(answer)), answer.cause
-        there = replace(forward, params=data, solution=solution, workspace=None, position=rows)
+        there = replace(forward, params=data, solution=solution, workspace=None)
         notes = {int(rows[row]): why for row, why in unfit.items()}
         return _Solved(self.gather(there), solution.status, notes, cause)
 
@@ -106,6 +104,8 @@ def push(
         The element of each row.
     probe : Probe
     """
+    if forward.samples is not None:
+        raise EngineError("a rule that smooths the solution by samples has no forward mode")
     step = _steps(forward.accuracy[rows], params, tangents)
     usable = forward.solution.solved[rows]
     live = np.flatnonzero(usable & (step > 0))
@@ -127,8 +127,8 @@ def push(
         above, below = np.split(part, 2)
         slope[live] = (above - below) / (2 * step[live, None])
         slope[live[failed]] = np.nan
-    which = rows[live[failed]]
-    return Pushed(slopes, len(twice), which, status[failed], found.notes, found.cause)
+    why = Failures(rows[live[failed]], status[failed], found.notes, found.cause)
+    return Pushed(slopes, len(twice), why)
 
 
 def _steps(accuracy: FloatArray, params: Params, tangents: Tangents) -> FloatArray:

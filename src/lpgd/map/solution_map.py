@@ -6,39 +6,30 @@ Frontends hand arrays in and get arrays back; nothing here knows an autodiff fra
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import numpy as np
 
 from lpgd.core.engine import Answer, Engine
-from lpgd.core.errors import Index, SolverError, SolverWarning, StuckWarning, word_failure
+from lpgd.core.errors import StuckWarning
 from lpgd.core.params import Params
 from lpgd.core.problem import Groups, Problem
-from lpgd.core.rule import Pullback, Rule, is_count
-from lpgd.core.solution import FloatArray, IntArray, Solution, Status, StatusArray
+from lpgd.core.rule import Memory, Pullback, Rule, is_count
+from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.core.stats import Stats
 from lpgd.core.tilt import Cotangent, Term
+from lpgd.core.warn import warn
 from lpgd.engines import registry
-from lpgd.families.conic.cones import Cones
-from lpgd.families.conic.conic import Conic
-from lpgd.families.conic.polyhedral import Polyhedral
-from lpgd.map.backward import STUCK, Forward, Solved, attempt, is_stuck, spread, still
+from lpgd.map import report
+from lpgd.map.attempt import Batch, Parts, attempt
+from lpgd.map.choose import Choice, choose
+from lpgd.map.forward import Forward, Solved
 from lpgd.map.pushforward import Gather, Probe, Tangents, push
-
-OnFailure = Literal["raise", "nan"]
-
-TILT_ADVICE = "a smaller tau, rho > 0, fallback=True (with side='average'), or on_failure='nan'"
-
-
-@dataclass(frozen=True)
-class _Failures:
-    elements: IntArray
-    statuses: StatusArray
-    notes: Mapping[int, str]
-    cause: Exception | None
+from lpgd.map.report import Failures, OnFailure
+from lpgd.map.smooth import averaged
+from lpgd.map.terms import spread, still
+from lpgd.map.verify import accuracy_of, verified
 
 
 @dataclass
@@ -64,6 +55,7 @@ class SolutionMap:
     threads: int | None = None
     accept_inexact: bool = False
     stats: Stats = field(default_factory=Stats)
+    memory: Memory = field(default_factory=Memory)
     _warned_stuck: bool = False
 
     def __post_init__(self) -> None:
@@ -71,30 +63,14 @@ class SolutionMap:
             raise ValueError(f"on_failure must be 'raise' or 'nan', got {self.on_failure!r}")
         if self.threads is not None and not (is_count(self.threads) and self.threads >= 1):
             raise ValueError(f"threads must be None or at least 1, got {self.threads!r}")
-        if not hasattr(self.rule, "requires") or isinstance(self.rule, type):
+        if not isinstance(self.rule, Rule) or isinstance(self.rule, type):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"rule must be a rule such as lpgd.LPGD(tau=...), got {self.rule!r}")
-        if isinstance(self.engine, str):
-            if self.engine != "auto":
-                registry.get(self.engine)  # an unknown name is an error where it was written
-        elif not hasattr(self.engine, "solve") or isinstance(self.engine, type):
-            raise TypeError(f"engine must be a name or an engine instance, got {self.engine!r}")
+        registry.check(self.engine)
+        self.memory = self.memory or self.rule.begin()
 
-    def engine_for(self, problem: Problem) -> Engine:
-        """The engine for a problem, refused here if it cannot do what problem and rule need."""
-        tilted = self.rule.requires(problem)
-        engine = self.engine
-        if isinstance(engine, str):
-            engine = registry.get(registry.choose(problem, tilted) if engine == "auto" else engine)
-        registry.require(engine, problem, self.rule)
-        return engine
-
-    def require_cones(self, cones: Cones) -> None:
-        """Refuse cones that the engine does not take, as soon as they are known."""
-        registry.require_cones(self.engine, cones)
-
-    def form(self, conic: Conic) -> Conic | Polyhedral:
-        """A cone program as this map's engine is to see it; see ``registry.form``."""
-        return registry.form(conic, self.engine, self.rule)
+    def choose(self, *forms: Problem) -> Choice:
+        """The form of a problem and its engine; see ``lpgd.map.choose.choose``."""
+        return choose(forms, self.engine, self.rule)
 
     def solve(
         self,
@@ -130,34 +106,62 @@ class SolutionMap:
             Some elements failed and ``on_failure`` is ``"raise"``.
         """
         began = time.perf_counter()
-        program = problem.program
-        engine = self.engine_for(program)
+        engine = self.choose(problem).engine
         params, unfit = problem.check(params, resolution)
         size = int(np.prod(shape))
-        fit = np.arange(size)
-        if unfit:
-            fit = np.setdiff1d(fit, np.fromiter(unfit, dtype=np.intp))
-        solution, answer = Solution.blank(size, program.n, program.m), None
-        if len(fit):
-            chosen = params if not unfit else {k: p.take(fit) for k, p in params.items()}
-            near = start.take(fit) if start is not None and len(start) == size else None
-
-            def run() -> Answer:
-                return engine.solve(program, chosen, start=near, keep=keep, threads=self.threads)
-
-            answer = attempt(engine, program, len(fit), run)
-            settled = self._settle(answer)
-            solution = solution.put(fit, settled) if unfit else settled
-        self.stats.add(solves=len(fit), seconds_forward=time.perf_counter() - began)
-        position = np.cumsum(np.isin(np.arange(size), fit)) - 1 if unfit else fit
+        batch = Batch(params, start if start is not None and len(start) == size else None, size)
+        fit = np.setdiff1d(np.arange(size), np.fromiter(unfit, dtype=np.intp))
+        program, notes, cause = problem.program, dict(unfit), None
         forward = Forward(
-            problem, params, solution, engine, shape,
-            answer.workspace if answer else None, position, self.threads,
+            problem, params, Solution.blank(size, program.n, program.m),
+            np.full(size, np.inf), engine, shape, threads=self.threads,
         )  # fmt: skip
-        failed = np.flatnonzero(~solution.solved)
-        why = _Failures(failed, solution.status[failed], unfit, answer.cause if answer else None)
-        self._judge(forward, why, "forward solve")
+        if len(fit):
+            forward, answer = self._filled(forward, batch.take(fit) if unfit else batch, fit, keep)
+            notes |= {int(fit[row]): text for row, text in answer.notes.items()}
+            cause = answer.cause
+        self.stats.add(solves=len(fit), seconds_forward=time.perf_counter() - began)
+        why = Failures.of(forward.solution, notes, cause)
+        report.judge(why, forward, "forward solve", self.on_failure, self.stats)
         return forward
+
+    def _filled(
+        self,
+        forward: Forward,
+        batch: Batch,
+        fit: IntArray,
+        keep: bool,  # noqa: FBT001
+    ) -> tuple[Forward, Answer]:
+        """Solve the fit elements, or what the rule puts in their place."""
+        engine, program = forward.engine, forward.program
+        samples = self.rule.sample(program, batch.params, self.memory)
+        if samples is not None:
+            batch = Batch(samples.params, None, len(samples.rows))
+
+        def run(work: Batch) -> Answer:
+            return engine.solve(
+                program, work.params, start=work.start, keep=keep, threads=self.threads
+            )
+
+        answer = attempt(engine, program, batch, run)
+        answer = verified(program, batch.params, answer, engine.capabilities.tolerance)
+        solution, accuracy = self._settle(answer), accuracy_of(answer)
+        if samples is not None:
+            samples = replace(samples, rows=fit[samples.rows])
+            forward = replace(forward, samples=(samples, solution), workspace=answer.workspace)
+            solution, accuracy = averaged(samples.rows, solution, accuracy, fit)
+        elif len(fit) == len(forward.solution):
+            return replace(
+                forward, solution=solution, accuracy=accuracy, workspace=answer.workspace
+            ), answer
+        elif answer.workspace is not None:
+            whole = Parts.of([(fit, answer.workspace)], len(forward.solution))
+            forward = replace(forward, workspace=whole)
+        every = forward.accuracy.copy()
+        every[fit] = accuracy
+        return replace(
+            forward, solution=forward.solution.put(fit, solution), accuracy=every
+        ), answer
 
     def _settle(self, answer: Answer) -> Solution:
         """Count the work; take inaccurate solutions for solved ones where the user accepts them."""
@@ -169,19 +173,6 @@ class SolutionMap:
         self.stats.add(inexact=int(inexact.sum()))
         status = np.where(inexact, np.int8(Status.OPTIMAL), solution.status)
         return replace(solution, status=status)
-
-    def _judge(self, forward: Forward, why: _Failures, stage: str, advice: str = "") -> None:
-        if not len(why.elements):
-            return
-        where = [_place(int(e), forward.shape) for e in why.elements]
-        failed = {w: Status(int(s)) for w, s in zip(where, why.statuses, strict=True)}
-        self.stats.add(failures=len(failed))
-        named = {_place(e, forward.shape): note for e, note in why.notes.items()}
-        what, total = f"{forward.engine.name}: {stage}", len(forward.solution)
-        message = word_failure(what, failed, total, named, advice or None)
-        if self.on_failure == "raise":
-            raise SolverError(message, list(failed), list(failed.values())) from why.cause
-        warnings.warn(message, SolverWarning, stacklevel=2)
 
     def pullback(
         self, forward: Forward, cotangent: Cotangent, wanted: Mapping[str, Groups]
@@ -227,8 +218,8 @@ class SolutionMap:
         began = time.perf_counter()
         pushed = push(forward, params, tangents, rows, Probe(gather, self._settle))
         self.stats.add(re_solves=pushed.solves, seconds_forward=time.perf_counter() - began)
-        why = _Failures(pushed.failed, pushed.statuses, pushed.notes, pushed.cause)
-        self._judge(forward, why, "perturbed solve of forward mode")
+        stage = "perturbed solve of forward mode"
+        report.judge(pushed.why, forward, stage, self.on_failure, self.stats)
         return pushed.slopes
 
     def _gradients(
@@ -245,18 +236,14 @@ class SolutionMap:
             terms = spread(terms, rows, still(point, cotangent), rest)
         gradients = forward.problem.grad(forward.params, terms, wanted)
         if pulled and forward.solution.solved.all() and not pulled.failed.any():
-            dx = cotangent.dx[rows]
-            if pulled.stays is not None:
-                dx = np.where(pulled.stays[:, None], 0.0, dx)
-            self._watch(forward.problem, pulled, point.take(rows), dx, wanted)
+            self._watch(forward.problem, pulled, point.take(rows), cotangent.take(rows), wanted)
         return gradients
 
     def _pull(
         self, forward: Forward, point: Solution, cotangent: Cotangent, rows: IntArray
     ) -> Pullback:
-        everything = len(rows) == len(point)
-        chosen = (point, cotangent) if everything else (point.take(rows), cotangent.take(rows))
-
+        if len(rows) < len(point):
+            point, cotangent = point.take(rows), cotangent.take(rows)
         causes: list[Exception | None] = [None]
 
         def settle(answer: Answer) -> Solution:
@@ -264,20 +251,13 @@ class SolutionMap:
             causes.append(answer.cause)
             return self._settle(answer)
 
-        pulled = self.rule.pullback(*chosen, Solved(forward, chosen[0], settle))
+        pulled = self.rule.pullback(point, cotangent, Solved(forward, point, settle, self.memory))
         self.stats.add(retries=pulled.retries)
-        if pulled.tau is not None:
-            self.stats.note(tau=(float(pulled.tau.min()), float(pulled.tau.max())))
-        if pulled.degenerate is not None:
-            self.stats.note(degenerate=float(pulled.degenerate.mean()))
+        report.note(pulled, self.stats)
         failed = np.flatnonzero(pulled.failed)
-        elements, statuses = cotangent.rows[rows[failed]], pulled.failed[failed]
-        advice = TILT_ADVICE
-        if (statuses == Status.INFEASIBLE).all():  # which a proximal term does not mend
-            advice = TILT_ADVICE.replace("rho > 0, ", "")
-        tau = "" if pulled.tau is None else f" at tau {pulled.tau[failed].min(initial=np.inf):.3g}"
         cause = next((cause for cause in causes if cause is not None), None)
-        self._judge(forward, _Failures(elements, statuses, {}, cause), f"tilted solve{tau}", advice)
+        why = Failures(cotangent.rows[failed], pulled.failed[failed], {}, cause)
+        report.judge_tilted(pulled, failed, why, forward, self.on_failure, self.stats)
         return pulled
 
     def _watch(
@@ -285,16 +265,13 @@ class SolutionMap:
         problem: Problem,
         pulled: Pullback,
         point: Solution,
-        dx: FloatArray,
+        cotangent: Cotangent,
         wanted: Mapping[str, Groups],
     ) -> None:
-        """Warn once when training would stall because every element stayed at its vertex."""
+        """Warn once when training would stall because every element stayed where it was."""
         relevant = pulled.tau is not None and set(problem.costs) & set(wanted)
-        if relevant and not self._warned_stuck and is_stuck(pulled.terms, point, dx):
+        if not relevant or self._warned_stuck:
+            return
+        if report.is_stuck(pulled.terms, point, report.pulling(pulled, cotangent)):
             self._warned_stuck = True
-            warnings.warn(STUCK, StuckWarning, stacklevel=2)
-
-
-def _place(element: int, shape: tuple[int, ...]) -> Index:
-    index = tuple(int(i) for i in np.unravel_index(element, shape)) if shape else 0
-    return index[0] if isinstance(index, tuple) and len(index) == 1 else index
+            warn(report.STUCK, StuckWarning)

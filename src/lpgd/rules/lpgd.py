@@ -5,8 +5,8 @@ from typing import Literal, final
 
 import numpy as np
 
-from lpgd.core.problem import Problem
-from lpgd.core.rule import Backward, Pullback, is_count, is_number
+from lpgd.core.problem import Ability, Problem
+from lpgd.core.rule import Backward, Pullback, Rule, is_count, is_number
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status
 from lpgd.core.tilt import Cotangent, Term, Tilt
 from lpgd.rules.auto import Ends, auto, objective
@@ -23,7 +23,7 @@ ENDS: dict[Side, tuple[float, float]] = {
 
 @final
 @dataclass(frozen=True)
-class LPGD:
+class LPGD(Rule):
     """Lagrangian proximal gradient descent (Paulus, Martius, Musil, ICML 2024).
 
     gradient = grad_w [L(z_hi, w) - L(z_lo, w)] / (t_hi - t_lo), where z_t is the saddle point of
@@ -63,7 +63,11 @@ class LPGD:
 
     def requires(self, problem: Problem) -> str:
         """Family of the tilted problem: rho > 0 makes a QP of an LP."""
-        return "QP" if self.rho and problem.family == "LP" else problem.family
+        return problem.augmented if self.rho else problem.family
+
+    def needs(self, problem: Problem) -> frozenset[Ability]:
+        """Sizes of the data, for ``tau="auto"``."""
+        return frozenset({Ability.SIZES} if self.tau == "auto" else ())
 
     def pullback(self, point: Solution, cotangent: Cotangent, backward: Backward) -> Pullback:
         """Re-solve the tilted problems of all rows; see ``Rule.pullback``."""

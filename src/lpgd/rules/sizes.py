@@ -1,12 +1,12 @@
 """How large costs, tilts and moves of each row are, as tau="auto" needs to know."""
 
 from dataclasses import dataclass, replace
-from typing import cast, final
+from typing import final
 
 import numpy as np
 
 from lpgd.core.params import Params
-from lpgd.core.problem import Measured
+from lpgd.core.problem import Measured, measured
 from lpgd.core.rule import Backward
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.core.tilt import Tilt
@@ -55,7 +55,7 @@ class Sizes:
     @classmethod
     def of(cls, point: Solution, tilt: Tilt, backward: Backward) -> "Sizes":
         """Measure the rows of a cotangent."""
-        family = cast(Measured, backward.problem)
+        family = measured(backward.problem, "tau='auto'")
         params = {name: param.take(tilt.rows) for name, param in backward.params.items()}
         zero = np.zeros_like(point.x)
         linear, dx = family.slope(params, zero), tilt.dx
@@ -63,7 +63,7 @@ class Sizes:
             none = np.zeros(len(tilt))
             unit = replace(tilt, t=none + 1, dy=np.zeros_like(tilt.dy), rho=none)
             tilted, data = family.tilt(backward.params, unit)
-            dx = cast(Measured, tilted).slope(data, zero) - linear
+            dx = measured(tilted, "tau='auto'").slope(data, zero) - linear
         curved = family.slope(params, point.x) - linear
         costs = np.maximum(np.maximum(norm(linear), norm(curved)), tilt.rho * norm(point.x))
         costs = np.where(costs > 0, costs, 1.0)  # without any there is nothing to go by

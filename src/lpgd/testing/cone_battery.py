@@ -40,9 +40,9 @@ class ConeBattery:
 
     def _case(self, name: str, seed: int, batch: int, *, sparse: bool = False) -> Program:
         """A planted program over cones that the engine claims."""
-        if not KINDS[name].kinds <= self.engine.capabilities.cones:
+        if not KINDS[name].kinds <= self.engine.capabilities.takes:
             pytest.skip(f"the engine does not claim {name} cones")
-        if sparse and not self.engine.capabilities.sparse:
+        if sparse and "sparse" not in self.engine.capabilities.takes:
             pytest.skip("the engine takes dense arguments only")
         return plant(KINDS[name], seed, batch, sparse=sparse)
 
@@ -109,7 +109,7 @@ class ConeBattery:
             np.testing.assert_array_equal(alone.y[0], answer.solution.y[row])
 
     def _richest(self) -> str:
-        able = self.engine.capabilities.cones
+        able = self.engine.capabilities.takes
         return max((n for n in NAMES if KINDS[n].kinds <= able), key=lambda n: len(KINDS[n].kinds))
 
     @pytest.mark.parametrize("name", NAMES)
@@ -130,7 +130,7 @@ class ConeBattery:
 
     def test_linear_objectives_and_shared_matrices(self) -> None:
         """On the unit disc."""
-        if "soc" not in self.engine.capabilities.cones:
+        if "soc" not in self.engine.capabilities.takes:
             pytest.skip("the engine does not claim soc cones")
         q = np.random.default_rng(0).normal(size=(3, 2))
         params = {

@@ -56,7 +56,7 @@ class EngineBattery:
         dense = programs(self.families)
         return (
             dense | programs(self.families, sparse=True)
-            if self.engine.capabilities.sparse
+            if "sparse" in self.engine.capabilities.takes
             else dense
         )
 

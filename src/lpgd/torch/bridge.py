@@ -20,7 +20,7 @@ from lpgd.core.params import Param
 from lpgd.core.problem import Problem
 from lpgd.core.solution import Solution
 from lpgd.frontend.views import View
-from lpgd.map.backward import Forward
+from lpgd.map.forward import Forward
 from lpgd.map.solution_map import SolutionMap
 
 Tensors = tuple[torch.Tensor, ...]

@@ -8,12 +8,13 @@ import torch
 
 from lpgd.core.engine import Engine
 from lpgd.core.errors import StructureError
+from lpgd.core.problem import Problem
 from lpgd.core.rule import Rule
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.conic import Conic
-from lpgd.families.conic.polyhedral import Polyhedral
+from lpgd.families.conic.polyhedral import forms
 from lpgd.frontend.views import ConicView
-from lpgd.map.solution_map import OnFailure
+from lpgd.map.report import OnFailure
 from lpgd.torch.arguments import Arguments, collect
 from lpgd.torch.program import ProgramLayer
 from lpgd.torch.sparse import Sparse
@@ -77,7 +78,7 @@ class ConicLayer(ProgramLayer):
         if not isinstance(cones, Cones):
             raise TypeError(f"cones must be lpgd.Cones(...), got {cones!r}")
         self._cones = cones
-        self._map.require_cones(cones)
+        self._map.choose(*forms(Conic(1, cones, quadratic=False)))  # refuse early what cannot be
 
     @property
     def cones(self) -> Cones:
@@ -122,7 +123,7 @@ class ConicLayer(ProgramLayer):
         """
         return self._solve({"P": P, "q": q, "A": A, "b": b}, duals=return_duals)
 
-    def _describe(self, given: dict[str, Any]) -> tuple[Arguments, Conic | Polyhedral, ConicView]:
+    def _describe(self, given: dict[str, Any]) -> tuple[Arguments, Problem, ConicView]:
         for name in ("A", "b"):
             if given[name] is None:
                 raise StructureError(f"{name} is required, got None")
@@ -137,5 +138,5 @@ class ConicLayer(ProgramLayer):
         if "P" in arguments.patterns and not arguments.patterns["P"].symmetric:
             raise StructureError("P must store both triangles: its pattern is not symmetric")
         conic = Conic(arguments.n, self.cones, arguments.patterns, not linear)
-        problem = self._map.form(conic)
+        problem = self._map.choose(*forms(conic)).problem
         return arguments, problem, ConicView(problem)

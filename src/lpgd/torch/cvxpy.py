@@ -16,7 +16,8 @@ from lpgd.families.cvxpy.compile import compile_model
 from lpgd.families.cvxpy.model import CvxpyModel, Input, Output
 from lpgd.frontend.settings import Setting, Settings, options
 from lpgd.frontend.views import CvxpyView
-from lpgd.map.solution_map import OnFailure, SolutionMap
+from lpgd.map.report import OnFailure
+from lpgd.map.solution_map import SolutionMap
 from lpgd.torch.arguments import Arguments
 from lpgd.torch.bridge import Call
 from lpgd.torch.program import ProgramLayer

@@ -14,7 +14,8 @@ from lpgd.core.problem import Problem
 from lpgd.core.rule import Rule
 from lpgd.core.stats import Stats
 from lpgd.frontend.views import View
-from lpgd.map.solution_map import OnFailure, SolutionMap
+from lpgd.map.report import OnFailure
+from lpgd.map.solution_map import SolutionMap
 from lpgd.rules.lpgd import LPGD
 from lpgd.torch.arguments import Arguments
 from lpgd.torch.bridge import Call, Solve

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 from scipy import sparse
 
-from lpgd.core.engine import Capabilities
+from lpgd.core.engine import Capabilities, Range
 from lpgd.core.solution import FloatArray, Status
 from lpgd.engines.cones.elements import Elements, Found, Start
 from lpgd.engines.cones.engine import ConeEngine
 from lpgd.engines.cones.loaded import Loaded
 from lpgd.engines.extras import load
+from lpgd.families.conic.cones import KINDS
 
 if TYPE_CHECKING:
     from lpgd.core.params import Params
@@ -61,8 +62,9 @@ class ClarabelEngine(ConeEngine):
     name: ClassVar[str] = "clarabel"
     capabilities: ClassVar[Capabilities] = Capabilities(
         frozenset({"conic"}),
-        sparse=True,
-        accuracy=1e-8,
+        KINDS | {"sparse"},
+        ranges=(Range("conic", 11),),
+        package="clarabel",
         install='pip install "lpgd[conic]"',
     )
     successor: ClassVar[str | None] = "scs"

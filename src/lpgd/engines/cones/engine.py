@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 
 from lpgd.core.engine import Answer, Capabilities
-from lpgd.core.solution import FloatArray, IntArray, Solution, Status
+from lpgd.core.solution import IntArray, Solution, Status
 from lpgd.engines.cones.loaded import Loaded, Reduced
 from lpgd.engines.cones.refine import Refined
 from lpgd.engines.cones.units import ConeUnits
@@ -28,11 +28,9 @@ from lpgd.engines.registry import get
 if TYPE_CHECKING:
     from lpgd.core.params import Params
     from lpgd.core.problem import Problem
-    from lpgd.core.tilt import Adjoint, Cotangent, Tilt
+    from lpgd.core.tilt import Tilt
     from lpgd.families.conic.conic import Conic
 
-# Relative error of a solution on a curved cone that is solved to 1e-11: its square root, and some.
-ROUGH = 1e-5
 # A time limit is a budget: not to be spent twice.
 DECIDED = (Status.OPTIMAL, Status.TIME_LIMIT)
 # What solvers also tell of solvable programs with very large data.
@@ -85,12 +83,6 @@ class ConeEngine(ABC):
         engine = cast(ConeEngine, get(self.successor))
         limits = {"time_limit": self.time_limit, "verbose": self.verbose, "polish": self.polish}
         return replace(engine, **limits)
-
-    def adjoint(
-        self, conic: Conic, params: Params, point: Solution, cotangent: Cotangent, rho: float
-    ) -> Adjoint:
-        """Solve the adjoint of the optimality conditions at the solution of each row."""
-        return conic.adjoint(params, point, cotangent, rho)
 
     def solve(
         self,
@@ -200,15 +192,6 @@ class Kept:
     refined: Refined | None
     lock: Lock = field(default_factory=Lock)
 
-    @property
-    def accuracy(self) -> FloatArray:
-        """See ``RoughWorkspace.accuracy``: what Newton's method did not refine is rough."""
-        usual = self.engine.capabilities.accuracy
-        rough = max(usual, self.engine.target, ROUGH)
-        if self.refined is None:
-            return np.full(len(self.solution), rough)
-        return np.where(self.refined.place >= 0, usual, rough)
-
     def resolve(self, tilt: Tilt) -> Answer:
         """See ``Workspace.resolve``."""
         problem, params = self.problem.tilt(self.params, tilt)
@@ -230,8 +213,3 @@ class Kept:
         with self.lock:  # it serves one thread at a time
             found, _, more = self.engine.settle(problem, params, self.loaded, tilt.rows, start)
         return Answer(found, more)
-
-    def adjoint(self, cotangent: Cotangent, rho: float) -> Adjoint:
-        """See ``AdjointWorkspace.adjoint``."""
-        point = self.solution.take(cotangent.rows)
-        return self.engine.adjoint(self.problem, self.params, point, cotangent, rho)

@@ -13,20 +13,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
-from lpgd.core.engine import Capabilities
+from lpgd.core.engine import Capabilities, Range
 from lpgd.core.errors import EngineError
 from lpgd.core.params import Params
 from lpgd.core.pattern import Pattern
-from lpgd.core.solution import FloatArray, IntArray, Solution, Status
-from lpgd.core.tilt import Adjoint, Tilt
+from lpgd.core.solution import IntArray, Solution, Status
 from lpgd.engines.cones.engine import DECIDED, ConeEngine
 from lpgd.engines.cones.loaded import Loaded
-from lpgd.engines.cones.refine import Refined
 from lpgd.engines.convert import Compressed
 from lpgd.engines.extras import load
+from lpgd.families.conic.cones import KINDS
 
 if TYPE_CHECKING:
-    from lpgd.core.tilt import Cotangent
     from lpgd.families.conic.cones import Cones
     from lpgd.families.conic.conic import Conic
 
@@ -47,7 +45,7 @@ for _code, _status in {
 @final
 @dataclass(frozen=True)
 class MoreauEngine(ConeEngine):
-    """Batched interior-point method for cone programs, warm-started in backward; has an adjoint.
+    """Batched interior-point method for cone programs, warm-started in backward.
 
     Elements on which it stalls, as on some exponential cones, go to Clarabel if that is installed.
 
@@ -79,9 +77,9 @@ class MoreauEngine(ConeEngine):
     name: ClassVar[str] = "moreau"
     capabilities: ClassVar[Capabilities] = Capabilities(
         frozenset({"conic"}),
-        sparse=True,
-        adjoint=True,
-        accuracy=1e-8,
+        KINDS | {"sparse"},
+        ranges=(Range("conic", 10),),
+        package="moreau",
         install='pip install "lpgd[conic]"',
     )
     successor: ClassVar[str | None] = "clarabel"
@@ -92,7 +90,7 @@ class MoreauEngine(ConeEngine):
         if self.device not in ("cpu", "cuda"):
             raise ValueError(f"device must be 'cpu' or 'cuda', got {self.device!r}")
 
-    def settings(self, batch: int, accuracy: float, *, adjoint: bool = False) -> Any:
+    def settings(self, batch: int, accuracy: float) -> Any:
         """The options as Moreau's settings."""
         moreau = load("moreau", "conic")
         if not moreau.device_available(self.device):
@@ -107,7 +105,7 @@ class MoreauEngine(ConeEngine):
             solver="ipm",
             device=self.device,
             batch_size=batch,
-            enable_grad=adjoint,
+            enable_grad=False,
             verbose=self.verbose,
             max_iter=self.iteration_limit,
             time_limit=self.time_limit or float("inf"),
@@ -123,29 +121,6 @@ class MoreauEngine(ConeEngine):
         """See ``ConeEngine.load``; Moreau chooses its threads itself."""
         settings = self.settings(len(params["q"].index), accuracy)
         return _Compiled(settings, conic, params, accuracy, warm=self.warm_start)
-
-    def adjoint(
-        self, conic: Conic, params: Params, point: Solution, cotangent: Cotangent, rho: float
-    ) -> Adjoint:
-        """See ``ConeEngine.adjoint``: large programs by Moreau's sparse factorization.
-
-        A row that cannot be solved again is NaN.
-        """
-        if Refined.reaches(conic):
-            return conic.adjoint(params, point, cotangent, rho)
-        rows, zero = cotangent.rows, np.zeros(len(cotangent))
-        # with P + rho I and q - rho x* the solution is the same
-        same = Tilt(rows, zero, cotangent.dx, cotangent.dy, zero + rho, point.x)
-        problem, tilted = conic.tilt(params, same)
-        settings = self.settings(len(rows), self.target, adjoint=True)
-        compiled = _Compiled(settings, problem, tilted, self.target, warm=self.warm_start)
-        solution = compiled.solve(problem, tilted, np.arange(len(rows)), point)
-        dx = cotangent.dx
-        if cotangent.ds is not None:
-            dx = dx - problem.transposed_product(tilted, cotangent.ds)
-        a, v = compiled.adjoint(dx, cotangent.dy)
-        hole = np.where(solution.solved, 0.0, np.nan)[:, None]
-        return Adjoint(a + hole, v + hole)
 
 
 class _Compiled:
@@ -210,11 +185,6 @@ class _Compiled:
         status = np.where(finite, status, np.int8(Status.NUMERICAL))
         usable = (status == Status.OPTIMAL)[:, None]
         return Solution(np.where(usable, x, 0.0), np.where(usable, y, 0.0), status)
-
-    def adjoint(self, dx: FloatArray, dy: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Derivatives in q and, with the opposite sign, in b, at the last solution."""
-        found = self.solver.backward(np.ascontiguousarray(dx), np.ascontiguousarray(dy))
-        return np.array(found["dq"]), -np.array(found["db"])
 
 
 def _cones(moreau: Any, cones: Cones) -> Any:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
-from lpgd.core.engine import Capabilities
+from lpgd.core.engine import Capabilities, Range
 from lpgd.core.solution import FloatArray, IntArray, Status
 from lpgd.engines.cones.elements import Elements, Found, Start
 from lpgd.engines.cones.engine import ConeEngine
 from lpgd.engines.cones.loaded import Loaded
 from lpgd.engines.extras import load
-from lpgd.families.conic.cones import order_of
+from lpgd.families.conic.cones import KINDS, order_of
 
 if TYPE_CHECKING:
     from lpgd.core.params import Params
@@ -68,8 +68,9 @@ class ScsEngine(ConeEngine):
     name: ClassVar[str] = "scs"
     capabilities: ClassVar[Capabilities] = Capabilities(
         frozenset({"conic"}),
-        sparse=True,
-        accuracy=1e-6,
+        KINDS | {"sparse"},
+        ranges=(Range("conic", 12),),
+        package="scs",
         install='pip install "lpgd[conic]"',
     )
     coarse: ClassVar[float] = 1e-6

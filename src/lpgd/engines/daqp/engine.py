@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast, final
 
 import numpy as np
 
-from lpgd.core.engine import Answer, Capabilities
+from lpgd.core.engine import Answer, Capabilities, Range
 from lpgd.core.params import Param, Params, distinct
 from lpgd.core.solution import FloatArray, IntArray, Solution
 from lpgd.engines.batch import spread, useful_threads
@@ -35,6 +35,32 @@ STATIONARITY = 1e-10  # residual at which DAQP's proximal iterations stop
 INEXACT = 1e-6  # relative residual beyond which an iterative answer is not believed
 INACCURATE, UNBOUNDED, NONCONVEX = 4, -3, -5  # exit flags
 DECIDED = (1, -7)  # exit flags of a solution and of a time limit, which is not to be spent twice
+
+# Dense LPs up to this many variables go to DAQP, larger ones to HiGHS. Forward and one-side
+# backward together, they meet near 100 variables on assignment, transport and shortest-path LPs,
+# where HiGHS is 2 to 10 times faster at 130 to 200 and 200 times at 900; on LPs without zeros DAQP
+# stays up to 9 times faster at 400, so such users name it (benchmarks/crossover.py measures both).
+# The number of rows predicts less, and the share of zeros is no structure: answers must not
+# depend on the values of a batch.
+SMALL_LP = 150
+# With rho > 0 only DAQP serves. Dense LPs with more variables than this are refused unless it is
+# named: forward and tilted solve of one element then take seconds.
+LARGE_TILT = 1000
+# Cone programs with zero and nonnegative rows alone. Forward and one tilted solve, DAQP on dense
+# matrices over Moreau on patterns (benchmarks/crossover.py): strictly convex ones without zeros
+# 0.05 to 0.13 times at 20 x 20, 0.03 to 0.06 at 50 x 50 to 500 x 500; lasso with residuals as
+# variables (P has empty rows, so set up afresh every time) 0.1 to 1.0 times at 20 to 300 variables;
+# control problems (2 % of the entries stored) 0.1 to 0.2 times at 60, 1.0 at 180, 1.2 to 2.6 at
+# 240, 12 at 960.
+SMALL_QP = 150  # variables up to which patterns are made dense whatever they hold
+FULL = 0.1  # share of stored entries from which they are at any size
+LARGE_DENSE = 4_000_000  # entries of P and A up to which patterns are made dense: 32 MB an element
+RANGES = (
+    Range("QP", 0, variables=SMALL_QP, entries=LARGE_DENSE),
+    Range("QP", 0, filled=FULL, entries=LARGE_DENSE),
+    Range("LP", 0, variables=SMALL_LP),
+    Range("LP", 20, variables=LARGE_TILT, filled=1.0),
+)
 
 
 @final
@@ -56,7 +82,9 @@ class DaqpEngine:
     time_limit: float = 0.0
 
     name: ClassVar[str] = "daqp"
-    capabilities: ClassVar[Capabilities] = Capabilities(frozenset({"QP", "LP"}), accuracy=1e-12)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        frozenset({"QP", "LP"}), ranges=RANGES, entries=LARGE_DENSE
+    )
 
     def __post_init__(self) -> None:
         if not 0 < self.primal_tol < 1:

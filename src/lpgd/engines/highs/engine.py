@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast, final
 
 import numpy as np
 
-from lpgd.core.engine import Answer, Capabilities
+from lpgd.core.engine import Answer, Capabilities, Range
 from lpgd.core.params import Param, Params
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.engines.batch import spread, useful_threads
@@ -79,7 +79,7 @@ class HighsEngine:
 
     name: ClassVar[str] = "highs"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        frozenset({"LP"}), sparse=True, accuracy=1e-12
+        frozenset({"LP"}), frozenset({"sparse"}), ranges=(Range("LP", 1),)
     )
 
     def __post_init__(self) -> None:

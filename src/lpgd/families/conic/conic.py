@@ -8,13 +8,13 @@ L = 1/2 x'Px + q'x + y'(Ax - b), y in the dual cone of K
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
 from lpgd.core.params import Param, Params, batched
 from lpgd.core.pattern import Pattern
-from lpgd.core.problem import Groups
+from lpgd.core.problem import Ability, Family, Groups
 from lpgd.core.solution import BoolArray, FloatArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
 from lpgd.families.conic import adjoint as conic_dense
@@ -26,7 +26,7 @@ from lpgd.families.quadratic.sums import augment, dot, outer, outer_on, total
 
 @final
 @dataclass(frozen=True, eq=False)
-class Conic:
+class Conic(Family):
     """Structure of a batch of cone programs.
 
     Attributes
@@ -42,6 +42,8 @@ class Conic:
         Entries of A that are known to be constant and not zero.
     """
 
+    family: ClassVar[str] = "conic"  # pyright: ignore[reportIncompatibleVariableOverride]
+
     n: int
     cones: Cones
     patterns: Mapping[str, Pattern] = field(default_factory=dict[str, Pattern])
@@ -49,19 +51,9 @@ class Conic:
     fixed: BoolArray | None = None
 
     @property
-    def family(self) -> str:
-        """``"conic"``."""
-        return "conic"
-
-    @property
     def polyhedral(self) -> bool:
         """Whether all cones are zero or nonnegative ones."""
         return self.cones.zero + self.cones.nonneg == self.cones.m
-
-    @property
-    def program(self) -> "Conic":
-        """The problem itself."""
-        return self
 
     @cached_property
     def reduction(self) -> Reduction:
@@ -74,9 +66,37 @@ class Conic:
         return self.cones.m
 
     @property
-    def sparse(self) -> bool:
-        """Whether a matrix is given on a pattern."""
-        return bool(self.patterns)
+    def needs(self) -> frozenset[str]:
+        """The kinds of cones, and ``"sparse"`` where a matrix is given on a pattern."""
+        return self.cones.kinds | ({"sparse"} if self.patterns else set())
+
+    def refusal(self, families: frozenset[str]) -> str:
+        """Engines for QPs and LPs take linear rows only, and those for LPs no P."""
+        linear = frozenset({"nonneg", "zero"})
+        if self.cones.kinds <= linear:
+            return "solves LPs only, but P is given"
+        rows, others = (", ".join(sorted(k)) for k in (linear, self.cones.kinds - linear))
+        return f"takes cone programs with {rows} rows only, not with {others} rows"
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """See ``Problem.abilities``."""
+        return frozenset({Ability.SIZES, Ability.ADJOINT})
+
+    @property
+    def dense(self) -> int:
+        """Entries of P and A as dense matrices."""
+        return self.n * (self.m + (self.n if self.quadratic else 0))
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Entries of P and A, and of both as dense matrices."""
+        sizes = {"A": self.m * self.n, "P": self.n**2 if self.quadratic else 0}
+        given = (
+            len(self.patterns[name].rows) if name in self.patterns else size
+            for name, size in sizes.items()
+        )
+        return sum(given), self.dense
 
     @property
     def costs(self) -> tuple[str, ...]:

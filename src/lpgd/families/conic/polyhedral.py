@@ -5,15 +5,15 @@ conversion: the flat ones of the QP, (y, z), are the cone program's y.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
 from lpgd.core.params import Param, Params
 from lpgd.core.pattern import Pattern
-from lpgd.core.problem import Groups
+from lpgd.core.problem import Family, Groups
 from lpgd.core.solution import FloatArray, IntArray, Solution
 from lpgd.core.tilt import Term, Tilt
 from lpgd.families.conic.conic import Conic
@@ -23,7 +23,7 @@ from lpgd.families.quadratic import check as qp_check
 
 @final
 @dataclass(frozen=True, eq=False)
-class Polyhedral:
+class Polyhedral(Family):
     """A cone program that compiles to a QP, or without P to an LP.
 
     Parameters
@@ -39,6 +39,8 @@ class Polyhedral:
         There are other cones, or a pattern has to be kept where a QP takes none.
     """
 
+    family: ClassVar[str] = "conic"  # pyright: ignore[reportIncompatibleVariableOverride]
+
     conic: Conic
     dense: bool = True
 
@@ -49,11 +51,6 @@ class Polyhedral:
             raise ValueError("dense=False needs a linear objective and A on a pattern")
 
     @property
-    def family(self) -> str:
-        """``"conic"``."""
-        return "conic"
-
-    @property
     def n(self) -> int:
         """Number of variables."""
         return self.conic.n
@@ -62,11 +59,6 @@ class Polyhedral:
     def m(self) -> int:
         """Number of rows of A."""
         return self.conic.m
-
-    @property
-    def sparse(self) -> bool:
-        """Whether a matrix is given on a pattern."""
-        return self.conic.sparse
 
     @property
     def costs(self) -> tuple[str, ...]:
@@ -88,7 +80,8 @@ class Polyhedral:
             A, first = self.conic.patterns["A"], self._groups[name].start
             shape = (sizes[name], self.n)
             patterns[name] = Pattern(A.rows[places] - first, A.cols[places], shape)
-        return QP.of(sizes, self.n, patterns)
+        program = QP.of(sizes, self.n, patterns)
+        return replace(program, entries=self.conic.stored) if self.dense else program
 
     @property
     def _groups(self) -> dict[str, slice]:
@@ -140,3 +133,11 @@ class Polyhedral:
     ) -> dict[str, FloatArray]:
         """Gradient in the cone program's data; ``params`` are the QP's. See ``Problem.grad``."""
         return self.conic.grad(params, terms, wanted)
+
+
+def forms(conic: Conic) -> tuple[Conic | Polyhedral, ...]:
+    """What a cone program can be handed over as: itself, or a QP or LP with or without patterns."""
+    if not conic.cones.kinds <= {"zero", "nonneg"}:
+        return (conic,)
+    on_pattern = not conic.quadratic and "A" in conic.patterns
+    return (conic, *([Polyhedral(conic, dense=False)] if on_pattern else []), Polyhedral(conic))

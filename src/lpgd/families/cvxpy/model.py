@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
 from lpgd.core.params import Param, Params
-from lpgd.core.problem import Groups, Problem
+from lpgd.core.problem import Family, Groups, Problem
 from lpgd.core.solution import BoolArray, FloatArray, Solution
 from lpgd.core.tilt import Term, Tilt
 from lpgd.families.conic.polyhedral import Polyhedral
@@ -57,7 +57,7 @@ class Output:
 
 @final
 @dataclass(frozen=True, eq=False)
-class CvxpyModel:
+class CvxpyModel(Family):
     """Structure of a CVXPY problem: an inner program and the maps from parameters to its data.
 
     Its arguments are the CVXPY parameters, under the keys of ``inputs``. What depends on shared
@@ -72,15 +72,12 @@ class CvxpyModel:
     outputs : tuple of Output
     """
 
+    family: ClassVar[str] = "cvxpy"  # pyright: ignore[reportIncompatibleVariableOverride]
+
     inner: Problem
     maps: Mapping[str, Affine]
     inputs: Mapping[str, Input]
     outputs: tuple[Output, ...]
-
-    @property
-    def family(self) -> str:
-        """``"cvxpy"``."""
-        return "cvxpy"
 
     @property
     def program(self) -> Problem:
@@ -96,11 +93,6 @@ class CvxpyModel:
     def m(self) -> int:
         """Number of its rows."""
         return self.inner.m
-
-    @property
-    def sparse(self) -> bool:
-        """Whether the program has arguments on patterns."""
-        return self.inner.sparse
 
     @property
     def costs(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from lpgd.core.params import Param, Params, batched
 from lpgd.core.pattern import Pattern
-from lpgd.core.problem import Groups
+from lpgd.core.problem import Ability, Family, Groups
 from lpgd.core.solution import BoolArray, FloatArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
 from lpgd.families.qp import kkt as qp_kkt
@@ -28,7 +28,7 @@ SIDES = {"A": ("b", -1.0), "G": ("h", -1.0), "lb": ("lb", 1.0), "ub": ("ub", -1.
 
 @final
 @dataclass(frozen=True, eq=False)
-class QP:
+class QP(Family):
     """Structure of a batch of quadratic programs (or linear ones: ``quadratic=False``).
 
     Attributes
@@ -42,12 +42,15 @@ class QP:
         Whether P is given, even if it is zero.
     patterns : mapping from str to Pattern
         Sparsity of ``A`` and ``G`` where their values are (..., nnz) arrays.
+    entries : (int, int)
+        See ``stored``; of dense data that were sparse once.
     """
 
     n: int
     blocks: Mapping[str, slice]
     quadratic: bool = True
     patterns: Mapping[str, Pattern] = field(default_factory=dict[str, Pattern])
+    entries: tuple[int, int] = (0, 0)
 
     @classmethod
     def of(cls, sizes: Mapping[str, int], n: int, patterns: Mapping[str, Pattern]) -> "QP":
@@ -71,19 +74,29 @@ class QP:
         return max((block.stop for block in self.blocks.values()), default=0)
 
     @property
-    def sparse(self) -> bool:
-        """Whether ``A`` or ``G`` is given on a sparsity pattern."""
-        return bool(self.patterns)
+    def augmented(self) -> str:
+        """A proximal term makes a QP of an LP."""
+        return "QP"
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """See ``Problem.stored``."""
+        return self.entries
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """``"sparse"`` where a matrix is given on a sparsity pattern."""
+        return frozenset({"sparse"} if self.patterns else ())
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """See ``Problem.abilities``."""
+        return frozenset({Ability.SIZES, Ability.ADJOINT})
 
     @property
     def polyhedral(self) -> bool:
         """Always: all constraints are linear."""
         return True
-
-    @property
-    def program(self) -> "QP":
-        """The problem itself."""
-        return self
 
     @property
     def costs(self) -> tuple[str, ...]:
