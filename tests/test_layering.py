@@ -20,7 +20,7 @@ CONES = {f"lpgd.families.conic.{name}" for name in ("cones", "curved", "projecti
 # Layers from the innermost out; a module may import from its own layer and from those named.
 LAYERS: dict[str, set[str]] = {
     "lpgd.core": set(),
-    **dict.fromkeys(CONES, {"lpgd.core", *CONES}),
+    **{name: {"lpgd.core", *CONES} for name in CONES},
     "lpgd.families.quadratic": {"lpgd.core", *CONES},
     "lpgd.families.qp": {"lpgd.core", "lpgd.families.quadratic", *CONES},
     "lpgd.families.conic": {"lpgd.core", "lpgd.families.quadratic", "lpgd.families.qp", *CONES},
