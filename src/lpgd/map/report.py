@@ -85,8 +85,11 @@ def judge_tilted(
     advice = TILT_ADVICE
     if (why.statuses == Status.INFEASIBLE).all():  # which a proximal term does not mend
         advice = TILT_ADVICE.replace("rho > 0, ", "")
-    tau = "" if pulled.tau is None else f" at tau {pulled.tau[rows].min(initial=np.inf):.3g}"
-    judge(why, where, f"tilted solve{tau}", policy, stats, advice)
+    if pulled.tau is None:
+        judge(why, where, "derivative", policy, stats)
+    else:
+        tau = pulled.tau[rows].min(initial=np.inf)
+        judge(why, where, f"tilted solve at tau {tau:.3g}", policy, stats, advice)
 
 
 def note(pulled: Pullback, stats: Stats) -> None:

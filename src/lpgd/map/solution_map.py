@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,13 +24,23 @@ from lpgd.core.warn import warn
 from lpgd.engines import registry
 from lpgd.map import report
 from lpgd.map.attempt import Batch, Parts, attempt
-from lpgd.map.choose import Choice, choose
+from lpgd.map.choose import Choice, choose, traits
 from lpgd.map.forward import Forward, Solved
 from lpgd.map.pushforward import Gather, Probe, Tangents, push
 from lpgd.map.report import Failures, OnFailure
 from lpgd.map.smooth import averaged
-from lpgd.map.terms import spread, still
+from lpgd.map.terms import spread, still, tamed, wild
 from lpgd.map.verify import accuracy_of, verified
+
+Traits = tuple[tuple[object, ...], ...]
+MOST = 64  # structures whose engines a map remembers
+
+
+class Chosen(NamedTuple):
+    """A form of a problem, and the engine that solves it."""
+
+    problem: Problem
+    engine: Engine
 
 
 @dataclass
@@ -57,6 +68,7 @@ class SolutionMap:
     stats: Stats = field(default_factory=Stats)
     memory: Memory = field(default_factory=Memory)
     _warned_stuck: bool = False
+    _chosen: dict[Traits, Choice] = field(default_factory=dict[Traits, Choice], repr=False)
 
     def __post_init__(self) -> None:
         if self.on_failure not in ("raise", "nan"):
@@ -68,9 +80,18 @@ class SolutionMap:
         registry.check(self.engine)
         self.memory = self.memory or self.rule.begin()
 
-    def choose(self, *forms: Problem) -> Choice:
-        """The form of a problem and its engine; see ``lpgd.map.choose.choose``."""
-        return choose(forms, self.engine, self.rule)
+    def choose(self, *forms: Problem) -> Chosen:
+        """The form of a problem and its engine; see ``lpgd.map.choose.choose``.
+
+        Structure decides, so what was chosen for a structure is remembered.
+        """
+        key = tuple(map(traits, forms))
+        found = self._chosen.get(key)
+        if found is None:
+            if len(self._chosen) == MOST:
+                self._chosen.pop(next(iter(self._chosen)), None)  # the oldest
+            found = self._chosen[key] = choose(forms, self.engine, self.rule)
+        return Chosen(forms[found.place], found.engine)
 
     def solve(
         self,
@@ -252,6 +273,7 @@ class SolutionMap:
             return self._settle(answer)
 
         pulled = self.rule.pullback(point, cotangent, Solved(forward, point, settle, self.memory))
+        pulled = _tame(pulled, point)
         self.stats.add(retries=pulled.retries)
         report.note(pulled, self.stats)
         failed = np.flatnonzero(pulled.failed)
@@ -275,3 +297,13 @@ class SolutionMap:
         if report.is_stuck(pulled.terms, point, report.pulling(pulled, cotangent)):
             self._warned_stuck = True
             warn(report.STUCK, StuckWarning)
+
+
+def _tame(pulled: Pullback, point: Solution) -> Pullback:
+    """Rows of which a term overflowed have failed."""
+    rows = np.flatnonzero(wild(pulled.terms))
+    if not len(rows):
+        return pulled
+    failed = pulled.failed.copy()
+    failed[rows] = np.where(failed[rows] == Status.OPTIMAL, Status.NUMERICAL, failed[rows])
+    return replace(pulled, terms=tamed(pulled.terms, rows, point), failed=failed)
