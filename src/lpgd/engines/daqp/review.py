@@ -10,7 +10,7 @@ from lpgd.core.engine import Answer
 from lpgd.core.params import Params
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.engines.daqp.form import Form
-from lpgd.engines.daqp.set_up import plain
+from lpgd.engines.daqp.set_up import afresh
 from lpgd.engines.second_look import FINE, Elastic, elastic, recession
 from lpgd.families.qp.qp import QP
 
@@ -64,7 +64,7 @@ def _again(
     """Solve what seems to have a solution once more."""
     data = {name: param.take(rows) for name, param in (params | look.relaxed).items()}
     form = Form.of(problem, data, None)
-    for row, set_up in enumerate(plain(problem, data, len(rows))):
+    for row, set_up in enumerate(afresh(problem, data, len(rows))):
         set_up.solve(form, row, settings | CAREFUL)
     found = form.solution(problem)
     if not problem.quadratic and not found.solved.all():
