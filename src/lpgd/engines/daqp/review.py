@@ -16,7 +16,8 @@ from lpgd.families.qp.qp import QP
 
 # thresholds of DAQP's factorization with which it tells rows apart that nearly depend on each other
 CAREFUL = {"sing_tol": 1e-14, "zero_tol": 1e-14}
-DOUBTFUL = (Status.INACCURATE, Status.INFEASIBLE, Status.UNBOUNDED, Status.NUMERICAL)
+CLAIMS = (Status.INFEASIBLE, Status.UNBOUNDED, Status.NUMERICAL)
+DOUBTFUL = (*CLAIMS, Status.INACCURATE, Status.ITERATION_LIMIT)  # DAQP may cycle
 NEARLY = 1e-5  # contradictions below this share of the data may be rounding of the user's
 
 
@@ -34,8 +35,7 @@ def reviewed(problem: QP, params: Params, answer: Answer, settings: dict[str, fl
     impossible = look.known & (look.share > settings["primal_tol"])
     endless = look.known & ~impossible & falls.any(axis=1)
     found = answer.solution.take(rows)
-    # what is neither solved nor proven is trouble; inaccurate points stay what they are
-    found.status[found.status != Status.INACCURATE] = Status.NUMERICAL
+    found.status[np.isin(found.status, CLAIMS)] = Status.NUMERICAL  # unless it is proven
     rest = np.flatnonzero(~(impossible | endless))
     if len(rest):
         found = found.put(rest, _again(problem, data, look, rest, found.take(rest), settings))
@@ -68,7 +68,7 @@ def _again(
         set_up.solve(form, row, settings | CAREFUL)
     found = form.solution(problem)
     if not problem.quadratic and not found.solved.all():
-        rest = np.flatnonzero(~found.solved)
+        rest = np.flatnonzero(~found.solved & (before.status != Status.ITERATION_LIMIT))
         part = {name: param.take(rest) for name, param in data.items()}
         found = found.put(rest, FINE.solve(problem, part).solution)
     return before.put(found.solved, found.take(found.solved))

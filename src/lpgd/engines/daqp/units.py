@@ -66,7 +66,12 @@ class Units(Rows):
         columns = flat + power
         slope = np.ldexp(costs, -columns).max(axis=1, initial=0.0)
         cost = np.where(objective[1] > 0, curve[:, 0] + 2 * power[:, 0], exponents(slope, step=2))
-        return cls(cost[:, None], columns, rows["A"] + power, rows["G"] + power, curve)
+        for name in SIDES:
+            rows[name] += power
+            empty = norms[name] == 0
+            if empty.any():  # 0 <= h: nothing but h has a size
+                rows[name][empty] = exponents(np.abs(params[SIDES[name]].full()))[empty]
+        return cls(cost[:, None], columns, rows["A"], rows["G"], curve)
 
     def matrices(self, params: Params, group: IntArray, first: IntArray) -> dict[str, Param]:
         """Scaled P, G and A, one for each group."""
@@ -168,7 +173,8 @@ def _size(
             caps.append(np.maximum(-distance, 0.0))
     pull, curved = objective
     wanted = np.where(curved > 0, pull / np.where(curved > 0, curved, 1.0), np.inf)
-    return np.maximum(least, np.minimum(wanted, _middle(np.concatenate(caps, axis=1))))
+    reach = np.minimum(wanted, _middle(np.concatenate(caps, axis=1)))
+    return np.where(np.isfinite(reach), np.maximum(least, reach), least)
 
 
 def _middle(caps: FloatArray) -> FloatArray:
