@@ -124,12 +124,7 @@ class ConicLayer(ProgramLayer):
         return self._solve({"P": P, "q": q, "A": A, "b": b}, duals=return_duals)
 
     def _describe(self, given: dict[str, Any]) -> tuple[Arguments, Problem, ConicView]:
-        for name in ("A", "b"):
-            if given[name] is None:
-                raise StructureError(f"{name} is required, got None")
-        linear = given["P"] is None
-        arguments = collect({k: v for k, v in given.items() if v is not None or k == "q"}, "q",
-                            sparse=("P", "A"))  # fmt: skip
+        arguments = collect(given, "q", required=("q", "A", "b"), sparse=("P", "A"))
         if arguments.sizes["A"] != self.cones.m:
             raise StructureError(
                 f"A must have {self.cones.m} rows, one for each row of the cones, "
@@ -137,6 +132,6 @@ class ConicLayer(ProgramLayer):
             )
         if "P" in arguments.patterns and not arguments.patterns["P"].symmetric:
             raise StructureError("P must store both triangles: its pattern is not symmetric")
-        conic = Conic(arguments.n, self.cones, arguments.patterns, not linear)
+        conic = Conic(arguments.n, self.cones, arguments.patterns, "P" in arguments.tensors)
         problem = self._map.choose(*forms(conic)).problem
         return arguments, problem, ConicView(problem)

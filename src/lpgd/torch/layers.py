@@ -39,7 +39,9 @@ class _QuadraticLayer(ProgramLayer):
     outputs = DualSolution
 
     def _describe(self, given: dict[str, Any]) -> tuple[Arguments, QP, QPView]:
-        arguments = collect(given, cost="q" if "P" in given else "c")
+        cost = "q" if "P" in given else "c"
+        required = ("P", "q") if "P" in given else ("c",)
+        arguments = collect(given, cost, required, sparse=("G", "A"))
         problem = QP.of(arguments.sizes, arguments.n, arguments.patterns)
         return arguments, problem, QPView(problem)
 

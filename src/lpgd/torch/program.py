@@ -13,6 +13,7 @@ from lpgd.core.engine import Engine
 from lpgd.core.problem import Problem
 from lpgd.core.rule import Rule
 from lpgd.core.stats import Stats
+from lpgd.frontend.program import Program
 from lpgd.frontend.views import View
 from lpgd.map.report import OnFailure
 from lpgd.map.solution_map import SolutionMap
@@ -75,10 +76,11 @@ class ProgramLayer(nn.Module):
 
     def _solve_eagerly(self, given: dict[str, Any]) -> Any:
         arguments, problem, view = self._describe(given)
+        names = tuple(arguments.tensors)
+        program = Program(self._solution_map(given), problem, view, names, arguments.cores)
         call = Call(
-            self._solution_map(given), problem, view, tuple(arguments.tensors), arguments.cores,
-            arguments.dtype, arguments.device, torch.is_grad_enabled(), given.get("start"),
-        )  # fmt: skip
+            program, arguments.dtype, arguments.device, torch.is_grad_enabled(), given.get("start")
+        )
         solution = type(self).outputs(*Solve.apply(call, *arguments.tensors.values()))
         self._note(call)
         return solution
