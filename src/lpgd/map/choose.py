@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from math import inf
+from typing import NamedTuple
 
 from lpgd.core.engine import Engine
 from lpgd.core.errors import EngineError
@@ -18,12 +18,17 @@ from lpgd.core.rule import Rule
 from lpgd.engines import registry
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A form of a problem, and the engine that solves it."""
+class Choice(NamedTuple):
+    """Which of the forms of a problem is solved, and by which engine."""
 
-    problem: Problem
+    place: int
     engine: Engine
+
+
+def traits(problem: Problem) -> tuple[object, ...]:
+    """What decides the choice for a problem."""
+    program = problem.program
+    return program.family, program.n, program.m, program.needs, program.stored
 
 
 def choose(forms: Sequence[Problem], engine: str | Engine, rule: Rule) -> Choice:
@@ -48,10 +53,30 @@ def choose(forms: Sequence[Problem], engine: str | Engine, rule: Rule) -> Choice
         return _best(forms, rule)
     named = registry.get(engine) if isinstance(engine, str) else engine
     faults = [fault_of(named, form.program, rule) for form in forms]
-    for form, fault in zip(forms, faults, strict=True):
+    for place, fault in enumerate(faults):
         if fault is None:
-            return Choice(form, named)
-    raise EngineError(max(faults, key=lambda fault: fault.depth if fault else inf).text)  # pyright: ignore[reportOptionalMemberAccess]
+            return Choice(place, named)
+    raise EngineError(_deepest(faults))
+
+
+def _deepest(faults: Sequence[Fault | None]) -> str:
+    """What is wrong with the form that came closest to being solved."""
+    return max((fault for fault in faults if fault), key=lambda fault: fault.depth).text
+
+
+def refuse(forms: Sequence[Problem], engine: str | Engine) -> None:
+    """Refuse an engine that takes no form of a problem, whatever the rule.
+
+    Raises
+    ------
+    EngineError
+    """
+    if engine == "auto":
+        return
+    named = registry.get(engine) if isinstance(engine, str) else engine
+    faults = [_unable(named, form.program) for form in forms]
+    if all(faults):
+        raise EngineError(_deepest(faults))
 
 
 def name_of(rule: Rule) -> str:
@@ -69,13 +94,11 @@ class Fault:
 
 def fault_of(engine: Engine, problem: Problem, rule: Rule) -> Fault | None:
     """What keeps an engine from solving a problem and its tilted versions."""
+    unable = _unable(engine, problem)
+    if unable:
+        return unable
     able, tilted = engine.capabilities, rule.requires(problem)
     who, family = f"engine {engine.name!r}", problem.family
-    if family not in able.families:
-        return Fault(0, f"{who} {problem.refusal(able.families)}; {TRY}")
-    missing = problem.needs - able.takes
-    if missing:
-        return Fault(1, f"{who} {_lacks(missing, able.takes)}; {TRY}")
     if tilted is not None and tilted not in able.families:
         return Fault(
             2,
@@ -89,6 +112,14 @@ def fault_of(engine: Engine, problem: Problem, rule: Rule) -> Fault | None:
             f"{who} needs dense matrices, which for this program have {dense:.1e} entries; {TRY}",
         )
     return None
+
+
+def _unable(engine: Engine, problem: Problem) -> Fault | None:
+    able, who = engine.capabilities, f"engine {engine.name!r}"
+    if problem.family not in able.families:
+        return Fault(0, f"{who} {problem.refusal(able.families)}; {TRY}")
+    missing = problem.needs - able.takes
+    return Fault(1, f"{who} {_lacks(missing, able.takes)}; {TRY}") if missing else None
 
 
 TRY = "engine='auto' finds one that does"
@@ -119,9 +150,9 @@ def _best(forms: Sequence[Problem], rule: Rule) -> Choice:
     best = sorted(found)
     for _, place, order in best:
         if installed(engines[order]):
-            return Choice(forms[place], engines[order])
+            return Choice(place, engines[order])
     _, place, order = best[0]  # which will name what to install
-    return Choice(forms[place], engines[order])
+    return Choice(place, engines[order])
 
 
 def installed(engine: Engine) -> bool:
