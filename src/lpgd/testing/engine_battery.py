@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from lpgd.core.engine import Answer, Engine
 from lpgd.core.params import Param, Params, batched, shared
 from lpgd.core.problem import Problem
+from lpgd.core.public import public
 from lpgd.core.solution import Solution, Status
 from lpgd.core.tilt import Tilt
 from lpgd.families.qp.qp import QP
@@ -27,6 +28,7 @@ from lpgd.testing.strategies import programs, seeds, tilts
 several = settings(suppress_health_check=[HealthCheck.differing_executors])
 
 
+@public("lpgd.testing")
 class EngineBattery:
     """Inherit, name the class ``Test...`` and set ``engine``.
 

@@ -9,6 +9,7 @@ import torch
 from lpgd.core.engine import Engine
 from lpgd.core.errors import StructureError
 from lpgd.core.problem import Problem
+from lpgd.core.public import public
 from lpgd.core.rule import Rule
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.conic import Conic
@@ -21,6 +22,7 @@ from lpgd.torch.program import ProgramLayer
 from lpgd.torch.sparse import Sparse
 
 
+@public("lpgd.torch")
 class ConicSolution(NamedTuple):
     """Solution, multipliers and slacks of a cone program.
 
@@ -38,6 +40,7 @@ class ConicSolution(NamedTuple):
     s: torch.Tensor
 
 
+@public("lpgd.torch")
 class ConicLayer(ProgramLayer):
     """minimise 1/2 x'Px + q'x  subject to  Ax + s = b, s in a product of cones.
 

@@ -9,6 +9,7 @@ import torch
 
 from lpgd.core.engine import Engine
 from lpgd.core.errors import StructureError
+from lpgd.core.public import public
 from lpgd.core.rule import Rule
 from lpgd.core.solution import Solution
 from lpgd.families.cvxpy.compile import compile_model
@@ -27,6 +28,7 @@ def _as_they_are(*outputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
     return outputs
 
 
+@public("lpgd.torch")
 class CvxpyLayer(ProgramLayer):
     """The solution of a parametrised CVXPY problem, as ``cvxpylayers.torch.CvxpyLayer`` has it.
 

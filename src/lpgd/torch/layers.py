@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from lpgd.core.public import public
 from lpgd.families.qp.qp import QP
 from lpgd.frontend.views import QPView
 from lpgd.torch.arguments import Arguments, collect
@@ -15,6 +16,7 @@ from lpgd.torch.sparse import Sparse
 Argument = torch.Tensor | Sparse | None
 
 
+@public("lpgd.torch")
 class DualSolution(NamedTuple):
     """Solution and multipliers of a program.
 
@@ -46,6 +48,7 @@ class _QuadraticLayer(ProgramLayer):
         return arguments, problem, QPView(problem)
 
 
+@public("lpgd.torch")
 class QPLayer(_QuadraticLayer):
     """minimise 1/2 x'Px + q'x  subject to  Gx <= h, Ax = b, lb <= x <= ub.
 
@@ -111,6 +114,7 @@ class QPLayer(_QuadraticLayer):
         return self._solve(given, duals=return_duals)
 
 
+@public("lpgd.torch")
 class LPLayer(_QuadraticLayer):
     """minimise c'x  subject to  Gx <= h, Ax = b, lb <= x <= ub.
 
