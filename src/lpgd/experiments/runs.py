@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from lpgd.errors import LpgdError
+from lpgd import LpgdError
 
 
 class ExperimentError(LpgdError):
