@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol, Self, cast
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -115,15 +115,16 @@ class Problem(Protocol):
 class Family(ABC):
     """What a family need not say of itself; families inherit from this class."""
 
+    own: tuple[BoolArray, BoolArray] | None = None
     @property
     @abstractmethod
     def family(self) -> str:
         """See ``Problem.family``."""
 
     @property
-    def program(self) -> Self:
+    def program(self) -> Problem:
         """What engines solve: the problem itself, or the one that it compiles to."""
-        return self
+        return cast(Problem, self)
 
     @property
     def augmented(self) -> str:
@@ -144,14 +145,6 @@ class Family(ABC):
     def abilities(self) -> frozenset[Ability]:
         """What the family can do beyond this protocol."""
         return frozenset()
-
-    @property
-    def own(self) -> tuple[BoolArray, BoolArray] | None:
-        """Which entries of x (n,) and y (m,) are the user's; None means all.
-
-        Others are auxiliary. Rules measure sizes and moves over the user's entries only.
-        """
-        return None
 
     def refusal(self, families: frozenset[str]) -> str:
         """What a message says of an engine that solves other families only."""
