@@ -58,7 +58,7 @@ def solve(problem: QP, params: Params) -> Solution:
     return SolutionMap(NoRule(), "daqp").solve(problem, params, (size,)).solution
 
 
-class NoRule:
+class NoRule(Rule):
     """For maps that are not differentiated."""
 
     def requires(self, problem: object) -> None:

@@ -152,14 +152,14 @@ QUADRATIC = QP.of({"P": 2}, 2, {})
 )
 def test_unable_engines_are_refused_before_any_solve(engine, rule, problem, message):
     with pytest.raises(EngineError, match=message):
-        SolutionMap(rule, engine).engine_for(problem)
+        SolutionMap(rule, engine).choose(problem).engine
 
 
 def test_engines_are_names_or_instances():
-    assert SolutionMap(LPGD(1.0), "auto").engine_for(BOX) == DaqpEngine()
+    assert SolutionMap(LPGD(1.0), "auto").choose(BOX).engine == DaqpEngine()
     mine = DaqpEngine(iteration_limit=5)
-    assert SolutionMap(LPGD(1.0), mine).engine_for(BOX) is mine
-    assert SolutionMap(Exact(0.1), "auto").engine_for(SPARSE).name == "highs"
+    assert SolutionMap(LPGD(1.0), mine).choose(BOX).engine is mine
+    assert SolutionMap(Exact(0.1), "auto").choose(SPARSE).engine.name == "highs"
 
 
 @pytest.mark.parametrize(

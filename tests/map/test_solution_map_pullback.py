@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lpgd import LPGD, DaqpEngine, EngineError, Exact, SolverError, SolverWarning, StuckWarning
-from lpgd.core.engine import Capabilities
+from lpgd import LPGD, EngineError, Exact, SolverError, SolverWarning, StuckWarning
 from lpgd.core.params import batched, shared
 from lpgd.families.qp.qp import QP
 from lpgd.map.solution_map import SolutionMap
@@ -152,7 +151,9 @@ def test_several_cotangents_of_one_element_are_their_own_rows():
 
 
 class Closed:
-    """A QP that keeps its optimality conditions to itself."""
+    """A QP that tells nothing of itself."""
+
+    abilities = frozenset()
 
     def __init__(self, problem):
         self.problem = problem
@@ -162,42 +163,23 @@ class Closed:
         return self
 
     def __getattr__(self, name):
-        if name == "adjoint":
-            raise AttributeError(name)
         return getattr(self.problem, name)
 
 
-class Differentiating:
-    """DAQP with an adjoint of its own."""
-
-    name, capabilities = "able", Capabilities(frozenset({"QP"}), adjoint=True)
-
-    def solve(self, problem, params, **options):
-        answer = DaqpEngine().solve(problem, params, **options)
-
-        class Kept:
-            def adjoint(self, cotangent, rho):
-                point = answer.solution.take(cotangent.rows)
-                return problem.problem.adjoint(params, point, cotangent, rho)
-
-        return replace(answer, workspace=Kept())
-
-
-def test_exact_asks_the_engine_where_the_family_has_no_adjoint():
-    problem, params = program(P=np.eye(2), q=[1.0, 2.0], lb=[0.0, -9.0])
-    dx = cotangent([[1.0, 2.0]], m=2)
-    pulled = {}
-    for engine, family in (("daqp", problem), (Differentiating(), Closed(problem))):
-        found = SolutionMap(Exact(0.5), engine)
-        solved = found.solve(family, params, (1,), keep=True)
-        pulled[engine] = found.pullback(solved, dx, groups(params))
-    first, second = pulled.values()
-    for name, gradient in first.items():
-        np.testing.assert_array_equal(gradient, second[name])
-
-
-def test_exact_without_any_adjoint_is_refused():
+@pytest.mark.parametrize(
+    "rule, needed", [(Exact(), "Exact.. needs the adjoint"), (LPGD(), "LPGD.. needs the sizes")]
+)
+def test_what_a_family_cannot_do_is_refused_before_anything_is_solved(rule, needed):
     problem, params = program(P=np.eye(1), q=[1.0])
-    found = SolutionMap(Exact(), "daqp")
-    with pytest.raises(EngineError, match=r"adjoint of a QP program, which engine 'daqp'"):
-        found.solve(Closed(problem), params, (1,), keep=True)  # before anything is solved
+    with pytest.raises(EngineError, match=f"{needed}.*of a QP, which this family does not have"):
+        SolutionMap(rule, "daqp").solve(Closed(problem), params, (1,), keep=True)
+
+
+def test_a_fixed_tau_needs_nothing_of_a_family():
+    problem, params = program(P=np.eye(1), q=[1.0])
+    gradients = {}
+    for family in (problem, Closed(problem)):
+        found = SolutionMap(LPGD(0.5), "daqp")
+        solved = found.solve(family, params, (1,), keep=True)
+        gradients[family] = found.pullback(solved, cotangent([[1.0]], m=0), groups(params))["q"]
+    np.testing.assert_array_equal(*gradients.values())

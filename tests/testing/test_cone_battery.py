@@ -8,6 +8,7 @@ import pytest
 from lpgd import MoreauEngine
 from lpgd.core.engine import Answer, Capabilities
 from lpgd.core.solution import Status
+from lpgd.families.conic.cones import KINDS
 from lpgd.testing import ConeBattery
 
 

@@ -208,6 +208,13 @@ class Checkable(Problem, Protocol):
         """
         ...
 
+    def inside(self, params: Params, point: Solution) -> Solution:
+        """The points, with what rounding moved beyond a bound on it.
+
+        Bounds are inequalities of a single variable, whatever their form.
+        """
+        ...
+
 
 def measured(problem: Problem, who: str) -> Measured:
     """The problem as one that can be measured; ``who`` asks.

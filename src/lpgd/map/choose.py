@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from math import inf
 
 from lpgd.core.engine import Engine
 from lpgd.core.errors import EngineError
@@ -51,7 +50,27 @@ def choose(forms: Sequence[Problem], engine: str | Engine, rule: Rule) -> Choice
     for form, fault in zip(forms, faults, strict=True):
         if fault is None:
             return Choice(form, named)
-    raise EngineError(max(faults, key=lambda fault: fault.depth if fault else inf).text)  # pyright: ignore[reportOptionalMemberAccess]
+    raise EngineError(_deepest(faults))
+
+
+def _deepest(faults: Sequence[Fault | None]) -> str:
+    """What is wrong with the form that came closest to being solved."""
+    return max((fault for fault in faults if fault), key=lambda fault: fault.depth).text
+
+
+def refuse(forms: Sequence[Problem], engine: str | Engine) -> None:
+    """Refuse an engine that takes no form of a problem, whatever the rule.
+
+    Raises
+    ------
+    EngineError
+    """
+    if engine == "auto":
+        return
+    named = registry.get(engine) if isinstance(engine, str) else engine
+    faults = [_unable(named, form.program) for form in forms]
+    if all(faults):
+        raise EngineError(_deepest(faults))
 
 
 def name_of(rule: Rule) -> str:
@@ -69,13 +88,11 @@ class Fault:
 
 def fault_of(engine: Engine, problem: Problem, rule: Rule) -> Fault | None:
     """What keeps an engine from solving a problem and its tilted versions."""
+    unable = _unable(engine, problem)
+    if unable:
+        return unable
     able, tilted = engine.capabilities, rule.requires(problem)
     who, family = f"engine {engine.name!r}", problem.family
-    if family not in able.families:
-        return Fault(0, f"{who} {problem.refusal(able.families)}; {TRY}")
-    missing = problem.needs - able.takes
-    if missing:
-        return Fault(1, f"{who} {_lacks(missing, able.takes)}; {TRY}")
     if tilted is not None and tilted not in able.families:
         return Fault(
             2,
@@ -89,6 +106,14 @@ def fault_of(engine: Engine, problem: Problem, rule: Rule) -> Fault | None:
             f"{who} needs dense matrices, which for this program have {dense:.1e} entries; {TRY}",
         )
     return None
+
+
+def _unable(engine: Engine, problem: Problem) -> Fault | None:
+    able, who = engine.capabilities, f"engine {engine.name!r}"
+    if problem.family not in able.families:
+        return Fault(0, f"{who} {problem.refusal(able.families)}; {TRY}")
+    missing = problem.needs - able.takes
+    return Fault(1, f"{who} {_lacks(missing, able.takes)}; {TRY}") if missing else None
 
 
 TRY = "engine='auto' finds one that does"

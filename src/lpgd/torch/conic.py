@@ -14,6 +14,7 @@ from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.conic import Conic
 from lpgd.families.conic.polyhedral import forms
 from lpgd.frontend.views import ConicView
+from lpgd.map.choose import refuse
 from lpgd.map.report import OnFailure
 from lpgd.torch.arguments import Arguments, collect
 from lpgd.torch.program import ProgramLayer
@@ -78,7 +79,7 @@ class ConicLayer(ProgramLayer):
         if not isinstance(cones, Cones):
             raise TypeError(f"cones must be lpgd.Cones(...), got {cones!r}")
         self._cones = cones
-        self._map.choose(*forms(Conic(1, cones, quadratic=False)))  # refuse early what cannot be
+        refuse(forms(Conic(1, cones, quadratic=False)), engine)
 
     @property
     def cones(self) -> Cones:

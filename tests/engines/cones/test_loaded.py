@@ -8,7 +8,6 @@ from lpgd.core.params import batched
 from lpgd.core.solution import Status
 from lpgd.core.tilt import Tilt
 from lpgd.engines.cones.loaded import Reduced
-
 from tests.families.conic.defined import residuals, solved
 
 ENGINES = [MoreauEngine(polish=False), ClarabelEngine(polish=False), ScsEngine(polish=False)]

@@ -37,7 +37,7 @@ def test_small_tilts_go_all_the_way(seed):
 def test_optimality_to_rounding():
     problem, params = lasso(0)
     point = solve(problem, params)
-    slope = problem.slope(params, point.x) + problem.pulled(params, point.y)
+    slope = problem.slope(params, point.x) + problem.transposed_product(params, point.y)
     assert np.abs(slope).max() < 1e-12
     slacks = problem.slacks(params, point.x)
     assert np.abs(slacks * point.y).max() < 1e-12

@@ -15,7 +15,7 @@ def test_the_adjoint_is_the_limit_of_tilted_solutions():
     point, rng, t = solved(conic, params), np.random.default_rng(0), 1e-5
     n, m = conic.n, conic.m
     dx, dy = rng.normal(size=(3, n)), rng.normal(size=(3, m))
-    found = adjoint(conic, params, point, Cotangent(np.arange(3), dx, dy), 0.0)
+    found = adjoint(conic.reduction, params, point, Cotangent(np.arange(3), dx, dy), 0.0)
     ends = []
     for sign in (t, -t):
         moved = dict(params)
@@ -34,7 +34,7 @@ def test_weakly_active_rows_are_held_and_reported():
               {"P": [[1.0]], "q": [0.0], "A": [[-1.0]], "b": [0.0]}.items()}  # fmt: skip
     nothing, one = np.zeros((1, 1)), np.ones((1, 1))
     point = Solution(nothing, nothing, np.zeros(1, dtype=np.int8))
-    found = adjoint(conic, params, point, Cotangent(np.array([0]), one, nothing), 0.0)
+    found = adjoint(conic.reduction, params, point, Cotangent(np.array([0]), one, nothing), 0.0)
     assert found.degenerate.all()
     np.testing.assert_allclose(found.a, 0, atol=1e-12)
 
@@ -49,10 +49,10 @@ def test_a_definition_that_a_value_undoes_is_none():
     rng = np.random.default_rng(0)
     dx, dy = rng.normal(size=point.x.shape), rng.normal(size=point.y.shape)
     rows = np.arange(len(point))
-    found = adjoint(conic, params, point, Cotangent(rows, dx, dy), 0.0)
+    found = adjoint(conic.reduction, params, point, Cotangent(rows, dx, dy), 0.0)
     values = {"P": conic.patterns["P"].dense(params["P"].values), "A": pattern.dense(A)}
     dense = {**params, "P": shared(values["P"][0], len(point)), "A": batched(values["A"])}
     whole = Conic(conic.n, conic.cones)
-    expected = adjoint(whole, dense, point, Cotangent(rows, dx, dy), 0.0)
+    expected = adjoint(whole.reduction, dense, point, Cotangent(rows, dx, dy), 0.0)
     np.testing.assert_allclose(found.a, expected.a, atol=1e-8)
     np.testing.assert_allclose(found.v, expected.v, atol=1e-8)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lpgd.core.solution import Solution
-from lpgd.families.qp.qp import SIDES
+from lpgd.families.quadratic.structure import SIDES
 from lpgd.testing import Shape, plant
 from tests.support import cotangent, program, solve
 

@@ -41,7 +41,7 @@ def test_absent_groups_have_no_multipliers():
     assert problem.m == 0
     assert problem.block(np.zeros((2, 0)), "G").shape == (2, 0)
     assert problem.costs == ("P", "q")
-    assert not problem.sparse
+    assert not problem.needs
 
 
 def test_the_lagrangian_by_hand():

@@ -5,7 +5,7 @@ import pytest
 
 from lpgd.core.params import Param
 from lpgd.core.pattern import Pattern
-from lpgd.families.quadratic.sums import augment, dot, outer, outer_on, total
+from lpgd.families.quadratic.sums import augment, dot, outer, outer_on, shifted, total
 
 GROUPS = {
     "each its own": np.arange(6)[:, None],
@@ -37,7 +37,18 @@ def test_dot_is_rowwise():
 
 def test_augment_makes_each_distinct_matrix_once():
     hessian = Param(np.array([np.eye(2), 3 * np.eye(2)]), np.array([0, 1, 0, 1]))
-    found = augment(hessian, np.array([0.5, 0.5, 0.5, 2.0]), np.eye(2))
+    found = augment(hessian, np.array([[0.5], [0.5], [0.5], [2.0]]), 2)
     assert len(found.values) == 3
     np.testing.assert_array_equal(found.full()[:, 0, 0], [1.5, 3.5, 1.5, 5.0])
-    assert augment(None, np.array([2.0, 2.0]), np.eye(2)).values.tolist() == [[[2, 0], [0, 2]]]
+    assert augment(None, np.full((2, 1), 2.0), 2).values.tolist() == [[[2, 0], [0, 2]]]
+    found = augment(hessian, np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0], [1.0, 3.0]]), 2)
+    np.testing.assert_array_equal(found.full().diagonal(0, 1, 2), [[2, 3], [4, 5], [2, 3], [4, 6]])
+
+
+def test_a_pattern_gets_its_whole_diagonal():
+    pattern = Pattern(np.array([0, 2, 1]), np.array([2, 2, 0]), (3, 3))
+    hessian = Param(np.array([[1.0, 2.0, 3.0]]), np.zeros(2, dtype=int))
+    wider, places, hessian = shifted(pattern, hessian)
+    found = augment(hessian, np.array([[1.0, 2.0, 4.0]] * 2), places)
+    expected = [[1, 0, 1], [3, 2, 0], [0, 0, 6]]
+    np.testing.assert_array_equal(wider.dense(found.values)[0], expected)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
+from lpgd.core.params import Params
 from lpgd.core.solution import BoolArray, FloatArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent
 from lpgd.families.conic.newton import Model, Point
 from lpgd.families.conic.reduction import Linear, Matrices, Reduction
 
-if TYPE_CHECKING:
-    from lpgd.core.params import Params
-    from lpgd.families.conic.conic import Conic
-
 WEAK = 1e-9  # multipliers minus slacks below this, relative to the largest, count as zero
 
 
 def adjoint(
-    conic: Conic, params: Params, point: Solution, cotangent: Cotangent, rho: float
+    plan: Reduction[Any], params: Params, point: Solution, cotangent: Cotangent, rho: float
 ) -> Adjoint:
     """Solve the adjoint of the optimality conditions for every row of the cotangent.
 
@@ -29,16 +26,15 @@ def adjoint(
     least-squares solution of minimum norm. There the derivative is not unique.
     """
     params = {name: param.take(cotangent.rows) for name, param in params.items()}
+    cotangent = plan.conic.folded(params, cotangent)
     dx = cotangent.dx
-    if cotangent.ds is not None:
-        dx = dx - conic.transposed_product(params, cotangent.ds)
-    plan, linear = conic.reduction, (dx, -cotangent.dy)
+    linear = (dx, -cotangent.dy)
     matrices = plan.matrices(params)
     zero = np.logical_or.reduce(matrices.pivots == 0, axis=1)
     if not zero.any():
         return _adjoint(plan, matrices, params, point, linear, rho)
     a, v, degenerate = np.empty_like(dx), np.empty_like(cotangent.dy), zero.copy()
-    for rows, form in ((~zero, plan), (zero, Reduction.whole(conic))):
+    for rows, form in ((~zero, plan), (zero, Reduction.whole(plan.conic))):
         some, at = {name: param.take(rows) for name, param in params.items()}, point.take(rows)
         load = linear[0][rows], linear[1][rows]
         part = _adjoint(form, form.matrices(some), some, at, load, rho)
@@ -47,7 +43,7 @@ def adjoint(
 
 
 def _adjoint(
-    plan: Reduction,
+    plan: Reduction[Any],
     matrices: Matrices,
     params: Params,
     point: Solution,
@@ -66,7 +62,7 @@ def _adjoint(
     return Adjoint(*found, degenerate=weak | ~model.sound)
 
 
-def _held(plan: Reduction, at: Point) -> tuple[Point, BoolArray]:
+def _held(plan: Reduction[Any], at: Point) -> tuple[Point, BoolArray]:
     """Hold nonnegative rows without slack, and tell which points have weakly active ones."""
     rows = slice(plan.cones.zero, plan.cones.zero + plan.cones.nonneg)
     reach = np.maximum(_size(at.v), _size(at.s))

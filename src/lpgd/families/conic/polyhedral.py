@@ -17,8 +17,9 @@ from lpgd.core.problem import Family, Groups
 from lpgd.core.solution import FloatArray, IntArray, Solution
 from lpgd.core.tilt import Term, Tilt
 from lpgd.families.conic.conic import Conic
-from lpgd.families.qp.qp import QP, SIDES
-from lpgd.families.quadratic import check as qp_check
+from lpgd.families.qp.qp import QP
+from lpgd.families.quadratic import check
+from lpgd.families.quadratic.structure import SIDES
 
 
 @final
@@ -80,7 +81,7 @@ class Polyhedral(Family):
             A, first = self.conic.patterns["A"], self._groups[name].start
             shape = (sizes[name], self.n)
             patterns[name] = Pattern(A.rows[places] - first, A.cols[places], shape)
-        program = QP.of(sizes, self.n, patterns)
+        program = replace(QP.of(sizes, self.n, patterns), own=self.conic.own)
         return replace(program, entries=self.conic.stored) if self.dense else program
 
     @property
@@ -107,7 +108,7 @@ class Polyhedral(Family):
         for name in self.conic.patterns.keys() & given.keys() if self.dense else ():
             dense = self.conic.patterns[name].dense(given[name].values)
             given[name] = Param(dense, given[name].index)
-        given, unfit = qp_check.check(given, resolution, cost="q")
+        given, unfit = check.check(given, resolution, cost="q")
         A, b = given["A"], given["b"]
         data = {name: given[name] for name in ("P", "q") if name in given}
         for name, rows in self._groups.items():

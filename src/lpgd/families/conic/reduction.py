@@ -14,21 +14,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, final
+from typing import Any, Generic, TypeVar, cast, final
 
 import numpy as np
 
-from lpgd.core.params import distinct
+from lpgd.core.params import Params, distinct
 from lpgd.core.pattern import Pattern
 from lpgd.core.scaling import factors
 from lpgd.core.solution import FloatArray, IntArray, Rows, Solution
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.newton import Dense, Point
+from lpgd.families.quadratic.structure import Structure
 
-if TYPE_CHECKING:
-    from lpgd.core.params import Params
-    from lpgd.families.conic.conic import Conic
-
+Program = TypeVar("Program", bound=Structure)
 SLIGHT = 1e-6  # slacks this small, relative to b, are zero
 MOST = 2.0**40  # factor of the objective
 Linear = tuple[FloatArray, FloatArray]
@@ -79,7 +77,7 @@ class Matrices(Rows):
 
 @final
 @dataclass(frozen=True, eq=False)
-class Reduction:
+class Reduction(Generic[Program]):
     """Which variables and rows of a cone program go.
 
     Attributes
@@ -93,7 +91,7 @@ class Reduction:
         Rows of the zero cone that define them, and the others.
     """
 
-    conic: Conic
+    conic: Program
     cones: Cones
     gone: IntArray
     kept: IntArray
@@ -101,7 +99,7 @@ class Reduction:
     rest: IntArray
 
     @classmethod
-    def of(cls, conic: Conic) -> Reduction:
+    def of(cls, conic: Program) -> Reduction[Program]:
         """Of a program's patterns; dense matrices leave everything."""
         gone, used = _defined(conic)
         kept, rest = np.arange(conic.n), np.arange(conic.m)
@@ -111,7 +109,7 @@ class Reduction:
         return cls(conic, cones, gone, np.setdiff1d(kept, gone), used, np.setdiff1d(rest, used))
 
     @classmethod
-    def whole(cls, conic: Conic) -> Reduction:
+    def whole(cls, conic: Program) -> Reduction[Program]:
         """That which leaves everything."""
         none = np.zeros(0, dtype=np.intp)
         return cls(conic, conic.cones, none, np.arange(conic.n), none, np.arange(conic.m))
@@ -127,7 +125,7 @@ class Reduction:
         return len(self.kept) + int(rows)
 
     @cached_property
-    def program(self) -> Conic | None:
+    def program(self) -> Program | None:
         """The reduced program, if it exists for all data and has no more entries; else None."""
         conic, given = self.conic, self.conic.patterns
         if conic.fixed is None or not (len(self.gone) and len(self.rest)):
@@ -145,7 +143,8 @@ class Reduction:
         if more > 0:
             return None
         n = len(self.kept)
-        return replace(conic, n=n, cones=self.cones, patterns=patterns, fixed=None)
+        changed = cast(Any, replace)
+        return changed(conic, n=n, cones=self.cones, patterns=patterns, fixed=None, own=None)
 
     def matrices(self, params: Params) -> Matrices:
         """Reduced matrices of every element."""
@@ -223,7 +222,7 @@ def linear_terms(params: Params) -> Linear:
     return params["q"].full(), params["b"].full()
 
 
-def _defined(conic: Conic) -> tuple[IntArray, IntArray]:
+def _defined(conic: Structure) -> tuple[IntArray, IntArray]:
     """Variables that a row of equality defines, and these rows."""
     none = np.zeros(0, dtype=np.intp)
     if "A" not in conic.patterns or (conic.quadratic and "P" not in conic.patterns):

@@ -13,18 +13,16 @@ are unit vectors, and most variables of an LP sit at a bound.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy import linalg, sparse
 
+from lpgd.core.params import Params
 from lpgd.core.scaling import factors
 from lpgd.core.solution import BoolArray, FloatArray, Solution
-
-if TYPE_CHECKING:
-    from lpgd.core.params import Params
-    from lpgd.core.tilt import Cotangent
-    from lpgd.families.qp.qp import QP
+from lpgd.core.tilt import Cotangent
+from lpgd.families.quadratic.structure import Structure
 
 ACTIVE = 1e-7  # a slack or multiplier below this, relative to its own data, counts as zero
 EPS = 1e-9  # rounding in x, relative to its largest entry
@@ -34,7 +32,7 @@ Data = Mapping[str, Any]
 
 
 def adjoint(
-    problem: QP, params: Params, point: Solution, cotangent: Cotangent, rho: float
+    problem: Structure, params: Params, point: Solution, cotangent: Cotangent, rho: float
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Solve the adjoint system for every row of the cotangent.
 
@@ -63,7 +61,7 @@ def adjoint(
     return a, v, degenerate
 
 
-def _active(problem: QP, data: Data, x: FloatArray, y: FloatArray) -> tuple[BoolArray, bool]:
+def _active(problem: Structure, data: Data, x: FloatArray, y: FloatArray) -> tuple[BoolArray, bool]:
     slack, size = np.zeros_like(y), np.ones_like(y)
     rounding = EPS * np.abs(x).max(initial=0.0)
     for name, block in problem.blocks.items():
@@ -83,7 +81,7 @@ def _active(problem: QP, data: Data, x: FloatArray, y: FloatArray) -> tuple[Bool
 
 
 def _solve(
-    problem: QP, data: Data, active: BoolArray, dx: FloatArray, dy: FloatArray, rho: float
+    problem: Structure, data: Data, active: BoolArray, dx: FloatArray, dy: FloatArray, rho: float
 ) -> tuple[FloatArray, FloatArray, bool]:
     rows = _pick(active, problem, ("A", "G"))
     lower, upper = (_box(active, problem, name) for name in ("lb", "ub"))
@@ -143,7 +141,7 @@ def _saddle(
     return both[:k], r * both[k:] / h, null
 
 
-def _pick(active: BoolArray, problem: QP, names: tuple[str, ...]) -> BoolArray:
+def _pick(active: BoolArray, problem: Structure, names: tuple[str, ...]) -> BoolArray:
     chosen = np.zeros_like(active)
     for name in names:
         block = problem.blocks.get(name, slice(0, 0))
@@ -151,7 +149,7 @@ def _pick(active: BoolArray, problem: QP, names: tuple[str, ...]) -> BoolArray:
     return chosen
 
 
-def _box(values: Any, problem: QP, name: str) -> Any:
+def _box(values: Any, problem: Structure, name: str) -> Any:
     if name in problem.blocks:
         return values[problem.blocks[name]]
     return np.zeros(problem.n, dtype=values.dtype)

@@ -5,7 +5,7 @@ import numpy as np
 from lpgd.core.params import Param
 from lpgd.core.pattern import Pattern
 from lpgd.core.problem import Groups
-from lpgd.core.solution import FloatArray
+from lpgd.core.solution import FloatArray, IntArray
 
 
 def dot(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -28,17 +28,41 @@ def outer_on(pattern: Pattern, left: FloatArray, right: FloatArray, groups: Grou
     return pattern.outer(_fold(left, groups), _fold(right, groups))
 
 
-def augment(hessian: Param | None, rho: FloatArray, identity: FloatArray) -> Param:
-    """P + rho I, one matrix for each distinct pair, so that an engine sets up each once.
+def augment(hessian: Param | None, added: FloatArray, places: IntArray | int) -> Param:
+    """P with a diagonal added, one matrix for each distinct pair, so that an engine sets up each
+    once.
 
-    ``identity`` has the shape of one value of ``hessian``.
+    Parameters
+    ----------
+    hessian : Param or None
+        Zero if None.
+    added : (N, n) or (N, 1) float64
+    places : (n,) int, or int
+        Where the values of a sparse P hold the diagonal; the order n of a dense one.
     """
-    values = np.zeros((1, *identity.shape)) if hessian is None else hessian.values
-    index = np.zeros(len(rho), dtype=np.intp) if hessian is None else hessian.index
-    levels, level = np.unique(rho, return_inverse=True)
-    pairs, pair = np.unique(index * len(levels) + level, return_inverse=True)
-    which, shift = np.divmod(pairs, len(levels))
-    return Param(values[which] + np.multiply.outer(levels[shift], identity), pair)
+    dense, n = isinstance(places, int), places if isinstance(places, int) else len(places)
+    values = np.zeros((1, n, n) if dense else (1, n)) if hessian is None else hessian.values
+    index = np.zeros(len(added), dtype=np.intp) if hessian is None else hessian.index
+    levels, level = np.unique(added, axis=0, return_inverse=True)
+    count = max(len(levels), 1)
+    pairs, pair = np.unique(index * count + level.reshape(-1), return_inverse=True)
+    which, shift = np.divmod(pairs, count)
+    moved = values[which]
+    diagonal = np.arange(n) * (n + 1) if isinstance(places, int) else places
+    moved.reshape(len(which), int(np.prod(moved.shape[1:])))[:, diagonal] += levels[shift]
+    return Param(moved, pair)
+
+
+def shifted(pattern: Pattern, hessian: Param | None) -> tuple[Pattern, IntArray, Param | None]:
+    """A pattern with the whole diagonal, where that lies in it, and the values with zeros there."""
+    n = pattern.shape[0]
+    missing = np.setdiff1d(np.arange(n), pattern.rows[pattern.rows == pattern.cols])
+    rows, cols = (np.concatenate([side, missing]) for side in (pattern.rows, pattern.cols))
+    if hessian is not None and len(missing):
+        room = np.zeros((len(hessian.values), len(missing)))
+        hessian = Param(np.concatenate([hessian.values, room], axis=1), hessian.index)
+    places = np.flatnonzero(rows == cols)
+    return Pattern(rows, cols, (n, n)), places[np.argsort(rows[places])], hessian
 
 
 def _fold(values: FloatArray, groups: Groups) -> FloatArray:

@@ -10,8 +10,9 @@ from lpgd.core.engine import Capabilities
 from lpgd.core.errors import MissingExtraError
 from lpgd.core.solution import Solution, Status
 from lpgd.core.tilt import Term
-from lpgd.map.backward import is_stuck, spread, still
+from lpgd.map.report import is_stuck
 from lpgd.map.solution_map import SolutionMap
+from lpgd.map.terms import spread, still
 from tests.support import cotangent, groups, program
 
 

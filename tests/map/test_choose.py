@@ -19,8 +19,12 @@ from lpgd import (
 from lpgd.core.engine import Capabilities
 from lpgd.core.pattern import Pattern
 from lpgd.engines import registry
+from lpgd.engines.daqp.engine import LARGE_TILT, SMALL_LP, SMALL_QP
 from lpgd.families.conic.conic import Conic
+from lpgd.families.conic.polyhedral import forms
 from lpgd.families.qp.qp import QP
+from lpgd.map import choose as module
+from lpgd.map.choose import choose, refuse
 
 
 def problem(n, *, quadratic=False, sparse=False, rows=0):
@@ -66,35 +70,35 @@ def _entry_points(*points):
 
 
 @pytest.mark.parametrize(
-    "given, tilted, name",
+    "given, rule, name",
     [
-        (problem(10_000, quadratic=True), "QP", "daqp"),
-        (problem(20, rows=20), "LP", "daqp"),
-        (problem(20, rows=20), "QP", "daqp"),
-        (problem(20, rows=20), None, "daqp"),
-        (problem(20, rows=20, sparse=True), "LP", "highs"),
-        (problem(20, rows=20, sparse=True), None, "highs"),
-        (problem(registry.SMALL_LP), "LP", "daqp"),
-        (problem(registry.SMALL_LP + 1), "LP", "highs"),
-        (problem(registry.SMALL_LP + 1), None, "highs"),
-        (problem(registry.SMALL_LP + 1), "QP", "daqp"),
-        (problem(registry.LARGE_TILT), "QP", "daqp"),
+        (problem(10_000, quadratic=True), LPGD(1.0, 1.0), "daqp"),
+        (problem(20, rows=20), LPGD(1.0), "daqp"),
+        (problem(20, rows=20), LPGD(1.0, 1.0), "daqp"),
+        (problem(20, rows=20), Exact(), "daqp"),
+        (problem(20, rows=20, sparse=True), LPGD(1.0), "highs"),
+        (problem(20, rows=20, sparse=True), Exact(), "highs"),
+        (problem(SMALL_LP), LPGD(1.0), "daqp"),
+        (problem(SMALL_LP + 1), LPGD(1.0), "highs"),
+        (problem(SMALL_LP + 1), Exact(), "highs"),
+        (problem(SMALL_LP + 1), LPGD(1.0, 1.0), "daqp"),
+        (problem(LARGE_TILT), LPGD(1.0, 1.0), "daqp"),
     ],
 )
-def test_auto_chooses_by_structure(given, tilted, name):
-    assert registry.choose(given, tilted) == name
+def test_auto_chooses_by_structure(given, rule, name):
+    assert choose([given], "auto", rule).engine.name == name
 
 
 @pytest.mark.parametrize(
     "given, kind",
     [
         (problem(20, rows=20, sparse=True), "sparse, 20 variables, 20 multipliers"),
-        (problem(registry.LARGE_TILT + 1, rows=1), r"dense, \d+ variables, 1 multipliers"),
+        (problem(LARGE_TILT + 1, rows=1), r"dense, \d+ variables, 1 multipliers"),
     ],
 )
 def test_auto_refuses_tilts_beyond_reach(given, kind):
     with pytest.raises(EngineError, match=r"rho > 0.*" + kind + ".*Use rho = 0.*engine='daqp'"):
-        registry.choose(given, "QP")
+        choose([given], "auto", LPGD(1.0, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -108,8 +112,8 @@ def test_auto_refuses_tilts_beyond_reach(given, kind):
     ],
 )
 def test_cone_programs_go_to_what_is_installed(installed, name, monkeypatch):
-    monkeypatch.setattr(registry, "find_spec", lambda module: module in installed or None)
-    assert registry.choose(Conic(2, Cones(nonneg=1)), "conic") == name
+    monkeypatch.setattr(module, "find_spec", lambda module: module in installed or None)
+    assert choose([Conic(2, Cones(soc=(2,)))], "auto", LPGD(1.0)).engine.name == name
 
 
 def linear(n, m, *, quadratic=True, filled=None):
@@ -128,36 +132,36 @@ def linear(n, m, *, quadratic=True, filled=None):
     [
         (linear(50, 50), LPGD(1.0), "QP", True),
         (linear(900, 900), Exact(), "QP", True),
-        (linear(registry.SMALL_QP, 300, filled=0.01), LPGD(1.0), "QP", True),
-        (linear(registry.SMALL_QP + 1, 300, filled=0.01), LPGD(1.0), "conic", None),
+        (linear(SMALL_QP, 300, filled=0.01), LPGD(1.0), "QP", True),
+        (linear(SMALL_QP + 1, 300, filled=0.01), LPGD(1.0), "conic", None),
         (linear(300, 300, filled=0.5), LPGD(1.0), "QP", True),
         (linear(3000, 3000, filled=0.5), LPGD(1.0), "conic", None),
-        (linear(registry.SMALL_LP, 99, quadratic=False, filled=0.1), LPGD(1.0), "LP", True),
-        (linear(registry.SMALL_LP, 99, quadratic=False, filled=0.1), LPGD(1.0, 1.0), "LP", True),
-        (linear(registry.SMALL_LP + 1, 99, quadratic=False, filled=0.1), Exact(), "LP", False),
-        (linear(registry.SMALL_LP + 1, 9, quadratic=False), LPGD(1.0), "LP", True),
-        (linear(registry.SMALL_LP + 1, 9, quadratic=False), LPGD(1.0, 1.0), "conic", None),
+        (linear(SMALL_LP, 99, quadratic=False, filled=0.1), LPGD(1.0), "LP", True),
+        (linear(SMALL_LP, 99, quadratic=False, filled=0.1), LPGD(1.0, 1.0), "LP", True),
+        (linear(SMALL_LP + 1, 99, quadratic=False, filled=0.1), Exact(), "LP", False),
+        (linear(SMALL_LP + 1, 9, quadratic=False), LPGD(1.0), "LP", True),
+        (linear(SMALL_LP + 1, 9, quadratic=False), LPGD(1.0, 1.0), "conic", None),
         (Conic(2, Cones(soc=(3,))), LPGD(1.0), "conic", None),
     ],
 )
 def test_auto_forms_are_chosen_by_structure(given, rule, family, dense):
-    found = registry.form(given, "auto", rule)
+    found = choose(forms(given), "auto", rule).problem
     assert found.program.family == family
     if dense is not None:
-        assert found.program.sparse == (not dense)
+        assert ("sparse" in found.program.needs) == (not dense)
 
 
 @pytest.mark.parametrize("engine", ["moreau", "clarabel", MoreauEngine()])
 def test_engines_for_cones_get_cone_programs(engine):
     given = linear(3, 3)
-    assert registry.form(given, engine, LPGD(1.0)) is given
+    assert choose(forms(given), engine, LPGD(1.0)).problem is given
 
 
 def test_named_engines_get_what_they_solve():
     lp = linear(20, 9, quadratic=False, filled=0.1)
-    assert registry.form(lp, "highs", LPGD(1.0)).program.sparse
-    assert not registry.form(lp, "daqp", LPGD(1.0)).program.sparse
-    assert registry.form(linear(9, 9), DaqpEngine(), LPGD(1.0)).program.family == "QP"
+    assert choose(forms(lp), "highs", LPGD(1.0)).problem.program.needs
+    assert not choose(forms(lp), "daqp", LPGD(1.0)).problem.program.needs
+    assert choose(forms(linear(9, 9)), DaqpEngine(), LPGD(1.0)).problem.program.family == "QP"
     for given, engine, rule, message in (
         (linear(9, 9), "highs", LPGD(1.0), "LPs only"),
         (lp, HighsEngine(), LPGD(1.0, 1.0), "rho > 0"),
@@ -165,7 +169,7 @@ def test_named_engines_get_what_they_solve():
         (linear(3000, 3000, filled=0.1), "daqp", LPGD(1.0), "needs dense matrices"),
     ):
         with pytest.raises(EngineError, match=message):
-            registry.form(given, engine, rule)
+            choose(forms(given), engine, rule)
 
 
 def test_engines_of_others_name_their_cones():
@@ -173,13 +177,19 @@ def test_engines_of_others_name_their_cones():
     class Mine:
         name: ClassVar[str] = "mine"
         capabilities: ClassVar[Capabilities] = Capabilities(
-            frozenset({"conic"}), cones=frozenset({"zero", "soc"})
+            frozenset({"conic"}), frozenset({"zero", "soc"})
         )
 
-    registry.require_cones(Mine(), Cones(zero=1, soc=(3,)))
-    with pytest.raises(
-        EngineError, match="takes cone programs with soc, zero rows only, not with exp rows"
-    ):
-        registry.require_cones(Mine(), Cones(exp=1))
+    refuse([Conic(1, Cones(zero=1, soc=(3,)))], Mine())
+    with pytest.raises(EngineError, match="'mine' takes soc, zero rows only, not exp rows"):
+        refuse([Conic(1, Cones(exp=1))], Mine())
     with pytest.raises(EngineError, match="dense arguments only"):
-        registry.require(Mine(), Conic(1, Cones(zero=1), {"A": Pattern.empty(1)}), LPGD(1.0))
+        choose([Conic(1, Cones(zero=1), {"A": Pattern.empty(1)})], Mine(), LPGD(1.0))
+
+
+def test_a_family_that_no_engine_knows_is_told_so():
+    class Odd(QP):
+        family = "odd"
+
+    with pytest.raises(EngineError, match="no engine of this library solves a odd; pass an inst"):
+        choose([Odd.of({}, 1, {})], "auto", LPGD(1.0))
