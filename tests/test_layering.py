@@ -89,7 +89,7 @@ def test_imports_point_one_way(module):
         if imported.split(".")[0] != "lpgd" or owner(imported, LAYERS) == layer:
             continue
         allowed = LAYERS[layer]
-        fits = imported == "lpgd" and "lpgd" in allowed or owner(imported, allowed - {"lpgd"})
+        fits = (imported == "lpgd" and "lpgd" in allowed) or owner(imported, allowed - {"lpgd"})
         assert fits, f"{module}, line {line}: {layer} may not import {imported}"
 
 
@@ -133,5 +133,5 @@ def test_the_check_finds_a_circle(tmp_path, monkeypatch):
     path = tmp_path / "solution.py"
     path.write_text("def f():\n    from lpgd.core.tilt import Tilt\n")
     monkeypatch.setitem(MODULES, "lpgd.core.solution", path)
-    with pytest.raises(pytest.fail.Exception, match="lpgd.core.tilt"):
+    with pytest.raises(pytest.fail.Exception, match=r"lpgd.core.tilt"):
         test_no_two_files_import_each_other()
