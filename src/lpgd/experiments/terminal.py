@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from lpgd.core.errors import LpgdError
+from lpgd import LpgdError
 from lpgd.experiments.runs import ExperimentError, RunDirectory
 from lpgd.experiments.settings import Settings
 

@@ -68,7 +68,9 @@ class SolutionMap:
     stats: Stats = field(default_factory=Stats)
     memory: Memory = field(default_factory=Memory)
     _warned_stuck: bool = False
-    _chosen: dict[Traits, Choice] = field(default_factory=dict[Traits, Choice], repr=False)
+    _chosen: dict[Traits, Choice] = field(
+        default_factory=dict[Traits, Choice], init=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         if self.on_failure not in ("raise", "nan"):

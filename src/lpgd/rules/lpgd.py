@@ -6,6 +6,7 @@ from typing import Literal, final
 import numpy as np
 
 from lpgd.core.problem import Ability, Problem
+from lpgd.core.public import public
 from lpgd.core.rule import Backward, Pullback, Rule, is_count, is_number
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status
 from lpgd.core.tilt import Cotangent, Term, Tilt
@@ -22,6 +23,7 @@ ENDS: dict[Side, tuple[float, float]] = {
 }
 
 
+@public("lpgd")
 @final
 @dataclass(frozen=True)
 class LPGD(Rule):

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lpgd.core.public import public
 from lpgd.core.solution import Solution, Status
 from lpgd.core.tilt import Tilt
 from lpgd.testing.engine_cases import assert_same
@@ -23,6 +24,7 @@ from lpgd.testing.planting import Program, tied
 from lpgd.testing.strategies import seeds, tilts
 
 
+@public("lpgd.testing")
 class EngineBattery(EngineHardships):
     """Inherit, name the class ``Test...`` and set ``engine``.
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lpgd.core.params import Param, Params
 from lpgd.core.problem import Problem
+from lpgd.core.public import public
 from lpgd.core.solution import FloatArray, Solution, Status
 from lpgd.core.tilt import Term, Tilt
 from lpgd.testing.planting import Program
@@ -16,6 +17,7 @@ from lpgd.testing.strategies import programs, seeds, tilts
 several = settings(suppress_health_check=[HealthCheck.differing_executors])
 
 
+@public("lpgd.testing")
 class ProblemBattery:
     """Inherit, name the class ``Test...`` and set ``cases``.
 

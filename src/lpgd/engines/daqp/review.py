@@ -10,13 +10,14 @@ from lpgd.core.engine import Answer
 from lpgd.core.params import Params
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.engines.daqp.form import Form
-from lpgd.engines.daqp.set_up import plain
+from lpgd.engines.daqp.set_up import afresh
 from lpgd.engines.second_look import FINE, Elastic, elastic, recession
 from lpgd.families.qp.qp import QP
 
 # thresholds of DAQP's factorization with which it tells rows apart that nearly depend on each other
 CAREFUL = {"sing_tol": 1e-14, "zero_tol": 1e-14}
-DOUBTFUL = (Status.INACCURATE, Status.INFEASIBLE, Status.UNBOUNDED, Status.NUMERICAL)
+CLAIMS = (Status.INFEASIBLE, Status.UNBOUNDED, Status.NUMERICAL)
+DOUBTFUL = (*CLAIMS, Status.INACCURATE, Status.ITERATION_LIMIT)  # DAQP may cycle
 NEARLY = 1e-5  # contradictions below this share of the data may be rounding of the user's
 
 
@@ -34,8 +35,7 @@ def reviewed(problem: QP, params: Params, answer: Answer, settings: dict[str, fl
     impossible = look.known & (look.share > settings["primal_tol"])
     endless = look.known & ~impossible & falls.any(axis=1)
     found = answer.solution.take(rows)
-    # what is neither solved nor proven is trouble; inaccurate points stay what they are
-    found.status[found.status != Status.INACCURATE] = Status.NUMERICAL
+    found.status[np.isin(found.status, CLAIMS)] = Status.NUMERICAL  # unless it is proven
     rest = np.flatnonzero(~(impossible | endless))
     if len(rest):
         found = found.put(rest, _again(problem, data, look, rest, found.take(rest), settings))
@@ -64,11 +64,11 @@ def _again(
     """Solve what seems to have a solution once more."""
     data = {name: param.take(rows) for name, param in (params | look.relaxed).items()}
     form = Form.of(problem, data, None)
-    for row, set_up in enumerate(plain(problem, data, len(rows))):
+    for row, set_up in enumerate(afresh(problem, data, len(rows))):
         set_up.solve(form, row, settings | CAREFUL)
     found = form.solution(problem)
     if not problem.quadratic and not found.solved.all():
-        rest = np.flatnonzero(~found.solved)
+        rest = np.flatnonzero(~found.solved & (before.status != Status.ITERATION_LIMIT))
         part = {name: param.take(rest) for name, param in data.items()}
         found = found.put(rest, FINE.solve(problem, part).solution)
     return before.put(found.solved, found.take(found.solved))

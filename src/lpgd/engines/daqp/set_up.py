@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,7 @@ INACCURATE, UNBOUNDED = 4, -3  # exit flags
 Matrices = tuple[FloatArray | None, FloatArray]
 
 
-@dataclass(frozen=True, eq=False)
-class SetUp:
+class SetUp(NamedTuple):
     """One distinct (P, G, A) and how DAQP takes it.
 
     Attributes
@@ -88,26 +87,29 @@ class SetUps:
         params = {name: params[name].take(first) for name in ("P", "G", "A") if name in params}
         if "P" not in params:
             none = np.zeros((0, problem.n, problem.n)), np.full(len(first), -1)
-            return cls(plain(problem, params, len(first)), *none)
+            return cls(afresh(problem, params, len(first)), *none)
         parts = [params[name] for name in ("G", "A") if name in params]
         rows, P = _stacked(parts, len(first), problem.n), params["P"]
-        hessians = list(P.values)  # a model is not handed the same object again
-        found = [None if diagonal(H) else inverse_factor(H) for H in hessians]
+        plain = [diagonal(H) for H in P.values]
+        found = [None if d else inverse_factor(H) for d, H in zip(plain, P.values, strict=True)]
         changed = np.array([inverse is not None for inverse in found])
         inverses = np.array([R for R in found if R is not None]).reshape(-1, problem.n, problem.n)
         change = np.where(changed, np.cumsum(changed) - 1, -1)[P.index]
         products = [_products(part, inverses, change) for part in parts]
         boxed = "lb" in problem.blocks or "ub" in problem.blocks
         same, each = np.eye(problem.n), list[SetUp]()
+        # a model is not handed the same object again
+        hessians = [H if H.any() else None for H in P.values]
+        flat = [d and well_spread(H) for d, H in zip(plain, P.values, strict=True)]
         for group, which in enumerate(P.index.tolist()):
-            H, inverse = hessians[which], found[which]
-            kept: Matrices | None = (H, rows[group]) if diagonal(H) and well_spread(H) else None
+            H, inverse, matrix = hessians[which], found[which], rows[group]
+            kept: Matrices | None = (H, matrix) if flat[which] else None
             if inverse is not None:
                 moved = [part[group] for part in products]
                 if boxed or not moved:  # bounds are rows of u
                     moved.insert(0, inverse if boxed else inverse[:0])
                 kept = same, moved[0] if len(moved) == 1 else np.concatenate(moved)
-            each.append(SetUp(H if H.any() else None, rows[group], kept))
+            each.append(SetUp(H, matrix, kept))
         return cls(each, inverses, change)
 
     def costs(self, f: FloatArray, groups: IntArray) -> FloatArray:
@@ -180,7 +182,7 @@ class Bench:
         return self.model.setup(hessian, f, matrix, above, lower, sense)[0]
 
 
-def plain(problem: QP, params: Params, count: int) -> list[SetUp]:
+def afresh(problem: QP, params: Params, count: int) -> list[SetUp]:
     """A set-up for each element, none of them kept."""
     parts = [params[name] for name in ("G", "A") if name in params]
     rows = _stacked(parts, count, problem.n)

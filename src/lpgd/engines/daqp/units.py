@@ -35,10 +35,7 @@ class Units(Rows):
     A, G : (N, m_eq) and (N, m_in) int
         Of the right-hand sides of the rows.
     curve : (N, 1) int
-        Of P; like what ``A`` and ``G`` are beyond ``size`` it is the same for all elements of a
-        group.
-    size : (N, 1) int
-        The part of ``columns`` that follows the right-hand sides.
+        Of P, in the scaled variables; the same for all elements of a group.
     """
 
     cost: IntArray
@@ -46,29 +43,35 @@ class Units(Rows):
     A: IntArray
     G: IntArray
     curve: IntArray
-    size: IntArray
 
     @classmethod
     def of(cls, problem: QP, params: Params) -> Units | None:
         """Exponents for a batch; None where all are 0."""
         norms = {name: _norms(params, name) for name in SIDES}
-        tall = np.zeros((len(norms["A"]), problem.n), dtype=np.intp)
+        flat = np.zeros((len(norms["A"]), problem.n), dtype=np.intp)
+        costs = np.abs(params["q"].full())
+        objective = costs.max(axis=1, initial=0.0), _curvature(problem, params)
+        size = _size(problem, params, norms, flat, objective)
+        sizes = [*norms.values(), size, objective[1]]
+        sizes += [] if problem.quadratic else [objective[0], _tops(params, {})]
+        if all(fair(each).all() for each in sizes):
+            return None
         rows = {name: exponents(norms[name]) for name in SIDES}
         if not problem.quadratic:
-            tall = _columns(params, rows, tall)
-            if tall.any():
-                norms = {name: _norms(params, name, tall) for name in SIDES}
-                rows = {name: exponents(norms[name]) for name in SIDES}
-        pull = np.abs(params["q"].full()).max(axis=1, initial=0.0)
-        curved = _curvature(params) if problem.quadratic else np.zeros_like(pull)
-        curve = exponents(curved, step=2)[:, None]
-        size = exponents(_size(problem, params, norms, tall, (pull, curved)))[:, None]
-        columns = tall + size
-        slope = np.abs(np.ldexp(params["q"].full(), -columns)).max(axis=1, initial=0.0)
-        cost = np.where(curved[:, None] > 0, curve + 2 * size, exponents(slope, step=2)[:, None])
-        found = cls(cost, columns, rows["A"] + size, rows["G"] + size, curve, size)
-        parts = (cost, columns, found.A, found.G, curve)
-        return found if any(part.any() for part in parts) else None
+            flat = -exponents(_tops(params, rows))
+            norms = {name: _norms(params, name, flat) for name in SIDES}
+            rows = {name: exponents(norms[name]) for name in SIDES}
+            size = _size(problem, params, norms, flat, objective)
+        power, curve = exponents(size)[:, None], exponents(objective[1], step=2)[:, None]
+        columns = flat + power
+        slope = np.ldexp(costs, -columns).max(axis=1, initial=0.0)
+        cost = np.where(objective[1] > 0, curve[:, 0] + 2 * power[:, 0], exponents(slope, step=2))
+        for name in SIDES:
+            rows[name] += power
+            empty = norms[name] == 0
+            if empty.any():  # 0 <= h: nothing but h has a size
+                rows[name][empty] = exponents(np.abs(params[SIDES[name]].full()))[empty]
+        return cls(cost[:, None], columns, rows["A"], rows["G"], curve)
 
     def matrices(self, params: Params, group: IntArray, first: IntArray) -> dict[str, Param]:
         """Scaled P, G and A, one for each group."""
@@ -106,8 +109,10 @@ class Units(Rows):
         return replace(solution, x=np.ldexp(solution.x, -self.columns), y=y)
 
 
-def _curvature(params: Params) -> FloatArray:
+def _curvature(problem: QP, params: Params) -> FloatArray:
     """Largest entry of each Hessian, (N,); of a convex one it lies on the diagonal."""
+    if not problem.quadratic:
+        return np.zeros(len(params["q"].index))
     P = params["P"]
     return np.einsum("dii->di", P.values).max(axis=1, initial=0.0)[P.index]
 
@@ -130,17 +135,16 @@ def _norms(params: Params, name: str, columns: IntArray | None = None) -> FloatA
     return norms if columns is not None else norms[matrix.index]
 
 
-def _columns(params: Params, rows: dict[str, IntArray], none: IntArray) -> IntArray:
-    """Exponents of the variables by the largest entries of their columns, (N, n)."""
-    tops = np.zeros(none.shape)
+def _tops(params: Params, rows: dict[str, IntArray]) -> FloatArray:
+    """Largest entries of the columns of both matrices in units of their rows, (N, n)."""
+    tops = np.zeros_like(params["q"].full())
     for name in SIDES:
-        if name in params and rows[name].any():
-            values = np.abs(np.ldexp(params[name].full(), rows[name][:, :, None]))
-            tops = np.maximum(tops, values.max(axis=1, initial=0.0))
-        elif name in params:
-            highest = np.abs(params[name].values).max(axis=1, initial=0.0)[params[name].index]
-            tops = np.maximum(tops, highest)
-    return -exponents(tops)
+        if name in params:
+            values, index = params[name].values, params[name].index
+            if name in rows:
+                values, index = np.ldexp(params[name].full(), rows[name][:, :, None]), slice(None)
+            tops = np.maximum(tops, np.abs(values).max(axis=1, initial=0.0)[index])
+    return tops
 
 
 def _size(
@@ -169,7 +173,8 @@ def _size(
             caps.append(np.maximum(-distance, 0.0))
     pull, curved = objective
     wanted = np.where(curved > 0, pull / np.where(curved > 0, curved, 1.0), np.inf)
-    return np.maximum(least, np.minimum(wanted, _middle(np.concatenate(caps, axis=1))))
+    reach = np.minimum(wanted, _middle(np.concatenate(caps, axis=1)))
+    return np.where(np.isfinite(reach), np.maximum(least, reach), least)
 
 
 def _middle(caps: FloatArray) -> FloatArray:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast, final
 
 from lpgd.core.engine import Answer, Capabilities, Range
 from lpgd.core.params import Params
+from lpgd.core.public import public
 from lpgd.core.solution import Solution
 from lpgd.engines.highs.batch import Batch
 from lpgd.engines.highs.rays import certificates
@@ -37,6 +38,7 @@ OPTIONS = {
 }
 
 
+@public("lpgd")
 @final
 @dataclass(frozen=True)
 class HighsEngine:

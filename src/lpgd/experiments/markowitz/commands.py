@@ -81,20 +81,18 @@ def run_markowitz(
     Needs the extra lpgd[markowitz].
     """
     from lpgd.experiments.markowitz.task import MARKOWITZ
-    from lpgd.experiments.running import continue_run, execute
+    from lpgd.experiments.running import execute, start
 
     console = Console()
     with report_errors(console):
         if resume is not None:
-            run, task = RunDirectory(resume), None
-            continue_run(MarkowitzConfig, run, changes_on_resume(context))
+            run, task, changes = RunDirectory(resume), None, changes_on_resume(context)
         else:
             config = _config(context)
             MARKOWITZ.check(config)
             task = MARKOWITZ.task(config)
-            run = RunDirectory.create(out)
-            config.write(run)
-        result = execute(MARKOWITZ, run, console, task)
+            run, changes = start(config, out), None
+        result = execute(MARKOWITZ, run, console, task, changes)
     result = conclude(console, "markowitz", run, result)
     for name, account in result["economics"].items():
         console.print(
@@ -167,8 +165,8 @@ def compare_markowitz(
         )
         effort = Effort(seeds, max_epochs, jobs, final_jobs)
         with continuable(console):
-            finals = compare(study, choose_methods(METHODS, method), effort, out, console)
-        write_results(finals, out)
+            chosen = choose_methods(METHODS, method)
+            finals = compare(study, chosen, effort, out, console, write_results)
     console.print(results_table(finals))
     console.print(economics_table(finals))
     verdict = auto_verdict(finals)
