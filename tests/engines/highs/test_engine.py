@@ -16,7 +16,7 @@ from lpgd.core.pattern import Pattern
 from lpgd.core.solution import Solution, Status
 from lpgd.core.tilt import Tilt
 from lpgd.engines.daqp.engine import DaqpEngine
-from lpgd.engines.highs import batch as highs_batch
+from lpgd.engines.highs import sweep
 from lpgd.engines.highs.engine import HighsEngine
 from lpgd.families.qp.qp import QP
 
@@ -297,7 +297,7 @@ def test_engine_pickles_and_an_empty_batch_is_solved():
 
 
 def test_answers_depend_on_the_element_alone(monkeypatch):
-    monkeypatch.setattr(highs_batch, "useful_threads", lambda threads, work, pays: threads or 1)
+    monkeypatch.setattr(sweep, "useful_threads", lambda threads, work, pays: threads or 1)
     problem, params = transport()
     whole = ENGINE.solve(problem, params, keep=True, threads=1)
     size = len(whole.solution)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from lpgd.core.params import Params
 from lpgd.core.scaling import FAIR
-from lpgd.core.solution import FloatArray, IntArray, Solution, Status
-from lpgd.engines.batch import spread, useful_threads
+from lpgd.core.solution import FloatArray
 from lpgd.engines.highs.matrix import Exponents, Matrix, Units
-from lpgd.engines.highs.run import BASIC, LP, Found, solve
+from lpgd.engines.highs.run import LP
 from lpgd.families.qp.qp import QP
-
-PAYS = 2_000  # entries of the matrix from which threads pay
 
 
 @dataclass(frozen=True)
@@ -56,55 +52,19 @@ class Batch:
             np.stack(zoom, axis=1), np.stack(coarse, axis=1),
         )  # fmt: skip
 
-    def solve(
-        self, options: dict[str, Any], start: Solution | None, threads: int | None
-    ) -> list[Found]:
-        """Solve every element, from its basis where there is one."""
-        size = len(self.cost)
-        found: list[Any] = [None] * size
-        bases = None if start is None else self._bases(start)
-
-        def work(chosen: IntArray) -> None:
-            for row in chosen.tolist():
-                basis = None if bases is None or bases[row] is None else bases[row]
-                found[row] = solve(self._element(row), options, basis)
-
-        # HiGHS has a scheduler for each calling thread, whose size the first run there decides for
-        # good: in threads of our own it collides with no other user of HiGHS.
-        useful = useful_threads(threads, len(self.matrix.cols), PAYS)
-        spread(work, size, useful, piece=1, apart=True)
-        return found
-
-    def _bases(self, start: Solution) -> list[Any] | None:
-        rows, columns = self.matrix.shape
-        if start.basis is None or start.basis.shape[1] != rows + columns:
-            return None
-        whole = (start.basis == BASIC).sum(axis=1) == rows  # rows of zeros say that there is none
-        return [basis if there else None for basis, there in zip(start.basis, whole, strict=True)]
-
-    def _element(self, row: int) -> LP:
-        matrix = self.matrix
+    def lp(self, row: int, zoom: Exponents) -> LP:
+        """One element."""
+        matrix, (point, money) = self.matrix, zoom[row].tolist()
         return LP(
             self.cost[row], self.lower[row], self.upper[row],
             self.row_lower[row], self.row_upper[row],
-            matrix.starts, matrix.cols, matrix.scaled(row, self.units),
-            self.zoom[row], self.coarse[row],
+            matrix.starts, matrix.cols, matrix.scaled(row, self.units), point, money,
         )  # fmt: skip
 
-    def solution(self, found: list[Found]) -> Solution:
-        """Answers in the user's units with our multipliers, free of wrong signs by rounding."""
-        (rows, n), size = self.matrix.shape, len(found)
-        x, reduced, loads = np.zeros((size, n)), np.zeros((size, n)), np.zeros((size, rows))
-        basis = np.zeros((size, n + rows), dtype=np.int8)
-        for row, one in enumerate(found):
-            if one.status == Status.OPTIMAL:
-                x[row], reduced[row], loads[row] = one.x, one.reduced, one.loads
-                basis[row] = 0 if one.basis is None else one.basis
-        status = np.array([one.status for one in found], dtype=np.int8)
-        usable = (status == Status.OPTIMAL)[:, None]
-        y = self.multipliers(-loads, reduced, -reduced)
-        x = self.leave(np.clip(x, self.lower, self.upper))
-        return Solution(np.where(usable, x, 0.0), np.where(usable, y, 0.0), status, basis=basis)
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Numbers of elements, rows and columns."""
+        return (len(self.cost), *self.matrix.shape)
 
     def leave(self, x: FloatArray) -> FloatArray:
         """Points or directions in the user's units."""

@@ -15,6 +15,8 @@ from lpgd.core.public import public
 from lpgd.core.solution import Solution
 from lpgd.engines.highs.batch import Batch
 from lpgd.engines.highs.rays import certificates
+from lpgd.engines.highs.run import Options
+from lpgd.engines.highs.sweep import Answers, Sweep, solution
 from lpgd.engines.numbers import number, whole
 from lpgd.families.qp.qp import QP
 
@@ -101,12 +103,12 @@ class HighsEngine:
     ) -> Answer:
         """See ``Engine.solve``. Of ``start`` the basis is used, where it has one."""
         batch = Batch.of(cast(QP, problem), params)
-        found = batch.solve(self.options, start, threads)
-        solution = batch.solution(found)
-        ray, notes = certificates(batch, found, solution)
-        kept = self.restore(problem, params, solution, threads) if keep else None
-        runs = sum(one.runs for one in found)
-        return Answer(solution, runs, kept, ray=ray, notes=notes)
+        answers = Answers.blank(*batch.shape)
+        Sweep(batch, Options.of(self.options), threads, answers).all(start)
+        found = solution(batch, answers)
+        ray, notes = certificates(batch, answers.rays, found)
+        kept = self.restore(problem, params, found, threads) if keep else None
+        return Answer(found, int(answers.runs.sum()), kept, ray=ray, notes=notes)
 
     def restore(
         self, problem: Problem, params: Params, solution: Solution, threads: int | None

@@ -53,11 +53,12 @@ class Matrix:
         names = [name for name in ("A", "G") if name in params]
         rows, cols, top = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)], 0
         for name in names:
-            height = params[name].values.shape[1]
-            places = np.divmod(np.arange(height * problem.n), max(problem.n, 1))
             if name in problem.patterns:
                 pattern = problem.patterns[name]
                 places, height = (pattern.rows, pattern.cols), pattern.shape[0]
+            else:
+                height = params[name].values.shape[1]
+                places = np.divmod(np.arange(height * problem.n), max(problem.n, 1))
             rows.append(places[0] + top)
             cols.append(places[1])
             top += height

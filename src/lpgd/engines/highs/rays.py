@@ -7,7 +7,7 @@ decides without any, a single constraint or a single variable is the proof.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from math import ceil, log10
 from typing import Any
 
@@ -16,14 +16,13 @@ from scipy import sparse
 
 from lpgd.core.solution import FloatArray, Solution, Status
 from lpgd.engines.highs.batch import Batch
-from lpgd.engines.highs.run import Found
 
 CLAIMS = (Status.INFEASIBLE, Status.UNBOUNDED)
 NEARLY = 1e-6  # contradictions below this share of the data may be rounding of the user's
 
 
 def certificates(
-    batch: Batch, found: Sequence[Found], solution: Solution
+    batch: Batch, rays: Mapping[int, Any], solution: Solution
 ) -> tuple[Solution | None, dict[int, str]]:
     """The proof of each verdict, zero where there is none, and what to say of near misses."""
     claimed = np.flatnonzero(np.isin(solution.status, CLAIMS)).tolist()
@@ -34,11 +33,11 @@ def certificates(
     notes: dict[int, str] = {}
     for row in claimed:
         if solution.status[row] == Status.INFEASIBLE:
-            rows[row], lower[row], upper[row] = proof = _farkas(batch, row, found[row].ray)
+            rows[row], lower[row], upper[row] = proof = _farkas(batch, row, rays[row])
             note = _near_miss(batch, row, proof)
             notes |= {row: note} if note else {}
         else:
-            x[row] = _direction(batch, row, found[row].ray)
+            x[row] = _direction(batch, row, rays[row])
     y = batch.multipliers(rows, lower, upper)
     return Solution(batch.leave(x), y, solution.status), notes
 
