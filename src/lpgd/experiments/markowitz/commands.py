@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from typer import Option
 
 from lpgd.experiments import options
@@ -18,6 +17,7 @@ from lpgd.experiments.terminal import (
     changes_on_resume,
     conclude,
     continuable,
+    new_console,
     report_errors,
     settings_given,
 )
@@ -83,8 +83,8 @@ def run_markowitz(
     from lpgd.experiments.markowitz.task import MARKOWITZ
     from lpgd.experiments.running import execute, start
 
-    console = Console()
-    with report_errors(console):
+    console = new_console()
+    with report_errors():
         if resume is not None:
             run, task, changes = RunDirectory(resume), None, changes_on_resume(context)
         else:
@@ -140,7 +140,10 @@ def compare_markowitz(
     threads: options.Threads = None,
     out: Annotated[
         Path | None,
-        Option(help="Where results go, and are continued; by default runs/compare-markowitz-DATA."),
+        Option(
+            file_okay=False,
+            help="Where results go, and are continued; by default runs/compare-markowitz-DATA.",
+        ),
     ] = None,
 ) -> None:
     """Compare gradient rules on tracking an expert's trades, each at its best learning rate.
@@ -157,9 +160,9 @@ def compare_markowitz(
         write_results,
     )
 
-    console = Console()
+    console = new_console()
     out = Path(f"runs/compare-markowitz-{data}") if out is None else out
-    with report_errors(console):
+    with report_errors():
         study = Study(
             data, prices, assets, months, noise, portfolios, tuning_epochs, engine, threads
         )

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from typer import Option
 
 from lpgd.experiments import options
@@ -18,6 +17,7 @@ from lpgd.experiments.terminal import (
     changes_on_resume,
     conclude,
     continuable,
+    new_console,
     report_errors,
     settings_given,
 )
@@ -58,8 +58,8 @@ def run_sudoku(
     from lpgd.experiments.running import execute
     from lpgd.experiments.sudoku.task import SUDOKU, SudokuTask, load_split, start_run
 
-    console = Console()
-    with report_errors(console):
+    console = new_console()
+    with report_errors():
         if resume is not None:
             run, task, changes = RunDirectory(resume), None, changes_on_resume(context)
         else:
@@ -90,9 +90,9 @@ def compare_sudoku(
     test_size: Annotated[int | None, Option(min=1, help="Test puzzles; by default 1000.")] = None,
     engine: options.Engine = "auto",
     threads: options.Threads = None,
-    out: Annotated[Path, Option(help="Where results go, and are continued.")] = Path(
-        "runs/compare-sudoku"
-    ),
+    out: Annotated[
+        Path, Option(file_okay=False, help="Where results go, and are continued.")
+    ] = Path("runs/compare-sudoku"),
 ) -> None:
     """Compare gradient rules on 4x4 Sudoku, each with its best settings.
 
@@ -102,8 +102,8 @@ def compare_sudoku(
     from lpgd.experiments.sudoku.compare import Study, compare
     from lpgd.experiments.sudoku.report import results_table, write_results
 
-    console = Console()
-    with report_errors(console):
+    console = new_console()
+    with report_errors():
         study = Study(
             train_size=train_size,
             test_size=test_size,
