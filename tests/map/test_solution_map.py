@@ -116,6 +116,9 @@ class Trusting:
     def program(self):
         return self
 
+    def tilt(self, params, tilt):
+        return self, BOX.tilt(params, tilt)[1]
+
 
 def test_inaccurate_counts_as_failed_unless_accepted():
     engine = Fixed(statuses=(0, 1), tilted=(0, 1))
