@@ -98,6 +98,14 @@ class Problem(Protocol):
         """Data of the tilted problems, N = len(tilt) elements, perhaps of another family."""
         ...
 
+    def folded(self, params: Params, cotangent: Cotangent) -> Cotangent:
+        """What of a cotangent moves the solution; ``params`` hold the data of its rows.
+
+        A cotangent of slacks acts through x. Where nothing is left, the gradient has direct terms
+        only, those of the slacks as functions of the data, and nothing is solved.
+        """
+        ...
+
     def lagrangian(self, params: Params, point: Solution, tilt: Tilt) -> FloatArray:
         """Value of the tilted Lagrangian, shape (N,)."""
         ...
@@ -151,6 +159,10 @@ class Family(ABC):
         """What a message says of an engine that solves other families only."""
         solves = " or ".join(sorted(families)) or "nothing"
         return f"does not solve a {self.family}; it solves {solves}"
+
+    def folded(self, params: Params, cotangent: Cotangent) -> Cotangent:
+        """What of a cotangent moves the solution: all of it, for families without slacks."""
+        return cotangent
 
 
 class Differentiable(Problem, Protocol):
