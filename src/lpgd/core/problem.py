@@ -124,6 +124,7 @@ class Family(ABC):
     """What a family need not say of itself; families inherit from this class."""
 
     own: tuple[BoolArray, BoolArray] | None = None
+
     @property
     @abstractmethod
     def family(self) -> str:

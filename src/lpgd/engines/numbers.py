@@ -1,4 +1,4 @@
-"""Options of engines that are numbers, checked where they are given."""
+"""Options of engines, checked where they are given."""
 
 from math import inf, isfinite
 from numbers import Integral, Real
@@ -27,3 +27,14 @@ def whole(name: str, value: Any, *, least: int = 1) -> None:
     """
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
+
+
+def flag(name: str, value: Any) -> None:
+    """Refuse what is neither True nor False.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False, got {value!r}")

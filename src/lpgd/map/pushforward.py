@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lpgd.core.errors import EngineError
-from lpgd.core.params import Param, Params, batched
+from lpgd.core.params import Param, Params, batched, flat
 from lpgd.core.solution import FloatArray, IntArray, Status, StatusArray
 from lpgd.map.attempt import Batch
 from lpgd.map.forward import Forward
@@ -135,7 +135,7 @@ def _moved(param: Param, way: FloatArray, step: FloatArray) -> Param:
 
 def _length(values: FloatArray) -> FloatArray:
     """Euclidean length of each row."""
-    return np.sqrt(np.square(values.reshape(len(values), -1)).sum(axis=1))
+    return np.sqrt(np.square(flat(values)).sum(axis=1))
 
 
 def _typical(values: FloatArray) -> FloatArray:
@@ -144,9 +144,12 @@ def _typical(values: FloatArray) -> FloatArray:
     A few large entries, say 1e9 for no bound, shall not make the step too long for the others.
     Those that are zero or infinite do not count; a row of them has length 0.
     """
-    flat = np.abs(values.reshape(len(values), -1))
-    counts = np.isfinite(flat) & (flat > 0)
-    ranked = np.sort(np.where(counts, flat, np.inf), axis=1)
+    sizes = np.abs(flat(values))
+    if not sizes.shape[1]:
+        return np.zeros(len(sizes))
+    counts = np.isfinite(sizes) & (sizes > 0)
+    ranked = np.sort(np.where(counts, sizes, np.inf), axis=1)
     number = counts.sum(axis=1)
-    first = np.where(number > 0, ranked[np.arange(len(flat)), np.maximum(number - 1, 0) // 4], 0.0)
-    return first * np.sqrt(flat.shape[1])
+    least = np.maximum(number - 1, 0) // 4
+    first = np.where(number > 0, ranked[np.arange(len(sizes)), least], 0.0)
+    return first * np.sqrt(sizes.shape[1])

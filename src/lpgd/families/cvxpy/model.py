@@ -7,12 +7,12 @@ from typing import final
 
 import numpy as np
 
-from lpgd.core.params import Param, Params
+from lpgd.core.params import Param, Params, flat
 from lpgd.core.problem import Family, Groups, Problem
 from lpgd.core.solution import BoolArray, FloatArray, Solution
 from lpgd.core.tilt import Term, Tilt
 from lpgd.families.conic.polyhedral import Polyhedral
-from lpgd.families.cvxpy.affine import Affine, Linear, flat
+from lpgd.families.cvxpy.affine import Affine, Linear
 
 
 @final

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lpgd.core.params import Param, Params
+from lpgd.core.params import Param, Params, flat
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import BoolArray, FloatArray
 
@@ -69,7 +69,7 @@ def _clean(values: FloatArray) -> bool:
 
 
 def _rowwise(legal: BoolArray) -> BoolArray:
-    return np.logical_and.reduce(legal.reshape(len(legal), -1), axis=1)
+    return np.logical_and.reduce(flat(legal), axis=1)
 
 
 def _note(unfit: dict[int, str], param: Param, bad: BoolArray, why: str) -> None:
