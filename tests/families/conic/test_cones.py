@@ -57,3 +57,22 @@ def test_the_triangle_goes_column_by_column():
     rows, cols, _ = triangle(3)
     places = list(zip(rows.tolist(), cols.tolist(), strict=True))
     assert places == [(0, 0), (0, 1), (1, 1), (0, 2), (1, 2), (2, 2)]
+
+
+@pytest.mark.parametrize("sizes", [
+    {"soc": (2.5,)}, {"soc": (3.0,)}, {"soc": (np.nan,)}, {"soc": (True, 3)}, {"soc": ("3",)},
+    {"psd": (1.5,)}, {"psd": (np.inf,)}, {"psd": (None,)}, {"zero": 1.0}, {"zero": True},
+    {"nonneg": np.nan}, {"nonneg": "2"}, {"exp": 0.5}, {"exp": -1}, {"power": (np.nan,)},
+    {"power": (True,)}, {"power": ("0.5",)}, {"power": (None,)},
+])  # fmt: skip
+def test_sizes_that_are_none(sizes):
+    with pytest.raises(ValueError, match=r"size|order|int >= 0|exponents"):
+        Cones(**sizes)
+
+
+def test_sizes_of_numpy_become_plain_ones():
+    cones = Cones(
+        np.int64(1), np.int32(2), (np.int64(3),), [np.int8(2)], np.int64(1), (np.float32(0.5),)
+    )
+    assert cones == Cones(1, 2, (3,), (2,), 1, (0.5,))
+    assert all(type(size) is int for size in (cones.zero, *cones.soc, *cones.psd))

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from dataclasses import replace
 
 import cvxpy as cp
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 
 import lpgd
 from lpgd.core.errors import StructureError
+from lpgd.core.problem import users
+from lpgd.families.conic.polyhedral import Polyhedral
 from lpgd.families.cvxpy.compile import compile_model
 from tests.cvxpy_programs import LINEAR, MAKERS, make
 
@@ -133,3 +136,25 @@ def test_objectives_may_have_a_matrix_parameter():
     value = np.array([[[2.0, 4.0], [-2.0, 3.0]]])  # of which the symmetric part counts
     pattern, part = model.inner.patterns["P"], model.maps["P"].parts[key]
     np.testing.assert_allclose(pattern.dense(part(value.reshape(1, -1)))[0], [[4, 2], [2, 6]])
+
+
+def test_the_entries_of_the_user_are_known():
+    x, p = cp.Variable(3), cp.Parameter(2)
+    epigraph, bounds = cp.norm(x[:2]) <= 1, x >= 0
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(x[:2] - p) + cp.norm1(x)), [epigraph, bounds])
+    model = compile_model(problem, [p], [x])
+    own_x, own_y = users(model.program)
+    place = model.outputs[0].entries.matrix.indices
+    assert sorted(place) == np.flatnonzero(own_x).tolist()
+    assert model.n > 3  # residuals and absolute values
+    assert own_y.sum() >= 3  # x >= 0, and not the rows of the residuals
+    assert own_y.sum() < model.m
+
+
+def test_a_flat_program_keeps_them():
+    x, p = cp.Variable(2), cp.Parameter(2)
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(x - p)), [x >= 0])
+    model = compile_model(problem, [p], [x])
+    flat = replace(model, inner=Polyhedral(model.inner))
+    assert users(flat.program)[0].sum() == 2
+    assert users(flat.program)[1].sum() == 2

@@ -1,5 +1,6 @@
 """Products of cones, in the order in which the rows of a conic program are laid out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from math import isqrt
@@ -58,14 +59,14 @@ class Cones:
             object.__setattr__(self, name, tuple(cast(Any, given)))  # it must have a hash
         for name in ("zero", "nonneg", "exp"):
             given = getattr(self, name)
-            if not isinstance(given, (int, np.integer)) or given < 0:
+            if not _is_size(given, 0):
                 raise ValueError(f"{name} must be an int >= 0, got {given!r}")
-        if any(size < 2 for size in self.soc):
-            raise ValueError(f"second-order cones need a size of at least 2, got {self.soc}")
-        if any(order < 1 for order in self.psd):
-            raise ValueError(f"PSD cones need an order of at least 1, got {self.psd}")
-        if not all(0 < alpha < 1 for alpha in self.power):
-            raise ValueError(f"exponents of power cones must be in (0, 1), got {self.power}")
+            object.__setattr__(self, name, int(given))
+        for name, (fits, kind, what) in _TUPLES.items():
+            given = getattr(self, name)
+            if not all(fits(entry) for entry in given):
+                raise ValueError(f"{what}, got {given}")
+            object.__setattr__(self, name, tuple(kind(entry) for entry in given))
 
     @cached_property
     def m(self) -> int:
@@ -85,6 +86,23 @@ class Cones:
         sizes += [("exp", 3)] * self.exp + [("power", 3)] * len(self.power)
         ends = np.cumsum([0] + [size for _, size in sizes]).tolist()
         return [(kind, a, b) for (kind, _), a, b in zip(sizes, ends, ends[1:], strict=False)]
+
+
+def _is_size(value: object, least: int) -> bool:
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return whole and int(cast(int, value)) >= least
+
+
+def _is_exponent(value: object) -> bool:
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    return number and not isinstance(value, bool) and 0 < float(cast(float, value)) < 1
+
+
+_TUPLES: dict[str, tuple[Callable[[object], bool], Callable[[Any], float], str]] = {
+    "soc": (lambda n: _is_size(n, 2), int, "second-order cones need a whole size of at least 2"),
+    "psd": (lambda n: _is_size(n, 1), int, "PSD cones need a whole order of at least 1"),
+    "power": (_is_exponent, float, "exponents of power cones must be in (0, 1)"),
+}
 
 
 def order_of(rows: int) -> int:
