@@ -17,7 +17,7 @@ from lpgd.core.tilt import Adjoint, Cotangent
 from lpgd.families.conic import adjoint
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.reduction import Reduction
-from lpgd.families.quadratic.structure import Structure
+from lpgd.families.quadratic.structure import QUIET, Structure
 
 
 @final
@@ -90,6 +90,7 @@ class Conic(Structure):
         )
         return sum(given), sum(sizes.values())
 
+    @QUIET
     def adjoint(self, params: Params, point: Solution, cotangent: Cotangent, rho: float) -> Adjoint:
         """Implicit differentiation of the optimality conditions."""
         return adjoint.adjoint(self.reduction, params, point, cotangent, rho)

@@ -158,6 +158,9 @@ class Model:
             elif least:
                 rows, room = self.turned[i, held[i]], np.zeros(len(part) ** 2)
                 K = _assemble(self.hessians[i], rows, room)
+                if not (np.isfinite(K).all() and np.isfinite(part).all()):  # LAPACK may not return
+                    part[:] = np.nan
+                    continue
                 part[:] = np.linalg.lstsq(K, part, rcond=SINGULAR)[0]
             else:
                 part[:] = 0

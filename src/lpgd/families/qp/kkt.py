@@ -102,7 +102,7 @@ def _solve(
     weight = np.where(lower & upper, np.sqrt(0.5), 1.0) * (lower | upper)
     if null is not None:
         along = np.concatenate([null, -weight[:, None] * (R.T @ null)])
-        w = w + null @ linalg.lstsq(along, -np.concatenate([w, -weight * pull]))[0]
+        w = w + null @ _least(along, -np.concatenate([w, -weight * pull]))
         pull = dx + _curve(data, rho, a) + R.T @ w
     net = -pull / np.maximum(1.0 * lower + upper, 1.0)
     v = np.zeros_like(dy)
@@ -112,6 +112,14 @@ def _solve(
     if "ub" in problem.blocks:
         v[problem.blocks["ub"]] = np.where(upper, net, 0.0)
     return a, v, null is not None
+
+
+def _least(matrix: FloatArray, rhs: FloatArray) -> FloatArray:
+    """Least-squares solution; NaN where numbers overflowed."""
+    if not (np.isfinite(matrix).all() and np.isfinite(rhs).all()):
+        return np.full(matrix.shape[1], np.nan)
+    solution: FloatArray = linalg.lstsq(matrix, rhs)[0]
+    return solution
 
 
 def _saddle(
@@ -131,6 +139,8 @@ def _saddle(
     K = np.zeros((size, size))
     K[:k, :k], K[k:, :k], K[:k, k:] = h * H, r[:, None] * B, (r[:, None] * B).T
     rhs = np.concatenate([h * f, r * g])
+    if not (np.isfinite(K).all() and np.isfinite(rhs).all()):
+        return np.full(k, np.nan), np.full(len(g), np.nan), None
     factor, pivots, flag = linalg.lapack.dgetrf(K)
     norm = np.abs(K).sum(axis=0).max()
     if flag == 0 and linalg.lapack.dgecon(factor, norm)[0] > SINGULAR:

@@ -18,7 +18,7 @@ from lpgd.core.solution import BoolArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent
 from lpgd.families.conic.cones import Cones
 from lpgd.families.qp import kkt
-from lpgd.families.quadratic.structure import SIDES, Structure
+from lpgd.families.quadratic.structure import QUIET, SIDES, Structure
 
 
 @final
@@ -98,6 +98,7 @@ class QP(Structure):
         """Whether a P that only a tilt brings is sparse: as other matrices are."""
         return bool(self.patterns)
 
+    @QUIET
     def adjoint(self, params: Params, point: Solution, cotangent: Cotangent, rho: float) -> Adjoint:
         """Implicit differentiation of the optimality conditions (math page, section 5, oracle)."""
         at = {name: param.take(cotangent.rows) for name, param in params.items()}

@@ -23,8 +23,7 @@ NEAR = 1e-7  # violation, relative to the largest of x and to the bound, that is
 
 def inside(of: Rows, params: Params, point: Solution) -> Solution:
     """The points, with entries that are beyond a bound by rounding on it."""
-    with np.errstate(all="ignore"):
-        slacks = of.sides(params) - of.product(params, point.x)
+    slacks = of.sides(params) - of.product(params, point.x)
     ours = slice(of.cones.zero, of.cones.zero + of.cones.nonneg)
     elements, rows = np.nonzero(slacks[:, ours] < 0)
     if not len(rows):

@@ -71,19 +71,17 @@ def residual(of: Rows, params: Params, point: Solution) -> FloatArray:
     """Relative distance of every point from optimality, shape (N,); infinite for NaN."""
     x, y, q, sides = point.x, point.y, params["q"].full(), of.sides(params)
     worst = np.full(len(x), np.inf)
-    with np.errstate(all="ignore"):
-        curve, pull, reach = (
-            of.curve(params, x), of.transposed_product(params, y), of.product(params, x)
-        )  # fmt: skip
-        slope, slacks = curve + q + pull, sides - reach
-        if of.polyhedral:  # most answers pass in units that are too small, those of sums of terms
-            u, w = _share(slacks, _largest(reach, sides)), np.sign(y)
-            w[:, : of.cones.zero] = np.inf
-            worst = _top(np.minimum(u, w), _share(slope, _largest(curve, q, pull)))
-        rough = np.flatnonzero(~(worst <= SURE))
-        if len(rough):
-            some = {name: param.take(rough) for name, param in params.items()}
-            worst[rough] = _fair(of, some, point.take(rough), (slope[rough], slacks[rough]))
+    curve, pull = of.curve(params, x), of.transposed_product(params, y)
+    reach = of.product(params, x)
+    slope, slacks = curve + q + pull, sides - reach
+    if of.polyhedral:  # most answers pass in units that are too small, those of sums of terms
+        u, w = _share(slacks, _largest(reach, sides)), np.sign(y)
+        w[:, : of.cones.zero] = np.inf
+        worst = _top(np.minimum(u, w), _share(slope, _largest(curve, q, pull)))
+    rough = np.flatnonzero(~(worst <= SURE))
+    if len(rough):
+        some = {name: param.take(rough) for name, param in params.items()}
+        worst[rough] = _fair(of, some, point.take(rough), (slope[rough], slacks[rough]))
     return worst
 
 
@@ -103,10 +101,9 @@ def _fair(
 def refuted(of: Rows, params: Params, ray: Solution) -> FloatArray:
     """Relative violation of the certificate of each row's status, shape (N,)."""
     sizes, infeasible = _absolute(params), ray.status == Status.INFEASIBLE
-    with np.errstate(all="ignore"):
-        found = np.where(
-            infeasible, _contradiction(of, params, sizes, ray.y), _descent(of, params, sizes, ray.x)
-        )
+    found = np.where(
+        infeasible, _contradiction(of, params, sizes, ray.y), _descent(of, params, sizes, ray.x)
+    )
     return np.where(np.isin(ray.status, (Status.INFEASIBLE, Status.UNBOUNDED)), found, np.inf)
 
 

@@ -26,6 +26,8 @@ from lpgd.families.quadratic.sums import augment, dot, outer, outer_on, shifted,
 
 # Right-hand side of each block of multipliers, and the sign with which it enters L.
 SIDES = {"A": ("b", -1.0), "G": ("h", -1.0), "lb": ("lb", 1.0), "ub": ("ub", -1.0)}
+# What overflows is not finite, and judged by whoever asked; nothing here warns of it.
+QUIET = np.errstate(all="ignore")
 
 
 class Structure(Family):
@@ -95,10 +97,12 @@ class Structure(Family):
         """Symmetrise P and name the bad value of each element that has one."""
         return check.check(params, resolution, self.patterns.get("P"), self.cost)
 
+    @QUIET
     def curve(self, params: Params, x: FloatArray) -> FloatArray:
         """P x of every element, (N, n)."""
         return self._times("P", params["P"], x) if self.quadratic else np.zeros_like(x)
 
+    @QUIET
     def product(self, params: Params, x: FloatArray) -> FloatArray:
         """C x of every element, (N, n) to (N, m)."""
         parts = [
@@ -107,6 +111,7 @@ class Structure(Family):
         ]
         return parts[0] if len(parts) == 1 else np.concatenate([x[:, :0], *parts], axis=1)
 
+    @QUIET
     def transposed_product(self, params: Params, y: FloatArray) -> FloatArray:
         """C'y of every element, (N, m) to (N, n)."""
         total = np.zeros((len(y), self.n))
@@ -131,33 +136,40 @@ class Structure(Family):
         size = len(params["q"].index)
         return parts[0] if len(parts) == 1 else np.concatenate([np.zeros((size, 0)), *parts], 1)
 
+    @QUIET
     def slacks(self, params: Params, x: FloatArray) -> FloatArray:
         """s = r - Cx of every element, (N, m); see ``Measured.slacks``."""
         return self.sides(params) - self.product(params, x)
 
+    @QUIET
     def slope(self, params: Params, x: FloatArray) -> FloatArray:
         """Gradient q + Px of the objective, (N, n); see ``Measured.slope``."""
         linear = params["q"].full()
         return linear + self.curve(params, x) if self.quadratic else linear
 
+    @QUIET
     def strictly_convex(self, params: Params) -> BoolArray:
         """Elements with a P that is dense and positive definite, shape (N,)."""
         if not self.quadratic or "P" in self.patterns:
             return np.zeros(len(params["q"].index), dtype=np.bool_)
         return check.positive_definite(params["P"])
 
+    @QUIET
     def residual(self, params: Params, point: Solution) -> FloatArray:
         """See ``Checkable.residual``."""
         return optimality.residual(self, params, point)
 
+    @QUIET
     def refuted(self, params: Params, ray: Solution) -> FloatArray:
         """See ``Checkable.refuted``."""
         return optimality.refuted(self, params, ray)
 
+    @QUIET
     def inside(self, params: Params, point: Solution) -> Solution:
         """See ``Checkable.inside``."""
         return inside.inside(self, params, point)
 
+    @QUIET
     def folded(self, params: Params, cotangent: Cotangent) -> Cotangent:
         """The cotangent without slacks, which folds into that of x (math page, section 5a).
 
@@ -168,6 +180,7 @@ class Structure(Family):
             return cotangent
         return replace(cotangent, dx=optimality.folded(self, params, cotangent.dx, ds), ds=None)
 
+    @QUIET
     def tilt(self, params: Params, tilt: Tilt) -> tuple[Self, Params]:
         """Tilted data: q + t (dx - curve center) - rho anchor, P + rho I + t curve, shifted r.
 
@@ -203,6 +216,7 @@ class Structure(Family):
         patterns = {**self.patterns, "P": pattern}
         return changed(self, patterns=patterns, quadratic=True), augment(hessian, added, places)
 
+    @QUIET
     def lagrangian(self, params: Params, point: Solution, tilt: Tilt) -> FloatArray:
         """Value of the tilted Lagrangian at each point, shape (N,)."""
         at, x, y = {name: param.take(tilt.rows) for name, param in params.items()}, point.x, point.y
@@ -218,6 +232,7 @@ class Structure(Family):
         gap = x - tilt.anchor
         return value + tilt.t * loss + 0.5 * tilt.rho * dot(gap, gap)
 
+    @QUIET
     def grad(
         self, params: Params, terms: Sequence[Term], wanted: Mapping[str, Groups]
     ) -> dict[str, FloatArray]:

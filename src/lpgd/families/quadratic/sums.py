@@ -40,7 +40,8 @@ def augment(hessian: Param | None, added: FloatArray, places: IntArray | int) ->
     places : (n,) int, or int
         Where the values of a sparse P hold the diagonal; the order n of a dense one.
     """
-    dense, n = isinstance(places, int), places if isinstance(places, int) else len(places)
+    dense = not isinstance(places, np.ndarray)
+    n = int(places) if dense else len(places)
     values = np.zeros((1, n, n) if dense else (1, n)) if hessian is None else hessian.values
     index = np.zeros(len(added), dtype=np.intp) if hessian is None else hessian.index
     levels, level = np.unique(added, axis=0, return_inverse=True)
@@ -48,7 +49,7 @@ def augment(hessian: Param | None, added: FloatArray, places: IntArray | int) ->
     pairs, pair = np.unique(index * count + level.reshape(-1), return_inverse=True)
     which, shift = np.divmod(pairs, count)
     moved = values[which]
-    diagonal = np.arange(n) * (n + 1) if isinstance(places, int) else places
+    diagonal = np.arange(n) * (n + 1) if dense else places
     moved.reshape(len(which), int(np.prod(moved.shape[1:])))[:, diagonal] += levels[shift]
     return Param(moved, pair)
 
