@@ -1,13 +1,16 @@
 """Numbers of any size in data, points and losses: no exception, no warning, no endless loop."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from lpgd.core.params import batched
+from lpgd.core.pattern import Pattern
 from lpgd.core.solution import Solution, Status
 from lpgd.core.tilt import Cotangent, Term, Tilt
+from lpgd.families.conic import adjoint
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.conic import Conic
 from lpgd.families.qp.qp import QP
@@ -44,9 +47,20 @@ def conic(rng):
     return problem, {name: batched(value) for name, value in values.items()}
 
 
-@pytest.mark.parametrize("make", [qp, conic])
+def on_patterns(rng):
+    problem, params = conic(rng)
+    values, patterns = dict(params), {}
+    for name in ("P", "A"):
+        rows, cols = np.indices(params[name].values.shape[1:]).reshape(2, -1)
+        patterns[name] = Pattern(rows, cols, params[name].values.shape[1:])
+        values[name] = batched(params[name].values.reshape(1, -1))
+    return replace(problem, patterns=patterns), values
+
+
+@pytest.mark.parametrize("make", [qp, conic, on_patterns])
 @pytest.mark.parametrize("seed", range(60))
-def test_numbers_of_any_size(make, seed):
+def test_numbers_of_any_size(make, seed, monkeypatch):
+    monkeypatch.setattr(adjoint, "LARGE", 0)  # what is sparse stays so
     rng = np.random.default_rng(seed)
     problem, params = make(rng)
     n, m, one = problem.n, problem.m, np.zeros(1, dtype=int)

@@ -1,11 +1,16 @@
 import numpy as np
+import pytest
 
 from lpgd import Cones
 from lpgd.core.params import batched, shared
+from lpgd.core.pattern import Pattern
 from lpgd.core.solution import Solution
 from lpgd.core.tilt import Cotangent
+from lpgd.families.conic import adjoint as module
 from lpgd.families.conic.adjoint import adjoint
 from lpgd.families.conic.conic import Conic
+from lpgd.families.conic.reduction import Reduction
+from lpgd.testing.cone_programs import KINDS, plant
 
 from .defined import residuals, solved
 
@@ -56,3 +61,56 @@ def test_a_definition_that_a_value_undoes_is_none():
     expected = adjoint(whole.reduction, dense, point, Cotangent(rows, dx, dy), 0.0)
     np.testing.assert_allclose(found.a, expected.a, atol=1e-8)
     np.testing.assert_allclose(found.v, expected.v, atol=1e-8)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3])
+@pytest.mark.parametrize("name", KINDS)
+def test_large_sparse_programs_have_the_adjoint_of_dense_ones(name, rho, monkeypatch):
+    case, rng = plant(KINDS[name], 3, 3, sparse=True), np.random.default_rng(0)
+    conic, at, rows = case.problem, case.solution, np.array([0, 2, 2, 1])
+    loss = Cotangent(rows, *(rng.normal(size=(4, k)) for k in (conic.n, conic.m, conic.m)))
+    at = at.take(rows)
+    expected = conic.adjoint(case.params, at, loss, rho)
+    monkeypatch.setattr(module, "LARGE", 0)
+    monkeypatch.setattr(Reduction, "matrices", None)  # nothing is made dense
+    found = conic.adjoint(case.params, at, loss, rho)
+    for part in ("a", "v"):
+        wanted = getattr(expected, part)
+        error = np.abs(getattr(found, part) - wanted).max() / np.abs(wanted).max()
+        assert error < 1e-8
+    np.testing.assert_array_equal(found.degenerate, expected.degenerate)
+
+
+def test_singular_sparse_systems_get_least_squares(monkeypatch):
+    # the same row twice: only the sum of its multipliers is known
+    A = np.array([[1.0, 1.0], [1.0, 1.0], [1.0, -1.0]])
+    pattern, eye = Pattern(*np.nonzero(A), A.shape), Pattern(*np.nonzero(np.eye(2)), (2, 2))
+    conic = Conic(2, Cones(zero=2, nonneg=1), {"A": pattern, "P": eye})
+    params = {
+        "P": batched(np.ones((1, 2))),
+        "q": batched(np.zeros((1, 2))),
+        "A": batched(A[np.nonzero(A)][None]),
+        "b": batched(np.array([[2.0, 2.0, 5.0]])),
+    }
+    at = Solution(np.ones((1, 2)), np.array([[-0.5, -0.5, 0.0]]), np.zeros(1, np.int8))
+    loss = Cotangent(np.zeros(1, int), np.array([[1.0, 3.0]]), np.zeros((1, 3)))
+    expected = conic.adjoint(params, at, loss, 0.0)
+    monkeypatch.setattr(module, "LARGE", 0)
+    found = conic.adjoint(params, at, loss, 0.0)
+    assert expected.degenerate.all()
+    assert found.degenerate.all()
+    np.testing.assert_allclose(found.a, expected.a, atol=1e-9)
+    np.testing.assert_allclose(found.v, expected.v, atol=1e-9)
+
+
+def test_weak_rows_of_large_sparse_programs_are_reported(monkeypatch):
+    eye = Pattern(np.zeros(1, int), np.zeros(1, int), (1, 1))
+    conic = Conic(1, Cones(nonneg=1), {"P": eye, "A": eye})
+    params = {k: batched(np.array([[v]])) for k, v in
+              {"P": 1.0, "q": 0.0, "A": -1.0, "b": 0.0}.items()}  # fmt: skip
+    nothing, one = np.zeros((1, 1)), np.ones((1, 1))
+    point = Solution(nothing, nothing, np.zeros(1, dtype=np.int8))
+    monkeypatch.setattr(module, "LARGE", 0)
+    found = conic.adjoint(params, point, Cotangent(np.array([0]), one, nothing), 0.0)
+    assert found.degenerate.all()
+    np.testing.assert_allclose(found.a, 0, atol=1e-12)

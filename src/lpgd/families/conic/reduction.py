@@ -175,8 +175,7 @@ class Reduction(Generic[Program]):
         self, matrices: Matrices, params: Params, y: FloatArray, slacks: FloatArray
     ) -> Matrices:
         """In units in which the multipliers and the slacks of a point have one size."""
-        room = np.maximum(_size(slacks), SLIGHT * _size(params["b"].full()))
-        units = np.clip(factors(_size(y)) / factors(room), 1 / MOST, MOST)
+        units = balance(params, y, slacks)
         if not (units != 1).any():
             return matrices
         factor = units[:, None, None]
@@ -215,6 +214,12 @@ class Reduction(Generic[Program]):
             slope += linear[0].take(self.gone, axis=1) * matrices.units[:, None]
             x[:, self.gone], full[:, self.used] = made, -slope / matrices.pivots
         return x, full / matrices.units[:, None]
+
+
+def balance(params: Params, y: FloatArray, slacks: FloatArray) -> FloatArray:
+    """Factors of the objective (N,) that give multipliers and slacks one size."""
+    room = np.maximum(_size(slacks), SLIGHT * _size(params["b"].full()))
+    return np.clip(factors(_size(y)) / factors(room), 1 / MOST, MOST)
 
 
 def linear_terms(params: Params) -> Linear:

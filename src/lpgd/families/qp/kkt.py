@@ -118,8 +118,8 @@ def _least(matrix: FloatArray, rhs: FloatArray) -> FloatArray:
     """Least-squares solution; NaN where numbers overflowed."""
     if not (np.isfinite(matrix).all() and np.isfinite(rhs).all()):
         return np.full(matrix.shape[1], np.nan)
-    solution: FloatArray = linalg.lstsq(matrix, rhs)[0]
-    return solution
+    solved: Any = linalg.lstsq(matrix, rhs)
+    return solved[0]
 
 
 def _saddle(
