@@ -13,14 +13,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lpgd.core.engine import Answer
 from lpgd.core.errors import EngineError
 from lpgd.core.params import Param, Params, batched
-from lpgd.core.solution import FloatArray, IntArray, Solution, Status, StatusArray
-from lpgd.map.attempt import Batch, attempt
+from lpgd.core.solution import FloatArray, IntArray, Status, StatusArray
+from lpgd.map.attempt import Batch
 from lpgd.map.forward import Forward
 from lpgd.map.report import Failures
-from lpgd.map.verify import verified
+from lpgd.map.solve import Settle, Solver
 
 Gather = Callable[[Forward], Sequence[FloatArray]]
 Tangents = Mapping[str, FloatArray]
@@ -58,27 +57,16 @@ class Probe:
     """
 
     gather: Gather
-    settle: Callable[[Answer], Solution]
+    settle: Settle
 
     def solve(self, forward: Forward, params: Params, rows: IntArray) -> _Solved:
         """Solve perturbed data, each row starting from the solution of its element."""
         data, unfit = forward.problem.check(params, WHOLE)
-        fit = np.setdiff1d(np.arange(len(rows)), np.fromiter(unfit, dtype=np.intp))
-        program, engine = forward.program, forward.engine
-        solution, cause = Solution.blank(len(rows), program.n, program.m), None
-        if len(fit):
-            chosen = {name: param.take(fit) for name, param in data.items()}
-            batch = Batch(chosen, forward.solution.take(rows[fit]), len(fit))
-
-            def run(work: Batch) -> Answer:
-                return engine.solve(program, work.params, start=work.start, threads=forward.threads)
-
-            answer = attempt(engine, program, batch, run)
-            answer = verified(program, chosen, answer, engine.capabilities.tolerance)
-            solution, cause = solution.put(fit, self.settle(answer)), answer.cause
-        there = replace(forward, params=data, solution=solution, workspace=None)
-        notes = {int(rows[row]): why for row, why in unfit.items()}
-        return _Solved(self.gather(there), solution.status, notes, cause)
+        solver = Solver(forward.program, forward.engine, forward.threads, self.settle)
+        found = solver.solve(Batch(data, forward.solution.take(rows), len(rows)), unfit)
+        there = replace(forward, params=data, solution=found.solution, workspace=None)
+        notes = {int(rows[row]): why for row, why in (found.notes or {}).items()}
+        return _Solved(self.gather(there), found.solution.status, notes, found.cause)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from lpgd.core.pattern import Pattern
 from lpgd.core.solution import Solution, Status
 from lpgd.core.tilt import Tilt
 from lpgd.engines.daqp.engine import DaqpEngine
-from lpgd.engines.highs import engine as _highs
+from lpgd.engines.highs import sweep
 from lpgd.engines.highs.engine import HighsEngine
 from lpgd.families.qp.qp import QP
 
@@ -205,13 +205,13 @@ def test_a_vertex_reached_in_many_steps_is_exact():
 def test_an_infinite_bound_has_no_multiplier():
     # A reduced cost within the tolerance is left to a free variable.
     data = {
-        "q": np.array([[1e-12, -1e-12]]),
-        "lb": np.full((1, 2), -np.inf),
-        "ub": np.full((1, 2), np.inf),
+        "q": np.array([[1e-12, -1e-12, 1.0]]),
+        "lb": np.array([[-np.inf, -np.inf, 0.0]]),
+        "ub": np.full((1, 3), np.inf),
     }
     solution = ENGINE.solve(*lp(**data)).solution
     assert solution.solved.all()
-    assert not solution.y.any()
+    np.testing.assert_array_equal(solution.y[0], [0, 0, 1, 0, 0, 0])
 
 
 @pytest.mark.parametrize("order", ["csr", "csc"])
@@ -267,11 +267,16 @@ def test_iteration_and_time_limits():
     assert same(ample, ENGINE.solve(problem, params).solution)
 
 
-def test_a_model_that_highs_refuses_is_numerical_trouble():
+def test_entries_that_highs_refuses_or_drops_are_fair_in_other_units():
     data = random_lp(1, "Glbub")
-    data["G"][1, 0, 0] = 1e16
-    status = ENGINE.solve(*lp(**data)).solution.status
-    assert status.tolist() == [Status.OPTIMAL, Status.NUMERICAL, Status.OPTIMAL]
+    plain = ENGINE.solve(*lp(**data)).solution
+    lift = np.array([1e16, 1.0, 1e-20, 1.0, 1e250, 1.0, 1e-250, 1.0])
+    data["G"] = data["G"] * lift[:, None]
+    data["h"] = data["h"] * lift
+    solution = ENGINE.solve(*lp(**data)).solution
+    assert solution.solved.all()
+    np.testing.assert_allclose(solution.x, plain.x, atol=1e-9)
+    np.testing.assert_allclose(solution.y[:, :8] * lift, plain.y[:, :8], atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -292,7 +297,7 @@ def test_engine_pickles_and_an_empty_batch_is_solved():
 
 
 def test_answers_depend_on_the_element_alone(monkeypatch):
-    monkeypatch.setattr(_highs, "useful_threads", lambda threads, work, pays: threads or 1)
+    monkeypatch.setattr(sweep, "useful_threads", lambda threads, work, pays: threads or 1)
     problem, params = transport()
     whole = ENGINE.solve(problem, params, keep=True, threads=1)
     size = len(whole.solution)

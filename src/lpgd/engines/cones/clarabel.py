@@ -13,6 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from lpgd.core.engine import Capabilities, Range
+from lpgd.core.public import public
 from lpgd.core.solution import FloatArray, Status
 from lpgd.engines.cones.elements import Elements, Found, Start
 from lpgd.engines.cones.engine import ConeEngine
@@ -37,6 +38,7 @@ STATUS = {
 }
 
 
+@public("lpgd")
 @final
 @dataclass(frozen=True)
 class ClarabelEngine(ConeEngine):

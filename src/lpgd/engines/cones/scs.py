@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from lpgd.core.engine import Capabilities, Range
+from lpgd.core.public import public
 from lpgd.core.solution import FloatArray, IntArray, Status
 from lpgd.engines.cones.elements import Elements, Found, Start
 from lpgd.engines.cones.engine import ConeEngine
@@ -35,6 +36,7 @@ STATUS = {
 }
 
 
+@public("lpgd")
 @final
 @dataclass(frozen=True)
 class ScsEngine(ConeEngine):

@@ -19,6 +19,7 @@ import numpy as np
 
 from lpgd.core.engine import Answer, Capabilities, Range
 from lpgd.core.params import Param, Params, distinct
+from lpgd.core.public import public
 from lpgd.core.solution import IntArray, Solution
 from lpgd.engines.batch import spread, useful_threads
 from lpgd.engines.daqp.form import Form
@@ -64,6 +65,7 @@ RANGES = (
 )
 
 
+@public("lpgd")
 @final
 @dataclass(frozen=True)
 class DaqpEngine:
