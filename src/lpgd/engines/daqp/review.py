@@ -13,11 +13,12 @@ from lpgd.engines.daqp.form import Form
 from lpgd.engines.daqp.set_up import afresh
 from lpgd.engines.second_look import FINE, elastic, recession
 from lpgd.families.qp.qp import QP
+from lpgd.families.quadratic.optimality import MARGIN
 
 # Other ways for DAQP, one after the other: equalities reduced first and thresholds that tell rows
 # apart which nearly depend on each other; more of a proximal term; a rougher eye for violations.
 WAYS = (
-    {"eq_reduction": 1, "sing_tol": 1e-14, "zero_tol": 1e-14},
+    {"eq_reduction": 1, "sing_tol": 1e-16, "zero_tol": 1e-16},
     {"eps_prox": -1e-4},
     {"primal_tol": 1e-7},
 )
@@ -57,8 +58,8 @@ class Review:
     def of(self, answer: Answer) -> Answer:
         """The answer with proofs of what it says; where there is none, solved by other means.
 
-        Right-hand sides that contradict each other by no more than ``primal_tol`` of themselves
-        give way by that much.
+        Right-hand sides that contradict each other by no more than ``primal_tol`` of themselves,
+        or than can be proven, give way by that much.
         """
         flag_violations(self.problem, self.params, answer.solution)
         rows = np.flatnonzero(np.isin(answer.solution.status, DOUBTFUL))
@@ -68,7 +69,7 @@ class Review:
         data = {name: param.take(rows) for name, param in self.params.items()}
         look = elastic(self.problem, data, self.threads)
         falls = recession(self.problem, data, self.threads)
-        impossible = look.known & (look.share > self.settings["primal_tol"])
+        impossible = look.known & (look.share > max(self.settings["primal_tol"], MARGIN))
         endless = look.known & ~impossible & falls.any(axis=1)
         found = answer.solution.take(rows)
         found.status[np.isin(found.status, CLAIMS)] = Status.NUMERICAL  # unless it is proven
