@@ -61,10 +61,6 @@ KINDS = {
     "fake": (lambda t: FakeTensorMode().from_tensor(t), "a FakeTensor"),
     "sparse": (lambda t: t.to_sparse(), "must be dense"),
     "float8": (lambda t: t.to(torch.float8_e5m2), "a common one, got .*convert them to float64"),
-    "quantized": (
-        lambda t: torch.quantize_per_tensor(t.float(), 1.0, 0, torch.quint8),
-        "real floating dtype",
-    ),
 }
 
 
@@ -109,3 +105,86 @@ def test_floats_of_few_bits(layer, dtype):
     x.float().sum().backward()
     assert (q.grad.dtype, u.grad.dtype) == (dtype, dtype)
     assert torch.isfinite(q.grad.float()).all()
+
+
+def transposed(t):
+    return t.mT.contiguous().mT if t.ndim > 1 else strided(t)
+
+
+def strided(t):
+    return torch.stack([t, torch.full_like(t, 7.0)], dim=-1)[..., 0]
+
+
+def shifted(t):
+    """A view whose first entry is not aligned to 16 bytes."""
+    return torch.cat([torch.zeros(1, dtype=t.dtype), t.reshape(-1)])[1:].view(t.shape)
+
+
+def negated(t):
+    return torch._neg_view(-t)
+
+
+def conjugated(t):
+    return torch.complex(torch.zeros_like(t), -t).conj().imag
+
+
+def borrowed(t):
+    """Memory of numpy, in which the last dimension is the slowest."""
+    return torch.from_numpy(np.asfortranarray(t.numpy()))
+
+
+def programs():
+    draw = torch.Generator().manual_seed(0)
+    n, m, B = 12, 9, 5
+    P, q, A, b = (
+        torch.randn(*shape, generator=draw, dtype=torch.float64)
+        for shape in ((B, n, n), (B, n), (B, m, n), (B, m))
+    )
+    P, b = P @ P.mT + torch.eye(n, dtype=torch.float64), b.abs() + 1
+    apex = torch.cat([b[:, :1] + 5, b[:, 1:]], dim=1)
+    bounded = {"lb": -b[:, :1].expand(B, n).clone(), "ub": b[:, :1].expand(B, n).clone()}
+    x, C, d = cp.Variable(n), cp.Parameter((m, n)), cp.Parameter(m)
+    problem = cp.Problem(
+        cp.Minimize(cp.sum_squares(C @ x - d) + cp.sum_squares(x)), [cp.norm(x) <= 1]
+    )
+    tracked = CvxpyLayer(problem, [C, d], [x], rule=RULE)
+    soc = ConicLayer(lpgd.Cones(soc=(m,)), RULE)
+    return {
+        "qp": (lambda **data: QPLayer(RULE)(**data), {"P": P, "q": q, "G": A, "h": b} | bounded),
+        "lp": (lambda **data: LPLayer(RULE)(**data), {"c": q, "G": A, "h": b} | bounded),
+        "soc": (lambda P, q, A, b: soc(P, q, A, b), {"P": P, "q": q, "A": A, "b": apex}),
+        "cvxpy": (lambda C, d: tracked(C, d)[0], {"C": A, "d": b}),
+    }  # fmt: skip
+
+
+PROGRAMS = programs()
+LAYOUTS = [transposed, strided, shifted, negated, conjugated, borrowed]
+
+
+@pytest.mark.filterwarnings("ignore::lpgd.StuckWarning")  # of an LP at its vertex
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_memory_layout_changes_no_bit(name, layout):
+    solve, data = PROGRAMS[name]
+    bits = []
+    for change in (torch.clone, layout):
+        given = {k: change(v).detach().requires_grad_() for k, v in data.items()}
+        x = solve(**given)
+        weight = torch.linspace(-1, 1, x.numel(), dtype=x.dtype).reshape(x.shape)
+        pulled = torch.autograd.grad((change(weight) * x).sum(), list(given.values()))
+        bits.append([x.detach(), *pulled])
+    for got, want in zip(*bits, strict=True):
+        assert torch.equal(got, want)
+
+
+@pytest.mark.filterwarnings("ignore::lpgd.StuckWarning")
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_cotangents_of_any_layout(name):
+    solve, data = PROGRAMS[name]
+    given = {k: v.clone().requires_grad_() for k, v in data.items()}
+    x = solve(**given)
+    weight = torch.randn(x.shape, generator=torch.Generator().manual_seed(1), dtype=x.dtype)
+    want = torch.autograd.grad(x, list(given.values()), weight, retain_graph=True)
+    for layout in LAYOUTS:
+        got = torch.autograd.grad(x, list(given.values()), layout(weight), retain_graph=True)
+        assert all(map(torch.equal, got, want)), layout.__name__
