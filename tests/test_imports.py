@@ -61,3 +61,16 @@ def test_the_torch_layers_need_neither_jax_nor_scipy_optimize():
 
 def test_public_names_appear_in_dir():
     assert run("import lpgd; print(set(lpgd.__all__) <= set(dir(lpgd)))").strip() == "True"
+
+
+def test_the_torch_layers_without_torch_name_their_extra():
+    code = """
+import lpgd
+for module in ("lpgd.torch", "lpgd.torch.layers"):
+    try:
+        __import__(module)
+    except lpgd.MissingExtraError as error:
+        print(error)
+"""
+    told = 'lpgd.torch needs torch, which is not installed: pip install "lpgd[torch]"'
+    assert run(code, ("torch",)).splitlines() == [told] * 2

@@ -1,6 +1,7 @@
 """Options of CvxpyLayer's engine: at construction, for a call, by cvxpylayers' names."""
 
 import warnings
+from pathlib import Path
 
 import cvxpy as cp
 import numpy as np
@@ -65,14 +66,24 @@ def test_statistics_are_those_of_the_layer():
     assert layer.stats.solves == 2
 
 
-def test_ignored_options_are_told_once():
+def test_ignored_options_are_told_once_where_they_are_written():
     layer = CvxpyLayer(*flat_program(), solver="daqp")
-    with pytest.warns(UserWarning, match="'daqp' has no use for the option 'direct_solve_method'"):
+    with pytest.warns(UserWarning, match="no use for the option 'direct_solve_method'") as told:
         layer(Q, solver_args={"direct_solve_method": "faer"})
+    assert [Path(warning.filename) for warning in told] == [Path(__file__)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         layer(Q, solver_args={"direct_solve_method": "faer"})
         layer(Q, solver_args={"direct_solve_method": "qdldl"})
+
+
+@pytest.mark.parametrize("solver", ["daqp", "clarabel", "scs"])
+def test_options_of_cvxpylayers_that_change_no_answer_are_accepted_in_silence(solver):
+    theirs = {"n_jobs_forward": 1, "n_jobs_backward": 1, "acceleration_lookback": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        layer = CvxpyLayer(*flat_program(), solver=solver, solver_args=theirs)
+        layer(Q, solver_args=theirs)
 
 
 def test_options_are_a_dict():

@@ -1,10 +1,11 @@
 """Warnings that point at the user's line."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
 
-OURS = str(Path(__file__).parents[1])
+OURS = str(Path(__file__).parents[1]) + os.sep
 FRAMEWORKS = ("torch", "jax", "jaxlib")
 
 

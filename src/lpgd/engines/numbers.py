@@ -13,7 +13,7 @@ def number(name: str, value: Any, *, least: float = 0.0, below: float = inf) -> 
     ValueError
     """
     real = isinstance(value, Real) and not isinstance(value, bool)
-    if not (real and isfinite(value) and least <= value < below):
+    if not (real and isfinite(value) and least <= float(value) < below):
         span = f"in [{least}, {below})" if below < inf else f"finite and >= {least}"
         raise ValueError(f"{name} must be a number {span}, got {value!r}")
 

@@ -167,4 +167,4 @@ def _flag(name: str, value: Any) -> bool:
         return value == "on"
     if not isinstance(value, Real):
         raise ValueError(f"option {name!r} must be True or False, got {value!r}")
-    return value > 0
+    return float(value) > 0

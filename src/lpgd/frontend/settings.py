@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, cast
 
+from lpgd.core.warn import warn
 from lpgd.engines import registry
 from lpgd.engines.options import configure, named_engine
 from lpgd.families.conic.conic import Conic
@@ -14,6 +14,8 @@ from lpgd.families.conic.polyhedral import forms
 from lpgd.families.cvxpy.model import CvxpyModel
 from lpgd.map.solution_map import SolutionMap
 
+# Options of cvxpylayers' default solver that cannot change an answer.
+THEIRS = {"acceleration_lookback", "n_jobs_forward", "n_jobs_backward"}
 MOST = 32  # settings that a layer keeps, for those who vary an option from call to call
 
 
@@ -83,11 +85,9 @@ class Settings:
         choice = chosen.choose(*forms(cast(Conic, compiled.inner)))
         model = replace(compiled, inner=choice.problem)
         engine, unused = configure(choice.engine, args)
-        new = [name for name in unused if name not in self.warned]
+        new = [name for name in unused if name not in THEIRS | self.warned]
         if new:
             self.warned.update(new)
-            warnings.warn(
-                f"engine {engine.name!r} has no use for the option {', '.join(map(repr, new))}",
-                stacklevel=2,
-            )
+            listed = ", ".join(map(repr, new))
+            warn(f"engine {engine.name!r} has no use for the option {listed}", UserWarning)
         return Setting(replace(chosen, engine=engine), model)

@@ -23,7 +23,8 @@ def direct(point: Solution, cotangent: Cotangent, rows: BoolArray) -> list[Term]
     """What chosen rows owe to their slacks as functions of the data, their points held fixed."""
     none, zero = replace(point, y=np.zeros_like(point.y)), np.zeros(len(point))
     tilt = replace(still(point, cotangent).tilt, ds=cotangent.ds)
-    return [Term(np.where(rows, 0.5 * sign, 0.0), none, tilt.at(zero + sign)) for sign in (1.0, -1.0)]
+    half = np.where(rows, 0.5, 0.0)
+    return [Term(sign * half, none, tilt.at(zero + sign)) for sign in (1.0, -1.0)]
 
 
 def wild(terms: Sequence[Term]) -> BoolArray:

@@ -134,7 +134,9 @@ def common_dtype(tensors: Mapping[str, torch.Tensor]) -> torch.dtype:
     StructureError
         Torch has no common dtype for them (8-bit floats and another dtype).
     """
-    dtypes = {t.dtype: name for name, t in tensors.items()}
+    dtypes: dict[torch.dtype, str] = {}
+    for name, tensor in tensors.items():
+        dtypes.setdefault(tensor.dtype, name)
     if len(dtypes) == 1:
         return next(iter(dtypes))
     try:

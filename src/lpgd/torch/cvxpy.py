@@ -59,6 +59,8 @@ class CvxpyLayer(ProgramLayer):
         Whether an element that cannot be solved raises ``lpgd.SolverError`` or is marked with NaN.
     threads : int or None
         Most threads to use.
+    accept_inexact : bool
+        Whether a solution that the solver calls inaccurate counts as solved.
 
     Raises
     ------
@@ -86,8 +88,10 @@ class CvxpyLayer(ProgramLayer):
         rule: Rule | None = None,
         on_failure: OnFailure = "raise",
         threads: int | None = None,
+        accept_inexact: bool = False,
     ) -> None:
-        super().__init__(rule, _engine_of(solver), on_failure, threads)
+        engine = _engine_of(solver)
+        super().__init__(rule, engine, on_failure, threads, accept_inexact=accept_inexact)
         model = compile_model(
             problem, parameters, variables, gp=gp, verbose=verbose, canon_backend=canon_backend
         )

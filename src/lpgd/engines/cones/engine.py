@@ -24,12 +24,16 @@ from lpgd.engines.registry import get
 from lpgd.families.conic.cones import KINDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lpgd.core.params import Params
     from lpgd.core.problem import Problem
     from lpgd.core.tilt import Tilt
     from lpgd.families.conic.conic import Conic
 
+PATIENCE = 10_000  # iterations of a successor
 PASSES = 10  # residual that passes, in tolerances: ours is relative to smaller sizes
+LEAST = 1e-5  # residual that always passes
 
 
 @dataclass(frozen=True)
@@ -75,12 +79,17 @@ class ConeEngine(ABC):
         return Capabilities(
             frozenset({"conic"}),
             KINDS | {"sparse"},
-            tolerance=PASSES * self.tolerance,
+            tolerance=self.passing,
             restores=True,
             ranges=(Range("conic", self.rank),),
             package=self.name,
             install='pip install "lpgd[conic]"',
         )
+
+    @property
+    def passing(self) -> float:
+        """Relative residual up to which answers count as solutions."""
+        return max(PASSES * self.tolerance, LEAST)
 
     @abstractmethod
     def load(self, conic: Conic, params: Params, request: Request) -> Loaded:
@@ -90,13 +99,16 @@ class ConeEngine(ABC):
         """The solver with what the wrappers add."""
         engines = [self, *self._others()]
         solvers = (Refined(one, one.coarse) if self.polish else one for one in engines)
-        return Rescaled(Eliminated(Fallback(tuple(solvers), PASSES * self.tolerance)))
+        return Rescaled(Eliminated(Fallback(tuple(solvers), self.passing)))
 
     def _others(self) -> list[ConeEngine]:
         """The successors that are installed, with the limits of this engine."""
         limits = {"time_limit": self.time_limit, "verbose": self.verbose, "polish": self.polish}
-        there = [name for name in self.successors if find_spec(name) is not None]
-        return [replace(cast(ConeEngine, get(name)), **limits) for name in there]
+        there = (get(name) for name in self.successors if find_spec(name) is not None)
+        return [
+            replace(one, iteration_limit=min(one.iteration_limit, PATIENCE), **limits)
+            for one in cast("Iterator[ConeEngine]", there)
+        ]
 
     def solve(
         self,

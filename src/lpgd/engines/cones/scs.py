@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from lpgd.families.conic.cones import Cones
     from lpgd.families.conic.conic import Conic
 
+PROVEN = 1e-9  # of certificates, where 1e-7 is usual: ours are checked in fair units
+
 STATUS = {
     1: Status.OPTIMAL,
     -1: Status.UNBOUNDED,
@@ -78,6 +80,7 @@ class ScsEngine(ConeEngine):
         return {
             "eps_abs": request.accuracy,
             "eps_rel": request.accuracy,
+            "eps_infeas": PROVEN,
             "max_iters": self.iteration_limit,
             "time_limit_secs": 0.0 if isinf(request.seconds) else request.seconds,
             "verbose": self.verbose,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,17 +42,15 @@ class SetUp(NamedTuple):
 
     def solve(self, form: Form, row: int, settings: dict[str, float]) -> None:
         """Solve one element on its own."""
-        import daqp
-
         near = form.near[row] if self.kept is None and form.near is not None else None
         terms = (form.upper[row], form.lower[row], form.kinds)
-        options = {"eta_prox": STATIONARITY, **settings}
-        found = daqp.solve(
+        solver, options = _daqp(), {"eta_prox": STATIONARITY, **settings}
+        found = solver.solve(
             self.hessian, form.f[row], self.rows, *terms, primal_start=near, **options
         )
         if found[2] == UNBOUNDED:
             # the first step, from an infeasible point, can miss every constraint
-            found = daqp.solve(
+            found = solver.solve(
                 self.hessian, form.f[row], self.rows, *terms, primal_start=found[0], **options
             )
         x, _, flag, info = found
@@ -59,6 +58,8 @@ class SetUp(NamedTuple):
             form.x[row], form.lam[row] = x, info["lam"]
             if self.hessian is not None:
                 polish(form, row, self.hessian, self.rows)
+            elif not form.f[row].any():  # what rounding leaves of multipliers of no costs
+                form.lam[row] = 0.0
             if not residual(form, row, self.hessian, self.rows) <= INEXACT:
                 flag = INACCURATE
         form.flag[row] = flag
@@ -153,20 +154,19 @@ class Bench:
         else:
             flag = self._load(set_up, f, upper, lower, sense)
         u = lam = None
+        iterations = 0
         if flag >= 0:
             u, _, flag, info = self.model.solve()
-            lam = info["lam"]
+            lam, iterations = info["lam"], info["iterations"]
         if flag == 1:
             # one iteration leaves the working set as it was
-            self.holds, self.element = set_up, element if info["iterations"] == 1 else None
+            self.holds, self.element = set_up, element if iterations == 1 else None
         else:  # whatever the model is left with shall touch no other element
             self.model = self.holds = self.element = None
         return flag, u, lam
 
     def _load(self, set_up: SetUp, f: Any, upper: Any, lower: Any, sense: Any) -> int:
         """Hand a set-up to the model, or to a new one; the exit flag."""
-        import daqp
-
         assert set_up.kept is not None
         hessian, matrix = set_up.kept
         if self.holds is not None and self.holds.kept is not None:
@@ -175,11 +175,16 @@ class Bench:
                 hessian = None if hessian is before else hessian
                 rows = matrix if len(matrix) else None  # it takes no empty arrays
                 return self.model.update(hessian, f, rows, upper, lower, sense)
-        self.model = daqp.Model()
+        self.model = _daqp().Model()
         # eps_prox = 0: DAQP shall not regularise what has been found to be positive definite
         self.model.settings = self.settings | {"eps_prox": 0.0}
         above = np.zeros(0) if upper is None else upper
         return self.model.setup(hessian, f, matrix, above, lower, sense)[0]
+
+
+def _daqp() -> Any:
+    """The solver, which has no types."""
+    return import_module("daqp")
 
 
 def afresh(problem: QP, params: Params, count: int) -> list[SetUp]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lpgd.core.params import Param, Params, batched
-from lpgd.core.scaling import exponents, fair
+from lpgd.core.scaling import Exponents, exponents, fair
 from lpgd.core.solution import FloatArray, IntArray, Rows, Solution
 from lpgd.families.qp.qp import QP
 
@@ -38,22 +38,25 @@ class Units(Rows):
         Of P, in the scaled variables; the same for all elements of a group.
     """
 
-    cost: IntArray
-    columns: IntArray
-    A: IntArray
-    G: IntArray
-    curve: IntArray
+    cost: Exponents
+    columns: Exponents
+    A: Exponents
+    G: Exponents
+    curve: Exponents
 
     @classmethod
     def of(cls, problem: QP, params: Params) -> Units | None:
         """Exponents for a batch; None where all are 0."""
         norms = {name: _norms(params, name) for name in SIDES}
-        flat = np.zeros((len(norms["A"]), problem.n), dtype=np.intp)
-        costs = np.abs(params["q"].full())
-        objective = costs.max(axis=1, initial=0.0), _curvature(problem, params)
-        size = _size(problem, params, norms, flat, objective)
-        sizes = [*norms.values(), size, objective[1]]
-        sizes += [] if problem.quadratic else [objective[0], _tops(params, {})]
+        flat = np.zeros((len(norms["A"]), problem.n), dtype=np.intc)
+        costs, curved = np.abs(params["q"].full()), _curvature(problem, params)
+        pull = costs.max(axis=1, initial=0.0)
+        size = _size(problem, params, norms, flat, (pull, curved))
+        # of 0 <= h nothing but h has a size
+        hollow = {name: norms[name] == 0 for name in SIDES if name in params}
+        sides = [np.abs(params[SIDES[name]].full())[empty] for name, empty in hollow.items()]
+        sizes = [*norms.values(), *sides, size, np.where(curved > 0, curved, pull)]
+        sizes += [] if problem.quadratic else [_tops(params, {})]
         if all(fair(each).all() for each in sizes):
             return None
         rows = {name: exponents(norms[name]) for name in SIDES}
@@ -61,17 +64,16 @@ class Units(Rows):
             flat = -exponents(_tops(params, rows))
             norms = {name: _norms(params, name, flat) for name in SIDES}
             rows = {name: exponents(norms[name]) for name in SIDES}
-            size = _size(problem, params, norms, flat, objective)
-        power, curve = exponents(size)[:, None], exponents(objective[1], step=2)[:, None]
+            size = _size(problem, params, norms, flat, (pull, curved))
+        power, curve = exponents(size)[:, None], exponents(curved, step=2)[:, None]
         columns = flat + power
-        slope = np.ldexp(costs, -columns).max(axis=1, initial=0.0)
-        cost = np.where(objective[1] > 0, curve[:, 0] + 2 * power[:, 0], exponents(slope, step=2))
+        slope = exponents(np.ldexp(costs, -columns).max(axis=1, initial=0.0), step=2)[:, None]
+        cost = np.where(curved[:, None] > 0, curve + 2 * power, slope)
         for name in SIDES:
             rows[name] += power
-            empty = norms[name] == 0
-            if empty.any():  # 0 <= h: nothing but h has a size
-                rows[name][empty] = exponents(np.abs(params[SIDES[name]].full()))[empty]
-        return cls(cost[:, None], columns, rows["A"], rows["G"], curve)
+        for (name, empty), side in zip(hollow.items(), sides, strict=True):
+            rows[name][empty] = exponents(side)
+        return cls(cost, columns, rows["A"], rows["G"], curve)
 
     def matrices(self, params: Params, group: IntArray, first: IntArray) -> dict[str, Param]:
         """Scaled P, G and A, one for each group."""
@@ -117,7 +119,7 @@ def _curvature(problem: QP, params: Params) -> FloatArray:
     return np.einsum("dii->di", P.values).max(axis=1, initial=0.0)[P.index]
 
 
-def _norms(params: Params, name: str, columns: IntArray | None = None) -> FloatArray:
+def _norms(params: Params, name: str, columns: Exponents | None = None) -> FloatArray:
     """Norms of the rows of a matrix, (N, m); of its columns times 2^-``columns``."""
     if name not in params:
         return np.zeros((len(params["q"].index), 0))
@@ -135,7 +137,7 @@ def _norms(params: Params, name: str, columns: IntArray | None = None) -> FloatA
     return norms if columns is not None else norms[matrix.index]
 
 
-def _tops(params: Params, rows: dict[str, IntArray]) -> FloatArray:
+def _tops(params: Params, rows: dict[str, Exponents]) -> FloatArray:
     """Largest entries of the columns of both matrices in units of their rows, (N, n)."""
     tops = np.zeros_like(params["q"].full())
     for name in SIDES:
@@ -151,7 +153,7 @@ def _size(
     problem: QP,
     params: Params,
     norms: dict[str, FloatArray],
-    columns: IntArray,
+    columns: Exponents,
     objective: tuple[FloatArray, FloatArray],
 ) -> FloatArray:
     """How large an x (N,) the data ask for.
@@ -172,7 +174,8 @@ def _size(
         if name != "A":
             caps.append(np.maximum(-distance, 0.0))
     pull, curved = objective
-    wanted = np.where(curved > 0, pull / np.where(curved > 0, curved, 1.0), np.inf)
+    bent = (curved > 0) & (pull > 0)
+    wanted = np.where(bent, pull / np.where(bent, curved, 1.0), np.inf)
     reach = np.minimum(wanted, _middle(np.concatenate(caps, axis=1)))
     return np.where(np.isfinite(reach), np.maximum(least, reach), least)
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -233,16 +234,32 @@ def _check_problem(problem: Any, *, gp: bool) -> None:
     if gp and not problem.is_dpp("dgp"):
         raise StructureError("Problem must be DPP for geometric programming.")
     if not gp and not problem.is_dpp(quad_form_dpp="qp"):
-        raise StructureError(
-            f"Problem must be DPP.{_culprits(problem, 'is_dpp')} A product of parameters, or a "
-            "nonlinear function of one, becomes a parameter of its own, or a variable with an "
-            "equality constraint; quad_form(x, P) may have a parameter P in the objective only."
-        )
+        raise StructureError(f"Problem must be DPP.{_culprits(problem, 'is_dpp', REWRITE)}")
 
 
-def _culprits(problem: Any, test: str) -> str:
-    """Name the parts of a problem that fail a test."""
+OTHERWISE = (
+    "A product of parameters, or a nonlinear function of one, becomes a parameter of its own, or a "
+    "variable with an equality constraint."
+)
+CONVOLVE = (
+    "Write convolve(p, x) with a parameter p as sum(p[i] * hstack([zeros(i), x, zeros(k - 1 - i)]) "
+    "for i in range(k)), k being the length of p."
+)
+REWRITE = {
+    "QuadForm": "quad_form(x, P) may have a parameter P in the objective only.",
+    "kron": (
+        "Write kron(K, X) as bmat([[K[i, j] * X for j in range(c)] for i in range(r)]), entry by "
+        "entry of the parameter or variable K."
+    ),
+    "convolve": CONVOLVE,
+    "conv": CONVOLVE,
+}
+
+
+def _culprits(problem: Any, test: str, advice: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Name the parts of a problem that fail a test, with advice by the kind of atom."""
     found: list[str] = []
+    tips: list[str] = []
     for part in (problem.objective, *problem.constraints):
         objective = part is problem.objective
         with _scope() if objective else nullcontext():
@@ -250,7 +267,8 @@ def _culprits(problem: Any, test: str) -> str:
         if smallest is not None:
             where = "the objective" if objective else f"constraint {part}"
             found.append(f" Not so: {where}" + ("." if smallest is part else f", at {smallest}."))
-    return "".join(found)
+            tips.append(advice.get(type(smallest).__name__, OTHERWISE))
+    return " ".join(["".join(found), *dict.fromkeys(tips if advice else ())])
 
 
 def _smallest(expression: Any, test: str) -> Any:
