@@ -34,9 +34,14 @@ class Param:
         return Param(self.values, self.index[rows])
 
     def full(self) -> FloatArray:
-        """One value an element, shape (B, ...); a read-only view where one value is shared."""
+        """One value an element, shape (B, ...); a read-only view where nothing has to be copied."""
+        size = len(self.index)
         if len(self.values) == 1:
-            return np.broadcast_to(self.values, (len(self.index), *self.values.shape[1:]))
+            return np.broadcast_to(self.values, (size, *self.values.shape[1:]))
+        if len(self.values) == size and np.array_equal(self.index, np.arange(size)):
+            view = self.values.view()
+            view.flags.writeable = False
+            return view
         return self.values[self.index]
 
 

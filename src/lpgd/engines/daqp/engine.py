@@ -225,7 +225,7 @@ class Kept:
                 set_up, flag = set_ups.each[owners[row]], 0
                 if set_up.kept is not None:
                     terms = (costs[row], upper[row], lower[row], senses[row])
-                    flag, u, lam = bench.solve(set_up, elements[row], terms)
+                    flag, u, lam = bench.solve(set_up.kept, elements[row], terms)
                     if flag == 1:
                         points[row], form.lam[row] = u, lam
                     form.flag[row] = flag

@@ -136,41 +136,38 @@ class SetUps:
         return changed
 
 
-@dataclass
+@dataclass(slots=True)
 class Bench:
     """A DAQP model, and what it holds of the last program."""
 
     settings: dict[str, float]
     model: Any = None
-    holds: SetUp | None = None
+    holds: Matrices | None = None
     element: int | None = None  # at whose working set it stands
 
-    def solve(self, set_up: SetUp, element: int, terms: tuple[Any, ...]) -> Any:
+    def solve(self, kept: Matrices, element: int, terms: tuple[Any, ...]) -> Any:
         """Solve one element of a kept set-up; exit flag, u, multipliers."""
         f, upper, lower, sense = terms
-        if set_up is self.holds:
+        if kept is self.holds:
             sense = None if element == self.element else sense
             flag = self.model.update(None, f, None, upper, lower, sense)
         else:
-            flag = self._load(set_up, f, upper, lower, sense)
-        u = lam = None
-        iterations = 0
+            flag = self._load(kept, f, upper, lower, sense)
         if flag >= 0:
             u, _, flag, info = self.model.solve()
-            lam, iterations = info["lam"], info["iterations"]
-        if flag == 1:
-            # one iteration leaves the working set as it was
-            self.holds, self.element = set_up, element if iterations == 1 else None
-        else:  # whatever the model is left with shall touch no other element
-            self.model = self.holds = self.element = None
-        return flag, u, lam
+            if flag == 1:
+                # one iteration leaves the working set as it was
+                self.holds, self.element = kept, element if info["iterations"] == 1 else None
+                return flag, u, info["lam"]
+        # whatever the model is left with shall touch no other element
+        self.model = self.holds = self.element = None
+        return flag, None, None
 
-    def _load(self, set_up: SetUp, f: Any, upper: Any, lower: Any, sense: Any) -> int:
+    def _load(self, kept: Matrices, f: Any, upper: Any, lower: Any, sense: Any) -> int:
         """Hand a set-up to the model, or to a new one; the exit flag."""
-        assert set_up.kept is not None
-        hessian, matrix = set_up.kept
-        if self.holds is not None and self.holds.kept is not None:
-            before, like = self.holds.kept
+        hessian, matrix = kept
+        if self.holds is not None:
+            before, like = self.holds
             if len(like) == len(matrix):  # bounds are rows in some set-ups and none in others
                 hessian = None if hessian is before else hessian
                 rows = matrix if len(matrix) else None  # it takes no empty arrays
