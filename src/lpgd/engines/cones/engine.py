@@ -127,7 +127,9 @@ class ConeEngine(ABC):
         answer = _answer(found)
         if not keep:
             return answer
-        return replace(answer, workspace=Kept(self, conic, params, answer.solution, threads, loaded))
+        return replace(
+            answer, workspace=Kept(self, conic, params, answer.solution, threads, loaded)
+        )
 
     def restore(
         self, problem: Problem, params: Params, solution: Solution, threads: int | None
@@ -138,9 +140,7 @@ class ConeEngine(ABC):
             loaded = self._loaded(conic, params, threads, keep=False)
         return Kept(self, conic, params, solution, threads, loaded)
 
-    def _loaded(
-        self, conic: Conic, params: Params, threads: int | None, *, keep: bool
-    ) -> Loaded:
+    def _loaded(self, conic: Conic, params: Params, threads: int | None, *, keep: bool) -> Loaded:
         seconds = self.time_limit or float("inf")
         return self.chain().load(conic, params, Request(self.target, seconds, threads, keep))
 

@@ -133,7 +133,11 @@ class Units(Rows):
             return params
         b = params["b"].full() * self.rows * self.sides
         b[:, :-1] += self.shift[:, :-1] * b[:, 1:]
-        return {**params, "q": batched(params["q"].full() * self.cols * self.costs), "b": batched(b)}
+        return {
+            **params,
+            "q": batched(params["q"].full() * self.cols * self.costs),
+            "b": batched(b),
+        }
 
     def enter(self, point: Solution) -> Solution:
         """A point in these units."""

@@ -136,9 +136,7 @@ def folded(of: Rows, params: Params, dx: FloatArray, ds: FloatArray) -> FloatArr
     return np.where(np.abs(sum_) <= ROUNDING * terms, 0.0, sum_)
 
 
-def _reach(
-    of: Rows, sizes: Params, x: FloatArray, q: FloatArray, sides: FloatArray
-) -> FloatArray:
+def _reach(of: Rows, sizes: Params, x: FloatArray, q: FloatArray, sides: FloatArray) -> FloatArray:
     """|x|, entries that may be rounding enlarged."""
     one = np.ones_like(x)
     near = sides / np.abs(of.product(sizes, one))
