@@ -51,7 +51,7 @@ def loaded(*, quadratic=True, threads=1, log=None):
 
 @pytest.mark.parametrize("quadratic", [True, False])
 def test_statuses_and_points_are_those_of_the_elements(quadratic):
-    conic, params, loader, _ = loaded(quadratic=quadratic)
+    _, params, loader, _ = loaded(quadratic=quadratic)
     found = loader.solve(params, np.arange(3), None)
     expected = [Status.OPTIMAL, Status.INFEASIBLE, Status.NUMERICAL]
     assert found.status.tolist() == expected
@@ -64,7 +64,7 @@ def test_statuses_and_points_are_those_of_the_elements(quadratic):
 def test_each_element_is_made_once_and_serves_one_thread(threads, monkeypatch):
     monkeypatch.setattr(elements, "PAYS", 0)
     log = []
-    conic, params, loader, made = loaded(threads=threads, log=log)
+    _, params, loader, made = loaded(threads=threads, log=log)
     rows = np.array([2, 0, 2, 0])
     part = {name: param.take(rows) for name, param in params.items()}
     start = Solution(np.ones((4, 2)), np.ones((4, 1)), np.zeros(4, np.int8))

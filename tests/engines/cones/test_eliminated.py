@@ -9,7 +9,6 @@ from lpgd.core.solution import Status
 from lpgd.core.tilt import Tilt
 from lpgd.engines.cones.eliminated import Eliminated
 from lpgd.engines.cones.solver import Found, Request
-
 from tests.families.conic.defined import residuals, solved
 
 ENGINES = [MoreauEngine(polish=False), ClarabelEngine(polish=False), ScsEngine(polish=False)]

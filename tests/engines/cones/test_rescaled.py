@@ -9,7 +9,6 @@ from lpgd.engines import registry
 from lpgd.engines.cones.rescaled import Units
 from lpgd.engines.cones.solver import Found
 from lpgd.families.conic.conic import Conic
-
 from tests.families.conic.defined import residuals, solved
 
 BALL = Conic(2, Cones(soc=(3,)), quadratic=False)

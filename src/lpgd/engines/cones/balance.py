@@ -19,7 +19,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from lpgd.core.params import Params
-from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows
+from lpgd.core.solution import FloatArray, IntArray, Rows
 
 if TYPE_CHECKING:
     from lpgd.families.conic.conic import Conic
