@@ -67,14 +67,12 @@ def test_statistics_are_those_of_the_layer():
 
 def test_ignored_options_are_told_once():
     layer = CvxpyLayer(*flat_program(), solver="daqp")
-    with pytest.warns(
-        UserWarning, match="'daqp' has no use for the option 'acceleration_lookback'"
-    ):
-        layer(Q, solver_args={"acceleration_lookback": 0})
+    with pytest.warns(UserWarning, match="'daqp' has no use for the option 'direct_solve_method'"):
+        layer(Q, solver_args={"direct_solve_method": "faer"})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        layer(Q, solver_args={"acceleration_lookback": 0})
-        layer(Q, solver_args={"acceleration_lookback": 5})
+        layer(Q, solver_args={"direct_solve_method": "faer"})
+        layer(Q, solver_args={"direct_solve_method": "qdldl"})
 
 
 def test_options_are_a_dict():

@@ -24,7 +24,14 @@ from lpgd.families.conic.conic import Conic
 from lpgd.families.conic.polyhedral import forms
 from lpgd.families.qp.qp import QP
 from lpgd.map import choose as module
-from lpgd.map.choose import choose, refuse
+from lpgd.map.choose import choose as choice
+from lpgd.map.choose import refuse
+from lpgd.map.solution_map import Chosen
+
+
+def choose(given, engine, rule):
+    place, found = choice(given, engine, rule)
+    return Chosen(given[place], found)
 
 
 def problem(n, *, quadratic=False, sparse=False, rows=0):

@@ -309,7 +309,10 @@ def test_rounding_of_a_coarse_dtype_is_no_curvature():
         (lambda A, b, q: (A.expand(3, M, N), b.expand(2, M), q), "Inconsistent batch sizes"),
         (lambda A, b, q: (A.long(), b, q), "real floating dtype, got torch.int64"),
         (lambda A, b, q: (A, None, q), "must be a torch.Tensor, got NoneType"),
-        (lambda A, b, q: (A.to_sparse(), b, q), "parameter 0 .A. must be dense, got torch.sparse"),
+        (
+            lambda A, b, q: (A.to_sparse(), b, q),
+            "parameter 0 .A. must be dense, got a sparse argument",
+        ),
     ],
 )
 def test_wrong_arguments_are_named(change, message):

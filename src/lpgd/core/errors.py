@@ -11,27 +11,33 @@ SolverWarning and StuckWarning are the warnings.
 
 from collections.abc import Mapping, Sequence
 
+from lpgd.core.public import public
 from lpgd.core.solution import Status
 
 Index = int | tuple[int, ...]
 
 
+@public("lpgd")
 class LpgdError(Exception):
     """Base of all errors that this library raises on purpose."""
 
 
+@public("lpgd")
 class StructureError(LpgdError, ValueError):
     """An argument has the wrong shape, dtype or device, or its partner is missing."""
 
 
+@public("lpgd")
 class EngineError(LpgdError, ValueError):
     """The engine cannot solve this problem, or not the tilted one that the rule needs."""
 
 
+@public("lpgd")
 class MissingExtraError(LpgdError, ImportError):
     """An optional package is missing; the message names the command that installs it."""
 
 
+@public("lpgd")
 class SolverError(LpgdError, RuntimeError):
     """Some elements of the batch were not solved.
 
@@ -54,10 +60,12 @@ class SolverError(LpgdError, RuntimeError):
         return type(self), (str(self), self.indices, self.statuses)
 
 
+@public("lpgd")
 class SolverWarning(UserWarning):
     """Elements failed and were marked, as ``on_failure="nan"`` asks."""
 
 
+@public("lpgd")
 class StuckWarning(UserWarning):
     """No element moved under its tilt, so training would stall."""
 

@@ -1,12 +1,16 @@
 """Problem data of a batch, with what is shared stored once."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import TypeVar, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lpgd.core.solution import FloatArray, IntArray
+
+Number = TypeVar("Number", np.float64, np.bool_)
 
 
 @final
@@ -68,3 +72,8 @@ def distinct(params: Params, names: tuple[str, ...]) -> tuple[IntArray, IntArray
         return key, key
     _, first, group = np.unique(key, return_index=True, return_inverse=True)
     return group, first
+
+
+def flat(values: NDArray[Number]) -> NDArray[Number]:
+    """(D, ...) to (D, size), entries row by row; D may be zero."""
+    return values.reshape(len(values), math.prod(values.shape[1:]))

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from lpgd.core.solution import BoolArray, FloatArray
+from lpgd.core.solution import BoolArray, FloatArray, IntArray
 
 FAIR = 64.0  # sizes between 1/64 and 64 are left alone, and so is zero
+LARGEST = 1022  # exponent up to which a power of two and its inverse are normal numbers
 
 
 def fair(sizes: FloatArray) -> BoolArray:
@@ -12,7 +13,16 @@ def fair(sizes: FloatArray) -> BoolArray:
     return (sizes == 0) | ((sizes >= 1 / FAIR) & (sizes <= FAIR))
 
 
+def exponents(sizes: FloatArray, step: int = 1) -> IntArray:
+    """Multiples k of ``step`` such that sizes times 2^k are near 1; 0 for fair ones.
+
+    Apply them by ``np.ldexp``, summed where there are several: 2^k alone may overflow.
+    """
+    known = np.isfinite(sizes) & ~fair(sizes)
+    return -step * np.rint(np.log2(np.where(known, sizes, 1.0)) / step).astype(np.intp)
+
+
 def factors(sizes: FloatArray, step: int = 1) -> FloatArray:
     """Powers of 2^step that bring unfair sizes near 1; 1 for fair ones. Nothing is rounded."""
-    unfair = ~fair(sizes)
-    return np.exp2(-step * np.round(np.log2(np.where(unfair, sizes, 1.0)) / step))
+    most = LARGEST // step * step
+    return np.ldexp(1.0, np.clip(exponents(sizes, step), -most, most))

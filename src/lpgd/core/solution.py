@@ -7,6 +7,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lpgd.core.public import public
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
@@ -14,6 +16,7 @@ StatusArray = NDArray[np.int8]
 FlagArray = NDArray[np.uint8]
 
 
+@public("lpgd")
 class Status(IntEnum):
     """How the solve of one element ended."""
 

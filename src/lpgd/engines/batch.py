@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import numpy as np
 
@@ -30,14 +31,45 @@ def useful_threads(threads: int | None, work: int, pays: int) -> int:
     return min(processors(), threads) if threads else processors()
 
 
-def spread(work: Callable[[IntArray], None], size: int, threads: int) -> None:
+def spread(
+    work: Callable[[IntArray], None],
+    size: int,
+    threads: int,
+    *,
+    piece: int | None = None,
+    apart: bool = False,
+) -> None:
     """Call ``work`` on parts of ``range(size)``, each in a thread of its own.
 
-    ``work`` writes its answers into arrays that the caller owns, so order cannot matter.
+    ``work`` writes its answers into arrays that the caller owns, so order cannot matter. An
+    interrupt (Ctrl-C) reaches the caller at once; threads then end after the piece at hand.
+
+    Parameters
+    ----------
+    work : callable
+    size, threads : int
+    piece : int or None
+        Elements of one call of ``work``; None hands over a thread's whole part.
+    apart : bool
+        Whether the calling thread may not do the work itself.
     """
-    threads = min(threads, size)
-    if threads <= 1:
+    threads = max(1, min(threads, size))
+    if threads == 1 and not apart:
         work(np.arange(size))
         return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, np.array_split(np.arange(size), threads)))
+    stop = Event()
+
+    def run(part: IntArray) -> None:
+        for rows in np.split(part, range(piece, len(part), piece)) if piece else [part]:
+            if stop.is_set():
+                return
+            work(rows)
+
+    pool = ThreadPoolExecutor(threads)
+    try:
+        list(pool.map(run, np.array_split(np.arange(size), threads)))
+    except BaseException:
+        stop.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import NamedTuple
 
 from lpgd.core.engine import Engine
 from lpgd.core.errors import EngineError
@@ -17,12 +18,17 @@ from lpgd.core.rule import Rule
 from lpgd.engines import registry
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A form of a problem, and the engine that solves it."""
+class Choice(NamedTuple):
+    """Which of the forms of a problem is solved, and by which engine."""
 
-    problem: Problem
+    place: int
     engine: Engine
+
+
+def traits(problem: Problem) -> tuple[object, ...]:
+    """What decides the choice for a problem."""
+    program = problem.program
+    return program.family, program.n, program.m, program.needs, program.stored
 
 
 def choose(forms: Sequence[Problem], engine: str | Engine, rule: Rule) -> Choice:
@@ -47,9 +53,9 @@ def choose(forms: Sequence[Problem], engine: str | Engine, rule: Rule) -> Choice
         return _best(forms, rule)
     named = registry.get(engine) if isinstance(engine, str) else engine
     faults = [fault_of(named, form.program, rule) for form in forms]
-    for form, fault in zip(forms, faults, strict=True):
+    for place, fault in enumerate(faults):
         if fault is None:
-            return Choice(form, named)
+            return Choice(place, named)
     raise EngineError(_deepest(faults))
 
 
@@ -144,9 +150,9 @@ def _best(forms: Sequence[Problem], rule: Rule) -> Choice:
     best = sorted(found)
     for _, place, order in best:
         if installed(engines[order]):
-            return Choice(forms[place], engines[order])
+            return Choice(place, engines[order])
     _, place, order = best[0]  # which will name what to install
-    return Choice(forms[place], engines[order])
+    return Choice(place, engines[order])
 
 
 def installed(engine: Engine) -> bool:

@@ -13,14 +13,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lpgd.core.engine import Answer
 from lpgd.core.errors import EngineError
-from lpgd.core.params import Param, Params, batched
-from lpgd.core.solution import FloatArray, IntArray, Solution, Status, StatusArray
-from lpgd.map.attempt import Batch, attempt
+from lpgd.core.params import Param, Params, batched, flat
+from lpgd.core.solution import FloatArray, IntArray, Status, StatusArray
+from lpgd.map.attempt import Batch
 from lpgd.map.forward import Forward
 from lpgd.map.report import Failures
-from lpgd.map.verify import verified
+from lpgd.map.solve import Settle, Solver
 
 Gather = Callable[[Forward], Sequence[FloatArray]]
 Tangents = Mapping[str, FloatArray]
@@ -58,27 +57,16 @@ class Probe:
     """
 
     gather: Gather
-    settle: Callable[[Answer], Solution]
+    settle: Settle
 
     def solve(self, forward: Forward, params: Params, rows: IntArray) -> _Solved:
         """Solve perturbed data, each row starting from the solution of its element."""
         data, unfit = forward.problem.check(params, WHOLE)
-        fit = np.setdiff1d(np.arange(len(rows)), np.fromiter(unfit, dtype=np.intp))
-        program, engine = forward.program, forward.engine
-        solution, cause = Solution.blank(len(rows), program.n, program.m), None
-        if len(fit):
-            chosen = {name: param.take(fit) for name, param in data.items()}
-            batch = Batch(chosen, forward.solution.take(rows[fit]), len(fit))
-
-            def run(work: Batch) -> Answer:
-                return engine.solve(program, work.params, start=work.start, threads=forward.threads)
-
-            answer = attempt(engine, program, batch, run)
-            answer = verified(program, chosen, answer, engine.capabilities.tolerance)
-            solution, cause = solution.put(fit, self.settle(answer)), answer.cause
-        there = replace(forward, params=data, solution=solution, workspace=None)
-        notes = {int(rows[row]): why for row, why in unfit.items()}
-        return _Solved(self.gather(there), solution.status, notes, cause)
+        solver = Solver(forward.program, forward.engine, forward.threads, self.settle)
+        found = solver.solve(Batch(data, forward.solution.take(rows), len(rows)), unfit)
+        there = replace(forward, params=data, solution=found.solution, workspace=None)
+        notes = {int(rows[row]): why for row, why in (found.notes or {}).items()}
+        return _Solved(self.gather(there), found.solution.status, notes, found.cause)
 
 
 @dataclass(frozen=True)
@@ -147,7 +135,7 @@ def _moved(param: Param, way: FloatArray, step: FloatArray) -> Param:
 
 def _length(values: FloatArray) -> FloatArray:
     """Euclidean length of each row."""
-    return np.sqrt(np.square(values.reshape(len(values), -1)).sum(axis=1))
+    return np.sqrt(np.square(flat(values)).sum(axis=1))
 
 
 def _typical(values: FloatArray) -> FloatArray:
@@ -156,9 +144,12 @@ def _typical(values: FloatArray) -> FloatArray:
     A few large entries, say 1e9 for no bound, shall not make the step too long for the others.
     Those that are zero or infinite do not count; a row of them has length 0.
     """
-    flat = np.abs(values.reshape(len(values), -1))
-    counts = np.isfinite(flat) & (flat > 0)
-    ranked = np.sort(np.where(counts, flat, np.inf), axis=1)
+    sizes = np.abs(flat(values))
+    if not sizes.shape[1]:
+        return np.zeros(len(sizes))
+    counts = np.isfinite(sizes) & (sizes > 0)
+    ranked = np.sort(np.where(counts, sizes, np.inf), axis=1)
     number = counts.sum(axis=1)
-    first = np.where(number > 0, ranked[np.arange(len(flat)), np.maximum(number - 1, 0) // 4], 0.0)
-    return first * np.sqrt(flat.shape[1])
+    least = np.maximum(number - 1, 0) // 4
+    first = np.where(number > 0, ranked[np.arange(len(sizes)), least], 0.0)
+    return first * np.sqrt(sizes.shape[1])

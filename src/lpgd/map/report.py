@@ -50,10 +50,12 @@ class Failures:
     cause: Exception | None = None
 
     @classmethod
-    def of(cls, solution: Solution, notes: Mapping[int, str], cause: Exception | None) -> Failures:
+    def of(
+        cls, solution: Solution, notes: Mapping[int, str] | None, cause: Exception | None
+    ) -> Failures:
         """The rows of a solution that are not solved."""
         failed = np.flatnonzero(~solution.solved)
-        return cls(failed, solution.status[failed], notes, cause)
+        return cls(failed, solution.status[failed], notes or {}, cause)
 
 
 def judge(
@@ -85,8 +87,11 @@ def judge_tilted(
     advice = TILT_ADVICE
     if (why.statuses == Status.INFEASIBLE).all():  # which a proximal term does not mend
         advice = TILT_ADVICE.replace("rho > 0, ", "")
-    tau = "" if pulled.tau is None else f" at tau {pulled.tau[rows].min(initial=np.inf):.3g}"
-    judge(why, where, f"tilted solve{tau}", policy, stats, advice)
+    if pulled.tau is None:
+        judge(why, where, "derivative", policy, stats)
+    else:
+        tau = pulled.tau[rows].min(initial=np.inf)
+        judge(why, where, f"tilted solve at tau {tau:.3g}", policy, stats, advice)
 
 
 def note(pulled: Pullback, stats: Stats) -> None:

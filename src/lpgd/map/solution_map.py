@@ -5,9 +5,11 @@ Frontends hand arrays in and get arrays back; nothing here knows an autodiff fra
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,21 +17,30 @@ from lpgd.core.engine import Answer, Engine
 from lpgd.core.errors import StuckWarning
 from lpgd.core.params import Params
 from lpgd.core.problem import Groups, Problem
-from lpgd.core.rule import Memory, Pullback, Rule, is_count
+from lpgd.core.rule import Memory, Pullback, Rule, Samples, is_count
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.core.stats import Stats
 from lpgd.core.tilt import Cotangent, Term
 from lpgd.core.warn import warn
 from lpgd.engines import registry
 from lpgd.map import report
-from lpgd.map.attempt import Batch, Parts, attempt
-from lpgd.map.choose import Choice, choose
+from lpgd.map.attempt import Batch
+from lpgd.map.choose import Choice, choose, traits
 from lpgd.map.forward import Forward, Solved
 from lpgd.map.pushforward import Gather, Probe, Tangents, push
 from lpgd.map.report import Failures, OnFailure
-from lpgd.map.smooth import averaged
-from lpgd.map.terms import spread, still
-from lpgd.map.verify import accuracy_of, verified
+from lpgd.map.solve import Solver
+from lpgd.map.terms import direct, spread, still, tamed, wild
+
+Traits = tuple[tuple[object, ...], ...]
+MOST = 64  # structures whose engines a map remembers
+
+
+class Chosen(NamedTuple):
+    """A form of a problem, and the engine that solves it."""
+
+    problem: Problem
+    engine: Engine
 
 
 @dataclass
@@ -57,6 +68,9 @@ class SolutionMap:
     stats: Stats = field(default_factory=Stats)
     memory: Memory = field(default_factory=Memory)
     _warned_stuck: bool = False
+    _chosen: dict[Traits, Choice] = field(
+        default_factory=dict[Traits, Choice], init=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         if self.on_failure not in ("raise", "nan"):
@@ -68,9 +82,18 @@ class SolutionMap:
         registry.check(self.engine)
         self.memory = self.memory or self.rule.begin()
 
-    def choose(self, *forms: Problem) -> Choice:
-        """The form of a problem and its engine; see ``lpgd.map.choose.choose``."""
-        return choose(forms, self.engine, self.rule)
+    def choose(self, *forms: Problem) -> Chosen:
+        """The form of a problem and its engine; see ``lpgd.map.choose.choose``.
+
+        Structure decides, so what was chosen for a structure is remembered.
+        """
+        key = tuple(map(traits, forms))
+        found = self._chosen.get(key)
+        if found is None:
+            if len(self._chosen) == MOST:
+                self._chosen.pop(next(iter(self._chosen)), None)  # the oldest
+            found = self._chosen[key] = choose(forms, self.engine, self.rule)
+        return Chosen(forms[found.place], found.engine)
 
     def solve(
         self,
@@ -106,62 +129,24 @@ class SolutionMap:
             Some elements failed and ``on_failure`` is ``"raise"``.
         """
         began = time.perf_counter()
-        engine = self.choose(problem).engine
+        engine, program = self.choose(problem).engine, problem.program
         params, unfit = problem.check(params, resolution)
-        size = int(np.prod(shape))
-        batch = Batch(params, start if start is not None and len(start) == size else None, size)
-        fit = np.setdiff1d(np.arange(size), np.fromiter(unfit, dtype=np.intp))
-        program, notes, cause = problem.program, dict(unfit), None
+        size = math.prod(shape)
+        near = start if start is not None and len(start) == size else None
+
+        def sample(fit: Params) -> Samples | None:
+            return self.rule.sample(program, fit, self.memory)
+
+        solver = Solver(program, engine, self.threads, self._settle, keep, sample)
+        found = solver.solve(Batch(params, near, size), unfit)
         forward = Forward(
-            problem, params, Solution.blank(size, program.n, program.m),
-            np.full(size, np.inf), engine, shape, threads=self.threads,
+            problem, params, found.solution, found.accuracy, engine, shape,
+            found.workspace, self.threads, found.samples,
         )  # fmt: skip
-        if len(fit):
-            forward, answer = self._filled(forward, batch.take(fit) if unfit else batch, fit, keep)
-            notes |= {int(fit[row]): text for row, text in answer.notes.items()}
-            cause = answer.cause
-        self.stats.add(solves=len(fit), seconds_forward=time.perf_counter() - began)
-        why = Failures.of(forward.solution, notes, cause)
+        self.stats.add(solves=found.solves, seconds_forward=time.perf_counter() - began)
+        why = Failures.of(found.solution, found.notes, found.cause)
         report.judge(why, forward, "forward solve", self.on_failure, self.stats)
         return forward
-
-    def _filled(
-        self,
-        forward: Forward,
-        batch: Batch,
-        fit: IntArray,
-        keep: bool,  # noqa: FBT001
-    ) -> tuple[Forward, Answer]:
-        """Solve the fit elements, or what the rule puts in their place."""
-        engine, program = forward.engine, forward.program
-        samples = self.rule.sample(program, batch.params, self.memory)
-        if samples is not None:
-            batch = Batch(samples.params, None, len(samples.rows))
-
-        def run(work: Batch) -> Answer:
-            return engine.solve(
-                program, work.params, start=work.start, keep=keep, threads=self.threads
-            )
-
-        answer = attempt(engine, program, batch, run)
-        answer = verified(program, batch.params, answer, engine.capabilities.tolerance)
-        solution, accuracy = self._settle(answer), accuracy_of(answer)
-        if samples is not None:
-            samples = replace(samples, rows=fit[samples.rows])
-            forward = replace(forward, samples=(samples, solution), workspace=answer.workspace)
-            solution, accuracy = averaged(samples.rows, solution, accuracy, fit)
-        elif len(fit) == len(forward.solution):
-            return replace(
-                forward, solution=solution, accuracy=accuracy, workspace=answer.workspace
-            ), answer
-        elif answer.workspace is not None:
-            whole = Parts.of([(fit, answer.workspace)], len(forward.solution))
-            forward = replace(forward, workspace=whole)
-        every = forward.accuracy.copy()
-        every[fit] = accuracy
-        return replace(
-            forward, solution=forward.solution.put(fit, solution), accuracy=every
-        ), answer
 
     def _settle(self, answer: Answer) -> Solution:
         """Count the work; take inaccurate solutions for solved ones where the user accepts them."""
@@ -227,13 +212,16 @@ class SolutionMap:
     ) -> dict[str, FloatArray]:
         point = forward.solution.take(cotangent.rows)
         finite = cotangent.finite
-        rows = np.flatnonzero(point.solved & cotangent.loud & finite)
+        moving = forward.moving(cotangent)
+        rows = np.flatnonzero(point.solved & moving & finite)
         pulled = self._pull(forward, point, cotangent, rows) if len(rows) else None
         terms: Sequence[Term] = pulled.terms if pulled else ()
         if pulled is None or len(rows) < len(point):
             # a NaN weight carries a non-finite cotangent on, as torch's own functions do
             rest = np.where(point.solved & ~finite, np.nan, 0.0)
             terms = spread(terms, rows, still(point, cotangent), rest)
+            if not (moving | ~cotangent.loud).all():
+                terms += direct(point, cotangent, point.solved & finite & ~moving)
         gradients = forward.problem.grad(forward.params, terms, wanted)
         if pulled and forward.solution.solved.all() and not pulled.failed.any():
             self._watch(forward.problem, pulled, point.take(rows), cotangent.take(rows), wanted)
@@ -252,6 +240,7 @@ class SolutionMap:
             return self._settle(answer)
 
         pulled = self.rule.pullback(point, cotangent, Solved(forward, point, settle, self.memory))
+        pulled = _tame(pulled, point)
         self.stats.add(retries=pulled.retries)
         report.note(pulled, self.stats)
         failed = np.flatnonzero(pulled.failed)
@@ -275,3 +264,13 @@ class SolutionMap:
         if report.is_stuck(pulled.terms, point, report.pulling(pulled, cotangent)):
             self._warned_stuck = True
             warn(report.STUCK, StuckWarning)
+
+
+def _tame(pulled: Pullback, point: Solution) -> Pullback:
+    """Rows of which a term overflowed have failed."""
+    rows = np.flatnonzero(wild(pulled.terms))
+    if not len(rows):
+        return pulled
+    failed = pulled.failed.copy()
+    failed[rows] = np.where(failed[rows] == Status.OPTIMAL, Status.NUMERICAL, failed[rows])
+    return replace(pulled, terms=tamed(pulled.terms, rows, point), failed=failed)

@@ -27,7 +27,8 @@ def verified(problem: Problem, params: Params, answer: Answer, tolerance: float)
     if Ability.CHECK not in problem.abilities:
         return answer
     family = checkable(problem, "the map")
-    solution, status = answer.solution, answer.solution.status.copy()
+    solution = family.inside(params, answer.solution)
+    status = solution.status.copy()
     usable = np.isin(status, (Status.OPTIMAL, Status.INACCURATE))
     with np.errstate(all="ignore"):
         residual = family.residual(params, solution)

@@ -6,11 +6,13 @@ from typing import final
 import numpy as np
 
 from lpgd.core.problem import Ability, Problem
+from lpgd.core.public import public
 from lpgd.core.rule import Backward, Pullback, Rule, is_number
 from lpgd.core.solution import FloatArray, Solution, Status
 from lpgd.core.tilt import Cotangent, Term, Tilt
 
 
+@public("lpgd")
 @final
 @dataclass(frozen=True)
 class Exact(Rule):

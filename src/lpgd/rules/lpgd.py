@@ -6,6 +6,7 @@ from typing import Literal, final
 import numpy as np
 
 from lpgd.core.problem import Ability, Problem
+from lpgd.core.public import public
 from lpgd.core.rule import Backward, Pullback, Rule, is_count, is_number
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status
 from lpgd.core.tilt import Cotangent, Term, Tilt
@@ -13,6 +14,7 @@ from lpgd.rules.auto import Ends, auto, objective
 
 Side = Literal["average", "lower", "upper"]
 
+LEAST = 1e-300  # a smaller tau has no reciprocal
 # Steps of the upper and the lower end of the difference, in units of tau.
 ENDS: dict[Side, tuple[float, float]] = {
     "lower": (1.0, 0.0),
@@ -21,6 +23,7 @@ ENDS: dict[Side, tuple[float, float]] = {
 }
 
 
+@public("lpgd")
 @final
 @dataclass(frozen=True)
 class LPGD(Rule):
@@ -52,8 +55,10 @@ class LPGD(Rule):
     fallback: bool = False
 
     def __post_init__(self) -> None:
-        if self.tau != "auto" and not (is_number(self.tau) and 0 < self.tau < np.inf):
-            raise ValueError(f"tau must be 'auto' or a positive finite number, got {self.tau!r}")
+        if self.tau != "auto" and not (is_number(self.tau) and LEAST <= self.tau < np.inf):
+            raise ValueError(
+                f"tau must be 'auto' or a positive finite number, got {self.tau!r} (least: {LEAST})"
+            )
         if not (is_number(self.rho) and 0 <= self.rho < np.inf):
             raise ValueError(f"rho must be a finite number >= 0, got {self.rho!r}")
         if self.side not in ENDS:

@@ -9,6 +9,7 @@ import pytest
 
 from lpgd.core.engine import Answer, Engine
 from lpgd.core.params import Param, Params, batched, shared
+from lpgd.core.public import public
 from lpgd.core.solution import FloatArray, Solution, Status
 from lpgd.core.tilt import Tilt
 from lpgd.families.conic.cones import Cones
@@ -20,6 +21,7 @@ from lpgd.testing.planting import Program
 NAMES = sorted(KINDS)
 
 
+@public("lpgd.testing")
 class ConeBattery:
     """Inherit, name the class ``Test...`` and set ``engine``.
 

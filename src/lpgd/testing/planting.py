@@ -12,6 +12,7 @@ import numpy as np
 
 from lpgd.core.params import Param, batched, shared
 from lpgd.core.pattern import Pattern
+from lpgd.core.public import public
 from lpgd.core.solution import BoolArray, FloatArray, Solution, Status
 from lpgd.families.qp.qp import QP
 
@@ -20,6 +21,7 @@ NOISE = 0.02  # by which the distinct values of one argument differ
 Data = dict[str, FloatArray]
 
 
+@public("lpgd.testing")
 @dataclass(frozen=True)
 class Program:
     """A batch of programs with its saddle points."""
@@ -29,6 +31,7 @@ class Program:
     solution: Solution
 
 
+@public("lpgd.testing")
 @dataclass(frozen=True)
 class Shape:
     """What a random batch of programs looks like.

@@ -1,20 +1,21 @@
-"""Checks the structure of a layer's arguments: types, dtypes, devices, shapes, partners."""
+"""What the arguments of a layer are as tensors: types, dtypes, devices."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
-import numpy as np
 import torch
 
 from lpgd.core.errors import StructureError
 from lpgd.core.pattern import Pattern
+from lpgd.frontend.arguments import present, structure
 from lpgd.torch.sparse import Sparse
 
-PARTNERS = {"G": "h", "h": "G", "A": "b", "b": "A"}
-MATRICES = ("P", "G", "A")
+PLAIN = torch.Tensor.__torch_dispatch__
+FLOATS = "float64, float32, bfloat16 or float16"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,9 @@ class Arguments:
     device: torch.device
 
 
-def collect(given: Mapping[str, Any], cost: str, sparse: tuple[str, ...] = ("G", "A")) -> Arguments:
+def collect(
+    given: Mapping[str, Any], cost: str, required: tuple[str, ...], sparse: tuple[str, ...]
+) -> Arguments:
     """Check the arguments of a layer.
 
     Parameters
@@ -48,6 +51,8 @@ def collect(given: Mapping[str, Any], cost: str, sparse: tuple[str, ...] = ("G",
     given : mapping from name to argument
     cost : str
         The caller's name of the linear cost.
+    required : tuple of str
+        Arguments that must not be None.
     sparse : tuple of str
         Arguments that may be sparse.
 
@@ -56,38 +61,25 @@ def collect(given: Mapping[str, Any], cost: str, sparse: tuple[str, ...] = ("G",
     StructureError
         Names the argument, what was expected and what was given.
     """
-    for required in ("P", cost):
-        if required in given and given[required] is None:
-            raise StructureError(f"{required} is required, got None")
-    present = {name: value for name, value in given.items() if value is not None}
-    for name in present:
-        if name in PARTNERS and PARTNERS[name] not in present:
-            raise StructureError(f"{name} is given without its partner {PARTNERS[name]}")
-    found = {k: _sparse(k, v, sparse) for k, v in present.items() if _is_sparse(v)}
-    tensors = {k: found[k].values if k in found else v for k, v in present.items()}
-    cores = {k: 2 if k in MATRICES and k not in found else 1 for k in tensors}
+    found = present(given, required)
+    matrices = {k: _sparse(k, v, sparse) for k, v in found.items() if is_sparse(v)}
+    tensors = {k: matrices[k].values if k in matrices else v for k, v in found.items()}
     for name in (cost, *tensors):  # the cost first: the others are compared with it
-        _check_kind(name, tensors[name], tensors[cost], cores[name])
-    n = int(tensors[cost].shape[-1])
-    if not n:
-        raise StructureError(f"{cost} must have at least 1 entry, got {tuple(tensors[cost].shape)}")
-    patterns = {name: matrix.pattern for name, matrix in found.items()}
-    sizes = _sizes(tensors, patterns, n)
-    batches = {k: tuple(t.shape[: t.ndim - cores[k]]) for k, t in tensors.items()}
-    _check_batches(batches)
-    dtype = tensors[cost].dtype
-    for tensor in tensors.values():
-        dtype = torch.promote_types(dtype, tensor.dtype)
+        check_kind(name, tensors[name], tensors[cost], "the cost")
+    patterns = {name: matrix.pattern for name, matrix in matrices.items()}
+    shapes = {name: tuple(t.shape) for name, t in tensors.items()}
+    fits = structure(shapes, cost, patterns)
     return Arguments(
-        {"q" if k == cost else k: t for k, t in tensors.items()}, tuple(cores.values()),
-        sizes, patterns, n, dtype, tensors[cost].device,
+        {"q" if k == cost else k: t for k, t in tensors.items()}, fits.cores,
+        fits.sizes, patterns, fits.n, common_dtype(tensors), tensors[cost].device,
     )  # fmt: skip
 
 
-def _is_sparse(value: Any) -> bool:
-    return isinstance(value, Sparse) or (
-        isinstance(value, torch.Tensor) and value.layout != torch.strided
-    )
+def is_sparse(value: Any) -> bool:
+    """Whether an argument stores some entries of a matrix only."""
+    if isinstance(value, torch.Tensor):
+        return value.layout != torch.strided and not value.is_nested
+    return isinstance(value, Sparse)
 
 
 def _sparse(name: str, value: Any, allowed: tuple[str, ...]) -> Sparse:
@@ -99,49 +91,56 @@ def _sparse(name: str, value: Any, allowed: tuple[str, ...]) -> Sparse:
         raise StructureError(f"{name}: {error}") from None
 
 
-def _check_kind(name: str, tensor: Any, cost: torch.Tensor, core: int) -> None:
+def check_kind(name: str, tensor: Any, first: torch.Tensor, which: str) -> None:
+    """Check type, dtype and device of an argument; ``which`` is the argument ``first``.
+
+    Raises
+    ------
+    StructureError
+    """
     if not isinstance(tensor, torch.Tensor):
         raise StructureError(f"{name} must be a torch.Tensor, got {type(tensor).__name__}")
+    if type(tensor) is not torch.Tensor or tensor.is_nested:
+        _check_subclass(name, tensor)
     if not tensor.dtype.is_floating_point:
         raise StructureError(f"{name} must have a real floating dtype, got {tensor.dtype}")
-    if tensor.device != cost.device:
+    if tensor.device != first.device:
         raise StructureError(
-            f"{name} is on {tensor.device}, but the cost is on {cost.device}; move them together"
+            f"{name} is on {tensor.device}, but {which} is on {first.device}; move them together"
         )
-    if tensor.ndim < core:
+    if tensor.device.type == "meta":
         raise StructureError(
-            f"{name} must have at least {core} dimension{'s' * (core > 1)}, "
-            f"got shape {tuple(tensor.shape)}"
+            f"{name} is on the meta device and holds no values; layers solve for tensors with "
+            "values, so materialize the model first, e.g. with .to_empty(device='cpu')"
         )
 
 
-def _sizes(
-    tensors: Mapping[str, torch.Tensor], patterns: Mapping[str, Pattern], n: int
-) -> dict[str, int]:
-    """Check the trailing shapes; return the rows of each block of multipliers."""
-    sizes: dict[str, int] = {}
-    for name in ("P", "A", "G"):
-        if name not in tensors:
-            continue
-        given = patterns[name].shape if name in patterns else tuple(tensors[name].shape[-2:])
-        rows = n if name == "P" else given[0]
-        if given != (rows, n):
-            raise StructureError(f"{name} must have shape (..., {rows}, {n}), got {given}")
-        sizes[name] = rows
-    for name, rows in {"b": sizes.get("A"), "h": sizes.get("G"), "lb": n, "ub": n}.items():
-        if name not in tensors:
-            continue
-        if tensors[name].shape[-1] != rows:
-            shape = tuple(tensors[name].shape)
-            raise StructureError(f"{name} must have shape (..., {rows}), got {shape}")
-        if name in ("lb", "ub"):
-            sizes[name] = n
-    return sizes
+def _check_subclass(name: str, tensor: torch.Tensor) -> None:
+    """Refuse tensors whose values are not those of one strided array."""
+    if type(tensor).__torch_dispatch__ is PLAIN and not tensor.is_nested:
+        return  # parameters, and subclasses that are ordinary tensors underneath
+    kind = "NestedTensor" if tensor.is_nested else type(tensor).__name__
+    raise StructureError(
+        f"{name} must be a plain tensor, got a {kind}; convert it first, e.g. by padding a nested "
+        "one or filling a masked one"
+    )
 
 
-def _check_batches(batches: Mapping[str, tuple[int, ...]]) -> None:
+def common_dtype(tensors: Mapping[str, torch.Tensor]) -> torch.dtype:
+    """The dtype of a layer's outputs.
+
+    Raises
+    ------
+    StructureError
+        Torch has no common dtype for them (8-bit floats and another dtype).
+    """
+    dtypes = {t.dtype: name for name, t in tensors.items()}
+    if len(dtypes) == 1:
+        return next(iter(dtypes))
     try:
-        np.broadcast_shapes(*batches.values())
-    except ValueError:
-        listed = ", ".join(f"{name} {shape}" for name, shape in batches.items() if shape)
-        raise StructureError(f"batch dimensions do not broadcast: {listed}") from None
+        return reduce(torch.promote_types, dtypes)
+    except RuntimeError:
+        listed = ", ".join(f"{name} {dtype}" for dtype, name in dtypes.items())
+        raise StructureError(
+            f"arguments must have dtypes with a common one, got {listed}; convert them to {FLOATS}"
+        ) from None

@@ -9,6 +9,7 @@ import torch
 from lpgd.core.engine import Engine
 from lpgd.core.errors import StructureError
 from lpgd.core.problem import Problem
+from lpgd.core.public import public
 from lpgd.core.rule import Rule
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.conic import Conic
@@ -21,6 +22,7 @@ from lpgd.torch.program import ProgramLayer
 from lpgd.torch.sparse import Sparse
 
 
+@public("lpgd.torch")
 class ConicSolution(NamedTuple):
     """Solution, multipliers and slacks of a cone program.
 
@@ -38,6 +40,7 @@ class ConicSolution(NamedTuple):
     s: torch.Tensor
 
 
+@public("lpgd.torch")
 class ConicLayer(ProgramLayer):
     """minimise 1/2 x'Px + q'x  subject to  Ax + s = b, s in a product of cones.
 
@@ -125,12 +128,7 @@ class ConicLayer(ProgramLayer):
         return self._solve({"P": P, "q": q, "A": A, "b": b}, duals=return_duals)
 
     def _describe(self, given: dict[str, Any]) -> tuple[Arguments, Problem, ConicView]:
-        for name in ("A", "b"):
-            if given[name] is None:
-                raise StructureError(f"{name} is required, got None")
-        linear = given["P"] is None
-        arguments = collect({k: v for k, v in given.items() if v is not None or k == "q"}, "q",
-                            sparse=("P", "A"))  # fmt: skip
+        arguments = collect(given, "q", required=("q", "A", "b"), sparse=("P", "A"))
         if arguments.sizes["A"] != self.cones.m:
             raise StructureError(
                 f"A must have {self.cones.m} rows, one for each row of the cones, "
@@ -138,6 +136,6 @@ class ConicLayer(ProgramLayer):
             )
         if "P" in arguments.patterns and not arguments.patterns["P"].symmetric:
             raise StructureError("P must store both triangles: its pattern is not symmetric")
-        conic = Conic(arguments.n, self.cones, arguments.patterns, not linear)
+        conic = Conic(arguments.n, self.cones, arguments.patterns, "P" in arguments.tensors)
         problem = self._map.choose(*forms(conic)).problem
         return arguments, problem, ConicView(problem)

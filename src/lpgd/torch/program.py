@@ -13,10 +13,12 @@ from lpgd.core.engine import Engine
 from lpgd.core.problem import Problem
 from lpgd.core.rule import Rule
 from lpgd.core.stats import Stats
+from lpgd.frontend.program import Program
 from lpgd.frontend.views import View
 from lpgd.map.report import OnFailure
 from lpgd.map.solution_map import SolutionMap
 from lpgd.rules.lpgd import LPGD
+from lpgd.torch import memory
 from lpgd.torch.arguments import Arguments
 from lpgd.torch.bridge import Call, Solve
 
@@ -26,6 +28,7 @@ class ProgramLayer(nn.Module):
 
     outputs: ClassVar[Callable[..., Any]]
     """The named tuple of all outputs, x first."""
+    _version = memory.SINCE
 
     def __init__(
         self,
@@ -53,6 +56,25 @@ class ProgramLayer(nn.Module):
         """Options for ``print(model)``."""
         return f"{self.rule}, engine={self._map.engine!r}, on_failure={self._map.on_failure!r}"
 
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:  # noqa: FBT001
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        memory.save(self._map.memory, destination, prefix)
+
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool,  # noqa: FBT001
+        missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
+    ) -> None:  # fmt: skip
+        unexpected: list[str] = []
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected, error_msgs
+        )
+        own = {f"{prefix}{memory.KEY}{name}" for name in self._map.memory}
+        unexpected_keys += [key for key in unexpected if key not in own]
+        missing, wrong = memory.load(self._map.memory, state_dict, prefix)
+        error_msgs += wrong
+        if strict and local_metadata.get("version", memory.SINCE) >= memory.SINCE:
+            missing_keys += sorted(missing)
+
     @abstractmethod
     def _describe(self, given: dict[str, Any]) -> tuple[Arguments, Problem, View]:
         """Check the structure of the arguments of one call."""
@@ -75,10 +97,11 @@ class ProgramLayer(nn.Module):
 
     def _solve_eagerly(self, given: dict[str, Any]) -> Any:
         arguments, problem, view = self._describe(given)
+        names = tuple(arguments.tensors)
+        program = Program(self._solution_map(given), problem, view, names, arguments.cores)
         call = Call(
-            self._solution_map(given), problem, view, tuple(arguments.tensors), arguments.cores,
-            arguments.dtype, arguments.device, torch.is_grad_enabled(), given.get("start"),
-        )  # fmt: skip
+            program, arguments.dtype, arguments.device, torch.is_grad_enabled(), given.get("start")
+        )
         solution = type(self).outputs(*Solve.apply(call, *arguments.tensors.values()))
         self._note(call)
         return solution

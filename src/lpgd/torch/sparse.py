@@ -8,8 +8,10 @@ from scipy import sparse
 
 from lpgd.core.errors import StructureError
 from lpgd.core.pattern import Pattern
+from lpgd.core.public import public
 
 
+@public("lpgd.torch")
 @final
 class Sparse:
     """A batch of sparse matrices with one pattern; gradients land on ``values``.

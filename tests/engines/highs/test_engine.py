@@ -16,7 +16,7 @@ from lpgd.core.pattern import Pattern
 from lpgd.core.solution import Solution, Status
 from lpgd.core.tilt import Tilt
 from lpgd.engines.daqp.engine import DaqpEngine
-from lpgd.engines.highs import engine as _highs
+from lpgd.engines.highs import sweep
 from lpgd.engines.highs.engine import HighsEngine
 from lpgd.families.qp.qp import QP
 
@@ -205,13 +205,13 @@ def test_a_vertex_reached_in_many_steps_is_exact():
 def test_an_infinite_bound_has_no_multiplier():
     # A reduced cost within the tolerance is left to a free variable.
     data = {
-        "q": np.array([[1e-12, -1e-12]]),
-        "lb": np.full((1, 2), -np.inf),
-        "ub": np.full((1, 2), np.inf),
+        "q": np.array([[1e-12, -1e-12, 1.0]]),
+        "lb": np.array([[-np.inf, -np.inf, 0.0]]),
+        "ub": np.full((1, 3), np.inf),
     }
     solution = ENGINE.solve(*lp(**data)).solution
     assert solution.solved.all()
-    assert not solution.y.any()
+    np.testing.assert_array_equal(solution.y[0], [0, 0, 1, 0, 0, 0])
 
 
 @pytest.mark.parametrize("order", ["csr", "csc"])
@@ -267,20 +267,25 @@ def test_iteration_and_time_limits():
     assert same(ample, ENGINE.solve(problem, params).solution)
 
 
-def test_a_model_that_highs_refuses_is_numerical_trouble():
+def test_entries_that_highs_refuses_or_drops_are_fair_in_other_units():
     data = random_lp(1, "Glbub")
-    data["G"][1, 0, 0] = 1e16
-    status = ENGINE.solve(*lp(**data)).solution.status
-    assert status.tolist() == [Status.OPTIMAL, Status.NUMERICAL, Status.OPTIMAL]
+    plain = ENGINE.solve(*lp(**data)).solution
+    lift = np.array([1e16, 1.0, 1e-20, 1.0, 1e250, 1.0, 1e-250, 1.0])
+    data["G"] = data["G"] * lift[:, None]
+    data["h"] = data["h"] * lift
+    solution = ENGINE.solve(*lp(**data)).solution
+    assert solution.solved.all()
+    np.testing.assert_allclose(solution.x, plain.x, atol=1e-9)
+    np.testing.assert_allclose(solution.y[:, :8] * lift, plain.y[:, :8], atol=1e-9)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"tolerance": 0.0}, {"tolerance": np.nan}, {"iteration_limit": -1}, {"time_limit": -1}],
-)
-def test_options_that_highs_would_ignore_are_refused(options):
-    with pytest.raises(ValueError, match=next(iter(options))):
-        HighsEngine(**options)
+@pytest.mark.parametrize("value", [2.5, True, np.nan, np.inf, -1])
+@pytest.mark.parametrize("option", ["tolerance", "iteration_limit", "time_limit"])
+def test_options_that_highs_would_ignore_are_refused(option, value):
+    if (option, value) == ("time_limit", 2.5):
+        return
+    with pytest.raises(ValueError, match=option):
+        HighsEngine(**{option: value})
 
 
 def test_engine_pickles_and_an_empty_batch_is_solved():
@@ -292,7 +297,7 @@ def test_engine_pickles_and_an_empty_batch_is_solved():
 
 
 def test_answers_depend_on_the_element_alone(monkeypatch):
-    monkeypatch.setattr(_highs, "useful_threads", lambda threads, work, pays: threads or 1)
+    monkeypatch.setattr(sweep, "useful_threads", lambda threads, work, pays: threads or 1)
     problem, params = transport()
     whole = ENGINE.solve(problem, params, keep=True, threads=1)
     size = len(whole.solution)
@@ -422,3 +427,35 @@ def test_leaves_other_users_of_highs_alone():
     caller.start()
     caller.join()
     assert found == [True, True, True]
+
+
+def test_the_basis_of_a_solution_replaces_the_workspace():
+    problem, params = transport()
+    kept = ENGINE.solve(problem, params, keep=True)
+    solution = kept.solution
+    assert solution.basis.dtype == np.int8
+    assert ((solution.basis == 1).sum(axis=1) == problem.blocks["A"].stop).all()
+    tilt = tilt_of(problem, solution)
+    expected = kept.workspace.resolve(tilt)
+    restored = ENGINE.restore(problem, params, solution, None).resolve(tilt)
+    afresh = ENGINE.solve(*problem.tilt(params, tilt), start=solution)
+    assert same(restored.solution, expected.solution)
+    assert same(afresh.solution, expected.solution)
+    assert restored.set_ups == afresh.set_ups == expected.set_ups == 16
+
+
+@pytest.mark.parametrize("basis", ["zero", "random", "another's", "too short"])
+def test_a_start_from_no_basis_or_a_wrong_one_solves_all_the_same(basis):
+    problem, params = transport(ties=False)
+    plain = ENGINE.solve(problem, params).solution
+    rng = np.random.default_rng(0)
+    made = {
+        "zero": np.zeros_like(plain.basis),
+        "random": rng.permuted(plain.basis, axis=1),
+        "another's": plain.basis[::-1] + 0,
+        "too short": plain.basis[:, 1:],
+    }[basis]
+    found = ENGINE.solve(problem, params, start=replace(plain, basis=made)).solution
+    assert found.solved.all()
+    np.testing.assert_allclose(found.x, plain.x, atol=1e-9)
+    np.testing.assert_allclose(found.y, plain.y, atol=1e-9) if basis == "zero" else None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 from scipy import sparse
 
+from lpgd.core.public import public
 from lpgd.core.solution import FloatArray, Status
 from lpgd.engines.cones.elements import Answer, Elements, Start
 from lpgd.engines.cones.engine import ConeEngine
@@ -35,6 +36,7 @@ STATUS = {
 }
 
 
+@public("lpgd")
 @final
 @dataclass(frozen=True)
 class ClarabelEngine(ConeEngine):

@@ -17,6 +17,7 @@ import numpy as np
 from lpgd.core.errors import EngineError
 from lpgd.core.params import Params
 from lpgd.core.pattern import Pattern
+from lpgd.core.public import public
 from lpgd.core.solution import IntArray, Solution, Status
 from lpgd.engines.cones.engine import ConeEngine
 from lpgd.engines.cones.solver import Found, Loaded, Request, taken
@@ -41,6 +42,7 @@ for _code, _status in {
     STATUS[_code] = _status
 
 
+@public("lpgd")
 @final
 @dataclass(frozen=True)
 class MoreauEngine(ConeEngine):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
+from lpgd.core.public import public
 from lpgd.core.solution import FloatArray, IntArray, Status
 from lpgd.engines.cones.elements import Answer, Elements, Start
 from lpgd.engines.cones.engine import ConeEngine
@@ -39,6 +40,7 @@ STATUS = {
 }
 
 
+@public("lpgd")
 @final
 @dataclass(frozen=True)
 class ScsEngine(ConeEngine):

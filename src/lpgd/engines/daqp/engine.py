@@ -1,40 +1,42 @@
 """DAQP: dense QPs and small LPs by a dual active-set method (Arnström et al., 2022).
 
 A strictly convex program is set up once for every distinct (P, G, A): its Hessian is factorized and
-its rows are multiplied (``_daqp_metric``). One model then takes the set-ups one after the other;
-their elements and the tilted versions of these update linear terms, and each starts from a working
-set of its own. A model holds nothing of the last program once it is handed matrices, linear terms
-and a working set, so answers do not depend on the order. With a zero, singular or ill-conditioned
-Hessian DAQP iterates on a proximal point or refines, and answers from a kept model would depend on
-its history: such problems are set up afresh every time.
+its rows are multiplied. One model then takes the set-ups one after the other; their elements and
+the tilted versions of these update linear terms, and each starts from a working set of its own. A
+model holds nothing of the last program once it is handed matrices, linear terms and a working set,
+so answers do not depend on the order. With a zero, singular or ill-conditioned Hessian DAQP
+iterates on a proximal point or refines, and answers from a kept model would depend on its history:
+such problems are set up afresh every time. What fails is looked at a second time (``review``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, cast, final
+from numbers import Real
+from typing import TYPE_CHECKING, ClassVar, cast, final
 
 import numpy as np
 
 from lpgd.core.engine import Answer, Capabilities, Range
 from lpgd.core.params import Param, Params, distinct
-from lpgd.core.solution import FloatArray, IntArray, Solution
+from lpgd.core.public import public
+from lpgd.core.solution import IntArray, Solution
 from lpgd.engines.batch import spread, useful_threads
 from lpgd.engines.daqp.form import Form
-from lpgd.engines.daqp.metric import Metric
+from lpgd.engines.daqp.review import reviewed
+from lpgd.engines.daqp.set_up import Bench, SetUps
 from lpgd.engines.daqp.units import Units
 from lpgd.families.qp.qp import QP
 
 if TYPE_CHECKING:
+    from lpgd.core.engine import Workspace
     from lpgd.core.problem import Problem
     from lpgd.core.tilt import Tilt
 
-PAYS = 10_000  # entries of the constraint matrix from which threads pay
-STATIONARITY = 1e-10  # residual at which DAQP's proximal iterations stop
-INEXACT = 1e-6  # relative residual beyond which an iterative answer is not believed
-INACCURATE, UNBOUNDED, NONCONVEX = 4, -3, -5  # exit flags
+MATRICES = ("P", "G", "A")
+MOST = 2**31 - 1  # iterations that DAQP can count
 DECIDED = (1, -7)  # exit flags of a solution and of a time limit, which is not to be spent twice
+PAYS = 10_000  # entries of the constraint matrix from which threads pay
 
 # Dense LPs up to this many variables go to DAQP, larger ones to HiGHS. Forward and one-side
 # backward together, they meet near 100 variables on assignment, transport and shortest-path LPs,
@@ -63,6 +65,7 @@ RANGES = (
 )
 
 
+@public("lpgd")
 @final
 @dataclass(frozen=True)
 class DaqpEngine:
@@ -83,17 +86,16 @@ class DaqpEngine:
 
     name: ClassVar[str] = "daqp"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        frozenset({"QP", "LP"}), ranges=RANGES, entries=LARGE_DENSE
+        frozenset({"QP", "LP"}), restores=True, ranges=RANGES, entries=LARGE_DENSE
     )
 
     def __post_init__(self) -> None:
-        if not 0 < self.primal_tol < 1:
+        if not (_number(self.primal_tol) and 0 < self.primal_tol < 1):
             raise ValueError(f"primal_tol must be in (0, 1), got {self.primal_tol!r}")
-        if not (isinstance(self.iteration_limit, int) and self.iteration_limit > 0):
-            raise ValueError(
-                f"iteration_limit must be a positive int, got {self.iteration_limit!r}"
-            )
-        if not 0 <= self.time_limit < np.inf:
+        limit = self.iteration_limit
+        if not (isinstance(limit, int) and not isinstance(limit, bool) and 0 < limit <= MOST):
+            raise ValueError(f"iteration_limit must be a positive int, got {limit!r}")
+        if not (_number(self.time_limit) and 0 <= self.time_limit < np.inf):
             raise ValueError(f"time_limit must be finite and >= 0, got {self.time_limit!r}")
 
     @property
@@ -115,25 +117,60 @@ class DaqpEngine:
         threads: int | None = None,
     ) -> Answer:
         """See ``Engine.solve``."""
+        kept = self._kept(problem, params, threads)
+        with np.errstate(all="ignore"):
+            everyone = np.arange(len(kept.group))
+            batch = Batch(kept.problem, kept.params, kept.group, start, everyone, kept.units)
+            answer = kept.solve(batch)
+        set_ups = answer.set_ups + (len(kept.set_ups.each) if kept.problem.quadratic else 0)
+        workspace = replace(kept, solution=answer.solution) if keep else None
+        return replace(answer, set_ups=set_ups, workspace=workspace)
+
+    def restore(
+        self, problem: Problem, params: Params, solution: Solution, threads: int | None
+    ) -> Workspace:
+        """See ``Restoring.restore``; its answers are those of the workspace that was kept."""
+        return replace(self._kept(problem, params, threads), solution=solution)
+
+    def _kept(self, problem: Problem, params: Params, threads: int | None) -> Kept:
+        """Set up every distinct (P, G, A)."""
         qp = cast(QP, problem)
+        # DAQP reads matrices as they lie in memory, and BLAS rounds as they lie
+        params = {k: Param(np.ascontiguousarray(p.values), p.index) for k, p in params.items()}
         group, first = distinct(params, ("P", "G", "A"))
-        units = Units.of(qp, params, group)
-        matrices = params if units is None else units.matrices(params, group, first)
-        kept = _Kept(self, qp, params, _SetUps(self, qp, matrices, first), group, units, threads)
-        batch = _Batch(qp, params, group, start, np.arange(len(group)))
-        solution, afresh = kept.solve(batch, units)
-        count = afresh + (len(first) if qp.quadratic else 0)
-        return Answer(solution, count, replace(kept, solution=solution) if keep else None)
+        with np.errstate(all="ignore"):
+            units = Units.of(qp, params)
+            scaled = params if units is None else units.matrices(params, group, first)
+            matrices = {name: scaled[name] for name in MATRICES if name in scaled}
+            set_ups = SetUps.of(qp, matrices, first)
+        return Kept(self, qp, params, matrices, set_ups, group, units, threads)
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
-class _Kept:
+class Batch:
+    """Programs to solve, the set-up of each, and where it starts."""
+
+    problem: QP
+    params: Params
+    group: IntArray
+    start: Solution | None
+    element: IntArray  # rows of one element have its bounds and start from its working set
+    units: Units | None
+
+
+@dataclass(frozen=True)
+class Kept:
     """The set-ups of a forward solve and each element's solution in it."""
 
     engine: DaqpEngine
     problem: QP
     params: Params
-    set_ups: _SetUps
+    matrices: Params  # P, G and A in DAQP's units
+    set_ups: SetUps
     group: IntArray
     units: Units | None
     threads: int | None
@@ -143,155 +180,70 @@ class _Kept:
         """See ``Workspace.resolve``."""
         assert self.solution is not None
         problem, params = self.problem.tilt(self.params, tilt)
-        whole = np.array_equal(tilt.rows, np.arange(len(self.group)))
-        start = self.solution if whole else self.solution.take(tilt.rows)
-        if tilt.rho.any():  # other Hessians: one set-up for each distinct one
+        rows = tilt.rows
+        whole = np.array_equal(rows, np.arange(len(self.group)))
+        start = self.solution if whole else self.solution.take(rows)
+        if _other_hessian(self.params, params):  # one set-up for each distinct one
             return self.engine.solve(problem, params, start=start, threads=self.threads)
-        units = None if self.units is None else self.units.take(tilt.rows)
+        units = None if self.units is None else self.units.take(rows)
         # rows of an element start alike where nothing but their costs differs
-        element = np.arange(len(tilt)) if tilt.dy.any() else tilt.rows
-        batch = _Batch(problem, params, self.group[tilt.rows], start, element)
-        return Answer(*self.solve(batch, units))
+        element = np.arange(len(tilt)) if tilt.dy.any() else rows
+        with np.errstate(all="ignore"):
+            return self.solve(Batch(problem, params, self.group[rows], start, element, units), rows)
 
-    def solve(self, batch: _Batch, units: Units | None) -> tuple[Solution, int]:
-        """Solve elements by their set-ups, in DAQP's units and back; and how many afresh."""
+    def solve(self, batch: Batch, rows: IntArray | None = None) -> Answer:
+        """Solve programs on the set-ups, in DAQP's units and back; ``rows`` are their elements."""
+        matrices, units, problem = self.matrices, batch.units, batch.problem
+        if rows is not None:
+            matrices = {name: param.take(rows) for name, param in matrices.items()}
+        linear, start = batch.params, batch.start
+        if units is not None:
+            linear, start = units.linear(linear), units.enter(start)
+        scaled = {**linear, **matrices}
+        form = Form.of(problem, scaled, start)
+        afresh = self._run(batch, form)
+        answer = Answer(form.solution(problem), afresh)
+        if not answer.solution.solved.all():
+            answer = reviewed(problem, scaled, answer, self.engine.settings)
         if units is None:
-            return self.set_ups.solve(batch, self.threads)
-        linear, near = units.linear(batch.params), units.enter(batch.start)
-        scaled = replace(batch, params=linear, start=near)
-        solution, afresh = self.set_ups.solve(scaled, self.threads)
-        return units.leave(batch.problem, solution), afresh
+            return answer
+        ray = None if answer.ray is None else units.leave(problem, answer.ray)
+        return replace(answer, solution=units.leave(problem, answer.solution), ray=ray)
 
-
-@dataclass(frozen=True)
-class _Batch:
-    """Programs to solve: the set-up of each, and where it starts."""
-
-    problem: QP
-    params: Params
-    group: IntArray
-    start: Solution | None
-    element: IntArray  # rows of one element have its bounds and start from its working set
-
-
-class _SetUps:
-    """The matrices of every distinct (P, G, A) as DAQP takes them."""
-
-    def __init__(self, engine: DaqpEngine, problem: QP, params: Params, first: IntArray) -> None:
-        self.settings = engine.settings
-        # eps_prox = 0: a singular Hessian is reported, not silently regularised
-        self.strict = engine.settings | {"eps_prox": 0.0}
-        parts = [params[name].take(first) for name in ("G", "A") if name in params]
-        self.rows = _stacked(parts, len(first), problem.n)
-        self.hessians: list[FloatArray | None] = [None] * len(first)
-        self.metric: Metric | None = None
-        self.singular = [True] * len(first)  # LPs too: every solve is set up afresh
-        if problem.quadratic:
-            P = params["P"].take(first)
-            # DAQP reads matrices as they lie in memory
-            hessians = [np.ascontiguousarray(H) if H.any() else None for H in P.values]
-            self.hessians = [hessians[i] for i in P.index.tolist()]
-            self.metric = Metric(P)
-            self.singular = [not safe for safe in self.metric.safe]
-            boxed = "lb" in problem.blocks or "ub" in problem.blocks
-            plain = list(zip(self.hessians, self.rows, strict=True))
-            self.matrices = self.metric.enter(plain, parts, boxed=boxed)
-
-    def solve(self, batch: _Batch, threads: int | None) -> tuple[Solution, int]:
-        """Solve all rows of a batch; also tell how many were set up afresh."""
-        problem, group = batch.problem, batch.group
-        form = Form.of(problem, batch.params, batch.start)
-        costs = form.f if self.metric is None else self.metric.costs(form.f, group)
+    def _run(self, batch: Batch, form: Form) -> int:
+        """Solve on the models of kept set-ups, the rest afresh; how many those were."""
+        set_ups, settings = self.set_ups, self.engine.settings
+        costs = list(set_ups.costs(form.f, batch.group))
         points = np.zeros_like(form.x)  # in the variables of the set-ups
-        threads = useful_threads(threads, problem.n * form.upper.shape[1], PAYS)
-        # neighbours by set-up and element find the model as they need it
-        order = np.lexsort((batch.element, group))
+        afresh = np.zeros(len(costs), dtype=np.bool_)
+        owners, elements = batch.group.tolist(), batch.element.tolist()
+        upper, lower, senses = form.rows
 
         def work(chosen: IntArray) -> None:
-            self._solve_rows(order[chosen].tolist(), batch, form, costs, points)
+            # the loop that all dense solves pass: a few microseconds of Python an element
+            bench = Bench(settings)
+            for row in chosen.tolist():
+                set_up, flag = set_ups.each[owners[row]], 0
+                if set_up.kept is not None:
+                    terms = (costs[row], upper[row], lower[row], senses[row])
+                    flag, u, lam = bench.solve(set_up, elements[row], terms)
+                    if flag == 1:
+                        points[row], form.lam[row] = u, lam
+                    form.flag[row] = flag
+                if flag not in DECIDED:  # a failure is believed only from a fresh set-up
+                    afresh[row] = True
+                    set_up.solve(form, row, settings)
 
-        spread(work, len(order), threads)
-        if self.metric is not None:  # either is zero in each row
-            form.x[:] += self.metric.points(points, group)
-        return form.solution(problem), int(form.afresh.sum())
-
-    def _solve_rows(
-        self, rows: list[int], batch: _Batch, form: Form, costs: FloatArray, points: FloatArray
-    ) -> None:
-        # the loop that all dense solves pass: a few microseconds of Python an element
-        owners, elements = batch.group.tolist(), batch.element.tolist()
-        f, (upper, lower, senses) = list(costs), form.rows
-        model: Any = None
-        loaded = stands = None  # its set-up, and the element at whose working set it stands
-        for row in rows:
-            group, element = owners[row], elements[row]
-            if self.singular[group]:
-                self._solve_afresh(group, form, row)
-                continue
-            sense = None if element == stands else senses[row]
-            linear = (f[row], upper[row], lower[row], sense)
-            model, flag = self._hand_over(model, loaded, group, linear)
-            loaded, stands = group, None
-            if flag >= 0:
-                x, _, flag, info = model.solve()
-                if flag == 1:
-                    points[row], form.lam[row] = x, info["lam"]
-                    # one iteration leaves the working set as it was
-                    stands = element if info["iterations"] == 1 else None
-            form.flag[row] = flag
-            if flag != 1:
-                model = loaded = None  # whatever it is left with shall touch no other element
-                self.singular[group] = flag == NONCONVEX
-            if flag not in DECIDED:  # believe a failure only from a fresh set-up
-                self._solve_afresh(group, form, row)
-
-    def _hand_over(
-        self, model: Any, loaded: int | None, group: int, linear: tuple[Any, ...]
-    ) -> tuple[Any, int]:
-        """Give a program to the model that holds a set-up, or to a new one; with the exit flag."""
-        import daqp
-
-        f, upper, lower, sense = linear
-        if group == loaded:
-            return model, model.update(None, f, None, upper, lower, sense)
-        hessian, matrix = self.matrices[group]
-        if loaded is not None:
-            before, like = self.matrices[loaded]
-            if len(like) == len(matrix):  # bounds are rows in one metric and none in another
-                hessian = None if hessian is before else hessian
-                rows = matrix if len(matrix) else None  # it takes no empty arrays
-                return model, model.update(hessian, f, rows, upper, lower, sense)
-        model = daqp.Model()
-        model.settings = self.strict
-        above = np.zeros(0) if upper is None else upper
-        return model, model.setup(hessian, f, matrix, above, lower, sense)[0]
-
-    def _solve_afresh(self, group: int, form: Form, row: int) -> None:
-        import daqp
-
-        form.afresh[row] = True
-        near = form.near[row] if self.singular[group] and form.near is not None else None
-        solve = partial(
-            daqp.solve, self.hessians[group], form.f[row], self.rows[group],
-            form.upper[row], form.lower[row], form.kinds, eta_prox=STATIONARITY, **self.settings,
-        )  # fmt: skip
-        x, _, flag, info = solve(primal_start=near)
-        if flag == UNBOUNDED:  # the first step, from an infeasible point, can miss every constraint
-            x, _, flag, info = solve(primal_start=x)
-        if flag > 0:
-            form.x[row], form.lam[row] = x, info["lam"]
-            hessian = self.hessians[group]
-            if hessian is not None:
-                form.polish(row, hessian, self.rows[group])
-            if form.residual(row, self.hessians[group], self.rows[group]) > INEXACT:
-                flag = INACCURATE
-        form.flag[row] = flag
+        # neighbours by set-up and element find the model as they need it
+        order = np.lexsort((batch.element, batch.group))
+        entries = form.f.shape[1] * form.upper.shape[1]
+        threads = useful_threads(self.threads, entries, PAYS)
+        spread(lambda part: work(order[part]), len(order), threads)
+        form.x[:] += set_ups.points(points, batch.group)  # either is zero in each row
+        return int(afresh.sum())
 
 
-def _stacked(parts: list[Param], count: int, n: int) -> list[FloatArray]:
-    """All rows of each set-up."""
-    given = [[part.values[i] for i in part.index.tolist()] for part in parts]
-    if len(given) == 1:
-        return given[0]
-    none = np.zeros((0, n))
-    return [np.concatenate([none, *(rows[i] for rows in given)]) for i in range(count)]
+def _other_hessian(before: Params, after: Params) -> bool:
+    """Whether a tilt changed P."""
+    mine, theirs = before.get("P"), after.get("P")
+    return theirs is not None and (mine is None or theirs.values is not mine.values)

@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 
 from lpgd.core.params import Params
-from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status
+from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.families.qp.qp import QP
 
 INFINITY = 1e30
-FAINT = 1e-2  # in DAQP's units, in which costs that are not zero and rows have a size near 1
-NEAR = 1e-3  # longest step of polishing, relative to x: a longer one goes along a flat direction
-ROUNDING = 1e-12  # residual that is none
 EQUALITY, ACTIVE, LOWER = 5, 1, 2  # bits of DAQP's `sense`
 STATUS = np.full(16, Status.NUMERICAL, dtype=np.int8)  # by exit flag, negative ones from the end
 for _flag, _status in {
@@ -44,7 +41,6 @@ class Form:
     x: FloatArray
     lam: FloatArray  # (N, M) positive at upper, negative at lower bounds
     flag: IntArray
-    afresh: BoolArray  # which elements were handed to DAQP on their own
 
     @classmethod
     def of(cls, problem: QP, params: Params, start: Solution | None) -> Form:
@@ -59,7 +55,7 @@ class Form:
             f, upper, lower, "lb" in params or "A" in params, kinds, sense,
             start.x if start else None,
             np.zeros(f.shape), np.zeros(upper.shape),
-            np.zeros(len(f), dtype=np.intp), np.zeros(len(f), dtype=np.bool_),
+            np.zeros(len(f), dtype=np.intp),
         )  # fmt: skip
 
     @property
@@ -72,52 +68,6 @@ class Form:
         lower = list(self.lower) if self.two_sided else none
         sense = list(self.sense) if self.sense.ndim == 2 else [self.sense] * len(self.f)
         return list(self.upper), lower, sense
-
-    def residual(self, row: int, hessian: FloatArray | None, matrix: FloatArray) -> float:
-        """Relative violation of the optimality conditions of one element."""
-        x, lam = self.x[row], self.lam[row]
-        boxed = len(lam) - len(matrix)
-        pull = lam[boxed:] @ matrix
-        pull[:boxed] += lam[:boxed]
-        curve = 0.0 if hessian is None else hessian @ x
-        size = max(np.abs(part).max(initial=0.0) for part in (self.f[row], pull, curve))
-        gap = np.abs(self.f[row] + curve + pull).max(initial=0.0)
-        value = matrix @ x
-        over = np.maximum(value - self.upper[row, boxed:], self.lower[row, boxed:] - value)
-        reach = np.abs(x).max(initial=0.0) * np.abs(matrix).max(initial=0.0)
-        # sizes of zero costs or of a point at the origin must not turn rounding into an error
-        return float(max(gap / max(size, FAINT), over.max(initial=0.0) / max(reach, FAINT)))
-
-    def polish(self, row: int, hessian: FloatArray, matrix: FloatArray) -> None:
-        """Settle what proximal iterations leave open by one Newton step on the active set.
-
-        They stop where a step gets small. Started at x*, they answer a slightly tilted problem
-        with a part of the way only, an error that no residual shows.
-        """
-        x, lam = self.x[row].copy(), self.lam[row].copy()
-        n, boxed = len(x), len(lam) - len(matrix)
-        equal = self.kinds == EQUALITY
-        held = np.flatnonzero((lam != 0) | equal)
-        box = held < boxed
-        rows = np.zeros((len(held), n))
-        rows[np.flatnonzero(box), held[box]] = 1.0
-        rows[~box] = matrix[held[~box] - boxed]
-        sides = np.where(lam[held] < 0, self.lower[row, held], self.upper[row, held])
-        system = np.block([[hessian, rows.T], [rows, np.zeros((len(held), len(held)))]])
-        gap = np.concatenate([self.f[row] + hessian @ x + rows.T @ lam[held], rows @ x - sides])
-        try:
-            step = np.linalg.solve(system, gap)
-        except np.linalg.LinAlgError:  # other solutions or multipliers are as good
-            return
-        loads = lam[held] - step[n:]
-        near = np.abs(step[:n]).max() <= NEAR * max(np.abs(x).max(), NEAR)  # false for NaN
-        if not (near and (equal[held] | (loads * lam[held] > 0)).all()):
-            return
-        before = self.residual(row, hessian, matrix)
-        self.x[row] = x - step[:n]
-        self.lam[row, held] = loads
-        if self.residual(row, hessian, matrix) > max(before, ROUNDING):  # another active set
-            self.x[row], self.lam[row] = x, lam
 
     def solution(self, problem: QP) -> Solution:
         """Answers with our multipliers: (y, z, mu_l, mu_u)."""

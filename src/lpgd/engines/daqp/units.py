@@ -1,7 +1,8 @@
 """Units in which a badly scaled program is handed to DAQP.
 
 DAQP's tolerances are absolute: a row whose norm in the metric of the inverse Hessian is below 1e-6
-is dropped, and proximal iterations stop on an absolute residual. Rows of norm 1, a Hessian or costs
+is dropped, violations below ``primal_tol`` count as none, and proximal iterations stop on an
+absolute residual. Rows of norm 1, a Hessian or costs of size 1, right-hand sides that ask for an x
 of size 1 and, for LPs, columns of size 1 make them mean the same in every user's units. All factors
 are powers of two, so nothing is rounded; fair sizes are left alone, and most programs are fair.
 """
@@ -13,113 +14,174 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lpgd.core.params import Param, Params, batched
-from lpgd.core.scaling import factors, fair
+from lpgd.core.scaling import exponents, fair
 from lpgd.core.solution import FloatArray, IntArray, Rows, Solution
 from lpgd.families.qp.qp import QP
 
 SIDES = {"A": "b", "G": "h"}
+SQUARES = 1e-150, 1e150  # sizes whose squares are normal numbers
 
 
 @dataclass(frozen=True)
 class Units(Rows):
-    """Factors of each element: x in DAQP's units is columns * x, the objective cost * objective.
+    """Exponents of two of each element: what DAQP is handed is the user's value times 2^exponent.
 
     Attributes
     ----------
-    cost : (N, 1) float64
-    columns : (N, n) float64
-    A, G : (N, m_eq) and (N, m_in) float64
-        Factors of the rows.
+    cost : (N, 1) int
+        Of the objective.
+    columns : (N, n) int
+        Of x. In those of a QP all variables share one.
+    A, G : (N, m_eq) and (N, m_in) int
+        Of the right-hand sides of the rows.
+    curve : (N, 1) int
+        Of P, in the scaled variables; the same for all elements of a group.
     """
 
-    cost: FloatArray
-    columns: FloatArray
-    A: FloatArray
-    G: FloatArray
+    cost: IntArray
+    columns: IntArray
+    A: IntArray
+    G: IntArray
+    curve: IntArray
 
     @classmethod
-    def of(cls, problem: QP, params: Params, group: IntArray) -> Units | None:
-        """Factors for a batch; None where all are 1."""
-        rows = {name: _norms(params, name) for name in SIDES}
-        cost = _cost(problem, params)
-        flat = not problem.quadratic
-        sizes = [cost, *rows.values()]
-        if flat:
-            sizes += [_columns(params, name) for name in SIDES]
-        if all(fair(size).all() for size in sizes):
+    def of(cls, problem: QP, params: Params) -> Units | None:
+        """Exponents for a batch; None where all are 0."""
+        norms = {name: _norms(params, name) for name in SIDES}
+        flat = np.zeros((len(norms["A"]), problem.n), dtype=np.intp)
+        costs = np.abs(params["q"].full())
+        objective = costs.max(axis=1, initial=0.0), _curvature(problem, params)
+        size = _size(problem, params, norms, flat, objective)
+        sizes = [*norms.values(), size, objective[1]]
+        sizes += [] if problem.quadratic else [objective[0], _tops(params, {})]
+        if all(fair(each).all() for each in sizes):
             return None
-        scales = {name: factors(norms) for name, norms in rows.items()}
-        columns = np.ones((len(group), problem.n))
-        if flat:
-            tallest = [_columns(params, name, scales[name]) for name in SIDES]
-            columns = 1 / factors(np.maximum(*tallest))
-            scales = {k: factors(_norms(params, k, columns)) for k in SIDES}
-        return cls(factors(cost, step=2), columns, scales["A"], scales["G"])
+        rows = {name: exponents(norms[name]) for name in SIDES}
+        if not problem.quadratic:
+            flat = -exponents(_tops(params, rows))
+            norms = {name: _norms(params, name, flat) for name in SIDES}
+            rows = {name: exponents(norms[name]) for name in SIDES}
+            size = _size(problem, params, norms, flat, objective)
+        power, curve = exponents(size)[:, None], exponents(objective[1], step=2)[:, None]
+        columns = flat + power
+        slope = np.ldexp(costs, -columns).max(axis=1, initial=0.0)
+        cost = np.where(objective[1] > 0, curve[:, 0] + 2 * power[:, 0], exponents(slope, step=2))
+        for name in SIDES:
+            rows[name] += power
+            empty = norms[name] == 0
+            if empty.any():  # 0 <= h: nothing but h has a size
+                rows[name][empty] = exponents(np.abs(params[SIDES[name]].full()))[empty]
+        return cls(cost[:, None], columns, rows["A"], rows["G"], curve)
 
-    def matrices(self, params: Params, group: IntArray, first: IntArray) -> Params:
+    def matrices(self, params: Params, group: IntArray, first: IntArray) -> dict[str, Param]:
         """Scaled P, G and A, one for each group."""
         scaled: dict[str, Param] = {}
         if "P" in params:
             P = params["P"].take(first).full()
-            scaled["P"] = Param(P * self.cost[first][:, :, None], group)
+            scaled["P"] = Param(np.ldexp(P, self.curve[first][:, :, None]), group)
         for name in SIDES:
             if name in params:
                 rows, columns = getattr(self, name)[first], self.columns[first]
-                values = params[name].take(first).full()
-                scaled[name] = Param(values * rows[:, :, None] / columns[:, None], group)
+                power = rows[:, :, None] - columns[:, None]
+                scaled[name] = Param(np.ldexp(params[name].take(first).full(), power), group)
         return scaled
 
-    def linear(self, params: Params) -> Params:
+    def linear(self, params: Params) -> dict[str, Param]:
         """Scaled costs and right-hand sides."""
-        scaled = {"q": batched(params["q"].full() * self.cost / self.columns)}
-        for name, rhs in SIDES.items():
-            if rhs in params:
-                scaled[rhs] = batched(params[rhs].full() * getattr(self, name))
-        for bound in ("lb", "ub"):
-            if bound in params:
-                scaled[bound] = batched(params[bound].full() * self.columns)
-        # the form is that of the whole program, though only its linear terms are read
-        return {**{name: params[name] for name in SIDES if name in params}, **scaled}
+        powers = {"q": self.cost - self.columns, "b": self.A, "h": self.G}
+        powers |= {"lb": self.columns, "ub": self.columns}
+        return {
+            name: batched(np.ldexp(params[name].full(), power))
+            for name, power in powers.items()
+            if name in params
+        }
 
     def enter(self, start: Solution | None) -> Solution | None:
         """A point of the user in DAQP's units."""
-        return None if start is None else replace(start, x=start.x * self.columns)
+        return None if start is None else replace(start, x=np.ldexp(start.x, self.columns))
 
     def leave(self, problem: QP, solution: Solution) -> Solution:
         """A solution in DAQP's units in those of the user."""
-        scales = {"A": self.A, "G": self.G, "lb": self.columns, "ub": self.columns}
+        powers = {"A": self.A, "G": self.G, "lb": self.columns, "ub": self.columns}
         y = solution.y.copy()
         for name, block in problem.blocks.items():
-            y[:, block] *= scales[name] / self.cost
-        return replace(solution, x=solution.x / self.columns, y=y)
+            y[:, block] = np.ldexp(y[:, block], powers[name] - self.cost)
+        return replace(solution, x=np.ldexp(solution.x, -self.columns), y=y)
 
 
-def _cost(problem: QP, params: Params) -> FloatArray:
-    """Size of the Hessian, or where it is zero of the costs, shape (N, 1)."""
-    costs = params["q"]
-    size = np.abs(costs.values).max(axis=1, initial=0.0)[costs.index]
-    if problem.quadratic:
-        P = params["P"]
-        curved = np.abs(P.values).max(axis=(1, 2), initial=0.0)[P.index]
-        size = np.where(curved > 0, curved, size)
-    return size[:, None]
+def _curvature(problem: QP, params: Params) -> FloatArray:
+    """Largest entry of each Hessian, (N,); of a convex one it lies on the diagonal."""
+    if not problem.quadratic:
+        return np.zeros(len(params["q"].index))
+    P = params["P"]
+    return np.einsum("dii->di", P.values).max(axis=1, initial=0.0)[P.index]
 
 
-def _norms(params: Params, name: str, columns: FloatArray | None = None) -> FloatArray:
-    """Norms of the rows of a matrix, (N, m); of its columns divided by ``columns``."""
+def _norms(params: Params, name: str, columns: IntArray | None = None) -> FloatArray:
+    """Norms of the rows of a matrix, (N, m); of its columns times 2^-``columns``."""
     if name not in params:
         return np.zeros((len(params["q"].index), 0))
     matrix = params[name]
-    if columns is None:
-        return np.sqrt(np.einsum("dij,dij->di", matrix.values, matrix.values))[matrix.index]
-    return np.sqrt(((matrix.full() / columns[:, None]) ** 2).sum(axis=2))
+    values = matrix.values
+    if columns is not None:
+        values = np.ldexp(matrix.full(), -columns[:, None])
+    norms = np.sqrt(np.einsum("dij,dij->di", values, values))
+    least, most = SQUARES
+    odd = ~((norms > least) & (norms < most))
+    if odd.any():
+        tops = np.abs(values).max(axis=2, initial=0.0)
+        shares = values / np.where(tops > 0, tops, 1.0)[:, :, None]
+        norms[odd] = (tops * np.sqrt((shares**2).sum(axis=2)))[odd]
+    return norms if columns is not None else norms[matrix.index]
 
 
-def _columns(params: Params, name: str, rows: FloatArray | None = None) -> FloatArray:
-    """Largest entries of the columns of a matrix whose rows are multiplied by ``rows``, (N, n)."""
-    if name not in params:
-        return np.zeros_like(params["q"].full())
-    matrix = params[name]
-    if rows is None:
-        return np.abs(matrix.values).max(axis=1, initial=0.0)[matrix.index]
-    return np.abs(matrix.full() * rows[:, :, None]).max(axis=1, initial=0.0)
+def _tops(params: Params, rows: dict[str, IntArray]) -> FloatArray:
+    """Largest entries of the columns of both matrices in units of their rows, (N, n)."""
+    tops = np.zeros_like(params["q"].full())
+    for name in SIDES:
+        if name in params:
+            values, index = params[name].values, params[name].index
+            if name in rows:
+                values, index = np.ldexp(params[name].full(), rows[name][:, :, None]), slice(None)
+            tops = np.maximum(tops, np.abs(values).max(axis=1, initial=0.0)[index])
+    return tops
+
+
+def _size(
+    problem: QP,
+    params: Params,
+    norms: dict[str, FloatArray],
+    columns: IntArray,
+    objective: tuple[FloatArray, FloatArray],
+) -> FloatArray:
+    """How large an x (N,) the data ask for.
+
+    At least what keeps the origin infeasible; beyond that, what the costs ask for and the other
+    bounds allow: those have the say by their geometric mean, as some may be there for show.
+    """
+    sides = {name: params[rhs].full() / norms[name] for name, rhs in SIDES.items() if rhs in params}
+    for bound in ("lb", "ub"):
+        if bound in params:
+            sides[bound] = np.ldexp(params[bound].full(), columns)
+    away = {"A": np.abs, "G": np.negative, "lb": np.positive, "ub": np.negative}
+    least = np.zeros(len(columns))
+    caps = [np.zeros((len(columns), 0))]
+    for name, side in sides.items():
+        distance = away[name](np.where(np.isfinite(side), side, 0.0))
+        least = np.maximum(least, distance.max(axis=1, initial=0.0))
+        if name != "A":
+            caps.append(np.maximum(-distance, 0.0))
+    pull, curved = objective
+    wanted = np.where(curved > 0, pull / np.where(curved > 0, curved, 1.0), np.inf)
+    reach = np.minimum(wanted, _middle(np.concatenate(caps, axis=1)))
+    return np.where(np.isfinite(reach), np.maximum(least, reach), least)
+
+
+def _middle(caps: FloatArray) -> FloatArray:
+    """Geometric mean of the positive entries, (N,); 1 where all are fair, infinite where none."""
+    present = caps > 0
+    if fair(caps).all():
+        return np.where(present.any(axis=1), 1.0, np.inf)
+    logs = np.log2(np.where(present, caps, 1.0)).sum(axis=1)
+    count = present.sum(axis=1)
+    return np.where(count > 0, np.exp2(logs / np.maximum(count, 1)), np.inf)

@@ -7,11 +7,13 @@ from typing import Any, cast, final
 
 import numpy as np
 
+from lpgd.core.public import public
 from lpgd.core.solution import FloatArray, IntArray
 
 KINDS = frozenset({"zero", "nonneg", "soc", "psd", "exp", "power"})
 
 
+@public("lpgd")
 @final
 @dataclass(frozen=True)
 class Cones:

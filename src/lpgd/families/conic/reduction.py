@@ -144,9 +144,7 @@ class Reduction(Generic[Program]):
             return None
         n = len(self.kept)
         changed = cast(Any, replace)
-        return changed(
-            conic, n=n, cones=self.cones, patterns=patterns, fixed=None, own=None
-        )
+        return changed(conic, n=n, cones=self.cones, patterns=patterns, fixed=None, own=None)
 
     def matrices(self, params: Params) -> Matrices:
         """Reduced matrices of every element."""

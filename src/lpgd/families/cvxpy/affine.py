@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 from scipy import sparse
 
-from lpgd.core.params import Param, Params, distinct
+from lpgd.core.params import Param, Params, distinct, flat
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
 
 Places = slice | IntArray
@@ -126,8 +126,3 @@ class Affine:
             total = moved if total is None else total + moved
         assert total is not None
         return Param(total, index)
-
-
-def flat(values: FloatArray) -> FloatArray:
-    """(D, ...) to (D, size), entries row by row."""
-    return values.reshape(len(values), int(np.prod(values.shape[1:])))

@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 
-from lpgd.core.params import Param, Params
+from lpgd.core.params import Param, Params, flat
 from lpgd.core.problem import Family, Groups, Problem
 from lpgd.core.solution import BoolArray, FloatArray, Solution
 from lpgd.core.tilt import Term, Tilt
 from lpgd.families.conic.polyhedral import Polyhedral
-from lpgd.families.cvxpy.affine import Affine, Linear, flat
+from lpgd.families.cvxpy.affine import Affine, Linear
 
 
 @final
@@ -72,12 +72,15 @@ class CvxpyModel(Family):
     outputs : tuple of Output
     """
 
-    family: ClassVar[str] = "cvxpy"  # pyright: ignore[reportIncompatibleVariableOverride]
-
     inner: Problem
     maps: Mapping[str, Affine]
     inputs: Mapping[str, Input]
     outputs: tuple[Output, ...]
+
+    @property
+    def family(self) -> str:
+        """``"cvxpy"``."""
+        return "cvxpy"
 
     @property
     def program(self) -> Problem:

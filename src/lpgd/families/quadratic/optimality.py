@@ -118,7 +118,7 @@ def _contradiction(of: Rows, params: Params, sizes: Params, y: FloatArray) -> Fl
     w = w * y
     gap = of.transposed_product(params, y) / columns
     terms = np.where((y == 0) | (np.isinf(sides) & (y < 0)), 0.0, sides * y)
-    return _top(gap, w - project(of.cones, w, w)) / _fall(terms)
+    return _proven(_top(gap, w - project(of.cones, w, w)), terms)
 
 
 def _descent(of: Rows, params: Params, sizes: Params, x: FloatArray) -> FloatArray:
@@ -126,7 +126,7 @@ def _descent(of: Rows, params: Params, sizes: Params, x: FloatArray) -> FloatArr
     rows, _ = _relative(of, sizes, reach, np.abs(of.product(sizes, reach)))
     u = np.where(np.isinf(of.sides(params)), 0.0, -_share(of.product(params, x), rows))
     gap = of.curve(params, x) / _floored(of.curve(sizes, reach))
-    return _top(gap, project(of.cones, -u, u)) / _fall(params["q"].full() * x)
+    return _proven(_top(gap, project(of.cones, -u, u)), params["q"].full() * x)
 
 
 def folded(of: Rows, params: Params, dx: FloatArray, ds: FloatArray) -> FloatArray:
@@ -199,10 +199,10 @@ def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
     return np.where(part == 0, 0.0, share)
 
 
-def _fall(terms: FloatArray) -> FloatArray:
-    """How far below zero the sum of terms (N, k) is, relative to their sizes; zero if not clearly."""
+def _proven(violation: FloatArray, terms: FloatArray) -> FloatArray:
+    """Violation beside the share by which a sum of terms (N, k) is negative; else infinite."""
     share = -terms.sum(axis=1) / np.abs(terms).sum(axis=1)
-    return np.where(share >= MARGIN, share, 0.0)
+    return np.where(share >= MARGIN, violation / share, np.inf)
 
 
 def _largest(*parts: FloatArray) -> FloatArray:
