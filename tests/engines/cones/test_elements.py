@@ -9,6 +9,7 @@ from lpgd.core.params import batched, shared
 from lpgd.core.solution import Solution, Status
 from lpgd.engines.cones import elements
 from lpgd.engines.cones.elements import Elements
+from lpgd.engines.cones.solver import Request
 from lpgd.families.conic.conic import Conic
 
 
@@ -45,13 +46,13 @@ def loaded(*, quadratic=True, threads=1, log=None):
         made.append(q)
         return Sums([] if log is None else log, P, A)
 
-    return conic, params, Elements(conic, params, make, 1e-8, threads), made
+    return conic, params, Elements(conic, params, make, Request(1e-8, threads=threads)), made
 
 
 @pytest.mark.parametrize("quadratic", [True, False])
 def test_statuses_and_points_are_those_of_the_elements(quadratic):
-    conic, params, loader, _ = loaded(quadratic=quadratic)
-    found = loader.solve(conic, params, np.arange(3), None)
+    _, params, loader, _ = loaded(quadratic=quadratic)
+    found = loader.solve(params, np.arange(3), None)
     expected = [Status.OPTIMAL, Status.INFEASIBLE, Status.NUMERICAL]
     assert found.status.tolist() == expected
     total = params["A"].values[0].sum() + (8 if quadratic else 0)
@@ -63,14 +64,12 @@ def test_statuses_and_points_are_those_of_the_elements(quadratic):
 def test_each_element_is_made_once_and_serves_one_thread(threads, monkeypatch):
     monkeypatch.setattr(elements, "PAYS", 0)
     log = []
-    conic, params, loader, made = loaded(threads=threads, log=log)
+    _, params, loader, made = loaded(threads=threads, log=log)
     rows = np.array([2, 0, 2, 0])
     part = {name: param.take(rows) for name, param in params.items()}
-    assert loader.serves(rows)
-    assert loader.size == 3
     start = Solution(np.ones((4, 2)), np.ones((4, 1)), np.zeros(4, np.int8))
-    found = loader.solve(conic, part, rows, start)
-    loader.solve(conic, part, rows, start)
+    found = loader.solve(part, rows, start)
+    loader.solve(part, rows, start)
     assert len(made) == 2
     assert len(log) == 8
     x, y, s = log[0][1]

@@ -10,7 +10,9 @@ hangs together: there b decides, or, where b is zero, the size q / P of an uncon
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy import sparse
@@ -22,7 +24,7 @@ from lpgd.core.solution import FloatArray, IntArray, Rows
 if TYPE_CHECKING:
     from lpgd.families.conic.conic import Conic
 
-FAIR = 4.0  # binary logarithm of mean sizes that are left alone
+FAIR = 6.0  # binary logarithm of mean sizes that are left alone
 MOST = 300.0  # binary logarithm of the largest factor
 SWEEPS = 6
 
@@ -37,10 +39,10 @@ def balanced(conic: Conic, params: Params, group: IntArray) -> tuple[FloatArray,
     if not k or not conic.n:
         return rows, cols
     A, index = params["A"].values.reshape(len(params["A"].values), -1), params["A"].index
-    graph = _Graph.of(conic, group, k)
+    graph = _GRAPHS.get(conic) or _GRAPHS.setdefault(conic, _Graph.of(conic, group, k))
     logs, weights = _logs(A)
-    means = graph.means(logs, weights, np.zeros((1, conic.n)), np.zeros((1, k)))
-    fair = np.logical_and.reduce([(np.abs(mean) <= FAIR).all(axis=1) for mean in means])
+    sums = np.concatenate([logs, weights]) @ graph.both
+    fair = (np.abs(_mean(sums[: len(logs)], sums[len(logs) :])) <= FAIR).all(axis=1)
     b = _Level(*(part @ graph.sides for part in _logs(params["b"].full())), _free(conic, params))
     fair = fair[index] & (np.abs(graph.level(b, rows, cols)) <= FAIR).all(axis=1)
     far = np.flatnonzero(~fair)
@@ -69,6 +71,11 @@ class _Graph:
     by_col: Any
     sides: Any
     parts: tuple[Any, Any]
+
+    @cached_property
+    def both(self) -> Any:
+        """Sums over rows and over columns."""
+        return sparse.csr_array(sparse.hstack([self.by_row, self.by_col]))
 
     @classmethod
     def of(cls, conic: Conic, group: IntArray, k: int) -> _Graph:
@@ -114,6 +121,10 @@ class _Graph:
             level = self.level(b, rows, cols)
             rows, cols = rows - level @ self.parts[0].T, cols + level @ self.parts[1].T
         return tuple(np.round(np.clip(part, -MOST, MOST)) for part in (rows, cols))
+
+
+# Structure only, computed once for each program.
+_GRAPHS: WeakKeyDictionary[Conic, _Graph] = WeakKeyDictionary()
 
 
 def _free(conic: Conic, params: Params) -> FloatArray:

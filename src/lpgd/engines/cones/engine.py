@@ -184,9 +184,9 @@ def _answer(found: Found) -> Answer:
     x, y, usable = found.x, found.y, np.isin(found.status, (Status.OPTIMAL, Status.INACCURATE))
     set_ups = int(found.set_ups.sum())
     if usable.all():
-        return Answer(found.points, set_ups)
+        return Answer(found.points, set_ups, accuracy=found.error)
     x, y = (np.where(usable[:, None], part, 0.0) for part in (x, y))
-    return Answer(Solution(x, y, found.status), set_ups, ray=found.points)
+    return Answer(Solution(x, y, found.status), set_ups, accuracy=found.error, ray=found.points)
 
 
 def _put(answer: Answer, rows: Any, again: Answer) -> Answer:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lpgd.families.conic.conic import Conic
 
 PROOF = 1e-6  # relative violation of a certificate that is rounding
+NOISE = 1e-7  # of the largest entry of a ray: what solvers leave where it is zero
 SURE = 1e-9  # a residual that was measured, and below which it is not measured again
 OPEN = (Status.NUMERICAL, Status.INACCURATE)  # what the next one may try
 
@@ -70,12 +71,27 @@ class _Loaded:
             error[rough] = self.conic.residual(part, points)
             status[rough[~(error[rough] <= self.wrapper.tolerance)]] = Status.INACCURATE
         claimed = np.flatnonzero(np.isin(status, (Status.INFEASIBLE, Status.UNBOUNDED)))
-        if len(claimed):
-            part, rays = taken(params, claimed), found.take(claimed).points
-            unproven = claimed[~(self.conic.refuted(part, rays) <= PROOF)]
-            status[unproven] = Status.NUMERICAL
-            found.x[unproven], found.y[unproven] = 0.0, 0.0
+        if not len(claimed):
+            return replace(found, status=status, error=error)
+        for noise in (0.0, NOISE):
+            rays = _cleaned(found.take(claimed), noise)
+            proven = self.conic.refuted(taken(params, claimed), rays.points) <= PROOF
+            found = found.put(claimed[proven], rays.take(proven))
+            claimed = claimed[~proven]
+            if not len(claimed):
+                return replace(found, status=status, error=error)
+        status[claimed] = Status.NUMERICAL
+        found.x[claimed], found.y[claimed] = 0.0, 0.0
         return replace(found, status=status, error=error)
+
+
+def _cleaned(rays: Found, noise: float) -> Found:
+    """Rays without entries that are rounding of a solver, relative to the largest."""
+    x, y = (
+        np.where(np.abs(part) > noise * np.abs(part).max(axis=1, initial=0.0)[:, None], part, 0.0)
+        for part in (rays.x, rays.y)
+    )
+    return replace(rays, x=x, y=y)
 
 
 def _better(before: Found, after: Found) -> Found:
