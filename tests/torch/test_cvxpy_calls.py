@@ -331,3 +331,15 @@ def test_outputs_may_repeat_and_be_none():
     first, second = CvxpyLayer(problem, parameters, [x, x], rule=lpgd.LPGD(1e-3))(*values())
     near(first, second, 0)
     assert CvxpyLayer(problem, parameters, [])(*values()) == ()
+
+
+def test_inaccurate_solutions_are_accepted_on_request():
+    x, p = cp.Variable(3), cp.Parameter(3)
+    problem = cp.Problem(cp.Minimize(p @ x), [cp.norm(x) <= 1])
+    value = torch.tensor([1.0, 2.0, -2.0], dtype=torch.float64)
+    coarse = lpgd.ScsEngine(target=1e-2, tolerance=1e-12)
+    with pytest.raises(lpgd.SolverError, match="accept_inexact=True"):
+        CvxpyLayer(problem, [p], [x], solver=coarse)(value)
+    layer = CvxpyLayer(problem, [p], [x], solver=coarse, accept_inexact=True)
+    torch.testing.assert_close(layer(value)[0], -value / 3, atol=0.05, rtol=0)
+    assert layer.stats.inexact == 1

@@ -14,6 +14,8 @@ from lpgd.core.pattern import Pattern
 from lpgd.frontend.arguments import present, structure
 from lpgd.torch.sparse import Sparse
 
+Signature = tuple[tuple[Any, ...], ...]
+ORDINARY = (torch.Tensor, torch.nn.Parameter)
 PLAIN = torch.Tensor.__torch_dispatch__
 FLOATS = "float64, float32, bfloat16 or float16"
 
@@ -39,6 +41,32 @@ class Arguments:
     n: int
     dtype: torch.dtype
     device: torch.device
+
+    @property
+    def resolution(self) -> float:
+        """Machine epsilon of P, or of whatever it is made."""
+        own = [self.tensors["P"]] if "P" in self.tensors else self.tensors.values()
+        return max((torch.finfo(tensor.dtype).eps for tensor in own), default=0.0)
+
+
+def signature(given: Mapping[str, Any]) -> Signature | None:
+    """What decides the structure of a call; None where that is looked at each time."""
+    found: list[tuple[Any, ...]] = []
+    for name, value in given.items():
+        if value is not None:
+            sparse = type(value) is Sparse
+            tensor = value.values if sparse else value
+            if type(tensor) not in ORDINARY or tensor.is_nested or tensor.layout != torch.strided:
+                return None
+            pattern = value.pattern if sparse else None
+            found.append((name, tensor.shape, tensor.dtype, tensor.device, pattern))
+    return tuple(found)
+
+
+def values(given: Mapping[str, Any]) -> list[torch.Tensor]:
+    """The tensors of arguments that have a signature."""
+    present = [value for value in given.values() if value is not None]
+    return [value.values if type(value) is Sparse else value for value in present]
 
 
 def collect(

@@ -133,3 +133,44 @@ def test_objectives_may_have_a_matrix_parameter():
     value = np.array([[[2.0, 4.0], [-2.0, 3.0]]])  # of which the symmetric part counts
     pattern, part = model.inner.patterns["P"], model.maps["P"].parts[key]
     np.testing.assert_allclose(pattern.dense(part(value.reshape(1, -1)))[0], [[4, 2], [2, 6]])
+
+
+FILTER, FACTOR = cp.Parameter(2), cp.Parameter((2, 2))
+SIGNAL, BLOCK = cp.Variable(3), cp.Variable((2, 2))
+
+
+@pytest.mark.parametrize(
+    "wrong, right, advice",
+    [
+        (
+            cp.convolve(FILTER, SIGNAL),
+            sum(FILTER[i] * cp.hstack([np.zeros(i), SIGNAL, np.zeros(1 - i)]) for i in range(2)),
+            r"Write convolve\(p, x\) .* as sum\(p\[i\] \* hstack",
+        ),
+        (
+            cp.kron(FACTOR, BLOCK),
+            cp.bmat([[FACTOR[i, j] * BLOCK for j in range(2)] for i in range(2)]),
+            r"Write kron\(K, X\) as bmat",
+        ),
+        (
+            cp.kron(BLOCK, FACTOR),
+            cp.bmat([[BLOCK[i, j] * FACTOR for j in range(2)] for i in range(2)]),
+            r"Write kron\(K, X\) as bmat",
+        ),
+    ],
+    ids=["convolve", "kron", "kron of a variable"],
+)
+def test_advice_fits_the_atom_and_helps(wrong, right, advice):
+    rng = np.random.default_rng(0)
+    for leaf in (FILTER, FACTOR, SIGNAL, BLOCK):
+        leaf.value = rng.normal(size=leaf.shape)
+    np.testing.assert_allclose(right.value, wrong.value)
+    for expression, message in ((wrong, advice), (right, None)):
+        problem = cp.Problem(cp.Minimize(cp.sum_squares(expression)))
+        names = problem.parameters(), problem.variables()
+        if message is None:
+            compile_model(problem, *names)
+        else:
+            with pytest.raises(StructureError, match=message) as caught:
+                compile_model(problem, *names)
+            assert "A product of parameters" not in str(caught.value)
