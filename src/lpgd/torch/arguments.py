@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -16,7 +16,7 @@ from lpgd.torch.sparse import Sparse
 
 Signature = tuple[tuple[Any, ...], ...]
 ORDINARY = (torch.Tensor, torch.nn.Parameter)
-PLAIN = torch.Tensor.__torch_dispatch__
+PLAIN = cast(Any, torch.Tensor).__torch_dispatch__
 FLOATS = "float64, float32, bfloat16 or float16"
 
 
@@ -145,7 +145,7 @@ def check_kind(name: str, tensor: Any, first: torch.Tensor, which: str) -> None:
 
 def _check_subclass(name: str, tensor: torch.Tensor) -> None:
     """Refuse tensors whose values are not those of one strided array."""
-    if type(tensor).__torch_dispatch__ is PLAIN and not tensor.is_nested:
+    if cast(Any, type(tensor)).__torch_dispatch__ is PLAIN and not tensor.is_nested:
         return  # parameters, and subclasses that are ordinary tensors underneath
     kind = "NestedTensor" if tensor.is_nested else type(tensor).__name__
     raise StructureError(

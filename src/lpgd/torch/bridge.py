@@ -80,7 +80,8 @@ class Solve(Function):
         return Derived.apply(ctx.call, way, *present, *ctx.saved_tensors)
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[Any, ...], call: Call, *data: torch.Tensor) -> Any:
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:
+        call, *data = args
         front = OPS.front(data, in_dims[1:], call.program.cores, info.batch_size)
         outputs = Solve.apply(call, *front)
         return outputs, (0,) * len(outputs)
