@@ -1,5 +1,7 @@
 """The project's commands. They use the current environment: pip install -e ".[dev]" made it."""
 
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "none"
@@ -30,6 +32,14 @@ def types(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The documentation, into site/."""
     session.run("mkdocs", "build", "--strict", *session.posargs)
+
+
+@nox.session
+def figures(session: nox.Session) -> None:
+    """The figures of docs/examples.md, drawn anew; or those of the examples that are named."""
+    for path in sorted(Path("examples").glob("*.py")):
+        if not session.posargs or path.stem in session.posargs:
+            session.run("python", str(path), "--out", "docs/figures")
 
 
 @nox.session

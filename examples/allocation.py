@@ -6,17 +6,19 @@ spends the model's few parameters on jobs that are never close to a decision. Le
 allocation does not, but a vertex has derivative zero: gradient descent (``Exact``) never moves.
 """
 
+import argparse
 from pathlib import Path
 
 import cvxpy as cp
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from command_line import run
 from torch import nn
 
 import lpgd
-from lpgd.experiments.plotting import INK, PALETTE, new_figure, save
 from lpgd.torch import CvxpyLayer
+
+BLUE, ORANGE, BLACK = "#0072b2", "#d55e00", "#222222"  # told apart by colour-blind readers too
 
 RESOURCES, FEATURES = 3, 5
 
@@ -92,15 +94,23 @@ def main(folder: Path, *, small: bool = False, seed: int = 0) -> dict[str, float
 
 def plot(path: Path, curves: dict[str, np.ndarray]) -> None:
     """What each way of learning forgoes on days that it has not seen."""
-    figure, (axis,) = new_figure(1, 1, (6.0, 3.6))
-    for color, (name, curve) in zip((PALETTE[0], PALETTE[1], INK), curves.items(), strict=True):
-        axis.plot(curve, color=color, label=name)
-    axis.set(xlabel="step", ylabel="worth forgone on fresh days (%)", ylim=(0, None))
-    axis.set_title("Predicting for an allocation of resources")
-    axis.legend()
+    figure, axis = plt.subplots(figsize=(6.0, 3.6), layout="constrained")
+    for color, (name, curve) in zip((BLUE, ORANGE, BLACK), curves.items(), strict=True):
+        axis.plot(curve, color=color, linewidth=2, label=name)
+    axis.set(
+        xlabel="step", ylabel="worth forgone on fresh days (%)", xlim=(0, None), ylim=(0, None)
+    )
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False, loc="center right")
     path.parent.mkdir(parents=True, exist_ok=True)
-    save(figure, path)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
 
 
 if __name__ == "__main__":
-    run(main, __doc__)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--small", action="store_true", help="a few seconds instead of a minute")
+    parser.add_argument("--out", type=Path, default=Path("figures"), help="folder of the figure")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    main(options.out, small=options.small, seed=options.seed)

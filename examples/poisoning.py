@@ -6,16 +6,18 @@ the fit, and each training point moves by at most a given length in the directio
 Moves of the same length in random directions hardly matter.
 """
 
+import argparse
 from pathlib import Path
 
 import cvxpy as cp
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from command_line import run
 from torch.nn.functional import softplus
 
-from lpgd.experiments.plotting import INK, MUTED, PALETTE, new_figure, save
 from lpgd.torch import CvxpyLayer
+
+BLUE, ORANGE, BLACK = "#0072b2", "#d55e00", "#222222"  # told apart by colour-blind readers too
 
 Data = tuple[torch.Tensor, torch.Tensor]
 
@@ -79,32 +81,32 @@ def main(folder: Path, *, small: bool = False, seed: int = 0) -> dict[str, float
     return numbers
 
 
-def plot(
-    path: Path, layer: CvxpyLayer, sets: dict[str, torch.Tensor], labels: torch.Tensor
-) -> None:
-    """Moves of the points, and the line that separates them before and after."""
-    figure, (axis,) = new_figure(1, 1, (6.0, 4.6))
-    before, after = sets["clean"].numpy(), sets["poisoned"].numpy()
-    for label, color in ((-1, PALETTE[0]), (1, PALETTE[1])):
-        own = labels.numpy() == label
-        axis.scatter(*after[own].T, color=color, s=16, zorder=3, label=f"label {label}, poisoned")
-    moves = np.stack([before, after])
-    axis.plot(moves[:, 1:, 0], moves[:, 1:, 1], color=MUTED, linewidth=0.8, zorder=2)
-    axis.plot(moves[:, 0, 0], moves[:, 0, 1], color=MUTED, linewidth=0.8, label="moves")
-    limits = [*np.quantile(before[:, 0], (0, 1)), *np.quantile(before[:, 1], (0, 1))]
-    xs = np.array([limits[0] - 0.5, limits[1] + 0.5])
-    for name, style in (("clean", "--"), ("poisoned", "-")):
-        with torch.no_grad():
-            normal, offset = (value.numpy() for value in layer(sets[name]))
-        ys = -(normal[0] * xs + offset) / normal[1]
-        axis.plot(xs, ys, style, color=INK, label=f"fitted to {name} points")
-    axis.set(xlim=xs, ylim=(limits[2] - 1, limits[3] + 1), xlabel="first feature")
-    axis.set(ylabel="second feature")
-    axis.set_title("Poisoned training points")
-    axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+def plot(path: Path, layer: CvxpyLayer, sets: dict, labels: torch.Tensor) -> None:
+    """The points, how they were moved, and the classifier fitted to them, before and after."""
+    figure, axes = plt.subplots(1, 2, figsize=(8.0, 3.8), sharey=True, layout="constrained")
+    clean = sets["clean"].numpy()
+    ends = np.array([clean[:, 0].min() - 0.5, clean[:, 0].max() + 0.5])
+    for axis, name in zip(axes, ("clean", "poisoned"), strict=True):
+        points = sets[name].numpy()
+        axis.plot(*np.stack([clean, points]).transpose(2, 0, 1), color="#aaaaaa", linewidth=0.8)
+        for label, color in ((-1, BLUE), (1, ORANGE)):
+            own = points[labels.numpy() == label]
+            axis.scatter(*own.T, s=16, color=color, zorder=3, label=f"label {label}")
+        normal, offset = (value.numpy() for value in layer(sets[name]))
+        axis.plot(ends, -(normal[0] * ends + offset) / normal[1], color=BLACK)
+        axis.set(title=f"{name} points and the fit", xlabel="first feature", xlim=ends)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].legend(frameon=False, loc="upper left")
+    axes[0].set(ylabel="second feature", ylim=(clean[:, 1].min() - 0.5, clean[:, 1].max() + 0.5))
     path.parent.mkdir(parents=True, exist_ok=True)
-    save(figure, path)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
 
 
 if __name__ == "__main__":
-    run(main, __doc__)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--small", action="store_true", help="a few seconds instead of a minute")
+    parser.add_argument("--out", type=Path, default=Path("figures"), help="folder of the figure")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    main(options.out, small=options.small, seed=options.seed)

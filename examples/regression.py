@@ -5,16 +5,18 @@ on held-out data is differentiated through that solution, and Adam lowers it. A 
 needs many fits and only works for one or two penalties, is drawn beside it.
 """
 
+import argparse
 from pathlib import Path
 
 import cvxpy as cp
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from command_line import run
 from torch.nn.functional import softplus
 
-from lpgd.experiments.plotting import INK, PALETTE, new_figure, save
 from lpgd.torch import CvxpyLayer
+
+BLUE, ORANGE, BLACK = "#0072b2", "#d55e00", "#222222"  # told apart by colour-blind readers too
 
 Data = tuple[torch.Tensor, torch.Tensor]
 
@@ -34,8 +36,7 @@ def fit_layer(train: Data) -> CvxpyLayer:
     loss = cp.sum(cp.logistic(cp.multiply(-labels, features @ coefficients)))
     objective = loss + weight * cp.norm1(coefficients) + 0.01 * cp.sum_squares(coefficients)
     problem = cp.Problem(cp.Minimize(objective))
-    # with hundreds of exponential cones in one program interior-point solvers may stall
-    return CvxpyLayer(problem, [weight], [coefficients], solver=cp.SCS)
+    return CvxpyLayer(problem, [weight], [coefficients])
 
 
 def loss_on(data: Data, coefficients: torch.Tensor) -> torch.Tensor:
@@ -84,17 +85,25 @@ def main(folder: Path, *, small: bool = False, seed: int = 0) -> dict[str, float
 
 def plot(path: Path, grid: torch.Tensor, on_grid: torch.Tensor, steps: list) -> None:
     """The loss as a function of the penalty, and the descent on it."""
-    figure, (axis,) = new_figure(1, 1, (6.0, 3.6))
-    axis.plot(grid, on_grid, color=INK, label="grid search", zorder=1)
     weights, losses, _ = zip(*steps, strict=True)
-    axis.scatter(weights, losses, s=18, color=PALETTE[0], label="hyper-gradient steps", zorder=2)
-    axis.scatter(weights[-1], losses[-1], s=60, color=PALETTE[1], label="last step", zorder=3)
+    figure, axis = plt.subplots(figsize=(6.0, 3.6), layout="constrained")
+    axis.plot(grid, on_grid, color=BLACK, label="grid search")
+    axis.scatter(
+        weights, losses, s=22, color=BLUE, zorder=3, label="steps along the hyper-gradient"
+    )
+    axis.scatter(weights[-1], losses[-1], s=80, color=ORANGE, zorder=4, label="last step")
     axis.set(xscale="log", xlabel="weight of the penalty", ylabel="held-out logistic loss")
-    axis.set_title("Learning the penalty of a logistic regression")
-    axis.legend()
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    save(figure, path)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
 
 
 if __name__ == "__main__":
-    run(main, __doc__)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--small", action="store_true", help="a few seconds instead of a minute")
+    parser.add_argument("--out", type=Path, default=Path("figures"), help="folder of the figure")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    main(options.out, small=options.small, seed=options.seed)

@@ -5,16 +5,18 @@ sorting, value and gradient, and then attends: a model has to find the few items
 list. Softmax spreads its weight over all items; sparsemax learns to leave others out.
 """
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from command_line import run
 from torch import nn
 
-from lpgd.experiments.plotting import INK, PALETTE, new_figure, save
 from lpgd.torch import QPLayer
+
+BLUE, ORANGE = "#0072b2", "#d55e00"  # told apart by colour-blind readers too
 
 Attention = Callable[[torch.Tensor], torch.Tensor]
 
@@ -107,25 +109,25 @@ def main(folder: Path, *, small: bool = False, seed: int = 0) -> dict[str, float
 
 def plot(path: Path, shown: dict[str, np.ndarray], relevant: np.ndarray) -> None:
     """Weights of one list that was not learned from."""
-    figure, (axis,) = new_figure(1, 1, (6.0, 3.6))
+    figure, axis = plt.subplots(figsize=(6.0, 3.6), layout="constrained")
     places = np.arange(len(relevant))
-    for shift, color, (name, weights) in zip((-0.2, 0.2), PALETTE, shown.items(), strict=False):
-        axis.bar(places + shift, weights, 0.4, color=color, label=name)
-    top = max(weights.max() for weights in shown.values())
-    axis.scatter(
-        places[relevant],
-        np.full(relevant.sum(), 1.08 * top),
-        marker="v",
-        color=INK,
-        label="matters",
-    )
-    axis.set(xlabel="item of one unseen list", ylabel="weight", xticks=places)
-    axis.grid(visible=False, axis="x")
-    axis.set_title("Learned attention")
-    axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axis.bar(places - 0.2, shown["sparsemax"], 0.4, color=BLUE, label="sparsemax")
+    axis.bar(places + 0.2, shown["softmax"], 0.4, color=ORANGE, label="softmax")
+    for place in places[relevant]:
+        axis.axvspan(place - 0.45, place + 0.45, color="#eeeeee", zorder=0)
+    axis.set(xlabel="item of one unseen list; those that matter are shaded", ylabel="weight")
+    axis.set(xticks=places, xlim=(-0.6, len(places) - 0.4))
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    save(figure, path)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
 
 
 if __name__ == "__main__":
-    run(main, __doc__)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--small", action="store_true", help="a few seconds instead of a minute")
+    parser.add_argument("--out", type=Path, default=Path("figures"), help="folder of the figure")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    main(options.out, small=options.small, seed=options.seed)

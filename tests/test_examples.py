@@ -1,26 +1,63 @@
 """The examples run at small size, and what each claims holds."""
 
-import importlib
+import ast
+import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+import lpgd
+import lpgd.torch
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = {path.stem: path for path in (ROOT / "examples").glob("*.py")}
+PACKAGES = {"cvxpy", "lpgd", "matplotlib", "numpy", "torch"}
+PUBLIC = {"lpgd": set(lpgd.__all__), "lpgd.torch": set(lpgd.torch.__all__)}
 
 
 @pytest.fixture
-def numbers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """What the example returns; it must also print, and draw one figure."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    found = importlib.import_module(request.param).main(tmp_path, small=True)
-    assert [figure.name for figure in tmp_path.iterdir()] == [f"{request.param}.png"]
+def numbers(request: pytest.FixtureRequest, tmp_path: Path):
+    """What a copy of the example returns; it must also draw one figure."""
+    copy = tmp_path / "copied.py"
+    copy.write_bytes(EXAMPLES[request.param].read_bytes())
+    spec = importlib.util.spec_from_file_location(request.param, copy)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = module.main(tmp_path / "out", small=True)
+    figures = [figure.name for figure in (tmp_path / "out").iterdir()]
+    assert figures == [f"{request.param}.png"]
     return found
 
 
-def test_every_example_is_listed() -> None:
-    text = (EXAMPLES / "README.md").read_text(encoding="utf-8")
-    for path in EXAMPLES.glob("*.py"):
-        assert path.stem == "command_line" or f"`{path.name}`" in text
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_anyone_can_copy_an_example(name: str) -> None:
+    """It imports no other file, and of the library only what is public."""
+    nodes = list(ast.walk(ast.parse(EXAMPLES[name].read_text(encoding="utf-8"))))
+    taken = {(a.name, "") for node in nodes if isinstance(node, ast.Import) for a in node.names}
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            taken |= {(str(node.module), a.name) for a in node.names}
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            taken |= {("lpgd", node.attr)} if node.value.id == "lpgd" else set()
+    for module, member in taken:
+        package = module.split(".")[0]
+        assert package in PACKAGES or package in sys.stdlib_module_names, module
+        if package == "lpgd" and member:
+            assert member in PUBLIC[module], (module, member)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_is_listed_and_its_figure_shown(name: str) -> None:
+    """``nox -s figures`` draws the figures."""
+    listed = f"`{name}.py`"
+    assert listed in (ROOT / "examples/README.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/examples.md").read_text(encoding="utf-8")
+    assert listed in page
+    assert f"](figures/{name}.png)" in page
+    assert (ROOT / f"docs/figures/{name}.png").stat().st_size < 100_000
 
 
 @pytest.mark.parametrize("numbers", ["regression"], indirect=True)

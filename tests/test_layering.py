@@ -15,12 +15,15 @@ import lpgd
 
 ROOT = Path(lpgd.__file__).parent
 
+# The sets that all programs with linear rows refer to: qp has half-lines and lines.
+CONES = {f"lpgd.families.conic.{name}" for name in ("cones", "curved", "projections")}
 # Layers from the innermost out; a module may import from its own layer and from those named.
 LAYERS: dict[str, set[str]] = {
     "lpgd.core": set(),
-    "lpgd.families.quadratic": {"lpgd.core"},
-    "lpgd.families.qp": {"lpgd.core", "lpgd.families.quadratic"},
-    "lpgd.families.conic": {"lpgd.core", "lpgd.families.quadratic", "lpgd.families.qp"},
+    **{name: {"lpgd.core", *CONES} for name in CONES},
+    "lpgd.families.quadratic": {"lpgd.core", *CONES},
+    "lpgd.families.qp": {"lpgd.core", "lpgd.families.quadratic", *CONES},
+    "lpgd.families.conic": {"lpgd.core", "lpgd.families.quadratic", "lpgd.families.qp", *CONES},
     "lpgd.families.cvxpy": {"lpgd.core", "lpgd.families.quadratic", "lpgd.families.conic"},
     "lpgd.families": {"lpgd.core"},
     "lpgd.rules": {"lpgd.core"},

@@ -19,3 +19,10 @@ def test_unfair_sizes_come_near_one_without_rounding():
         assert (mantissa == 0.5).all()
         assert ((exponent - 1) % step == 0).all()
         assert ((sizes * found > 1 / 2.1) & (sizes * found < 2.1)).all()
+
+
+def test_factors_are_finite_for_every_size():
+    sizes = np.array([5e-324, 1e-310, 1e-308, 1e308, np.inf, np.nan, 0.0])
+    found = factors(sizes)
+    assert np.isfinite(found).all()
+    assert (found > 0).all()

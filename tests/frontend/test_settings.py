@@ -68,13 +68,13 @@ def test_statistics_are_those_of_the_layer():
 
 def test_ignored_options_are_told_once_where_they_are_written():
     layer = CvxpyLayer(*flat_program(), solver="daqp")
-    with pytest.warns(UserWarning, match="'daqp' has no use for the option 'mode'") as told:
-        layer(Q, solver_args={"mode": "dense"})
+    with pytest.warns(UserWarning, match="no use for the option 'direct_solve_method'") as told:
+        layer(Q, solver_args={"direct_solve_method": "faer"})
     assert [Path(warning.filename) for warning in told] == [Path(__file__)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        layer(Q, solver_args={"mode": "dense"})
-        layer(Q, solver_args={"mode": "lsqr"})
+        layer(Q, solver_args={"direct_solve_method": "faer"})
+        layer(Q, solver_args={"direct_solve_method": "qdldl"})
 
 
 @pytest.mark.parametrize("solver", ["daqp", "clarabel", "scs"])

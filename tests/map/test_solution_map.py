@@ -104,12 +104,28 @@ def test_an_empty_batch():
     np.testing.assert_array_equal(gradients["ub"], np.zeros((1, 2)))
 
 
+class Trusting:
+    """The boxes, by a family that checks nothing."""
+
+    abilities = frozenset()
+
+    def __getattr__(self, name):
+        return getattr(BOX, name)
+
+    @property
+    def program(self):
+        return self
+
+    def tilt(self, params, tilt):
+        return self, BOX.tilt(params, tilt)[1]
+
+
 def test_inaccurate_counts_as_failed_unless_accepted():
     engine = Fixed(statuses=(0, 1), tilted=(0, 1))
     with pytest.raises(SolverError, match=r"1: inaccurate.*accept_inexact=True"):
-        forward(SolutionMap(LPGD(1.0), engine), BOX, boxes([1, 1], [1, 1]))
+        forward(SolutionMap(LPGD(1.0), engine), Trusting(), boxes([1, 1], [1, 1]))
     found = SolutionMap(LPGD(1.0), engine, accept_inexact=True)
-    solved = forward(found, BOX, boxes([1, 1], [1, 1]))
+    solved = forward(found, Trusting(), boxes([1, 1], [1, 1]))
     assert solved.solution.solved.all()
     assert found.stats.inexact == 1
     found.pullback(solved, cotangent(np.ones((2, 2)), m=4), groups(solved.params))
@@ -118,9 +134,15 @@ def test_inaccurate_counts_as_failed_unless_accepted():
 
 def test_an_engine_without_a_workspace_solves_the_tilted_data():
     found = SolutionMap(LPGD(0.5), Fixed())
-    gradients = pull(found, BOX, boxes([1, 2], [3, 4]), [[1, 0], [0, 2]])
+    gradients = pull(found, Trusting(), boxes([1, 2], [3, 4]), [[1, 0], [0, 2]])
     np.testing.assert_allclose(gradients["q"], [[1, 0], [0, 2]])  # x = q, here
     assert found.stats.re_solves == 4
+
+
+def test_an_engine_that_is_wrong_is_not_believed():
+    found = SolutionMap(LPGD(0.5), Fixed())
+    with pytest.raises(SolverError, match=r"0: inaccurate"):
+        forward(found, BOX, boxes([1, 2]))
 
 
 def test_nothing_is_kept_unless_asked():

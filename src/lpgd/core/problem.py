@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol, Self, cast
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -98,6 +98,14 @@ class Problem(Protocol):
         """Data of the tilted problems, N = len(tilt) elements, perhaps of another family."""
         ...
 
+    def folded(self, params: Params, cotangent: Cotangent) -> Cotangent:
+        """What of a cotangent moves the solution; ``params`` hold the data of its rows.
+
+        A cotangent of slacks acts through x. Where nothing is left, the gradient has direct terms
+        only, those of the slacks as functions of the data, and nothing is solved.
+        """
+        ...
+
     def lagrangian(self, params: Params, point: Solution, tilt: Tilt) -> FloatArray:
         """Value of the tilted Lagrangian, shape (N,)."""
         ...
@@ -115,15 +123,17 @@ class Problem(Protocol):
 class Family(ABC):
     """What a family need not say of itself; families inherit from this class."""
 
+    own: tuple[BoolArray, BoolArray] | None = None
+
     @property
     @abstractmethod
     def family(self) -> str:
         """See ``Problem.family``."""
 
     @property
-    def program(self) -> Self:
+    def program(self) -> Problem:
         """What engines solve: the problem itself, or the one that it compiles to."""
-        return self
+        return cast(Problem, self)
 
     @property
     def augmented(self) -> str:
@@ -145,18 +155,14 @@ class Family(ABC):
         """What the family can do beyond this protocol."""
         return frozenset()
 
-    @property
-    def own(self) -> tuple[BoolArray, BoolArray] | None:
-        """Which entries of x (n,) and y (m,) are the user's; None means all.
-
-        Others are auxiliary. Rules measure sizes and moves over the user's entries only.
-        """
-        return None
-
     def refusal(self, families: frozenset[str]) -> str:
         """What a message says of an engine that solves other families only."""
         solves = " or ".join(sorted(families)) or "nothing"
         return f"does not solve a {self.family}; it solves {solves}"
+
+    def folded(self, params: Params, cotangent: Cotangent) -> Cotangent:
+        """What of a cotangent moves the solution: all of it, for families without slacks."""
+        return cotangent
 
 
 class Differentiable(Problem, Protocol):

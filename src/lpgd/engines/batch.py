@@ -4,10 +4,13 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
+from time import perf_counter
 
 import numpy as np
 
 from lpgd.core.solution import IntArray
+
+PIECE = 0.1  # seconds that a thread works before it looks whether it shall stop
 
 
 def processors() -> int:
@@ -36,20 +39,18 @@ def spread(
     size: int,
     threads: int,
     *,
-    piece: int | None = None,
     apart: bool = False,
 ) -> None:
     """Call ``work`` on parts of ``range(size)``, each in a thread of its own.
 
     ``work`` writes its answers into arrays that the caller owns, so order cannot matter. An
-    interrupt (Ctrl-C) reaches the caller at once; threads then end after the piece at hand.
+    interrupt (Ctrl-C) reaches the caller at once; threads then end after the piece at hand, which
+    takes about ``PIECE`` seconds or is a single element.
 
     Parameters
     ----------
     work : callable
     size, threads : int
-    piece : int or None
-        Elements of one call of ``work``; None hands over a thread's whole part.
     apart : bool
         Whether the calling thread may not do the work itself.
     """
@@ -60,10 +61,12 @@ def spread(
     stop = Event()
 
     def run(part: IntArray) -> None:
-        for rows in np.split(part, range(piece, len(part), piece)) if piece else [part]:
-            if stop.is_set():
-                return
-            work(rows)
+        count = 1
+        while len(part) and not stop.is_set():
+            began = perf_counter()
+            work(part[:count])
+            part = part[count:]
+            count = 2 * count if perf_counter() - began < PIECE else max(1, count // 2)
 
     pool = ThreadPoolExecutor(threads)
     try:

@@ -46,7 +46,7 @@ class Elastic:
     relaxed: Mapping[str, Param]
 
 
-def elastic(problem: QP, params: Params) -> Elastic:
+def elastic(problem: QP, params: Params, threads: int | None) -> Elastic:
     """Ask by how much the rows have to give way; bounds hold."""
     n, size = problem.n, len(params["q"].index)
     rows = {name: params[name].values.shape[1] for name in ("A", "G") if name in params}
@@ -65,7 +65,7 @@ def elastic(problem: QP, params: Params) -> Elastic:
         start += free[name]
     data |= _bounds(problem, params, total)
     program = QP.of({**rows, "lb": total, "ub": total}, total, {})
-    found = FINE.solve(program, data).solution
+    found = FINE.solve(program, data, threads=threads).solution
     proof = np.zeros((size, problem.m))
     for name, block in problem.blocks.items():
         proof[:, block] = program.block(found.y, name)[:, : block.stop - block.start]
@@ -77,7 +77,7 @@ def elastic(problem: QP, params: Params) -> Elastic:
     return Elastic(found.solved, _share(problem, params, proof, violation), proof, relaxed)
 
 
-def recession(problem: QP, params: Params) -> FloatArray:
+def recession(problem: QP, params: Params, threads: int | None) -> FloatArray:
     """Directions (N, n) along which the costs fall for ever; zero where there is none."""
     n, size = problem.n, len(params["q"].index)
     data = {"q": params["q"]}
@@ -92,7 +92,7 @@ def recession(problem: QP, params: Params) -> FloatArray:
         held = np.isfinite(params[bound].full()) if bound in params else np.False_
         data[bound] = batched(np.where(np.broadcast_to(held, (size, n)), 0.0, way))
     sizes = {name: data[name].values.shape[1] for name in ("A", "G", "lb", "ub") if name in data}
-    found = FINE.solve(QP.of(sizes, n, {}), data).solution
+    found = FINE.solve(QP.of(sizes, n, {}), data, threads=threads).solution
     q = params["q"].full()
     fall = -np.einsum("ni,ni->n", q, found.x)
     real = found.solved & (fall > FALLS * np.abs(q).max(axis=1, initial=0.0))

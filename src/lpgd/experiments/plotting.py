@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.ticker import MaxNLocator
+
+from lpgd.experiments.runs import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,6 +97,8 @@ def draw_training(
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG."""
+    """Write a figure as PNG, in one step."""
+    picture = io.BytesIO()
     with mpl.rc_context(STYLE):
-        figure.savefig(path, dpi=150, facecolor="white")
+        figure.savefig(picture, format="png", dpi=150, facecolor="white")
+    write_bytes(path, picture.getvalue())

@@ -12,7 +12,7 @@ from lpgd.core.engine import Answer, Engine, Restoring, Workspace
 from lpgd.core.params import Params
 from lpgd.core.problem import Problem, differentiable
 from lpgd.core.rule import Memory, Samples
-from lpgd.core.solution import FloatArray, Solution, Status
+from lpgd.core.solution import BoolArray, FloatArray, Solution, Status
 from lpgd.core.tilt import Adjoint, Cotangent, Tilt
 from lpgd.map.attempt import Afresh, attempt
 from lpgd.map.verify import verified
@@ -55,6 +55,14 @@ class Forward:
     def program(self) -> Problem:
         """What the engine solved."""
         return self.problem.program
+
+    def moving(self, cotangent: Cotangent) -> BoolArray:
+        """Rows of a cotangent that move the solution; slacks alone may not."""
+        if cotangent.ds is not None:
+            params = {name: param.take(cotangent.rows) for name, param in self.params.items()}
+            with np.errstate(all="ignore"):  # of elements that failed
+                cotangent = self.program.folded(params, cotangent)
+        return cotangent.loud
 
     def resolved(self, tilt: Tilt) -> Answer:
         """Solve tilted problems: from the workspace, or from one made anew."""

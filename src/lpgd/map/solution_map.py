@@ -30,7 +30,7 @@ from lpgd.map.forward import Forward, Solved
 from lpgd.map.pushforward import Gather, Probe, Tangents, push
 from lpgd.map.report import Failures, OnFailure
 from lpgd.map.solve import Solver
-from lpgd.map.terms import spread, still, tamed, wild
+from lpgd.map.terms import direct, spread, still, tamed, wild
 
 Traits = tuple[tuple[object, ...], ...]
 MOST = 64  # structures whose engines a map remembers
@@ -212,13 +212,16 @@ class SolutionMap:
     ) -> dict[str, FloatArray]:
         point = forward.solution.take(cotangent.rows)
         finite = cotangent.finite
-        rows = np.flatnonzero(point.solved & cotangent.loud & finite)
+        moving = forward.moving(cotangent)
+        rows = np.flatnonzero(point.solved & moving & finite)
         pulled = self._pull(forward, point, cotangent, rows) if len(rows) else None
         terms: Sequence[Term] = pulled.terms if pulled else ()
         if pulled is None or len(rows) < len(point):
             # a NaN weight carries a non-finite cotangent on, as torch's own functions do
             rest = np.where(point.solved & ~finite, np.nan, 0.0)
             terms = spread(terms, rows, still(point, cotangent), rest)
+            if not (moving | ~cotangent.loud).all():
+                terms += direct(point, cotangent, point.solved & finite & ~moving)
         gradients = forward.problem.grad(forward.params, terms, wanted)
         if pulled and forward.solution.solved.all() and not pulled.failed.any():
             self._watch(forward.problem, pulled, point.take(rows), cotangent.take(rows), wanted)

@@ -19,6 +19,14 @@ def still(point: Solution, cotangent: Cotangent) -> Term:
     return Term(zero, point, Tilt(cotangent.rows, zero, dx, dy, zero, point.x, ds))
 
 
+def direct(point: Solution, cotangent: Cotangent, rows: BoolArray) -> list[Term]:
+    """What chosen rows owe to their slacks as functions of the data, their points held fixed."""
+    none, zero = replace(point, y=np.zeros_like(point.y)), np.zeros(len(point))
+    tilt = replace(still(point, cotangent).tilt, ds=cotangent.ds)
+    half = np.where(rows, 0.5, 0.0)
+    return [Term(sign * half, none, tilt.at(zero + sign)) for sign in (1.0, -1.0)]
+
+
 def wild(terms: Sequence[Term]) -> BoolArray:
     """Rows of which a term is not finite, so that no gradient can be formed."""
     rows = np.zeros(len(terms[0].weight), dtype=np.bool_) if terms else np.zeros(0, dtype=np.bool_)

@@ -94,7 +94,7 @@ class EngineHardships(EngineCases):
         for family in self.families if self.proves else ():
             for power in (0, -40, 40):
                 problem, params = troubled(quadratic=family == "QP")
-                params = params | {k: _times(params[k], power) for k in ("q", "h")}
+                params = {**params, **{k: _times(params[k], power) for k in ("q", "h")}}
                 answer = self._solve(problem, params)
                 assert answer.solution.status.tolist() == [0, 2, 3, 0]
                 assert answer.ray is not None

@@ -1,5 +1,6 @@
 """What every problem family must fulfil, checked without any solver."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,13 @@ class ProblemBattery:
     ----------
     cases : strategy of objects with ``problem``, ``params`` and ``solution`` (B rows)
     tolerance : float
+    curved : bool
+        Whether the family takes losses with a curvature, ``Tilt.curve``.
     """
 
     cases: st.SearchStrategy[Program] = programs()
     tolerance: float = 1e-9
+    curved: bool = True
 
     @several
     @given(st.data())
@@ -36,7 +40,7 @@ class ProblemBattery:
         """In every argument, for weighted terms and any grouping of the rows."""
         case, rng = data.draw(self.cases), data.draw(seeds)
         problem, params = case.problem, case.params
-        tilt = data.draw(tilts(case))
+        tilt = data.draw(tilts(case, curved=self.curved))
         terms = [
             Term(rng.normal(size=len(tilt)), _point(problem, params, tilt, rng), tilt)
             for _ in range(2)
@@ -69,15 +73,17 @@ class ProblemBattery:
         """Up to a constant, and so does ``lagrangian`` when it is given the tilt."""
         case, rng = data.draw(self.cases), data.draw(seeds)
         problem, params = case.problem, case.params
-        tilt = data.draw(tilts(case))
+        tilt = data.draw(tilts(case, curved=self.curved))
         tilted, tilted_params = problem.tilt(params, tilt)
-        still = Tilt(tilt.rows, 0 * tilt.t, tilt.dx, tilt.dy, 0 * tilt.rho, tilt.anchor)
-        own = Tilt(np.arange(len(tilt)), still.t, still.dx, still.dy, still.rho, still.anchor)
+        still = replace(tilt, t=0 * tilt.t, rho=0 * tilt.rho)
+        own = replace(still, rows=np.arange(len(tilt)))
         constants: list[FloatArray] = []
         for _ in range(3):
             z = _point(problem, params, tilt, rng)
             gap = ((z.x - tilt.anchor) ** 2).sum(axis=1)
             loss = (tilt.dx * z.x).sum(axis=1) + (tilt.dy * z.y).sum(axis=1)
+            if tilt.curve is not None and tilt.center is not None:
+                loss += 0.5 * (tilt.curve * (z.x - tilt.center) ** 2).sum(axis=1)
             added = tilt.t * loss + 0.5 * tilt.rho * gap
             before = problem.lagrangian(params, z, still)
             np.testing.assert_allclose(

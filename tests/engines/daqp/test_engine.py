@@ -259,3 +259,28 @@ def test_ties_are_real():
     np.testing.assert_allclose(
         (costs * warm.x).sum(axis=1), (costs * cold.x).sum(axis=1), atol=1e-9
     )
+
+
+def test_a_restored_workspace_answers_as_the_kept_one():
+    for case in (qps(4, {"q": 4, "G": 2, "P": 4}), tied(4, np.random.default_rng(0))):
+        answer = solve(case, keep=True)
+        restored = ENGINE.restore(case.problem, case.params, answer.solution, None)
+        for rho in (0.0, 0.5):
+            tilt = small_tilt(case, rho=rho)
+            kept, again = (w.resolve(tilt).solution for w in (answer.workspace, restored))
+            assert kept.x.tobytes() == again.x.tobytes()
+            assert kept.y.tobytes() == again.y.tobytes()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"primal_tol": np.nan}, {"primal_tol": "1e-9"}, {"primal_tol": True}, {"primal_tol": 0.0},
+        {"iteration_limit": 2.5}, {"iteration_limit": True}, {"iteration_limit": 0},
+        {"iteration_limit": 2**31}, {"time_limit": np.nan}, {"time_limit": np.inf},
+        {"time_limit": -1.0}, {"time_limit": None},
+    ],
+)  # fmt: skip
+def test_options_that_mean_nothing_are_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        DaqpEngine(**options)

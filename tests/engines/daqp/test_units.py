@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lpgd.core.params import batched
 from lpgd.core.solution import Status
 from lpgd.engines.daqp.engine import DaqpEngine
 from lpgd.engines.daqp.units import Units
@@ -92,3 +93,60 @@ def test_an_answer_that_breaks_the_optimality_conditions_is_not_believed(monkeyp
         assert found.status.tolist() == [Status.INACCURATE]
     else:
         np.testing.assert_array_equal(found.x, [[0.0, 1.0]])
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", ["definite", "singular", None])
+@pytest.mark.parametrize("size", [1e-150, 1e-20, 1e-10, 1e-8, 1e8, 1e150])
+def test_solutions_are_as_large_as_the_data(size, kind, seed):
+    """Right-hand sides, and the costs of a QP, times a factor: so is the solution."""
+    data = fair_program(seed, kind)
+    expected = DaqpEngine().solve(*program(**data)).solution
+    moved = {name: data[name] * size for name in ("h", "b", "lb", "ub")}
+    moved |= {"q": data["q"] * size} if kind else {}
+    found = DaqpEngine().solve(*program(**{**data, **moved})).solution
+    assert found.solved.all()
+    np.testing.assert_allclose(found.x / size, expected.x, atol=1e-6)
+
+
+@pytest.mark.parametrize("cost", [1e-300, 1e-150, 1e-20, 1e20, 1e150, 1e300])
+@pytest.mark.parametrize("kind", ["definite", "singular", None])
+def test_costs_of_any_size(cost, kind):
+    data = fair_program(1, kind)
+    expected = DaqpEngine().solve(*program(**data)).solution
+    moved = {name: cost * data[name] for name in ("P", "q") if name in data}
+    problem, params = program(**{**data, **moved})
+    found = DaqpEngine().solve(problem, params).solution
+    np.testing.assert_allclose(found.x, expected.x, atol=1e-6)
+    np.testing.assert_allclose(found.y / cost, expected.y, atol=1e-5)
+
+
+def test_rows_whose_squares_overflow_are_seen():
+    problem, params = program(P=np.eye(2), q=[-3, -2], G=[[1e155, 5e154]], h=[1e155])
+    found = DaqpEngine().solve(problem, params).solution
+    np.testing.assert_allclose(found.x, [[0.6, 0.8]])
+
+
+def test_rows_of_zeros_have_the_size_of_their_side():
+    for h, status in ((4e-14, Status.OPTIMAL), (-4e-14, Status.INFEASIBLE)):
+        problem, params = program(q=[0.0], G=[[0.0]], h=[h])
+        assert DaqpEngine().solve(problem, params).solution.status.tolist() == [status]
+
+
+def test_costs_of_zero_ask_for_no_multipliers():
+    A = [[0.7195352183608, 0.3597676091803]]
+    problem, params = program(q=[0.0, 0.0], A=A, b=[0.5275505543560246], G=[[1, 1]], h=[2])
+    np.testing.assert_array_equal(DaqpEngine().solve(problem, params).solution.y, 0.0)
+
+
+def test_units_know_no_neighbours():
+    """A fair element is solved alike beside one in odd units."""
+    data = [fair_program(seed, "definite") for seed in (0, 1)]
+    data[1] = in_units(data[1], 1e8, 1e-5, np.full(8, 1e-9), np.ones(2))
+    problem, _ = program(**data[0])
+    both = {name: batched(np.stack([d[name] for d in data])) for name in data[0]}
+    together = DaqpEngine().solve(problem, both).solution
+    for row in range(2):
+        alone = DaqpEngine().solve(*program(**data[row])).solution
+        assert alone.x[0].tobytes() == together.x[row].tobytes()
+        assert alone.y[0].tobytes() == together.y[row].tobytes()

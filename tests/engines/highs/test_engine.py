@@ -279,13 +279,13 @@ def test_entries_that_highs_refuses_or_drops_are_fair_in_other_units():
     np.testing.assert_allclose(solution.y[:, :8] * lift, plain.y[:, :8], atol=1e-9)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"tolerance": 0.0}, {"tolerance": np.nan}, {"iteration_limit": -1}, {"time_limit": -1}],
-)
-def test_options_that_highs_would_ignore_are_refused(options):
-    with pytest.raises(ValueError, match=next(iter(options))):
-        HighsEngine(**options)
+@pytest.mark.parametrize("value", [2.5, True, np.nan, np.inf, -1])
+@pytest.mark.parametrize("option", ["tolerance", "iteration_limit", "time_limit"])
+def test_options_that_highs_would_ignore_are_refused(option, value):
+    if (option, value) == ("time_limit", 2.5):
+        return
+    with pytest.raises(ValueError, match=option):
+        HighsEngine(**{option: value})
 
 
 def test_engine_pickles_and_an_empty_batch_is_solved():
@@ -427,3 +427,35 @@ def test_leaves_other_users_of_highs_alone():
     caller.start()
     caller.join()
     assert found == [True, True, True]
+
+
+def test_the_basis_of_a_solution_replaces_the_workspace():
+    problem, params = transport()
+    kept = ENGINE.solve(problem, params, keep=True)
+    solution = kept.solution
+    assert solution.basis.dtype == np.int8
+    assert ((solution.basis == 1).sum(axis=1) == problem.blocks["A"].stop).all()
+    tilt = tilt_of(problem, solution)
+    expected = kept.workspace.resolve(tilt)
+    restored = ENGINE.restore(problem, params, solution, None).resolve(tilt)
+    afresh = ENGINE.solve(*problem.tilt(params, tilt), start=solution)
+    assert same(restored.solution, expected.solution)
+    assert same(afresh.solution, expected.solution)
+    assert restored.set_ups == afresh.set_ups == expected.set_ups == 16
+
+
+@pytest.mark.parametrize("basis", ["zero", "random", "another's", "too short"])
+def test_a_start_from_no_basis_or_a_wrong_one_solves_all_the_same(basis):
+    problem, params = transport(ties=False)
+    plain = ENGINE.solve(problem, params).solution
+    rng = np.random.default_rng(0)
+    made = {
+        "zero": np.zeros_like(plain.basis),
+        "random": rng.permuted(plain.basis, axis=1),
+        "another's": plain.basis[::-1] + 0,
+        "too short": plain.basis[:, 1:],
+    }[basis]
+    found = ENGINE.solve(problem, params, start=replace(plain, basis=made)).solution
+    assert found.solved.all()
+    np.testing.assert_allclose(found.x, plain.x, atol=1e-9)
+    np.testing.assert_allclose(found.y, plain.y, atol=1e-9) if basis == "zero" else None

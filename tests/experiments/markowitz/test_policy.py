@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lpgd import LPGD, Exact
-from lpgd.core.errors import MissingExtraError
+from lpgd import LPGD, Exact, MissingExtraError
 from lpgd.experiments.markowitz.estimates import Beliefs, Forecasts
 from lpgd.experiments.markowitz.policy import Policy
 

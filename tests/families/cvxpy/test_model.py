@@ -152,7 +152,8 @@ def test_it_says_what_it_compiles_to():
     case = make(box)
     model, flat = model_of(case), model_of(case, flat=True)
     assert (model.family, model.program.family, flat.program.family) == ("cvxpy", "conic", "QP")
-    assert "sparse" in model.program.needs and "sparse" not in flat.program.needs
+    assert "sparse" in model.program.needs
+    assert "sparse" not in flat.program.needs
     assert (model.n, model.m) == (flat.program.n, flat.program.m)
     tilt = next(terms_at(model, 1)).tilt
     data, _ = model.check(elements(model, case, 1), EPS)

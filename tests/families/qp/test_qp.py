@@ -21,6 +21,32 @@ class TestSparse(ProblemBattery):
     cases = programs(sparse=True)
 
 
+def on_patterns(case):
+    """The same with P on a pattern too, which holds all of it but its last diagonal entry."""
+    n, P = case.problem.n, case.params["P"]
+    places = np.flatnonzero(np.arange(n * n) != n * n - 1) if n > 1 else np.arange(n * n)
+    pattern = Pattern(*np.divmod(places, n), (n, n))
+    values = P.values[:, pattern.rows, pattern.cols] if n > 1 else P.values.reshape(-1, 1)
+    patterns = {**case.problem.patterns, "P": pattern}
+    return replace(
+        case,
+        problem=replace(case.problem, patterns=patterns),
+        params={**case.params, "P": Param(values, P.index)},
+    )
+
+
+def convex(case):
+    """P with a last row of zeros: the pattern misses none of it, and it stays convex."""
+    P = case.params["P"].values.copy()
+    if case.problem.n > 1:
+        P[:, -1], P[:, :, -1] = 0, 0
+    return replace(case, params={**case.params, "P": Param(P, case.params["P"].index)})
+
+
+class TestSparseHessian(ProblemBattery):
+    cases = programs(["QP"], sparse=True).map(convex).map(on_patterns)
+
+
 def test_family_is_structure_not_values():
     assert program(P=[[0]], q=[1])[0].family == "QP"
     assert program(q=[1])[0].family == "LP"
@@ -132,3 +158,28 @@ def test_tilts_of_no_rows():
     none = untilted(1, 2, 0).take(np.zeros(0, dtype=np.intp))
     _, tilted = problem.tilt(params, none)
     assert len(tilted["q"].index) == 0
+
+
+def test_a_sparse_hessian_stays_sparse_under_a_tilt():
+    n = 100_000
+    places = np.arange(n)
+    problem = QP.of({"P": n}, n, {"P": Pattern(places[1:], places[1:], (n, n))})
+    params = {"P": shared(np.ones(n - 1), 1), "q": shared(np.zeros(n), 1)}
+    tilt = replace(untilted(1, n, 0), t=np.ones(1), rho=np.full(1, 2.0), curve=np.ones((1, n)))
+    tilt = replace(tilt, center=np.ones((1, n)))
+    tilted, data = problem.tilt(params, tilt)
+    x = np.ones((1, n))
+    expected = np.full(n, 4.0)
+    expected[0] = 3  # the entry that the pattern did not have
+    np.testing.assert_array_equal(tilted.curve(data, x)[0], expected)
+    assert tilted.needs == problem.needs == {"sparse"}
+
+
+def test_a_loss_with_a_curvature_makes_a_qp_of_an_lp():
+    problem, params = program(q=[1, 1], G=[[1, 1]], h=[1])
+    tilt = tilt_of(problem, 0.5, [1, 0], [0])
+    tilt = replace(tilt, curve=np.array([[4.0, -2]]), center=np.array([[1.0, 3]]))
+    curved, tilted = problem.tilt(params, tilt)
+    assert curved.family == "QP"
+    assert tilted["P"].full()[0].tolist() == [[2, 0], [0, -1]]
+    assert tilted["q"].full().tolist() == [[1.5 - 2, 1 + 3]]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lpgd.core.params import Param, batched, shared
-from lpgd.families.quadratic.check import ROUNDING, check
+from lpgd.families.quadratic.check import ROUNDING, check, positive_definite
 
 DOUBLE = 2.0**-52
 GOOD = {
@@ -88,3 +88,27 @@ def test_the_callers_data_stay_as_they_are():
     before = params["P"].values.copy()
     check(params, DOUBLE)
     np.testing.assert_array_equal(params["P"].values, before)
+
+
+@pytest.mark.parametrize("size", [1e155, 1e300, 1e-155, 5e-320])
+def test_verdicts_on_p_do_not_depend_on_its_size(size):
+    cases = {
+        "P is not symmetric": [[1.0, 0.0], [-1.0, 1.0]],
+        "P has a negative eigenvalue": [[1.0, 2.0], [2.0, 1.0]],
+        None: [[2.0, 1.0], [1.0, 2.0]],
+    }
+    P = size * np.array([*cases.values(), np.eye(2)])
+    with np.errstate(all="raise"):
+        params, unfit = check({"P": batched(P), "q": batched(np.ones((4, 2)))}, DOUBLE)
+        definite = positive_definite(params["P"])
+    assert [unfit.get(row) for row in range(3)] == list(cases)
+    np.testing.assert_array_equal(params["P"].values[1:], P[1:])
+    assert definite.tolist()[1:] == [False, True, True]
+
+
+def test_an_element_beyond_all_sizes_costs_no_other():
+    P = np.array([[[1.0, 0.0], [-1e155, 1.0]], [[1.7e308, 1.6e308], [1.6e308, 1.7e308]], np.eye(2)])
+    with np.errstate(all="raise"):
+        params, unfit = check({"P": batched(P), "q": batched(np.ones((3, 2)))}, DOUBLE)
+    assert unfit == {0: "P is not symmetric"}
+    np.testing.assert_array_equal(params["P"].values[1:], P[1:])

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 from scipy import sparse
 
-from lpgd.core.engine import Capabilities, Range
 from lpgd.core.public import public
 from lpgd.core.solution import FloatArray, Status
-from lpgd.engines.cones.elements import Elements, Found, Start
+from lpgd.engines.cones.elements import Answer, Elements, Start
 from lpgd.engines.cones.engine import ConeEngine
-from lpgd.engines.cones.loaded import Loaded
+from lpgd.engines.cones.solver import Loaded, Request
 from lpgd.engines.extras import load
-from lpgd.families.conic.cones import KINDS
 
 if TYPE_CHECKING:
     from lpgd.core.params import Params
@@ -62,34 +60,28 @@ class ClarabelEngine(ConeEngine):
     """
 
     name: ClassVar[str] = "clarabel"
-    capabilities: ClassVar[Capabilities] = Capabilities(
-        frozenset({"conic"}),
-        KINDS | {"sparse"},
-        ranges=(Range("conic", 11),),
-        package="clarabel",
-        install='pip install "lpgd[conic]"',
-    )
-    successor: ClassVar[str | None] = "scs"
+    rank: ClassVar[int] = 11
+    successors: ClassVar[tuple[str, ...]] = ("scs",)
     coarse: ClassVar[float] = 1e-5
 
-    def settings(self, accuracy: float) -> Any:
+    def settings(self, request: Request) -> Any:
         """The options as Clarabel's settings."""
         settings = load("clarabel", "conic").DefaultSettings()
         settings.verbose = self.verbose
         settings.max_threads = 1
         settings.max_iter = self.iteration_limit
-        settings.time_limit = self.time_limit or float("inf")
+        settings.time_limit = request.seconds
         settings.presolve_enable = False  # or data could not be updated
         settings.chordal_decomposition_enable = False
         for name in ("tol_gap_abs", "tol_gap_rel", "tol_feas"):
-            setattr(settings, name, accuracy)
-            setattr(settings, f"reduced_{name}", max(self.tolerance, accuracy))
+            setattr(settings, name, request.accuracy)
+            setattr(settings, f"reduced_{name}", max(self.tolerance, request.accuracy))
         return settings
 
-    def load(self, conic: Conic, params: Params, accuracy: float, threads: int | None) -> Loaded:
-        """See ``ConeEngine.load``."""
+    def load(self, conic: Conic, params: Params, request: Request) -> Loaded:
+        """See ``Solver.load``."""
         clarabel = load("clarabel", "conic")
-        settings, none = self.settings(accuracy), sparse.csc_matrix((conic.n, conic.n))
+        settings, none = self.settings(request), sparse.csc_matrix((conic.n, conic.n))
 
         def make(P: Any, q: FloatArray, A: Any, b: FloatArray) -> _Element:
             # cones and settings are the solver's own: it writes to neither
@@ -97,14 +89,14 @@ class ClarabelEngine(ConeEngine):
             P = none if P is None else P
             return _Element(clarabel.DefaultSolver(P, q, A, b, cones, settings))
 
-        return Elements(conic, params, make, accuracy, threads)
+        return Elements(conic, params, make, request)
 
 
 class _Element:
     def __init__(self, solver: Any) -> None:
         self.solver, self.fresh = solver, True
 
-    def solve(self, q: FloatArray, b: FloatArray, start: Start | None) -> Found:
+    def solve(self, q: FloatArray, b: FloatArray, start: Start | None) -> Answer:
         """See ``Element.solve``. Interior points have no use for ``start``."""
         if not self.fresh:
             self.solver.update(q=np.array(q), b=np.array(b))

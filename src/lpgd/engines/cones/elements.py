@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, final
@@ -12,6 +13,7 @@ from scipy import sparse
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.engines.batch import spread, useful_threads
+from lpgd.engines.cones.solver import Found, Request
 from lpgd.engines.convert import Compressed
 
 if TYPE_CHECKING:
@@ -20,15 +22,15 @@ if TYPE_CHECKING:
 
 Start = tuple[FloatArray, FloatArray, FloatArray]
 """x, y and s."""
-Found = tuple[Status, FloatArray, FloatArray]
-"""x and y are only read where the status is ``OPTIMAL``."""
+Answer = tuple[Status, FloatArray, FloatArray]
+"""See ``Found`` for x and y of what has no solution."""
 PAYS = 500  # stored entries of P and A from which threads pay
 
 
 class Element(Protocol):
     """A solver with the matrices of one element."""
 
-    def solve(self, q: FloatArray, b: FloatArray, start: Start | None) -> Found:
+    def solve(self, q: FloatArray, b: FloatArray, start: Start | None) -> Answer:
         """Solve with these linear terms."""
         ...
 
@@ -43,8 +45,7 @@ class Elements:
     params : Params
     make : callable
         Takes P (upper triangle, compressed columns) or None, q, A and b of an element.
-    accuracy : float
-    threads : int or None
+    request : Request
     """
 
     def __init__(
@@ -52,37 +53,29 @@ class Elements:
         conic: Conic,
         params: Params,
         make: Callable[[Any, FloatArray, Any, FloatArray], Element],
-        accuracy: float,
-        threads: int | None,
+        request: Request,
     ) -> None:
         n, m = conic.n, conic.m
-        self.params, self.make, self.accuracy, self.threads = params, make, accuracy, threads
+        self.conic, self.params, self.make, self.request = conic, params, make, request
         self.shapes = {"P": (n, n), "A": (m, n)}
         none = None if conic.quadratic else Pattern.empty(n)
         self.forms = {
             "P": Compressed.of(conic.patterns.get("P", none), (n, n)),
             "A": Compressed.of(conic.patterns.get("A"), (m, n)),
         }
-        self.made: list[Element | None] = [None] * self.size
+        self.made: list[Element | None] = [None] * len(params["q"].index)
 
-    @property
-    def size(self) -> int:
-        """How many there are."""
-        return len(self.params["q"].index)
-
-    def serves(self, rows: IntArray) -> bool:
-        """Any elements in any order."""
-        return True
-
-    def solve(
-        self, conic: Conic, params: Params, rows: IntArray, start: Solution | None
-    ) -> Solution:
+    def solve(self, params: Params, rows: IntArray, start: Solution | None) -> Found:
         """See ``Loaded.solve``. Rows of one element follow each other in one thread."""
+        if self.request.seconds <= 0:
+            return Found.nothing(len(rows), self.conic, Status.TIME_LIMIT)
         q, b = params["q"].full(), params["b"].full()
-        slacks = None if start is None else conic.slacks(params, start.x)
-        found = Solution.blank(len(rows), conic.n, conic.m)
+        slacks = None if start is None else self.conic.slacks(params, start.x)
+        size, seconds = len(rows), np.zeros(len(rows))
+        x, y, status = np.zeros((size, self.conic.n)), np.zeros((size, self.conic.m)), [0] * size
+        set_ups = np.array([self.made[row] is None for row in rows], dtype=np.intp)
         order = np.argsort(rows, kind="stable")
-        bounds = np.flatnonzero(np.diff(rows[order], prepend=-1, append=self.size))
+        bounds = np.flatnonzero(np.diff(rows[order], prepend=-1, append=len(self.made)))
         parts = [order[a:b] for a, b in pairwise(bounds)]
 
         def work(chosen: IntArray) -> None:
@@ -90,17 +83,15 @@ class Elements:
                 near = None
                 if start is not None and slacks is not None:
                     near = start.x[row], start.y[row], slacks[row]
+                began = time.perf_counter()
                 element = self._element(int(rows[row]), q[row], b[row])
-                status, x, y = element.solve(q[row], b[row], near)
-                if status == Status.OPTIMAL:
-                    if np.isfinite(x).all() and np.isfinite(y).all():
-                        found.x[row], found.y[row] = x, y
-                    else:
-                        status = Status.NUMERICAL
-                found.status[row] = status
+                status[row], x[row], y[row] = element.solve(q[row], b[row], near)
+                seconds[row] = time.perf_counter() - began
 
         entries = sum(len(form.order) for form in self.forms.values())
-        spread(work, len(parts), useful_threads(self.threads, entries, PAYS))
+        spread(work, len(parts), useful_threads(self.request.threads, entries, PAYS))
+        found = Found.of(x, y, np.array(status, dtype=np.int8))
+        found.seconds[:], found.set_ups[:] = seconds, set_ups
         return found
 
     def _element(self, row: int, q: FloatArray, b: FloatArray) -> Element:

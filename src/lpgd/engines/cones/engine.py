@@ -1,45 +1,44 @@
-"""What the engines for cone programs share: options, Newton's method, a workspace.
-
-A solution by an interior-point or splitting method is off by about the square root of its tolerance
-and gets the dearer the finer that is. Small programs are therefore solved to a coarse accuracy, and
-Newton's method carries on to rounding. Its factorized matrices then serve the tilted problems,
-which start at the forward solution: few cheap steps where the tilt is small. What Newton's method
-does not solve, near or far, goes to the solver.
-"""
+"""What the engines for cone programs share: options, the chain of wrappers, a workspace."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from functools import partial
 from importlib.util import find_spec
+from math import isinf
+from numbers import Integral, Real
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
-from lpgd.core.engine import Answer, Capabilities
-from lpgd.core.solution import IntArray, Solution, Status
-from lpgd.engines.cones.loaded import Loaded, Reduced
-from lpgd.engines.cones.refine import Refined
-from lpgd.engines.cones.units import ConeUnits
+from lpgd.core.engine import Answer, Capabilities, Range
+from lpgd.core.params import Param
+from lpgd.core.solution import Solution, Status
+from lpgd.engines.cones.eliminated import Eliminated
+from lpgd.engines.cones.fallback import Fallback
+from lpgd.engines.cones.refined import Refined
+from lpgd.engines.cones.rescaled import Rescaled
+from lpgd.engines.cones.solver import Found, Loaded, Request, Solver, taken
 from lpgd.engines.registry import get
+from lpgd.families.conic.cones import KINDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lpgd.core.params import Params
     from lpgd.core.problem import Problem
     from lpgd.core.tilt import Tilt
     from lpgd.families.conic.conic import Conic
 
-# A time limit is a budget: not to be spent twice.
-DECIDED = (Status.OPTIMAL, Status.TIME_LIMIT)
-# What solvers also tell of solvable programs with very large data.
-DOUBTFUL = (Status.INFEASIBLE, Status.UNBOUNDED, Status.NUMERICAL)
+PATIENCE = 10_000  # iterations of a successor
+PASSES = 10  # residual that passes, in tolerances: ours is relative to smaller sizes
+LEAST = 1e-5  # residual that always passes
 
 
 @dataclass(frozen=True)
 class ConeEngine(ABC):
-    """Options and course of a solver of cone programs."""
+    """Options and course of a solver of cone programs; itself a ``Solver`` without wrappers."""
 
     target: float = 1e-11
     tolerance: float = 1e-7
@@ -48,41 +47,68 @@ class ConeEngine(ABC):
     verbose: bool = False
     polish: bool = True
 
-    capabilities: ClassVar[Capabilities]
+    name: ClassVar[str]
+    rank: ClassVar[int]
+    """Rank for ``"auto"``."""
     coarse: ClassVar[float]
     """Accuracy from which Newton's method takes over."""
-    successor: ClassVar[str | None] = None
-    """Name of the engine, and of its package, that takes what this one stalls on."""
+    successors: ClassVar[tuple[str, ...]] = ()
+    """Names of the engines, and of their packages, that take what this one stalls on."""
 
     def __post_init__(self) -> None:
+        for name in ("target", "tolerance", "time_limit"):
+            value: Any = getattr(self, name)
+            if not isinstance(value, Real) or isinstance(value, bool):
+                raise ValueError(f"{name} must be a number, got {value!r}")
         if not 0 < self.target <= self.tolerance < 1:
             raise ValueError(
                 f"0 < target <= tolerance < 1 is needed, got {self.target!r}, {self.tolerance!r}"
             )
-        if not isinstance(cast(Any, self.iteration_limit), int) or self.iteration_limit < 1:
-            raise ValueError(
-                f"iteration_limit must be a positive int, got {self.iteration_limit!r}"
-            )
-        if not self.time_limit >= 0:
-            raise ValueError(f"time_limit must be >= 0, got {self.time_limit!r}")
+        limit: Any = self.iteration_limit
+        if not isinstance(limit, Integral) or isinstance(limit, bool) or limit < 1:
+            raise ValueError(f"iteration_limit must be a positive int, got {limit!r}")
+        if not self.time_limit >= 0 or isinf(self.time_limit):
+            raise ValueError(f"time_limit must be >= 0 and finite, got {self.time_limit!r}")
+        for name in ("verbose", "polish"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See ``Engine.capabilities``."""
+        return Capabilities(
+            frozenset({"conic"}),
+            KINDS | {"sparse"},
+            tolerance=self.passing,
+            restores=True,
+            ranges=(Range("conic", self.rank),),
+            package=self.name,
+            install='pip install "lpgd[conic]"',
+        )
+
+    @property
+    def passing(self) -> float:
+        """Relative residual up to which answers count as solutions."""
+        return max(PASSES * self.tolerance, LEAST)
 
     @abstractmethod
-    def load(self, conic: Conic, params: Params, accuracy: float, threads: int | None) -> Loaded:
-        """Hand the matrices of a batch to the solver."""
+    def load(self, conic: Conic, params: Params, request: Request) -> Loaded:
+        """See ``Solver.load``: the solver alone."""
 
-    def hand(self, conic: Conic, params: Params, accuracy: float, threads: int | None) -> Loaded:
-        """``load``, of a small program what remains without the variables that rows define."""
-        if conic.reduction.program is None or not Refined.reaches(conic):
-            return self.load(conic, params, accuracy, threads)
-        return Reduced(partial(self.load, accuracy=accuracy, threads=threads), conic, params)
+    def chain(self) -> Solver:
+        """The solver with what the wrappers add."""
+        engines = [self, *self._others()]
+        solvers = (Refined(one, one.coarse) if self.polish else one for one in engines)
+        return Rescaled(Eliminated(Fallback(tuple(solvers), self.passing)))
 
-    def second(self) -> ConeEngine | None:
-        """The successor with the limits of this engine, if there is one and it is installed."""
-        if self.successor is None or find_spec(self.successor) is None:
-            return None
-        engine = cast(ConeEngine, get(self.successor))
+    def _others(self) -> list[ConeEngine]:
+        """The successors that are installed, with the limits of this engine."""
         limits = {"time_limit": self.time_limit, "verbose": self.verbose, "polish": self.polish}
-        return replace(engine, **limits)
+        there = (get(name) for name in self.successors if find_spec(name) is not None)
+        return [
+            replace(one, iteration_limit=min(one.iteration_limit, PATIENCE), **limits)
+            for one in cast("Iterator[ConeEngine]", there)
+        ]
 
     def solve(
         self,
@@ -94,90 +120,29 @@ class ConeEngine(ABC):
         threads: int | None = None,
     ) -> Answer:
         """See ``Engine.solve``."""
-        conic = cast("Conic", problem)
-        accuracy = max(self.target, self.coarse) if self._refines(conic) else self.target
-        loaded = self.hand(conic, params, accuracy, threads)
-        every = np.arange(len(params["q"].index))
-        found, refined, more = self.settle(conic, params, loaded, every, start)
-        kept = Kept(self, conic, params, loaded, found, refined) if keep else None
-        return Answer(found, len(every) + more, kept)
-
-    def _refines(self, conic: Conic) -> bool:
-        return self.polish and Refined.reaches(conic)
-
-    def settle(
-        self,
-        conic: Conic,
-        params: Params,
-        loaded: Loaded,
-        rows: IntArray,
-        start: Solution | None,
-    ) -> tuple[Solution, Refined | None, int]:
-        """Solve by a loaded solver and refine; where that fails, solve more finely first.
-
-        The number is that of the elements that had to be set up once more.
-        """
-        found, more = self._fair(conic, params, loaded, rows, start)
-        if not self._refines(conic):
-            return found, None, more
-        refined = Refined.of(conic, params, found)
-        found = refined.solution(params, found)
-        rough = np.flatnonzero(found.solved & (refined.place < 0))
-        if not len(rough) or loaded.accuracy <= self.target:
-            return found, refined, more
-        part, begin = {k: p.take(rough) for k, p in params.items()}, found.take(rough)
-        fine = self.hand(conic, part, self.target, loaded.threads)
-        again, anew = self._fair(conic, part, fine, np.arange(len(rough)), begin)
-        again = Refined.of(conic, part, again).solution(part, again)
-        return found.put(rough, again), refined, more + len(rough) + anew
-
-    def _fair(
-        self,
-        conic: Conic,
-        params: Params,
-        loaded: Loaded,
-        rows: IntArray,
-        start: Solution | None,
-    ) -> tuple[Solution, int]:
-        """Solve in units that enlarge q and b; what then fails, in units that shrink as well.
-
-        Shrinking loosens absolute tolerances, so that it comes second.
-        """
-        if conic.quadratic:
-            return self._assisted(conic, params, loaded, loaded.solve(conic, params, rows, start))
-        units = ConeUnits.of(params)
-        larger = units.larger
-        inside = larger.enter(params)
-        found, more = self._assisted(
-            conic, inside, loaded, loaded.solve(conic, inside, rows, larger.inside(start))
+        conic, params = cast("Conic", problem), _ordered(params)
+        with np.errstate(all="ignore"):
+            loaded = self._loaded(conic, params, threads, keep=keep)
+            found = loaded.solve(params, np.arange(len(params["q"].index)), start)
+        answer = _answer(found)
+        if not keep:
+            return answer
+        return replace(
+            answer, workspace=Kept(self, conic, params, answer.solution, threads, loaded)
         )
-        found = larger.leave(found)
-        failed = np.flatnonzero(np.isin(found.status, DOUBTFUL) & units.shrunk)
-        if not len(failed):
-            return found, more
-        fair = units.take(failed)
-        part = fair.enter({name: param.take(failed) for name, param in params.items()})
-        again = self.hand(conic, part, loaded.accuracy, loaded.threads)
-        answers = fair.leave(again.solve(conic, part, np.arange(len(failed)), None))
-        return found.put(failed, answers), more + len(failed)
 
-    def _assisted(
-        self, conic: Conic, params: Params, loaded: Loaded, found: Solution
-    ) -> tuple[Solution, int]:
-        """Hand what the solver stalled on to the second one; the last asks for ``tolerance`` only.
+    def restore(
+        self, problem: Problem, params: Params, solution: Solution, threads: int | None
+    ) -> Kept:
+        """See ``Restoring.restore``. Answers agree with those of the kept one to rounding."""
+        conic, params = cast("Conic", problem), _ordered(params)
+        with np.errstate(all="ignore"):
+            loaded = self._loaded(conic, params, threads, keep=False)
+        return Kept(self, conic, params, solution, threads, loaded)
 
-        The number is that of the elements that had to be set up once more.
-        """
-        stalled, second = np.flatnonzero(found.status == Status.NUMERICAL), self.second()
-        if not len(stalled) or (second is None and loaded.accuracy >= self.tolerance):
-            return found, 0
-        accuracy = self.tolerance if second is None else max(loaded.accuracy, second.target)
-        engine = second or self
-        part = {name: param.take(stalled) for name, param in params.items()}
-        other = engine.hand(conic, part, accuracy, loaded.threads)
-        answers = other.solve(conic, part, np.arange(len(stalled)), None)
-        answers, more = engine._assisted(conic, part, other, answers)
-        return found.put(stalled, answers), len(stalled) + more
+    def _loaded(self, conic: Conic, params: Params, threads: int | None, *, keep: bool) -> Loaded:
+        seconds = self.time_limit or float("inf")
+        return self.chain().load(conic, params, Request(self.target, seconds, threads, keep))
 
 
 @dataclass(frozen=True)
@@ -187,29 +152,45 @@ class Kept:
     engine: ConeEngine
     problem: Conic
     params: Params
-    loaded: Loaded
     solution: Solution
-    refined: Refined | None
+    threads: int | None
+    loaded: Loaded
     lock: Lock = field(default_factory=Lock)
 
     def resolve(self, tilt: Tilt) -> Answer:
-        """See ``Workspace.resolve``."""
+        """See ``Workspace.resolve``: by the kept solver where only linear terms changed."""
         problem, params = self.problem.tilt(self.params, tilt)
-        if self.refined is None:
-            return self._again(problem, params, tilt)
-        found = self.refined.resolve(params, tilt)
-        rest = np.flatnonzero(~found.solved)
-        if not len(rest):
-            return Answer(found, 0)
-        part = {name: param.take(rest) for name, param in params.items()}
-        answer = self._again(problem, part, tilt.take(rest))
-        return Answer(found.put(rest, answer.solution), answer.set_ups)
-
-    def _again(self, problem: Conic, params: Params, tilt: Tilt) -> Answer:
-        """Solve by the solver: by the kept one where only linear terms changed."""
         start = self.solution.take(tilt.rows)
-        if tilt.rho.any() or not self.loaded.serves(tilt.rows):
-            return self.engine.solve(problem, params, start=start, threads=self.loaded.threads)
-        with self.lock:  # it serves one thread at a time
-            found, _, more = self.engine.settle(problem, params, self.loaded, tilt.rows, start)
-        return Answer(found, more)
+        if tilt.rho.any() or tilt.curve is not None:
+            return self.engine.solve(problem, params, start=start, threads=self.threads)
+        with np.errstate(all="ignore"), self.lock:  # it serves one thread at a time
+            found = self.loaded.solve(params, tilt.rows, start)
+        answer = _answer(found)
+        rest = np.flatnonzero(np.isin(found.status, (Status.NUMERICAL, Status.INACCURATE)))
+        if not len(rest):
+            return answer
+        # the units of the forward data may not fit
+        again = self.engine.solve(problem, taken(params, rest), threads=self.threads)
+        return _put(answer, rest, again)
+
+
+def _ordered(params: Params) -> Params:
+    """The data in one layout: products round differently in another."""
+    return {k: Param(np.ascontiguousarray(p.values), p.index) for k, p in params.items()}
+
+
+def _answer(found: Found) -> Answer:
+    """Points and rays apart."""
+    x, y, usable = found.x, found.y, np.isin(found.status, (Status.OPTIMAL, Status.INACCURATE))
+    set_ups = int(found.set_ups.sum())
+    if usable.all():
+        return Answer(found.points, set_ups)
+    x, y = (np.where(usable[:, None], part, 0.0) for part in (x, y))
+    return Answer(Solution(x, y, found.status), set_ups, ray=found.points)
+
+
+def _put(answer: Answer, rows: Any, again: Answer) -> Answer:
+    solution, ray = answer.solution.put(rows, again.solution), answer.ray
+    if ray is not None or again.ray is not None:
+        ray = (ray or answer.solution).put(rows, again.ray or again.solution)
+    return Answer(solution, answer.set_ups + again.set_ups, ray=ray)

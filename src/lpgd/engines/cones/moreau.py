@@ -7,23 +7,22 @@ kept, and the linear solver is an option.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
-from lpgd.core.engine import Capabilities, Range
 from lpgd.core.errors import EngineError
 from lpgd.core.params import Params
 from lpgd.core.pattern import Pattern
 from lpgd.core.public import public
 from lpgd.core.solution import IntArray, Solution, Status
-from lpgd.engines.cones.engine import DECIDED, ConeEngine
-from lpgd.engines.cones.loaded import Loaded
+from lpgd.engines.cones.engine import ConeEngine
+from lpgd.engines.cones.solver import Found, Loaded, Request, taken
 from lpgd.engines.convert import Compressed
 from lpgd.engines.extras import load
-from lpgd.families.conic.cones import KINDS
 
 if TYPE_CHECKING:
     from lpgd.families.conic.cones import Cones
@@ -77,14 +76,8 @@ class MoreauEngine(ConeEngine):
     device: str = "cpu"
 
     name: ClassVar[str] = "moreau"
-    capabilities: ClassVar[Capabilities] = Capabilities(
-        frozenset({"conic"}),
-        KINDS | {"sparse"},
-        ranges=(Range("conic", 10),),
-        package="moreau",
-        install='pip install "lpgd[conic]"',
-    )
-    successor: ClassVar[str | None] = "clarabel"
+    rank: ClassVar[int] = 10
+    successors: ClassVar[tuple[str, ...]] = ("clarabel", "scs")
     coarse: ClassVar[float] = 1e-5
 
     def __post_init__(self) -> None:
@@ -92,7 +85,7 @@ class MoreauEngine(ConeEngine):
         if self.device not in ("cpu", "cuda"):
             raise ValueError(f"device must be 'cpu' or 'cuda', got {self.device!r}")
 
-    def settings(self, batch: int, accuracy: float) -> Any:
+    def settings(self, batch: int, request: Request) -> Any:
         """The options as Moreau's settings."""
         moreau = load("moreau", "conic")
         if not moreau.device_available(self.device):
@@ -101,8 +94,8 @@ class MoreauEngine(ConeEngine):
                 "moreau's wheel for it. Use device='cpu'."
             )
         names = ("tol_gap_abs", "tol_gap_rel", "tol_feas")
-        tolerances = dict.fromkeys(names, accuracy)
-        tolerances |= {f"reduced_{name}": max(self.tolerance, accuracy) for name in names}
+        tolerances = dict.fromkeys(names, request.accuracy)
+        tolerances |= {f"reduced_{name}": max(self.tolerance, request.accuracy) for name in names}
         return moreau.Settings(
             solver="ipm",
             device=self.device,
@@ -110,7 +103,7 @@ class MoreauEngine(ConeEngine):
             enable_grad=False,
             verbose=self.verbose,
             max_iter=self.iteration_limit,
-            time_limit=self.time_limit or float("inf"),
+            time_limit=request.seconds,
             ipm_settings=moreau.IPMSettings(
                 **tolerances,
                 direct_solve_method=self.linear_solver,
@@ -119,74 +112,74 @@ class MoreauEngine(ConeEngine):
             ),
         )
 
-    def load(self, conic: Conic, params: Params, accuracy: float, threads: int | None) -> Loaded:
-        """See ``ConeEngine.load``; Moreau chooses its threads itself."""
-        settings = self.settings(len(params["q"].index), accuracy)
-        return _Compiled(settings, conic, params, accuracy, warm=self.warm_start)
+    def load(self, conic: Conic, params: Params, request: Request) -> Loaded:
+        """See ``Solver.load``; Moreau chooses its threads itself."""
+        return _Compiled(self, conic, params, request)
 
 
 class _Compiled:
     """One compiled solver: the structure and the matrices of a batch."""
 
-    threads: int | None = None
-
     def __init__(
-        self, settings: Any, problem: Conic, params: Params, accuracy: float, *, warm: bool
+        self, engine: MoreauEngine, conic: Conic, params: Params, request: Request
     ) -> None:
         moreau = load("moreau", "conic")
-        self.accuracy, self.size, self.warm = accuracy, len(params["q"].index), warm
-        n, m = problem.n, problem.m
-        none = None if problem.quadratic else Pattern.empty(n)
-        P = Compressed.of(problem.patterns.get("P", none), (n, n))
-        A = Compressed.of(problem.patterns.get("A"), (m, n))
+        self.engine, self.conic, self.params, self.request = engine, conic, params, request
+        self.size, self.fresh = len(params["q"].index), True
+        n, m = conic.n, conic.m
+        none = None if conic.quadratic else Pattern.empty(n)
+        P = Compressed.of(conic.patterns.get("P", none), (n, n))
+        A = Compressed.of(conic.patterns.get("A"), (m, n))
         self.warm_start = moreau.BatchedWarmStart
         self.solver = moreau.CompiledSolver(
             n=n, m=m, P_row_offsets=P.starts, P_col_indices=P.places,
             A_row_offsets=A.starts, A_col_indices=A.places,
-            cones=_cones(moreau, problem.cones), settings=settings,
+            cones=_cones(moreau, conic.cones), settings=engine.settings(self.size, request),
         )  # fmt: skip
-        p_values = P.values(params["P"]) if problem.quadratic else np.zeros((1, 0))
+        p_values = P.values(params["P"]) if conic.quadratic else np.zeros((1, 0))
         a_values = A.values(params["A"])
         if len(p_values) > 1 or len(a_values) > 1:  # Moreau shares both or none
             a_values = a_values[params["A"].index]
-            p_values = p_values[params["P"].index] if problem.quadratic else a_values[:, :0]
+            p_values = p_values[params["P"].index] if conic.quadratic else a_values[:, :0]
             self.solver.setup(np.ascontiguousarray(p_values), np.ascontiguousarray(a_values))
         else:
             self.solver.setup(p_values[0], a_values[0])
 
-    def serves(self, rows: IntArray) -> bool:
-        """Whole copies of the batch only."""
-        return np.array_equal(rows, np.tile(np.arange(self.size), len(rows) // self.size))
-
-    def solve(
-        self, conic: Conic, params: Params, rows: IntArray, start: Solution | None
-    ) -> Solution:
-        """See ``Loaded.solve``."""
-        parts: list[Solution] = []
+    def solve(self, params: Params, rows: IntArray, start: Solution | None) -> Found:
+        """See ``Loaded.solve``. It serves whole copies of the batch; others are set up anew."""
+        if self.request.seconds <= 0:
+            return Found.nothing(len(rows), self.conic, Status.TIME_LIMIT)
+        if not np.array_equal(rows, np.resize(np.arange(self.size), len(rows))) or (
+            len(rows) % self.size
+        ):
+            other = _Compiled(self.engine, self.conic, taken(self.params, rows), self.request)
+            return other.solve(params, np.arange(len(rows)), start)
+        parts: list[Found] = []
         for first in range(0, len(rows), self.size):
             chosen = np.arange(first, first + self.size)
-            part = {name: param.take(chosen) for name, param in params.items()}
-            parts.append(self._solve(conic, part, None if start is None else start.take(chosen)))
-        return reduce(Solution.join, parts)
+            some = None if start is None else start.take(chosen)
+            parts.append(self._solve(taken(params, chosen), some))
+        found = parts[0] if len(parts) == 1 else reduce(Found.join, parts)
+        found.set_ups[:], self.fresh = int(self.fresh), False
+        return found
 
-    def _solve(self, conic: Conic, params: Params, start: Solution | None) -> Solution:
-        if start is None or not self.warm:
+    def _solve(self, params: Params, start: Solution | None) -> Found:
+        if start is None or not self.engine.warm_start:
             return self._run(params, None)
-        slacks = conic.slacks(params, start.x)
+        slacks = self.conic.slacks(params, start.x)
         found = self._run(params, self.warm_start(start.x, start.y, slacks))
         # Believe a failure only from a cold start. A time limit is not to be spent twice.
-        failed = np.flatnonzero(~np.isin(found.status, DECIDED))
+        failed = np.flatnonzero(~np.isin(found.status, (Status.OPTIMAL, Status.TIME_LIMIT)))
         return found.put(failed, self._run(params, None).take(failed)) if len(failed) else found
 
-    def _run(self, params: Params, warm: Any) -> Solution:
+    def _run(self, params: Params, warm: Any) -> Found:
+        began = time.perf_counter()
         q, b = np.array(params["q"].full()), np.array(params["b"].full())
-        found = self.solver.solve(q, b, warm_start=warm)
+        answer = self.solver.solve(q, b, warm_start=warm)
         status = STATUS[[int(code) for code in self.solver.info.status]]
-        x, y = np.array(found.x), np.array(found.z)
-        finite = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
-        status = np.where(finite, status, np.int8(Status.NUMERICAL))
-        usable = (status == Status.OPTIMAL)[:, None]
-        return Solution(np.where(usable, x, 0.0), np.where(usable, y, 0.0), status)
+        found = Found.of(np.array(answer.x), np.array(answer.z), status)
+        found.seconds[:] = time.perf_counter() - began
+        return found
 
 
 def _cones(moreau: Any, cones: Cones) -> Any:

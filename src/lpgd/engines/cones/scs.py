@@ -8,24 +8,28 @@ forward solution.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
+from math import isinf
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
-from lpgd.core.engine import Capabilities, Range
 from lpgd.core.public import public
 from lpgd.core.solution import FloatArray, IntArray, Status
-from lpgd.engines.cones.elements import Elements, Found, Start
+from lpgd.engines.cones.elements import Answer, Elements, Start
 from lpgd.engines.cones.engine import ConeEngine
-from lpgd.engines.cones.loaded import Loaded
+from lpgd.engines.cones.quiet import quiet
+from lpgd.engines.cones.solver import Loaded, Request
 from lpgd.engines.extras import load
-from lpgd.families.conic.cones import KINDS, order_of
+from lpgd.families.conic.cones import order_of
 
 if TYPE_CHECKING:
     from lpgd.core.params import Params
     from lpgd.families.conic.cones import Cones
     from lpgd.families.conic.conic import Conic
+
+PROVEN = 1e-9  # of certificates, where 1e-7 is usual: ours are checked in fair units
 
 STATUS = {
     1: Status.OPTIMAL,
@@ -68,31 +72,26 @@ class ScsEngine(ConeEngine):
     adaptive_scale: bool = True
 
     name: ClassVar[str] = "scs"
-    capabilities: ClassVar[Capabilities] = Capabilities(
-        frozenset({"conic"}),
-        KINDS | {"sparse"},
-        ranges=(Range("conic", 12),),
-        package="scs",
-        install='pip install "lpgd[conic]"',
-    )
+    rank: ClassVar[int] = 12
     coarse: ClassVar[float] = 1e-6
 
-    def settings(self, accuracy: float) -> dict[str, Any]:
+    def settings(self, request: Request) -> dict[str, Any]:
         """The options under SCS's names."""
         return {
-            "eps_abs": accuracy,
-            "eps_rel": accuracy,
+            "eps_abs": request.accuracy,
+            "eps_rel": request.accuracy,
+            "eps_infeas": PROVEN,
             "max_iters": self.iteration_limit,
-            "time_limit_secs": self.time_limit,
+            "time_limit_secs": 0.0 if isinf(request.seconds) else request.seconds,
             "verbose": self.verbose,
             "acceleration_lookback": self.acceleration_lookback,
             "adaptive_scale": self.adaptive_scale,
         }
 
-    def load(self, conic: Conic, params: Params, accuracy: float, threads: int | None) -> Loaded:
-        """See ``ConeEngine.load``."""
+    def load(self, conic: Conic, params: Params, request: Request) -> Loaded:
+        """See ``Solver.load``."""
         scs = load("scs", "conic")
-        cones, order, settings = _cones(conic.cones), _order(conic.cones), self.settings(accuracy)
+        cones, order, settings = _cones(conic.cones), _order(conic.cones), self.settings(request)
         keep = not (self.acceleration_lookback or self.adaptive_scale)
 
         def make(P: Any, q: FloatArray, A: Any, b: FloatArray) -> _Element:
@@ -101,19 +100,23 @@ class ScsEngine(ConeEngine):
                 return scs.SCS(data, cones, **settings)
 
             matrix = A[order]
-            return _Element(set_up, order, self.tolerance, keep=keep)
+            return _Element(set_up, order, self, keep=keep)
 
-        return Elements(conic, params, make, accuracy, threads)
+        return Elements(conic, params, make, request)
 
 
 class _Element:
-    def __init__(self, set_up: Any, order: IntArray, tolerance: float, *, keep: bool) -> None:
-        self.set_up, self.order, self.tolerance, self.keep = set_up, order, tolerance, keep
+    def __init__(self, set_up: Any, order: IntArray, engine: ScsEngine, *, keep: bool) -> None:
+        self.set_up, self.order, self.keep, self.tolerance = set_up, order, keep, engine.tolerance
+        self.mute: Any = nullcontext if engine.verbose else quiet
         self.solver: Any = None
 
-    def solve(self, q: FloatArray, b: FloatArray, start: Start | None) -> Found:
-        """See ``Element.solve``."""
-        q, b = np.array(q), b[self.order]
+    def solve(self, q: FloatArray, b: FloatArray, start: Start | None) -> Answer:
+        """See ``Element.solve``. SCS prints the reasons of its failures, whatever it is told."""
+        with self.mute():
+            return self._solve(np.array(q), b[self.order], start)
+
+    def _solve(self, q: FloatArray, b: FloatArray, start: Start | None) -> Answer:
         solver = self.solver
         if solver is None:
             solver = self.set_up(q, b)

@@ -23,7 +23,7 @@ from lpgd.core.public import public
 from lpgd.core.solution import IntArray, Solution
 from lpgd.engines.batch import spread, useful_threads
 from lpgd.engines.daqp.form import Form
-from lpgd.engines.daqp.review import reviewed
+from lpgd.engines.daqp.review import Review
 from lpgd.engines.daqp.set_up import Bench, SetUps
 from lpgd.engines.daqp.units import Units
 from lpgd.families.qp.qp import QP
@@ -203,8 +203,7 @@ class Kept:
         form = Form.of(problem, scaled, start)
         afresh = self._run(batch, form)
         answer = Answer(form.solution(problem), afresh)
-        if not answer.solution.solved.all():
-            answer = reviewed(problem, scaled, answer, self.engine.settings)
+        answer = Review(problem, scaled, self.engine.settings, self.threads).of(answer)
         if units is None:
             return answer
         ray = None if answer.ray is None else units.leave(problem, answer.ray)

@@ -2,76 +2,109 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lpgd.core.engine import Answer
-from lpgd.core.params import Params
+from lpgd.core.params import Param, Params
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.engines.daqp.form import Form
-from lpgd.engines.daqp.set_up import plain
-from lpgd.engines.second_look import FINE, Elastic, elastic, recession
+from lpgd.engines.daqp.set_up import afresh
+from lpgd.engines.second_look import FINE, elastic, recession
 from lpgd.families.qp.qp import QP
+from lpgd.families.quadratic.optimality import MARGIN
 
-# thresholds of DAQP's factorization with which it tells rows apart that nearly depend on each other
-CAREFUL = {"sing_tol": 1e-14, "zero_tol": 1e-14}
-DOUBTFUL = (Status.INACCURATE, Status.INFEASIBLE, Status.UNBOUNDED, Status.NUMERICAL)
+# Other ways for DAQP, one after the other: equalities reduced first and thresholds that tell rows
+# apart which nearly depend on each other; more of a proximal term; a rougher eye for violations.
+WAYS = (
+    {"eq_reduction": 1, "sing_tol": 1e-16, "zero_tol": 1e-16},
+    {"eps_prox": -1e-4},
+    {"primal_tol": 1e-7},
+)
+CLAIMS = (Status.INFEASIBLE, Status.UNBOUNDED, Status.NUMERICAL)
+SOLVED = 1  # exit flag
+DOUBTFUL = (*CLAIMS, Status.INACCURATE, Status.ITERATION_LIMIT)  # DAQP may cycle
+FAINT, INEXACT = 1e-11, 1e-6  # violations that are none, and as a share of what a row adds up
 NEARLY = 1e-5  # contradictions below this share of the data may be rounding of the user's
 
 
-def reviewed(problem: QP, params: Params, answer: Answer, settings: dict[str, float]) -> Answer:
-    """The answer with proofs of what it says; where there is none, solved by other means.
+def flag_violations(problem: QP, params: Params, solution: Solution) -> None:
+    """Mark solutions as inaccurate that violate a row by more than rounding of its own terms.
 
-    ``params`` are in DAQP's units. Right-hand sides that contradict each other by no more than
-    ``primal_tol`` of themselves give way by that much.
+    A row whose right-hand side is small beside others may be violated by all of it within DAQP's
+    tolerance.
     """
-    rows = np.flatnonzero(np.isin(answer.solution.status, DOUBTFUL))
-    if not len(rows):
-        return answer
-    data = {name: param.take(rows) for name, param in params.items()}
-    look, falls = elastic(problem, data), recession(problem, data)
-    impossible = look.known & (look.share > settings["primal_tol"])
-    endless = look.known & ~impossible & falls.any(axis=1)
-    found = answer.solution.take(rows)
-    # what is neither solved nor proven is trouble; inaccurate points stay what they are
-    found.status[found.status != Status.INACCURATE] = Status.NUMERICAL
-    rest = np.flatnonzero(~(impossible | endless))
-    if len(rest):
-        found = found.put(rest, _again(problem, data, look, rest, found.take(rest), settings))
-    ray = Solution(np.zeros_like(found.x), np.zeros_like(found.y), found.status)
-    for chosen, status in ((impossible, Status.INFEASIBLE), (endless, Status.UNBOUNDED)):
-        found.x[chosen], found.y[chosen], found.status[chosen] = 0.0, 0.0, status
-    ray.y[impossible], ray.x[endless] = look.proof[impossible], falls[endless]
-    blank = replace(answer.solution, x=0 * answer.solution.x, y=0 * answer.solution.y)
-    return replace(
-        answer,
-        solution=answer.solution.put(rows, found),
-        set_ups=answer.set_ups + len(rest),
-        ray=blank.put(rows, ray),
-        notes=_notes(rows[impossible], look.share[impossible]),
-    )
+    slacks = problem.slacks(params, solution.x)
+    equal = problem.blocks.get("A", slice(0, 0))
+    slacks[:, equal] = -np.abs(slacks[:, equal])
+    rows = np.flatnonzero((slacks.min(axis=1, initial=0.0) < -FAINT) & solution.solved)
+    if len(rows):
+        sizes = {name: Param(np.abs(p.values), p.index[rows]) for name, p in params.items()}
+        terms = np.abs(problem.slacks(sizes, -np.abs(solution.x[rows])))
+        wrong = (slacks[rows] < -INEXACT * terms).any(axis=1)
+        solution.status[rows[wrong]] = Status.INACCURATE
 
 
-def _again(
-    problem: QP,
-    params: Params,
-    look: Elastic,
-    rows: IntArray,
-    before: Solution,
-    settings: dict[str, float],
-) -> Solution:
-    """Solve what seems to have a solution once more."""
-    data = {name: param.take(rows) for name, param in (params | look.relaxed).items()}
-    form = Form.of(problem, data, None)
-    for row, set_up in enumerate(plain(problem, data, len(rows))):
-        set_up.solve(form, row, settings | CAREFUL)
-    found = form.solution(problem)
-    if not problem.quadratic and not found.solved.all():
-        rest = np.flatnonzero(~found.solved)
-        part = {name: param.take(rest) for name, param in data.items()}
-        found = found.put(rest, FINE.solve(problem, part).solution)
-    return before.put(found.solved, found.take(found.solved))
+@dataclass(frozen=True)
+class Review:
+    """Programs in DAQP's units, and what DAQP is to be told."""
+
+    problem: QP
+    params: Params
+    settings: dict[str, float]
+    threads: int | None
+
+    def of(self, answer: Answer) -> Answer:
+        """The answer with proofs of what it says; where there is none, solved by other means.
+
+        Right-hand sides that contradict each other by no more than ``primal_tol`` of themselves,
+        or than can be proven, give way by that much.
+        """
+        flag_violations(self.problem, self.params, answer.solution)
+        rows = np.flatnonzero(np.isin(answer.solution.status, DOUBTFUL))
+        return self._judged(answer, rows) if len(rows) else answer
+
+    def _judged(self, answer: Answer, rows: IntArray) -> Answer:
+        data = {name: param.take(rows) for name, param in self.params.items()}
+        look = elastic(self.problem, data, self.threads)
+        falls = recession(self.problem, data, self.threads)
+        impossible = look.known & (look.share > max(self.settings["primal_tol"], MARGIN))
+        endless = look.known & ~impossible & falls.any(axis=1)
+        found = answer.solution.take(rows)
+        found.status[np.isin(found.status, CLAIMS)] = Status.NUMERICAL  # unless it is proven
+        rest = np.flatnonzero(~(impossible | endless))
+        if len(rest):
+            data = {name: param.take(rest) for name, param in {**data, **look.relaxed}.items()}
+            found = found.put(rest, self._again(data, found.take(rest)))
+        ray = Solution(np.zeros_like(found.x), np.zeros_like(found.y), found.status)
+        for chosen, status in ((impossible, Status.INFEASIBLE), (endless, Status.UNBOUNDED)):
+            found.x[chosen], found.y[chosen], found.status[chosen] = 0.0, 0.0, status
+        ray.y[impossible], ray.x[endless] = look.proof[impossible], falls[endless]
+        blank = replace(answer.solution, x=0 * answer.solution.x, y=0 * answer.solution.y)
+        return replace(
+            answer,
+            solution=answer.solution.put(rows, found),
+            set_ups=answer.set_ups + len(rest),
+            ray=blank.put(rows, ray),
+            notes=_notes(rows[impossible], look.share[impossible]),
+        )
+
+    def _again(self, data: Params, before: Solution) -> Solution:
+        """Solve what seems to have a solution once more."""
+        form = Form.of(self.problem, data, None)
+        for row, set_up in enumerate(afresh(self.problem, data, len(before))):
+            for way in WAYS:
+                set_up.solve(form, row, self.settings | way)
+                if form.flag[row] == SOLVED:
+                    break
+        found = form.solution(self.problem)
+        rest = np.flatnonzero(~found.solved & (before.status != Status.ITERATION_LIMIT))
+        if len(rest) and not self.problem.quadratic:
+            part = {name: param.take(rest) for name, param in data.items()}
+            other = FINE.solve(self.problem, part, threads=self.threads).solution
+            found = found.put(rest, replace(other, basis=None))
+        return before.put(found.solved, found.take(found.solved))
 
 
 def _notes(rows: IntArray, shares: FloatArray) -> dict[int, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +22,7 @@ INACCURATE, UNBOUNDED = 4, -3  # exit flags
 Matrices = tuple[FloatArray | None, FloatArray]
 
 
-@dataclass(frozen=True, eq=False)
-class SetUp:
+class SetUp(NamedTuple):
     """One distinct (P, G, A) and how DAQP takes it.
 
     Attributes
@@ -42,17 +42,15 @@ class SetUp:
 
     def solve(self, form: Form, row: int, settings: dict[str, float]) -> None:
         """Solve one element on its own."""
-        import daqp
-
         near = form.near[row] if self.kept is None and form.near is not None else None
         terms = (form.upper[row], form.lower[row], form.kinds)
-        options = {"eta_prox": STATIONARITY, **settings}
-        found = daqp.solve(
+        solver, options = _daqp(), {"eta_prox": STATIONARITY, **settings}
+        found = solver.solve(
             self.hessian, form.f[row], self.rows, *terms, primal_start=near, **options
         )
         if found[2] == UNBOUNDED:
             # the first step, from an infeasible point, can miss every constraint
-            found = daqp.solve(
+            found = solver.solve(
                 self.hessian, form.f[row], self.rows, *terms, primal_start=found[0], **options
             )
         x, _, flag, info = found
@@ -60,6 +58,8 @@ class SetUp:
             form.x[row], form.lam[row] = x, info["lam"]
             if self.hessian is not None:
                 polish(form, row, self.hessian, self.rows)
+            elif not form.f[row].any():  # what rounding leaves of multipliers of no costs
+                form.lam[row] = 0.0
             if not residual(form, row, self.hessian, self.rows) <= INEXACT:
                 flag = INACCURATE
         form.flag[row] = flag
@@ -88,26 +88,29 @@ class SetUps:
         params = {name: params[name].take(first) for name in ("P", "G", "A") if name in params}
         if "P" not in params:
             none = np.zeros((0, problem.n, problem.n)), np.full(len(first), -1)
-            return cls(plain(problem, params, len(first)), *none)
+            return cls(afresh(problem, params, len(first)), *none)
         parts = [params[name] for name in ("G", "A") if name in params]
         rows, P = _stacked(parts, len(first), problem.n), params["P"]
-        hessians = list(P.values)  # a model is not handed the same object again
-        found = [None if diagonal(H) else inverse_factor(H) for H in hessians]
+        plain = [diagonal(H) for H in P.values]
+        found = [None if d else inverse_factor(H) for d, H in zip(plain, P.values, strict=True)]
         changed = np.array([inverse is not None for inverse in found])
         inverses = np.array([R for R in found if R is not None]).reshape(-1, problem.n, problem.n)
         change = np.where(changed, np.cumsum(changed) - 1, -1)[P.index]
         products = [_products(part, inverses, change) for part in parts]
         boxed = "lb" in problem.blocks or "ub" in problem.blocks
         same, each = np.eye(problem.n), list[SetUp]()
+        # a model is not handed the same object again
+        hessians = [H if H.any() else None for H in P.values]
+        flat = [d and well_spread(H) for d, H in zip(plain, P.values, strict=True)]
         for group, which in enumerate(P.index.tolist()):
-            H, inverse = hessians[which], found[which]
-            kept: Matrices | None = (H, rows[group]) if diagonal(H) and well_spread(H) else None
+            H, inverse, matrix = hessians[which], found[which], rows[group]
+            kept: Matrices | None = (H, matrix) if flat[which] else None
             if inverse is not None:
                 moved = [part[group] for part in products]
                 if boxed or not moved:  # bounds are rows of u
                     moved.insert(0, inverse if boxed else inverse[:0])
                 kept = same, moved[0] if len(moved) == 1 else np.concatenate(moved)
-            each.append(SetUp(H if H.any() else None, rows[group], kept))
+            each.append(SetUp(H, matrix, kept))
         return cls(each, inverses, change)
 
     def costs(self, f: FloatArray, groups: IntArray) -> FloatArray:
@@ -151,20 +154,19 @@ class Bench:
         else:
             flag = self._load(set_up, f, upper, lower, sense)
         u = lam = None
+        iterations = 0
         if flag >= 0:
             u, _, flag, info = self.model.solve()
-            lam = info["lam"]
+            lam, iterations = info["lam"], info["iterations"]
         if flag == 1:
             # one iteration leaves the working set as it was
-            self.holds, self.element = set_up, element if info["iterations"] == 1 else None
+            self.holds, self.element = set_up, element if iterations == 1 else None
         else:  # whatever the model is left with shall touch no other element
             self.model = self.holds = self.element = None
         return flag, u, lam
 
     def _load(self, set_up: SetUp, f: Any, upper: Any, lower: Any, sense: Any) -> int:
         """Hand a set-up to the model, or to a new one; the exit flag."""
-        import daqp
-
         assert set_up.kept is not None
         hessian, matrix = set_up.kept
         if self.holds is not None and self.holds.kept is not None:
@@ -173,14 +175,19 @@ class Bench:
                 hessian = None if hessian is before else hessian
                 rows = matrix if len(matrix) else None  # it takes no empty arrays
                 return self.model.update(hessian, f, rows, upper, lower, sense)
-        self.model = daqp.Model()
+        self.model = _daqp().Model()
         # eps_prox = 0: DAQP shall not regularise what has been found to be positive definite
         self.model.settings = self.settings | {"eps_prox": 0.0}
         above = np.zeros(0) if upper is None else upper
         return self.model.setup(hessian, f, matrix, above, lower, sense)[0]
 
 
-def plain(problem: QP, params: Params, count: int) -> list[SetUp]:
+def _daqp() -> Any:
+    """The solver, which has no types."""
+    return import_module("daqp")
+
+
+def afresh(problem: QP, params: Params, count: int) -> list[SetUp]:
     """A set-up for each element, none of them kept."""
     parts = [params[name] for name in ("G", "A") if name in params]
     rows = _stacked(parts, count, problem.n)

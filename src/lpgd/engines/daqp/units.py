@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lpgd.core.params import Param, Params, batched
-from lpgd.core.scaling import exponents, fair
+from lpgd.core.scaling import Exponents, exponents, fair
 from lpgd.core.solution import FloatArray, IntArray, Rows, Solution
 from lpgd.families.qp.qp import QP
 
@@ -35,40 +35,45 @@ class Units(Rows):
     A, G : (N, m_eq) and (N, m_in) int
         Of the right-hand sides of the rows.
     curve : (N, 1) int
-        Of P; like what ``A`` and ``G`` are beyond ``size`` it is the same for all elements of a
-        group.
-    size : (N, 1) int
-        The part of ``columns`` that follows the right-hand sides.
+        Of P, in the scaled variables; the same for all elements of a group.
     """
 
-    cost: IntArray
-    columns: IntArray
-    A: IntArray
-    G: IntArray
-    curve: IntArray
-    size: IntArray
+    cost: Exponents
+    columns: Exponents
+    A: Exponents
+    G: Exponents
+    curve: Exponents
 
     @classmethod
     def of(cls, problem: QP, params: Params) -> Units | None:
         """Exponents for a batch; None where all are 0."""
         norms = {name: _norms(params, name) for name in SIDES}
-        tall = np.zeros((len(norms["A"]), problem.n), dtype=np.intp)
+        flat = np.zeros((len(norms["A"]), problem.n), dtype=np.intc)
+        costs, curved = np.abs(params["q"].full()), _curvature(problem, params)
+        pull = costs.max(axis=1, initial=0.0)
+        size = _size(problem, params, norms, flat, (pull, curved))
+        # of 0 <= h nothing but h has a size
+        hollow = {name: norms[name] == 0 for name in SIDES if name in params}
+        sides = [np.abs(params[SIDES[name]].full())[empty] for name, empty in hollow.items()]
+        sizes = [*norms.values(), *sides, size, np.where(curved > 0, curved, pull)]
+        sizes += [] if problem.quadratic else [_tops(params, {})]
+        if all(fair(each).all() for each in sizes):
+            return None
         rows = {name: exponents(norms[name]) for name in SIDES}
         if not problem.quadratic:
-            tall = _columns(params, rows, tall)
-            if tall.any():
-                norms = {name: _norms(params, name, tall) for name in SIDES}
-                rows = {name: exponents(norms[name]) for name in SIDES}
-        pull = np.abs(params["q"].full()).max(axis=1, initial=0.0)
-        curved = _curvature(params) if problem.quadratic else np.zeros_like(pull)
-        curve = exponents(curved, step=2)[:, None]
-        size = exponents(_size(problem, params, norms, tall, (pull, curved)))[:, None]
-        columns = tall + size
-        slope = np.abs(np.ldexp(params["q"].full(), -columns)).max(axis=1, initial=0.0)
-        cost = np.where(curved[:, None] > 0, curve + 2 * size, exponents(slope, step=2)[:, None])
-        found = cls(cost, columns, rows["A"] + size, rows["G"] + size, curve, size)
-        parts = (cost, columns, found.A, found.G, curve)
-        return found if any(part.any() for part in parts) else None
+            flat = -exponents(_tops(params, rows))
+            norms = {name: _norms(params, name, flat) for name in SIDES}
+            rows = {name: exponents(norms[name]) for name in SIDES}
+            size = _size(problem, params, norms, flat, (pull, curved))
+        power, curve = exponents(size)[:, None], exponents(curved, step=2)[:, None]
+        columns = flat + power
+        slope = exponents(np.ldexp(costs, -columns).max(axis=1, initial=0.0), step=2)[:, None]
+        cost = np.where(curved[:, None] > 0, curve + 2 * power, slope)
+        for name in SIDES:
+            rows[name] += power
+        for (name, empty), side in zip(hollow.items(), sides, strict=True):
+            rows[name][empty] = exponents(side)
+        return cls(cost, columns, rows["A"], rows["G"], curve)
 
     def matrices(self, params: Params, group: IntArray, first: IntArray) -> dict[str, Param]:
         """Scaled P, G and A, one for each group."""
@@ -106,13 +111,15 @@ class Units(Rows):
         return replace(solution, x=np.ldexp(solution.x, -self.columns), y=y)
 
 
-def _curvature(params: Params) -> FloatArray:
+def _curvature(problem: QP, params: Params) -> FloatArray:
     """Largest entry of each Hessian, (N,); of a convex one it lies on the diagonal."""
+    if not problem.quadratic:
+        return np.zeros(len(params["q"].index))
     P = params["P"]
     return np.einsum("dii->di", P.values).max(axis=1, initial=0.0)[P.index]
 
 
-def _norms(params: Params, name: str, columns: IntArray | None = None) -> FloatArray:
+def _norms(params: Params, name: str, columns: Exponents | None = None) -> FloatArray:
     """Norms of the rows of a matrix, (N, m); of its columns times 2^-``columns``."""
     if name not in params:
         return np.zeros((len(params["q"].index), 0))
@@ -130,24 +137,23 @@ def _norms(params: Params, name: str, columns: IntArray | None = None) -> FloatA
     return norms if columns is not None else norms[matrix.index]
 
 
-def _columns(params: Params, rows: dict[str, IntArray], none: IntArray) -> IntArray:
-    """Exponents of the variables by the largest entries of their columns, (N, n)."""
-    tops = np.zeros(none.shape)
+def _tops(params: Params, rows: dict[str, Exponents]) -> FloatArray:
+    """Largest entries of the columns of both matrices in units of their rows, (N, n)."""
+    tops = np.zeros_like(params["q"].full())
     for name in SIDES:
-        if name in params and rows[name].any():
-            values = np.abs(np.ldexp(params[name].full(), rows[name][:, :, None]))
-            tops = np.maximum(tops, values.max(axis=1, initial=0.0))
-        elif name in params:
-            highest = np.abs(params[name].values).max(axis=1, initial=0.0)[params[name].index]
-            tops = np.maximum(tops, highest)
-    return -exponents(tops)
+        if name in params:
+            values, index = params[name].values, params[name].index
+            if name in rows:
+                values, index = np.ldexp(params[name].full(), rows[name][:, :, None]), slice(None)
+            tops = np.maximum(tops, np.abs(values).max(axis=1, initial=0.0)[index])
+    return tops
 
 
 def _size(
     problem: QP,
     params: Params,
     norms: dict[str, FloatArray],
-    columns: IntArray,
+    columns: Exponents,
     objective: tuple[FloatArray, FloatArray],
 ) -> FloatArray:
     """How large an x (N,) the data ask for.
@@ -168,8 +174,10 @@ def _size(
         if name != "A":
             caps.append(np.maximum(-distance, 0.0))
     pull, curved = objective
-    wanted = np.where(curved > 0, pull / np.where(curved > 0, curved, 1.0), np.inf)
-    return np.maximum(least, np.minimum(wanted, _middle(np.concatenate(caps, axis=1))))
+    bent = (curved > 0) & (pull > 0)
+    wanted = np.where(bent, pull / np.where(bent, curved, 1.0), np.inf)
+    reach = np.minimum(wanted, _middle(np.concatenate(caps, axis=1)))
+    return np.where(np.isfinite(reach), np.maximum(least, reach), least)
 
 
 def _middle(caps: FloatArray) -> FloatArray:

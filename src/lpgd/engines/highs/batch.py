@@ -85,7 +85,7 @@ class Batch:
         if self.units is not None:
             lift = self.units.rows[self.matrix.group]
             columns = self.units.columns[self.matrix.group]
-            lifts = {"A": self.problem.block(lift, "A"), "G": lift[:, rest]}
+            lifts = {"A": lift[:, : rest.start], "G": lift[:, rest]}
             parts = {k: np.ldexp(part, lifts.get(k, columns)) for k, part in parts.items()}
         return np.concatenate([rows[:, :0], *(parts[name] for name in self.problem.blocks)], axis=1)
 

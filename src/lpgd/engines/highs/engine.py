@@ -17,7 +17,7 @@ from lpgd.engines.highs.batch import Batch
 from lpgd.engines.highs.rays import certificates
 from lpgd.engines.highs.run import Options
 from lpgd.engines.highs.sweep import Answers, Sweep, solution
-from lpgd.engines.numbers import number, whole
+from lpgd.engines.numbers import flag, number, whole
 from lpgd.families.qp.qp import QP
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ class HighsEngine:
         number("tolerance", self.tolerance, least=FINEST, below=1.0)
         whole("iteration_limit", self.iteration_limit, least=0)
         number("time_limit", self.time_limit, least=0.0)
+        flag("presolve", self.presolve)
+        flag("verbose", self.verbose)
 
     @property
     def options(self) -> dict[str, Any]:

@@ -95,7 +95,9 @@ class Matrix:
 
     def _fair(self, chosen: IntArray) -> tuple[Exponents, Exponents]:
         whole = [param.take(chosen).full().reshape(len(chosen), -1) for param in self.parts]
-        values = np.abs(np.concatenate([np.zeros((len(chosen), 0)), *whole], axis=1)[:, self.order])
+        values = np.abs(np.concatenate([np.zeros((len(chosen), 0)), *whole], axis=1))
+        if (np.diff(self.order) != 1).any():
+            values = values[:, self.order]
         rows = exponents(self._largest(values, self.rows, 0))
         if rows.any():
             values = np.ldexp(values, rows[:, self.rows])
@@ -106,6 +108,8 @@ class Matrix:
 
     def _largest(self, values: FloatArray, places: IntArray, axis: int) -> FloatArray:
         """Largest entries of rows (axis 0) or columns (axis 1)."""
+        if len(places) == self.shape[0] * self.shape[1] > 0:  # all entries, row by row
+            return values.reshape(len(values), *self.shape).max(axis=2 - axis)
         found = np.zeros((len(values), self.shape[axis]))
         if len(places):
             order = np.argsort(places, kind="stable") if axis else np.arange(len(places))

@@ -106,6 +106,8 @@ def solve(lp: LP, options: Any, basis: Basis | None = None) -> Found:
         status = _status(highs)
     if status != Status.OPTIMAL:
         return Found(status, ray=_ray(highs, status))
+    if not lp.values.any():  # the slacks are basic; HiGHS, which never factorized, breaks if asked
+        return Found(status, highs.getSolution(), -1 - np.arange(len(lp.row_upper)))
     known, basic = highs.getBasicVariables()  # getBasis makes a Python object for each entry
     return Found(status, highs.getSolution(), basic if known == _core.HighsStatus.kOk else None)
 

@@ -12,7 +12,7 @@ import numpy as np
 from lpgd.experiments.comparison import Final
 from lpgd.experiments.markowitz.compare import goals, start_loss
 from lpgd.experiments.markowitz.methods import AUTO, RHO
-from lpgd.experiments.markowitz.report import efforts, last_loss, median_last_loss, tau_of
+from lpgd.experiments.markowitz.outcomes import efforts, last_loss, median_last_loss, tau_of
 from lpgd.experiments.plotting import INK, PALETTE, draw_band, new_figure, save
 from lpgd.experiments.summaries import in_words, median
 

@@ -34,7 +34,7 @@ def adjoint(
     if not zero.any():
         return _adjoint(plan, matrices, params, point, linear, rho)
     a, v, degenerate = np.empty_like(dx), np.empty_like(cotangent.dy), zero.copy()
-    for rows, form in ((~zero, plan), (zero, Reduction.whole(plan.conic))):
+    for rows, form in ((~zero, plan), (zero, Reduction[Any].whole(plan.conic))):
         some, at = {name: param.take(rows) for name, param in params.items()}, point.take(rows)
         load = linear[0][rows], linear[1][rows]
         part = _adjoint(form, form.matrices(some), some, at, load, rho)

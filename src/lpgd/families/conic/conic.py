@@ -8,7 +8,7 @@ L = 1/2 x'Px + q'x + y'(Ax - b), y in the dual cone of K
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar, final
+from typing import final
 
 from lpgd.core.params import Params
 from lpgd.core.pattern import Pattern
@@ -40,14 +40,17 @@ class Conic(Structure):
         See ``Problem.own``.
     """
 
-    family: ClassVar[str] = "conic"  # pyright: ignore[reportIncompatibleVariableOverride]
-
     n: int
     cones: Cones
     patterns: Mapping[str, Pattern] = field(default_factory=dict[str, Pattern])
     quadratic: bool = True
     fixed: BoolArray | None = None
     own: tuple[BoolArray, BoolArray] | None = None
+
+    @property
+    def family(self) -> str:
+        """``"conic"``."""
+        return "conic"
 
     @cached_property
     def blocks(self) -> Mapping[str, slice]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -57,12 +60,12 @@ class Conic(Structure):
     @cached_property
     def reduction(self) -> "Reduction[Conic]":
         """Which variables a row of equality defines."""
-        return Reduction.of(self)
+        return Reduction[Conic].of(self)
 
     @property
     def needs(self) -> frozenset[str]:
         """The kinds of cones, and ``"sparse"`` where a matrix is given on a pattern."""
-        return self.cones.kinds | ({"sparse"} if self.patterns else set())
+        return self.cones.kinds | frozenset({"sparse"} if self.patterns else ())
 
     @property
     def puts_on_pattern(self) -> bool:

@@ -7,7 +7,7 @@ conversion: the flat ones of the QP, (y, z), are the cone program's y.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 
@@ -40,8 +40,6 @@ class Polyhedral(Family):
         There are other cones, or a pattern has to be kept where a QP takes none.
     """
 
-    family: ClassVar[str] = "conic"  # pyright: ignore[reportIncompatibleVariableOverride]
-
     conic: Conic
     dense: bool = True
 
@@ -50,6 +48,11 @@ class Polyhedral(Family):
             raise ValueError(f"only zero and nonneg cones are polyhedral, got {self.conic.cones}")
         if not self.dense and (self.conic.quadratic or "A" not in self.conic.patterns):
             raise ValueError("dense=False needs a linear objective and A on a pattern")
+
+    @property
+    def family(self) -> str:
+        """``"conic"``."""
+        return "conic"
 
     @property
     def n(self) -> int:

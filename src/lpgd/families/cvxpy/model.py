@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 
@@ -72,12 +72,15 @@ class CvxpyModel(Family):
     outputs : tuple of Output
     """
 
-    family: ClassVar[str] = "cvxpy"  # pyright: ignore[reportIncompatibleVariableOverride]
-
     inner: Problem
     maps: Mapping[str, Affine]
     inputs: Mapping[str, Input]
     outputs: tuple[Output, ...]
+
+    @property
+    def family(self) -> str:
+        """``"cvxpy"``."""
+        return "cvxpy"
 
     @property
     def program(self) -> Problem:

@@ -6,11 +6,12 @@ import numpy as np
 
 from lpgd.core.params import Param, Params, flat
 from lpgd.core.pattern import Pattern
-from lpgd.core.solution import BoolArray, FloatArray
+from lpgd.core.solution import BoolArray, FloatArray, IntArray
 
 # Asymmetry and negative curvature up to this many machine epsilons of ||P|| are rounding, but
 # never more than a tenth of ||P||, as they would be in bfloat16.
 ROUNDING, MOST = 1e3, 0.1
+LEAST = 1e-200  # of squares that are safe from underflow, and one over it from overflow
 
 
 def check(
@@ -102,6 +103,7 @@ def _convex(hessian: Param, unfit: dict[int, str], rounding: float) -> Param:
     values = hessian.values
     finite = _rowwise(np.isfinite(values))
     values = np.where(finite[:, None, None], values, 0.0) if not finite.all() else values
+    values, back = _in_fair_units(values)
     slack = rounding * np.sqrt(np.einsum("dij,dij->d", values, values))
     mirrored = values.swapaxes(1, 2)
     gap: FloatArray = np.abs(values - mirrored).max(axis=(1, 2), initial=0.0)
@@ -109,7 +111,18 @@ def _convex(hessian: Param, unfit: dict[int, str], rounding: float) -> Param:
     if gap.any():
         values = 0.5 * (values + mirrored)
     _note(unfit, hessian, _indefinite(values, slack), "P has a negative eigenvalue")
-    return Param(values, hessian.index)
+    return Param(values if back is None else np.ldexp(values, back), hessian.index)
+
+
+def _in_fair_units(P: FloatArray) -> tuple[FloatArray, IntArray | None]:
+    """Matrices whose squares neither overflow nor vanish, and the exponents of 2 that lead back."""
+    with np.errstate(over="ignore", under="ignore"):
+        squares = np.einsum("dij,dij->d", P, P)
+    if ((squares > LEAST) & (squares < 1 / LEAST)).all():
+        return P, None
+    _, exponent = np.frexp(np.abs(P).max(axis=(1, 2), initial=0.0))
+    exponent = exponent.astype(np.intp)[:, None, None]
+    return np.ldexp(P, -exponent), exponent
 
 
 def _indefinite(P: FloatArray, slack: FloatArray) -> BoolArray:
@@ -129,7 +142,7 @@ def _indefinite(P: FloatArray, slack: FloatArray) -> BoolArray:
 def positive_definite(hessian: Param) -> BoolArray:
     """Elements whose dense P is positive definite by more than rounding, shape (N,)."""
     used, index = np.unique(hessian.index, return_inverse=True)
-    values = hessian.values[used]
+    values, _ = _in_fair_units(hessian.values[used])
     least = ROUNDING * np.finfo(np.float64).eps * np.sqrt(np.einsum("dij,dij->d", values, values))
     shifted = values - least[:, None, None] * np.eye(values.shape[1])
     return (~_indefinite(shifted, np.zeros(len(used))) & (least > 0))[index]

@@ -97,6 +97,7 @@ def _fair(
     columns = _floored(_largest(of.curve(sizes, x), q, _pull(of, sizes, point.y)))
     u, w = _relative(of, sizes, columns, np.maximum(np.abs(of.product(sizes, x)), sides))
     u, w = _share(gaps[1], u), point.y * w
+    w = w / np.maximum(_whole(of, np.abs(w)), 1.0)  # a cone's multipliers have no unit of their own
     return _top(w - project(of.cones, w - u, u), gaps[0] / columns)
 
 
@@ -150,13 +151,16 @@ def _relative(
 ) -> tuple[FloatArray, FloatArray]:
     """Sizes of rows, and factors of multipliers; one for each cone that is not a half-line."""
     factors = np.abs(of.product(sizes, 1 / columns))
+    return _whole(of, rows), _whole(of, factors)
+
+
+def _whole(of: Rows, sizes: FloatArray) -> FloatArray:
+    """The largest size of each cone in all of its rows."""
     if of.polyhedral:
-        return rows, factors
+        return sizes
     starts = np.array([a for kind, a, b in of.cones.blocks() for a in _starts(kind, a, b)])
     widths = np.diff(starts, append=of.cones.m)
-    whole = (np.maximum.reduceat(part, starts, axis=1) for part in (rows, factors))
-    rows, factors = (np.repeat(part, widths, axis=1) for part in whole)
-    return rows, factors
+    return np.repeat(np.maximum.reduceat(sizes, starts, axis=1), widths, axis=1)
 
 
 def _starts(kind: str, start: int, stop: int) -> range:

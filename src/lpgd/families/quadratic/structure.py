@@ -55,7 +55,7 @@ class Structure(Family):
     patterns: Mapping[str, Pattern]
     quadratic: bool
     fixed: BoolArray | None = None
-    own: tuple[BoolArray, BoolArray] | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+    own: tuple[BoolArray, BoolArray] | None = None
 
     @property
     @abstractmethod
