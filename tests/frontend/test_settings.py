@@ -127,3 +127,20 @@ def test_options_of_an_engine_instance_are_kept():
     layer = CvxpyLayer(*flat_program(), solver=lpgd.DaqpEngine(iteration_limit=1))
     limited(layer, solver_args={"eps": 1e-9})
     np.testing.assert_allclose(layer(-Q / 10, solver_args={"max_iters": 100})[0], Q / 20)
+
+
+class Plain:
+    """An engine of someone else's, which is no dataclass."""
+
+    name, inner = "plain", lpgd.DaqpEngine()
+    capabilities = inner.capabilities
+
+    def solve(self, *arguments, **options):
+        return self.inner.solve(*arguments, **options)
+
+
+def test_engines_need_not_be_dataclasses():
+    layer = CvxpyLayer(*flat_program(), solver=Plain())
+    np.testing.assert_allclose(layer(-Q / 10)[0], Q / 20)
+    with pytest.raises(ValueError, match="engine 'plain' knows no option 'primal_tol'"):
+        layer(Q, solver_args={"primal_tol": 1e-9})

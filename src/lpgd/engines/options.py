@@ -1,7 +1,7 @@
 """Solver options under the names that users of cvxpylayers and of the solvers write."""
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from math import isinf
 from numbers import Real
 from typing import Any, cast
@@ -50,7 +50,7 @@ def configure(engine: Engine, args: Mapping[str, Any]) -> tuple[Engine, tuple[st
     Parameters
     ----------
     engine : Engine
-        A dataclass whose fields are its options; it is not changed.
+        Its options are its fields, if it is a dataclass; it is not changed.
     args : mapping from str to value
         Fields of the engine, the options of cvxpylayers (``eps``, ``max_iters``, ``time_limit``,
         ``verbose``, ``warm_start``, ``acceleration_lookback``, ``solve_method``), or common native
@@ -76,7 +76,8 @@ def configure(engine: Engine, args: Mapping[str, Any]) -> tuple[Engine, tuple[st
     UserWarning
         ``solve_method`` names a solver that is none of our engines.
     """
-    own = {field.name for field in fields(cast(Any, engine)) if field.init}
+    options = fields(engine) if is_dataclass(engine) else ()
+    own = {field.name for field in options if field.init}
     _refuse_unknown(engine, args.keys() - own - OPTIONS.keys() - NATIVE.keys() - THEIRS, own)
     changes: dict[str, Any] = {}
     names: dict[str, list[str]] = {}
@@ -95,7 +96,7 @@ def configure(engine: Engine, args: Mapping[str, Any]) -> tuple[Engine, tuple[st
     if "target" in changes and "tolerance" in own:  # what is aimed at must be good enough
         changes.setdefault("tolerance", max(changes["target"], cast(Any, engine).tolerance))
     try:
-        return replace(cast(Any, engine), **changes), tuple(unused)
+        return replace(cast(Any, engine), **changes) if changes else engine, tuple(unused)
     except ValueError as error:
         said = [f"{name!r} sets {k}" for k in names if k in str(error) for name in names[k]]
         raise ValueError(f"{error} (of the options, {', '.join(said)})") from error

@@ -180,12 +180,12 @@ def check_parameters(shapes: Sequence[Shape], expected: Sequence[tuple[str, Shap
 def _check_scalars(batches: Sequence[Shape], expected: Sequence[tuple[str, Shape]]) -> None:
     """Refuse columns (..., B, 1) for a scalar where others come in batches (..., B)."""
     for i, (batch, (name, own)) in enumerate(zip(batches, expected, strict=True)):
-        column = not own and len(batch) > 1 and batch[-1] == 1 and batch[-2] > 1
+        *outer, last = batch or (0,)
+        column = not own and last == 1 and bool(outer) and outer[-1] > 1
         if column and batch[:-1] in batches:
-            B = batch[-2]
             raise StructureError(
                 f"parameter {i} ({name}) is a scalar and was given with shape {batch}, beside "
                 f"another parameter with batch dimensions {batch[:-1]}: they would broadcast to "
-                f"{(*batch[:-1], B)}. Pass it with shape {batch[:-1]}, by .squeeze(-1); for all "
+                f"{(*outer, outer[-1])}. Pass it with shape {batch[:-1]}, by .squeeze(-1); for all "
                 f"pairs, give the other one a batch of size 1 before its own."
             )

@@ -33,6 +33,8 @@ def param(values: np.ndarray, core: int, shape: Shape) -> Param:
     kept = values.shape[: values.ndim - core]
     # one layout for all: products of matrices round by it
     flat = np.ascontiguousarray(values).reshape(prod(kept), *values.shape[len(kept) :])
+    if len(flat) == 1:
+        return Param(flat, np.zeros(prod(shape), dtype=np.intp))
     return Param(flat, np.arange(len(flat)) if kept == shape else owners(kept, shape).ravel())
 
 

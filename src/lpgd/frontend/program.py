@@ -42,7 +42,8 @@ class Program:
 
     def batch(self, shapes: Sequence[Shape]) -> Shape:
         """Batch dimensions of the outputs, from the shapes of the arguments."""
-        return np.broadcast_shapes(*batches(shapes, self.cores))
+        own = set(batches(shapes, self.cores)) - {()}
+        return tuple(own.pop()) if len(own) == 1 else np.broadcast_shapes(*own)
 
     def _params(self, data: Sequence[np.ndarray], shape: Shape) -> Params:
         each = zip(self.names, data, self.cores, strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -14,7 +14,9 @@ from lpgd.core.pattern import Pattern
 from lpgd.frontend.arguments import present, structure
 from lpgd.torch.sparse import Sparse
 
-PLAIN = torch.Tensor.__torch_dispatch__
+Signature = tuple[tuple[Any, ...], ...]
+ORDINARY = (torch.Tensor, torch.nn.Parameter)
+PLAIN = cast(Any, torch.Tensor).__torch_dispatch__
 FLOATS = "float64, float32, bfloat16 or float16"
 
 
@@ -39,6 +41,32 @@ class Arguments:
     n: int
     dtype: torch.dtype
     device: torch.device
+
+    @property
+    def resolution(self) -> float:
+        """Machine epsilon of P, or of whatever it is made."""
+        own = [self.tensors["P"]] if "P" in self.tensors else self.tensors.values()
+        return max((torch.finfo(tensor.dtype).eps for tensor in own), default=0.0)
+
+
+def signature(given: Mapping[str, Any]) -> Signature | None:
+    """What decides the structure of a call; None where that is looked at each time."""
+    found: list[tuple[Any, ...]] = []
+    for name, value in given.items():
+        if value is not None:
+            sparse = type(value) is Sparse
+            tensor = value.values if sparse else value
+            if type(tensor) not in ORDINARY or tensor.is_nested or tensor.layout != torch.strided:
+                return None
+            pattern = value.pattern if sparse else None
+            found.append((name, tensor.shape, tensor.dtype, tensor.device, pattern))
+    return tuple(found)
+
+
+def values(given: Mapping[str, Any]) -> list[torch.Tensor]:
+    """The tensors of arguments that have a signature."""
+    present = [value for value in given.values() if value is not None]
+    return [value.values if type(value) is Sparse else value for value in present]
 
 
 def collect(
@@ -117,7 +145,7 @@ def check_kind(name: str, tensor: Any, first: torch.Tensor, which: str) -> None:
 
 def _check_subclass(name: str, tensor: torch.Tensor) -> None:
     """Refuse tensors whose values are not those of one strided array."""
-    if type(tensor).__torch_dispatch__ is PLAIN and not tensor.is_nested:
+    if cast(Any, type(tensor)).__torch_dispatch__ is PLAIN and not tensor.is_nested:
         return  # parameters, and subclasses that are ordinary tensors underneath
     kind = "NestedTensor" if tensor.is_nested else type(tensor).__name__
     raise StructureError(

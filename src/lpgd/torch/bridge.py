@@ -37,13 +37,14 @@ class Call:
     program: Program
     dtype: torch.dtype
     device: torch.device
+    resolution: float  # machine epsilon of what the caller gave
     keep: bool
     start: Solution | None = None
     forward: Forward | None = None
 
     def outward(self, outputs: Sequence[np.ndarray]) -> Tensors:
         """Arrays as tensors of the caller's dtype and device."""
-        return tuple(torch.from_numpy(part).to(self.device, self.dtype) for part in outputs)
+        return tuple([torch.from_numpy(part).to(self.device, self.dtype) for part in outputs])
 
 
 class Solve(Function):
@@ -51,15 +52,10 @@ class Solve(Function):
 
     @staticmethod
     def forward(call: Call, *data: torch.Tensor) -> Tensors:
-        program = call.program
-        dtypes = {name: t.dtype for name, t in zip(program.names, data, strict=True)}
-        own = [dtypes["P"]] if "P" in dtypes else dtypes.values()  # of whatever P is made
+        program, shape = call.program, call.program.batch([t.shape for t in data])
+        arrays = _data(data, program.cores)
         call.forward, outputs = program.solve(
-            _data(data, program.cores),
-            program.batch([t.shape for t in data]),
-            max((torch.finfo(dtype).eps for dtype in own), default=0.0),
-            keep=call.keep,
-            start=call.start,
+            arrays, shape, call.resolution, keep=call.keep, start=call.start
         )
         return call.outward(outputs)
 
@@ -84,7 +80,8 @@ class Solve(Function):
         return Derived.apply(ctx.call, way, *present, *ctx.saved_tensors)
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[Any, ...], call: Call, *data: torch.Tensor) -> Any:
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:
+        call, *data = args
         front = OPS.front(data, in_dims[1:], call.program.cores, info.batch_size)
         outputs = Solve.apply(call, *front)
         return outputs, (0,) * len(outputs)
@@ -147,15 +144,11 @@ def _vectors(call: Call, way: Derivative) -> int:
 
 def _data(data: Sequence[torch.Tensor], cores: Sequence[int]) -> list[np.ndarray]:
     """Arguments as arrays, in which batch dimensions that were expanded have size 1."""
-    return [_array(_narrow(t, t.ndim - core)) for t, core in zip(data, cores, strict=True)]
+    return [_array(t, t.ndim - core) for t, core in zip(data, cores, strict=True)]
 
 
-def _narrow(tensor: torch.Tensor, batch: int) -> torch.Tensor:
+def _array(tensor: torch.Tensor, batch: int = 0) -> np.ndarray:
     for dim in range(batch):
         if tensor.stride(dim) == 0 and tensor.shape[dim] > 1:
             tensor = tensor.narrow(dim, 0, 1)
-    return tensor
-
-
-def _array(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().to("cpu", torch.float64).numpy(force=True)  # also conjugated views

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar, cast
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -19,8 +19,19 @@ from lpgd.map.report import OnFailure
 from lpgd.map.solution_map import SolutionMap
 from lpgd.rules.lpgd import LPGD
 from lpgd.torch import memory
-from lpgd.torch.arguments import Arguments
+from lpgd.torch.arguments import Arguments, Signature, signature, values
 from lpgd.torch.bridge import Call, Solve
+
+MOST = 64  # structures that a layer remembers
+
+
+class Known(NamedTuple):
+    """What the structure of the arguments says of a call; the first fields of ``Call``."""
+
+    program: Program
+    dtype: torch.dtype
+    device: torch.device
+    resolution: float
 
 
 class ProgramLayer(nn.Module):
@@ -40,6 +51,7 @@ class ProgramLayer(nn.Module):
         accept_inexact: bool = False,
     ) -> None:
         super().__init__()
+        self._known: dict[Signature, Known] = {}
         self._map = SolutionMap(rule or LPGD(), engine, on_failure, threads, accept_inexact)
 
     @property
@@ -96,12 +108,28 @@ class ProgramLayer(nn.Module):
         return solution if duals else solution.x
 
     def _solve_eagerly(self, given: dict[str, Any]) -> Any:
-        arguments, problem, view = self._describe(given)
-        names = tuple(arguments.tensors)
-        program = Program(self._solution_map(given), problem, view, names, arguments.cores)
-        call = Call(
-            program, arguments.dtype, arguments.device, torch.is_grad_enabled(), given.get("start")
-        )
-        solution = type(self).outputs(*Solve.apply(call, *arguments.tensors.values()))
+        known, tensors = self._understood(given)
+        call = Call(*known, torch.is_grad_enabled(), given.get("start"))
+        solution = type(self).outputs(*Solve.apply(call, *tensors))
         self._note(call)
         return solution
+
+    def _understood(self, given: dict[str, Any]) -> tuple[Known, Sequence[torch.Tensor]]:
+        """What a call asks for; the structure of its arguments decides, and is remembered."""
+        key = signature(given)
+        found = self._known.get(key) if key else None
+        if found is not None:
+            return found, values(given)
+        arguments, problem, view = self._describe(given)
+        tensors = arguments.tensors
+        solving = self._solution_map(given)
+        program = Program(solving, problem, view, tuple(tensors), arguments.cores)
+        found = Known(program, arguments.dtype, arguments.device, arguments.resolution)
+        if key:
+            if len(self._known) == MOST:
+                self._known.pop(next(iter(self._known)), None)  # the oldest
+            self._known[key] = found
+        return found, list(tensors.values())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_known": {}}

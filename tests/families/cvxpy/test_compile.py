@@ -158,3 +158,44 @@ def test_a_flat_program_keeps_them():
     flat = replace(model, inner=Polyhedral(model.inner))
     assert users(flat.program)[0].sum() == 2
     assert users(flat.program)[1].sum() == 2
+
+
+FILTER, FACTOR = cp.Parameter(2), cp.Parameter((2, 2))
+SIGNAL, BLOCK = cp.Variable(3), cp.Variable((2, 2))
+
+
+@pytest.mark.parametrize(
+    "wrong, right, advice",
+    [
+        (
+            cp.convolve(FILTER, SIGNAL),
+            sum(FILTER[i] * cp.hstack([np.zeros(i), SIGNAL, np.zeros(1 - i)]) for i in range(2)),
+            r"Write convolve\(p, x\) .* as sum\(p\[i\] \* hstack",
+        ),
+        (
+            cp.kron(FACTOR, BLOCK),
+            cp.bmat([[FACTOR[i, j] * BLOCK for j in range(2)] for i in range(2)]),
+            r"Write kron\(K, X\) as bmat",
+        ),
+        (
+            cp.kron(BLOCK, FACTOR),
+            cp.bmat([[BLOCK[i, j] * FACTOR for j in range(2)] for i in range(2)]),
+            r"Write kron\(K, X\) as bmat",
+        ),
+    ],
+    ids=["convolve", "kron", "kron of a variable"],
+)
+def test_advice_fits_the_atom_and_helps(wrong, right, advice):
+    rng = np.random.default_rng(0)
+    for leaf in (FILTER, FACTOR, SIGNAL, BLOCK):
+        leaf.value = rng.normal(size=leaf.shape)
+    np.testing.assert_allclose(right.value, wrong.value)
+    for expression, message in ((wrong, advice), (right, None)):
+        problem = cp.Problem(cp.Minimize(cp.sum_squares(expression)))
+        names = problem.parameters(), problem.variables()
+        if message is None:
+            compile_model(problem, *names)
+        else:
+            with pytest.raises(StructureError, match=message) as caught:
+                compile_model(problem, *names)
+            assert "A product of parameters" not in str(caught.value)
