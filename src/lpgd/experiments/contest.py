@@ -136,4 +136,4 @@ def _outcome(trainer: Trainer, contest: Contest) -> Outcome:
 
 
 def _known(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else value
+    return None if value is None or not math.isfinite(value) else value

@@ -8,7 +8,16 @@ import numpy as np
 
 from lpgd.experiments.markowitz.accounts import Account
 from lpgd.experiments.markowitz.policy import Policy, make_policy
-from lpgd.experiments.plotting import INK, MUTED, PALETTE, draw_training, new_figure, save
+from lpgd.experiments.plotting import (
+    INK,
+    MUTED,
+    PALETTE,
+    draw_training,
+    new_figure,
+    save,
+    shown,
+    use_log_scale,
+)
 from lpgd.experiments.runs import RunDirectory
 from lpgd.experiments.training import Trainer
 
@@ -37,7 +46,7 @@ def draw_losses(trainer: Trainer, run: RunDirectory) -> None:
     objective = trainer.task.config.objective
     if objective == "tracking":
         for axis in axes:
-            axis.set_yscale("log")
+            use_log_scale(axis)
     axes[0].set_ylabel(_LOSSES[objective])
     axes[0].legend(frameon=False)
     save(figure, run.figure("loss"))
@@ -53,7 +62,7 @@ def draw_accounts(accounts: dict[str, Account], run: RunDirectory) -> None:
             f"{name}: {100 * account.annual_return:.1f} % a year, volatility "
             f"{100 * account.volatility:.1f} %, turnover {100 * account.turnover:.1f} % a month"
         )
-        axis.plot([1.0, *account.wealth], color=color, linestyle=line, label=label)
+        axis.plot(shown([1.0, *account.wealth]), color=color, linestyle=line, label=label)
     axis.set(xlabel="months of the test period", ylabel="wealth after costs")
     axis.legend(frameon=False, fontsize=8)
     save(figure, run.figure("wealth"))
@@ -76,7 +85,7 @@ def draw_parameters(
     names = [name for name in titles if name in learned]
     figure, axes = new_figure(1, len(names), (3.4 * len(names), 3.2))
     for axis, name in zip(axes, names, strict=True):
-        _draw_vector(axis, first[name].detach().numpy(), learned[name].detach().numpy())
+        _draw_vector(axis, *(shown(values[name].detach().numpy()) for values in (first, learned)))
         axis.set(title=titles[name], xlabel="asset")
     if mean is not None:
         axes[0].plot(
