@@ -98,7 +98,9 @@ class ProgramLayer(nn.Module):
     def _solve_eagerly(self, given: dict[str, Any]) -> Any:
         arguments, problem, view = self._describe(given)
         names = tuple(arguments.tensors)
-        program = Program(self._solution_map(given), problem, view, names, arguments.cores)
+        program = Program(
+            self._solution_map(given), problem, view, names, arguments.cores, arguments.opaque
+        )
         call = Call(
             program, arguments.dtype, arguments.device, torch.is_grad_enabled(), given.get("start")
         )
