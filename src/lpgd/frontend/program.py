@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import prod
 
 import numpy as np
@@ -32,6 +32,8 @@ class Program:
         The problem's names of the arguments, in their order.
     cores : tuple of int
         How many trailing dimensions of each argument are no batch dimensions.
+    opaque : mapping from name to array of objects
+        Arguments that only the engine can read; all their dimensions are batch dimensions.
     """
 
     map: SolutionMap
@@ -39,15 +41,18 @@ class Program:
     view: View
     names: tuple[str, ...]
     cores: tuple[int, ...]
+    opaque: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def batch(self, shapes: Sequence[Shape]) -> Shape:
         """Batch dimensions of the outputs, from the shapes of the arguments."""
-        own = set(batches(shapes, self.cores)) - {()}
+        objects = (array.shape for array in self.opaque.values())
+        own = {*batches(shapes, self.cores), *objects} - {()}
         return tuple(own.pop()) if len(own) == 1 else np.broadcast_shapes(*own)
 
     def _params(self, data: Sequence[np.ndarray], shape: Shape) -> Params:
         each = zip(self.names, data, self.cores, strict=True)
-        return {name: param(values, core, shape) for name, values, core in each}
+        params = {name: param(values, core, shape) for name, values, core in each}
+        return params | {name: param(array, 0, shape) for name, array in self.opaque.items()}
 
     def solve(
         self,

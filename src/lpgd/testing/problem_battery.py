@@ -28,11 +28,14 @@ class ProblemBattery:
     tolerance : float
     curved : bool
         Whether the family takes losses with a curvature, ``Tilt.curve``.
+    augmented : bool
+        Whether it takes a proximal term, ``Tilt.rho``.
     """
 
     cases: st.SearchStrategy[Program] = programs()
     tolerance: float = 1e-9
     curved: bool = True
+    augmented: bool = True
 
     @several
     @given(st.data())
@@ -40,7 +43,7 @@ class ProblemBattery:
         """In every argument, for weighted terms and any grouping of the rows."""
         case, rng = data.draw(self.cases), data.draw(seeds)
         problem, params = case.problem, case.params
-        tilt = data.draw(tilts(case, curved=self.curved))
+        tilt = data.draw(tilts(case, curved=self.curved, augmented=self.augmented))
         terms = [
             Term(rng.normal(size=len(tilt)), _point(problem, params, tilt, rng), tilt)
             for _ in range(2)
@@ -73,7 +76,7 @@ class ProblemBattery:
         """Up to a constant, and so does ``lagrangian`` when it is given the tilt."""
         case, rng = data.draw(self.cases), data.draw(seeds)
         problem, params = case.problem, case.params
-        tilt = data.draw(tilts(case, curved=self.curved))
+        tilt = data.draw(tilts(case, curved=self.curved, augmented=self.augmented))
         tilted, tilted_params = problem.tilt(params, tilt)
         still = replace(tilt, t=0 * tilt.t, rho=0 * tilt.rho)
         own = replace(still, rows=np.arange(len(tilt)))

@@ -14,6 +14,7 @@ except ModuleNotFoundError as error:
 from lpgd.torch.conic import ConicLayer, ConicSolution
 from lpgd.torch.cvxpy import CvxpyLayer
 from lpgd.torch.layers import DualSolution, LPLayer, QPLayer
+from lpgd.torch.oracle import OracleLayer
 from lpgd.torch.sparse import Sparse
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "CvxpyLayer",
     "DualSolution",
     "LPLayer",
+    "OracleLayer",
     "QPLayer",
     "Sparse",
 ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, cast
 
+import numpy as np
 import torch
 
 from lpgd.core.errors import StructureError
@@ -32,6 +33,8 @@ class Arguments:
     sizes : mapping from str to int
         Rows of the multiplier block of each given constraint, and ``P``.
     patterns : mapping from str to Pattern
+    opaque : mapping from name to array of objects
+        Arguments that only the engine can read; see ``Program``.
     """
 
     tensors: Mapping[str, torch.Tensor]
@@ -41,6 +44,7 @@ class Arguments:
     n: int
     dtype: torch.dtype
     device: torch.device
+    opaque: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def resolution(self) -> float:

@@ -123,7 +123,7 @@ class ProgramLayer(nn.Module):
         arguments, problem, view = self._describe(given)
         tensors = arguments.tensors
         solving = self._solution_map(given)
-        program = Program(solving, problem, view, tuple(tensors), arguments.cores)
+        program = Program(solving, problem, view, tuple(tensors), arguments.cores, arguments.opaque)
         found = Known(program, arguments.dtype, arguments.device, arguments.resolution)
         if key:
             if len(self._known) == MOST:
