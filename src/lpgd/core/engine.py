@@ -103,7 +103,8 @@ class Answer:
     cause : Exception or None
         What the solver raised, where rows have the status ``CRASHED``.
     accuracy : (N,) float64 or None
-        Measured relative error of each solution; None where the engine did not measure.
+        Measured relative error of each solution, the residual of ``Checkable.judged``; points are
+        final then. None where the engine did not measure, and the map does.
     ray : Solution or None
         Certificates of the rows that are ``INFEASIBLE`` or ``UNBOUNDED``; see
         ``Checkable.refuted``. Without any the engine is believed.

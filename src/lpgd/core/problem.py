@@ -197,11 +197,11 @@ class Measured(Problem, Protocol):
 class Checkable(Problem, Protocol):
     """A family that judges what engines say; ``Ability.CHECK``."""
 
-    def residual(self, params: Params, point: Solution) -> FloatArray:
-        """How far each point is from optimality, relative to the element's data, shape (N,).
+    def judged(self, params: Params, point: Solution) -> tuple[Solution, FloatArray]:
+        """The points, moved by rounding onto simple bounds, and how far each is from optimality.
 
-        The largest of infeasibility, stationarity and complementarity, each relative to the terms
-        that make it up, so that it does not change when a program is scaled.
+        The distance (N,) is the largest of infeasibility, stationarity and complementarity, each
+        relative to the terms that make it up: it does not change when a program is scaled.
         """
         ...
 
@@ -211,13 +211,6 @@ class Checkable(Problem, Protocol):
         Rows with the status ``INFEASIBLE`` hold multipliers y that no point satisfies, those with
         ``UNBOUNDED`` a direction x along which the objective falls for ever. Relative; infinite for
         what certifies nothing.
-        """
-        ...
-
-    def inside(self, params: Params, point: Solution) -> Solution:
-        """The points, with what rounding moved beyond a bound on it.
-
-        Bounds are inequalities of a single variable, whatever their form.
         """
         ...
 

@@ -76,8 +76,8 @@ class Forward:
         if workspace is None:
             workspace = Afresh(self.engine, self.program, params, solution, self.threads)
         answer = attempt(self.engine, self.program, tilt, workspace.resolve)
-        problem, data = self.program.tilt(params, tilt)
-        return verified(problem, data, answer, self.engine.capabilities.tolerance)
+        tolerance = self.engine.capabilities.tolerance
+        return verified(answer, tolerance, lambda: self.program.tilt(params, tilt))
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ class Solver:
         if samples is not None:
             batch = Batch(samples.params, None, len(samples.rows))
         answer = attempt(self.engine, self.program, batch, self._run)
-        answer = verified(self.program, batch.params, answer, self.engine.capabilities.tolerance)
+        tolerance = self.engine.capabilities.tolerance
+        answer = verified(answer, tolerance, lambda: (self.program, batch.params))
         solution, accuracy = self.settle(answer), accuracy_of(answer)
         owners = elements if samples is None else elements[samples.rows]
         notes = {int(owners[row]): text for row, text in answer.notes.items()}

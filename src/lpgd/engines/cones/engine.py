@@ -124,12 +124,11 @@ class ConeEngine(ABC):
         with np.errstate(all="ignore"):
             loaded = self._loaded(conic, params, threads, keep=keep)
             found = loaded.solve(params, np.arange(len(params["q"].index)), start)
-        answer = _answer(found)
+            answer = _answer(conic, params, found)
         if not keep:
             return answer
-        return replace(
-            answer, workspace=Kept(self, conic, params, answer.solution, threads, loaded)
-        )
+        workspace = Kept(self, conic, params, answer.solution, threads, loaded)
+        return replace(answer, workspace=workspace)
 
     def restore(
         self, problem: Problem, params: Params, solution: Solution, threads: int | None
@@ -165,7 +164,7 @@ class Kept:
             return self.engine.solve(problem, params, start=start, threads=self.threads)
         with np.errstate(all="ignore"), self.lock:  # it serves one thread at a time
             found = self.loaded.solve(params, tilt.rows, start)
-        answer = _answer(found)
+            answer = _answer(problem, params, found)
         rest = np.flatnonzero(np.isin(found.status, (Status.NUMERICAL, Status.INACCURATE)))
         if not len(rest):
             return answer
@@ -179,18 +178,22 @@ def _ordered(params: Params) -> Params:
     return {k: Param(np.ascontiguousarray(p.values), p.index) for k, p in params.items()}
 
 
-def _answer(found: Found) -> Answer:
-    """Points and rays apart."""
+def _answer(conic: Conic, params: Params, found: Found) -> Answer:
+    """Points, within their bounds, and rays apart."""
     x, y, usable = found.x, found.y, np.isin(found.status, (Status.OPTIMAL, Status.INACCURATE))
     set_ups = int(found.set_ups.sum())
-    if usable.all():
-        return Answer(found.points, set_ups, accuracy=found.error)
-    x, y = (np.where(usable[:, None], part, 0.0) for part in (x, y))
-    return Answer(Solution(x, y, found.status), set_ups, accuracy=found.error, ray=found.points)
+    points, ray = found.points, None
+    if not usable.all():
+        x, y = (np.where(usable[:, None], part, 0.0) for part in (x, y))
+        points, ray = Solution(x, y, found.status), points
+    return Answer(conic.inside(params, points), set_ups, accuracy=found.error, ray=ray)
 
 
 def _put(answer: Answer, rows: Any, again: Answer) -> Answer:
     solution, ray = answer.solution.put(rows, again.solution), answer.ray
     if ray is not None or again.ray is not None:
         ray = (ray or answer.solution).put(rows, again.ray or again.solution)
-    return Answer(solution, answer.set_ups + again.set_ups, ray=ray)
+    accuracy = answer.accuracy
+    if accuracy is not None and again.accuracy is not None:
+        accuracy[rows] = again.accuracy
+    return Answer(solution, answer.set_ups + again.set_ups, accuracy=accuracy, ray=ray)

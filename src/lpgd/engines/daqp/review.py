@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lpgd.core.engine import Answer
-from lpgd.core.params import Param, Params
+from lpgd.core.params import Params
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.engines.daqp.form import Form
 from lpgd.engines.daqp.set_up import afresh
@@ -25,25 +25,8 @@ WAYS = (
 CLAIMS = (Status.INFEASIBLE, Status.UNBOUNDED, Status.NUMERICAL)
 SOLVED = 1  # exit flag
 DOUBTFUL = (*CLAIMS, Status.INACCURATE, Status.ITERATION_LIMIT)  # DAQP may cycle
-FAINT, INEXACT = 1e-11, 1e-6  # violations that are none, and as a share of what a row adds up
+INEXACT = 1e-6  # relative residual beyond which a solution is not believed
 NEARLY = 1e-5  # contradictions below this share of the data may be rounding of the user's
-
-
-def flag_violations(problem: QP, params: Params, solution: Solution) -> None:
-    """Mark solutions as inaccurate that violate a row by more than rounding of its own terms.
-
-    A row whose right-hand side is small beside others may be violated by all of it within DAQP's
-    tolerance.
-    """
-    slacks = problem.slacks(params, solution.x)
-    equal = problem.blocks.get("A", slice(0, 0))
-    slacks[:, equal] = -np.abs(slacks[:, equal])
-    rows = np.flatnonzero((slacks.min(axis=1, initial=0.0) < -FAINT) & solution.solved)
-    if len(rows):
-        sizes = {name: Param(np.abs(p.values), p.index[rows]) for name, p in params.items()}
-        terms = np.abs(problem.slacks(sizes, -np.abs(solution.x[rows])))
-        wrong = (slacks[rows] < -INEXACT * terms).any(axis=1)
-        solution.status[rows[wrong]] = Status.INACCURATE
 
 
 @dataclass(frozen=True)
@@ -61,13 +44,16 @@ class Review:
         Right-hand sides that contradict each other by no more than ``primal_tol`` of themselves,
         or than can be proven, give way by that much.
         """
-        flag_violations(self.problem, self.params, answer.solution)
-        if answer.solution.solved.all():
+        solution, residual = self.problem.judged(self.params, answer.solution)
+        answer = replace(answer, solution=solution, accuracy=residual)
+        good = residual <= INEXACT
+        if good.all() and solution.solved.all():
             return answer
-        rows = np.flatnonzero(np.isin(answer.solution.status, DOUBTFUL))
-        return self._judged(answer, rows) if len(rows) else answer
+        solution.status[~good & solution.solved] = Status.INACCURATE
+        rows = np.flatnonzero(np.isin(solution.status, DOUBTFUL))
+        return self._settled(answer, rows) if len(rows) else answer
 
-    def _judged(self, answer: Answer, rows: IntArray) -> Answer:
+    def _settled(self, answer: Answer, rows: IntArray) -> Answer:
         data = {name: param.take(rows) for name, param in self.params.items()}
         look = elastic(self.problem, data, self.threads)
         falls = recession(self.problem, data, self.threads)
@@ -76,9 +62,12 @@ class Review:
         found = answer.solution.take(rows)
         found.status[np.isin(found.status, CLAIMS)] = Status.NUMERICAL  # unless it is proven
         rest = np.flatnonzero(~(impossible | endless))
+        assert answer.accuracy is not None
         if len(rest):
-            data = {name: param.take(rest) for name, param in {**data, **look.relaxed}.items()}
-            found = found.put(rest, self._again(data, found.take(rest)))
+            part = {name: param.take(rest) for name, param in {**data, **look.relaxed}.items()}
+            again, residual = self.problem.judged(part, self._again(part, found.take(rest)))
+            found = found.put(rest, again)
+            answer.accuracy[rows[rest]] = residual
         ray = Solution(np.zeros_like(found.x), np.zeros_like(found.y), found.status)
         for chosen, status in ((impossible, Status.INFEASIBLE), (endless, Status.UNBOUNDED)):
             found.x[chosen], found.y[chosen], found.status[chosen] = 0.0, 0.0, status

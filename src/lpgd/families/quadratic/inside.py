@@ -7,23 +7,19 @@ matrix. What follows in a user's model, log(w) of w >= 0 say, relies on them.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lpgd.core.params import Param, Params
+from lpgd.core.pattern import Pattern
 from lpgd.core.solution import FloatArray, IntArray, Solution
-
-if TYPE_CHECKING:
-    from lpgd.core.pattern import Pattern
-    from lpgd.families.quadratic.optimality import Rows
+from lpgd.families.quadratic.rows import Rows
 
 NEAR = 1e-7  # violation, relative to the largest of x and to the bound, that is rounding
 
 
-def inside(of: Rows, params: Params, point: Solution) -> Solution:
+def inside(of: Rows, params: Params, point: Solution, slacks: FloatArray) -> Solution:
     """The points, with entries that are beyond a bound by rounding on it."""
-    slacks = of.sides(params) - of.product(params, point.x)
     ours = slice(of.cones.zero, of.cones.zero + of.cones.nonneg)
     elements, rows = np.nonzero(slacks[:, ours] < 0)
     if not len(rows):
@@ -36,11 +32,13 @@ def inside(of: Rows, params: Params, point: Solution) -> Solution:
         at, row = elements[chosen], rows[chosen]
         cols, entries = _single(of, params, name, at, row - block.start)
         alone = np.flatnonzero(entries != 0)
+        if not len(alone):
+            continue
         at, row, cols, entries = at[alone], row[alone], cols[alone], entries[alone]
         bound = sides[at, row] / entries + 0.0  # no -0.0
         near = np.abs(x[at, cols] - bound) <= NEAR * np.maximum(reach[at], np.abs(bound))
         x[at[near], cols[near]] = _within(bound[near], entries[near], sides[at, row][near])
-    return replace(point, x=x)
+    return replace(point, x=x) if (x != point.x).any() else point
 
 
 def _within(bound: FloatArray, entries: FloatArray, sides: FloatArray) -> FloatArray:
@@ -59,9 +57,12 @@ def _single(
     if name in of.patterns:
         return _stored(of.patterns[name], param, elements, rows)
     values = param.values[param.index[elements], rows]
-    cols = np.abs(values).argmax(axis=1)
-    alone = np.count_nonzero(values, axis=1) == 1
-    return cols, np.where(alone, values[np.arange(len(rows)), cols], 0.0)
+    cols, entries = np.zeros_like(rows), np.zeros(len(rows))
+    alone = np.flatnonzero(np.count_nonzero(values, axis=1) == 1)
+    if len(alone):
+        cols[alone] = np.abs(values[alone]).argmax(axis=1)
+        entries[alone] = values[alone, cols[alone]]
+    return cols, entries
 
 
 def _stored(

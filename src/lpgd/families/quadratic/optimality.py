@@ -29,18 +29,13 @@ more than MARGIN of its terms prove nothing: data contradict each other by round
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-
 import numpy as np
 
 from lpgd.core.params import Param, Params
-from lpgd.core.pattern import Pattern
 from lpgd.core.solution import FloatArray, Solution, Status
-from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.projections import project
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from lpgd.families.quadratic.inside import inside
+from lpgd.families.quadratic.rows import Rows
 
 SMALL = 1e-3  # sizes below this, relative to the largest, are no measure of error
 SURE = 1e-12  # a residual in too small units which needs no other ones
@@ -48,31 +43,28 @@ MARGIN = 1e-8  # of the terms of r'y or q'x: less than this is rounding of the d
 ROUNDING = 64 * np.finfo(np.float64).eps  # of terms that cancel
 
 
-class Rows(Protocol):
-    """What is used of ``quadratic.structure.Structure``."""
-
-    @property
-    def n(self) -> int: ...
-    @property
-    def cones(self) -> Cones: ...
-    @property
-    def blocks(self) -> Mapping[str, slice]: ...
-    @property
-    def patterns(self) -> Mapping[str, Pattern]: ...
-    @property
-    def polyhedral(self) -> bool: ...
-    def curve(self, params: Params, x: FloatArray) -> FloatArray: ...
-    def product(self, params: Params, x: FloatArray) -> FloatArray: ...
-    def transposed_product(self, params: Params, y: FloatArray) -> FloatArray: ...
-    def sides(self, params: Params) -> FloatArray: ...
+def judged(of: Rows, params: Params, point: Solution) -> tuple[Solution, FloatArray]:
+    """Points within their simple bounds, and their relative distance from optimality (N,)."""
+    sides, reach = of.sides(params), of.product(params, point.x)
+    moved = inside(of, params, point, sides - reach)
+    if moved is not point:
+        reach = of.product(params, moved.x)
+    return moved, _distance(of, params, moved, (sides, reach))
 
 
 def residual(of: Rows, params: Params, point: Solution) -> FloatArray:
     """Relative distance of every point from optimality, shape (N,); infinite for NaN."""
-    x, y, q, sides = point.x, point.y, params["q"].full(), of.sides(params)
+    with np.errstate(all="ignore"):
+        rows = of.sides(params), of.product(params, point.x)
+        return _distance(of, params, point, rows)
+
+
+def _distance(
+    of: Rows, params: Params, point: Solution, rows: tuple[FloatArray, FloatArray]
+) -> FloatArray:
+    x, y, q, (sides, reach) = point.x, point.y, params["q"].full(), rows
     worst = np.full(len(x), np.inf)
     curve, pull = of.curve(params, x), of.transposed_product(params, y)
-    reach = of.product(params, x)
     slope, slacks = curve + q + pull, sides - reach
     if of.polyhedral:  # most answers pass in units that are too small, those of sums of terms
         u, w = _share(slacks, _largest(reach, sides)), np.sign(y)

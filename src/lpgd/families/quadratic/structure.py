@@ -155,8 +155,12 @@ class Structure(Family):
         return check.positive_definite(params["P"])
 
     @QUIET
+    def judged(self, params: Params, point: Solution) -> tuple[Solution, FloatArray]:
+        """See ``Checkable.judged``."""
+        return optimality.judged(self, params, point)
+
     def residual(self, params: Params, point: Solution) -> FloatArray:
-        """See ``Checkable.residual``."""
+        """How far each point is from optimality; see ``Checkable.judged``."""
         return optimality.residual(self, params, point)
 
     @QUIET
@@ -164,10 +168,9 @@ class Structure(Family):
         """See ``Checkable.refuted``."""
         return optimality.refuted(self, params, ray)
 
-    @QUIET
     def inside(self, params: Params, point: Solution) -> Solution:
-        """See ``Checkable.inside``."""
-        return inside.inside(self, params, point)
+        """The points, moved by rounding onto simple bounds."""
+        return inside.inside(self, params, point, self.slacks(params, point.x))
 
     @QUIET
     def folded(self, params: Params, cotangent: Cotangent) -> Cotangent:
