@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import numpy as np
@@ -69,15 +69,25 @@ class Forward:
         params, solution = self.params, self.solution
         if self.samples is not None:
             params, solution = self.samples[0].params, self.samples[1]
-        workspace = self.workspace
-        if workspace is None and self.engine.capabilities.restores:
-            able = cast(Restoring, self.engine)
-            workspace = able.restore(self.program, params, solution, self.threads)
-        if workspace is None:
-            workspace = Afresh(self.engine, self.program, params, solution, self.threads)
-        answer = attempt(self.engine, self.program, tilt, workspace.resolve)
+        resolve = self.workspace.resolve if self.workspace else self._anew(params, solution)
+        answer = attempt(self.engine, self.program, tilt, resolve)
         tolerance = self.engine.capabilities.tolerance
         return verified(answer, tolerance, lambda: self.program.tilt(params, tilt))
+
+    def _anew(self, params: Params, solution: Solution) -> Callable[[Tilt], Answer]:
+        """Re-solves without a kept workspace, of the elements that a tilt names alone."""
+
+        def resolve(tilt: Tilt) -> Answer:
+            rows, place = np.unique(tilt.rows, return_inverse=True)
+            data = {name: param.take(rows) for name, param in params.items()}
+            given = (self.program, data, solution.take(rows), self.threads)
+            if self.engine.capabilities.restores:
+                workspace = cast(Restoring, self.engine).restore(*given)
+            else:
+                workspace = Afresh(self.engine, *given)
+            return workspace.resolve(replace(tilt, rows=place))
+
+        return resolve
 
 
 @dataclass(frozen=True)
