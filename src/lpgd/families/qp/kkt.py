@@ -13,7 +13,7 @@ are unit vectors, and most variables of an LP sit at a bound.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy import linalg, sparse
@@ -118,7 +118,7 @@ def _least(matrix: FloatArray, rhs: FloatArray) -> FloatArray:
     """Least-squares solution; NaN where numbers overflowed."""
     if not (np.isfinite(matrix).all() and np.isfinite(rhs).all()):
         return np.full(matrix.shape[1], np.nan)
-    solved: Any = linalg.lstsq(matrix, rhs)
+    solved: tuple[FloatArray, Any, Any, Any] = cast(Any, linalg.lstsq)(matrix, rhs)
     return solved[0]
 
 
