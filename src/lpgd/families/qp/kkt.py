@@ -13,7 +13,7 @@ are unit vectors, and most variables of an LP sit at a bound.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from scipy import linalg, sparse
@@ -118,8 +118,7 @@ def _least(matrix: FloatArray, rhs: FloatArray) -> FloatArray:
     """Least-squares solution; NaN where numbers overflowed."""
     if not (np.isfinite(matrix).all() and np.isfinite(rhs).all()):
         return np.full(matrix.shape[1], np.nan)
-    solved: tuple[FloatArray, Any, Any, Any] = cast(Any, linalg.lstsq)(matrix, rhs)
-    return solved[0]
+    return np.asarray(linalg.lstsq(matrix, rhs)[0], dtype=np.float64)
 
 
 def _saddle(
