@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy import sparse
@@ -142,12 +142,12 @@ def _solved(
     if not (np.isfinite(K.data).all() and np.isfinite(both).all()):
         return np.full(n, np.nan), np.full(len(unit), np.nan), False
     with suppress(RuntimeError):  # exactly singular
-        factor = splu(K)
-        pivots = np.abs(factor.U.diagonal())
+        factor: Any = cast(Any, splu)(K)
+        pivots: FloatArray = np.abs(factor.U.diagonal())
         if pivots.min(initial=np.inf) > SINGULAR * pivots.max(initial=0.0):
             both, sound = factor.solve(both), True
     if not sound:
-        both = lsqr(K, both, atol=LEAST, btol=LEAST, iter_lim=20 * len(both))[0]
+        both = cast(Any, lsqr)(K, both, atol=LEAST, btol=LEAST, iter_lim=20 * len(both))[0]
     return both[:n], unit * both[n:], sound
 
 

@@ -118,8 +118,7 @@ def _least(matrix: FloatArray, rhs: FloatArray) -> FloatArray:
     """Least-squares solution; NaN where numbers overflowed."""
     if not (np.isfinite(matrix).all() and np.isfinite(rhs).all()):
         return np.full(matrix.shape[1], np.nan)
-    solved: Any = linalg.lstsq(matrix, rhs)
-    return solved[0]
+    return np.asarray(linalg.lstsq(matrix, rhs)[0], dtype=np.float64)
 
 
 def _saddle(

@@ -12,7 +12,8 @@ multiplier, the largest part that row i has in a column. The residual is the lar
     feasibility of both, and
     complementarity             |w - Pi(w - u)|_i ,   Pi the projection on the dual cone of K,
 
-the latter being |u| in rows of equality and |min(u, w)| in those of inequality. Cones that are not
+the latter being |u| in rows of equality and |min(u, w)| in those of inequality; w counts as at most
+1. Cones that are not
 products of half-lines have one sigma and one factor of w, the largest of their rows. Factors of the
 costs, of rows or cones, of the right-hand sides, and of all variables cancel.
 
