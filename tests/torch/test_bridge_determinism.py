@@ -11,7 +11,7 @@ import torch
 
 import lpgd
 from lpgd.engines.daqp import engine as _daqp
-from lpgd.engines.highs import engine as _highs
+from lpgd.engines.highs import sweep as _highs
 from lpgd.torch import LPLayer, QPLayer
 from tests.torch.programs import assignment_lp, box_lp, leaves, random_qp
 
