@@ -92,6 +92,19 @@ class Program:
         parts = self.view.gather(forward)
         return forward, [(part + hole).reshape(*shape, part.shape[1]) for part in parts]
 
+    def restored(
+        self,
+        data: Sequence[np.ndarray],
+        solution: Solution,
+        accuracy: FloatArray,
+        shape: Shape,
+        resolution: float,
+    ) -> Forward:
+        """The forward pass that found this solution, without what the engine kept of it."""
+        params, _ = self.problem.check(self._params(data, shape), resolution)
+        engine, threads = self.map.choose(self.problem).engine, self.map.threads
+        return Forward(self.problem, params, solution, accuracy, engine, shape, threads=threads)
+
     def pullback(
         self,
         forward: Forward,
