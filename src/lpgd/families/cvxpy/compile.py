@@ -14,14 +14,11 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from lpgd.core.errors import MissingExtraError, StructureError
-from lpgd.core.solution import BoolArray
 from lpgd.families.conic.conic import Conic
 from lpgd.families.cvxpy import tensors as cvxpy_tensors
 from lpgd.families.cvxpy.model import CvxpyModel, Input, Output
-from lpgd.families.cvxpy.variables import dual_output, primal_output
+from lpgd.families.cvxpy.variables import dual_output, own_entries, primal_output
 
 
 @dataclass(frozen=True)
@@ -83,26 +80,10 @@ def compile_model(
     inputs, columns = _inputs(compiled, parameters)
     maps, patterns = cvxpy_tensors.maps(compiled.program, rows, columns)
     n = compiled.program.x.size
-    own = _own(compiled, rows, problem)
+    own = own_entries(compiled, rows, problem)
     inner = Conic(n, rows.cones, patterns, "P" in patterns, maps["A"].fixed, own)
     outputs = tuple(_output(compiled, rows, v, duals.get(v.id)) for v in variables)
     return CvxpyModel(inner, maps, inputs, outputs)
-
-
-def _own(compiled: Compiled, rows: cvxpy_tensors.Rows, problem: Any) -> tuple[BoolArray, BoolArray]:
-    """Variables that are entries of the user's, and rows that are constraints of the user's."""
-    program = compiled.program
-    x, y = np.zeros(program.x.size, dtype=np.bool_), np.zeros(len(rows.places), dtype=np.bool_)
-    for variable in problem.variables():
-        final = compiled.variables.get(variable.id, variable.id)
-        if final in program.var_id_to_col:
-            start = program.var_id_to_col[final]
-            x[start : start + program.id_to_var[final].size] = True
-    for constraint in problem.constraints:
-        final = compiled.constraints.get(constraint.id, constraint.id)
-        if final in rows.blocks:
-            y[rows.places[rows.blocks[final]]] = True
-    return x, y
 
 
 def _output(

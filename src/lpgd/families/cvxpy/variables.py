@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from lpgd.core.errors import StructureError
-from lpgd.core.solution import FloatArray, IntArray
+from lpgd.core.solution import BoolArray, FloatArray, IntArray
 from lpgd.families.conic.cones import triangle
 from lpgd.families.cvxpy.affine import Linear
 from lpgd.families.cvxpy.model import Output
@@ -47,6 +47,22 @@ def dual_output(rows: Rows, constraint: Any, position: int, final: int) -> Outpu
         shape=(source.size, len(rows.places)),
     )
     return Output(tuple(variable.shape), Linear(matrix), dual=True)
+
+
+def own_entries(compiled: Any, rows: Rows, problem: Any) -> tuple[BoolArray, BoolArray]:
+    """Variables that are entries of the user's, and rows that are constraints of the user's."""
+    program = compiled.program
+    x, y = np.zeros(program.x.size, dtype=np.bool_), np.zeros(len(rows.places), dtype=np.bool_)
+    for variable in problem.variables():
+        final = compiled.variables.get(variable.id, variable.id)
+        if final in program.var_id_to_col:
+            start = program.var_id_to_col[final]
+            x[start : start + program.id_to_var[final].size] = True
+    for constraint in problem.constraints:
+        final = compiled.constraints.get(constraint.id, constraint.id)
+        if final in rows.blocks:
+            y[rows.places[rows.blocks[final]]] = True
+    return x, y
 
 
 def _layout(constraint: Any, position: int, size: int) -> tuple[IntArray, FloatArray]:

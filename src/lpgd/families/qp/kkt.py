@@ -117,8 +117,9 @@ def _solve(
 def _least(matrix: FloatArray, rhs: FloatArray) -> FloatArray:
     """Least-squares solution; NaN where numbers overflowed."""
     if not (np.isfinite(matrix).all() and np.isfinite(rhs).all()):
-        return np.full(matrix.shape[1], np.nan)
-    return np.asarray(linalg.lstsq(matrix, rhs)[0], dtype=np.float64)
+        return np.full(int(matrix.shape[1]), np.nan)
+    solution, *_ = linalg.lstsq(matrix, rhs)
+    return np.asarray(solution, dtype=np.float64)
 
 
 def _saddle(
