@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from _cones import Array, ConeInstance
 
+from lpgd.core.params import batched
+from lpgd.core.pattern import Pattern
 from lpgd.engines.convert import Compressed
-from lpgd.params import batched
-from lpgd.problems.cvxpy_compile import compile_model
-from lpgd.problems.pattern import Pattern
+from lpgd.families.cvxpy.compile import compile_model
 
 NAMES = ("P", "A", "q", "b")
 

@@ -16,14 +16,14 @@ from collections.abc import Callable
 import numpy as np
 
 from lpgd import Cones, DaqpEngine, HighsEngine, MoreauEngine
+from lpgd.core.params import Params, batched, shared
+from lpgd.core.pattern import Pattern
+from lpgd.core.problem import Problem
+from lpgd.core.tilt import Tilt
 from lpgd.engines.batch import processors
-from lpgd.params import Params, batched, shared
-from lpgd.problems.base import Problem
-from lpgd.problems.conic import Conic
-from lpgd.problems.pattern import Pattern
-from lpgd.problems.polyhedral import Polyhedral
-from lpgd.problems.qp import QP
-from lpgd.tilt import Tilt
+from lpgd.families.conic.conic import Conic
+from lpgd.families.conic.polyhedral import Polyhedral
+from lpgd.families.qp.qp import QP
 
 Array = np.ndarray
 ROUNDS = 5
@@ -158,7 +158,8 @@ def conic() -> None:
 
 def threads() -> None:
     """One thread over all: above 1, threads pay."""
-    from lpgd.engines import _daqp, _highs
+    from lpgd.engines.daqp import engine as _daqp
+    from lpgd.engines.highs import engine as _highs
 
     _daqp.PAYS = _highs.PAYS = 0  # or small elements would not be spread
     print(f"(variables x rows), 1 thread, {processors()} threads")

@@ -75,7 +75,8 @@ def share_of_canonicalization(runner: Any, steps: int = 15) -> float:
     Checks of values and the change of form into a QP or LP are counted too. Measured apart from
     the timings: the maps are wrapped in a clock.
     """
-    from lpgd.problems import affine, cvxpy_model
+    from lpgd.families.cvxpy import affine
+    from lpgd.families.cvxpy import model as cvxpy_model
 
     clock = {"seconds": 0.0, "depth": 0}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from lpgd.problems.cones import Cones, order_of, triangle
+from lpgd.families.conic.cones import Cones, order_of, triangle
 
 Data = dict[str, torch.Tensor]
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from lpgd.params import batched, shared
-from lpgd.problems.qp import QP
+from lpgd.core.params import batched, shared
+from lpgd.families.qp.qp import QP
 from tests.support import cotangent, groups
 
 BOX = QP.of({"lb": 2, "ub": 2}, 2, {})

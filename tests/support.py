@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from lpgd.errors import StuckWarning
-from lpgd.params import Param, Params, batched, shared
-from lpgd.problems.qp import QP
-from lpgd.rules.base import Rule
-from lpgd.solution import FloatArray, Solution
-from lpgd.solution_map import SolutionMap
+from lpgd.core.errors import StuckWarning
+from lpgd.core.params import Param, Params, batched, shared
+from lpgd.core.rule import Rule
+from lpgd.core.solution import FloatArray, Solution
+from lpgd.core.tilt import Cotangent, Tilt
+from lpgd.families.qp.qp import QP
+from lpgd.map.solution_map import SolutionMap
 from lpgd.testing import Program, Shape, plant
-from lpgd.tilt import Cotangent, Tilt
 
 SIZED = ("A", "G", "lb", "ub", "P")
 ALL_DATA = Shape(n=5, equalities=1, inequalities=4, bounds=("lb", "ub"))
@@ -58,7 +58,7 @@ def solve(problem: QP, params: Params) -> Solution:
     return SolutionMap(NoRule(), "daqp").solve(problem, params, (size,)).solution
 
 
-class NoRule:
+class NoRule(Rule):
     """For maps that are not differentiated."""
 
     def requires(self, problem: object) -> None:

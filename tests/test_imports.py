@@ -34,7 +34,9 @@ def test_the_package_loads_nothing_of_weight():
 def test_rules_and_engines_load_no_solver_and_no_framework():
     uses = "lpgd.LPGD(1.0), lpgd.Exact(), lpgd.DaqpEngine(), lpgd.HighsEngine()"
     uses += ", lpgd.MoreauEngine()"
-    code = f"import lpgd\n{uses}\nimport lpgd.solution_map\nprint('scipy.optimize' in sys.modules)"
+    code = (
+        f"import lpgd\n{uses}\nimport lpgd.map.solution_map\nprint('scipy.optimize' in sys.modules)"
+    )
     output = run(f"{code}\nsys.modules.pop('scipy', None)\n{LOADED}").split()
     assert output == ["False", "[]"]
 
@@ -43,9 +45,9 @@ def test_rules_and_engines_load_no_solver_and_no_framework():
 def test_a_solver_is_loaded_when_it_solves_and_alone(engine, other):
     code = f"""
 import numpy as np, lpgd
-from lpgd.params import shared
-from lpgd.problems.qp import QP
-from lpgd.solution_map import SolutionMap
+from lpgd.core.params import shared
+from lpgd.families.qp.qp import QP
+from lpgd.map.solution_map import SolutionMap
 params = {{"q": shared(np.ones(2), 1), "lb": shared(np.zeros(2), 1)}}
 solved = SolutionMap(lpgd.LPGD(1.0), {engine!r}).solve(QP.of({{"lb": 2}}, 2, {{}}), params, (1,))
 print(solved.solution.x.tolist())
@@ -59,3 +61,16 @@ def test_the_torch_layers_need_neither_jax_nor_scipy_optimize():
 
 def test_public_names_appear_in_dir():
     assert run("import lpgd; print(set(lpgd.__all__) <= set(dir(lpgd)))").strip() == "True"
+
+
+def test_the_torch_layers_without_torch_name_their_extra():
+    code = """
+import lpgd
+for module in ("lpgd.torch", "lpgd.torch.layers"):
+    try:
+        __import__(module)
+    except lpgd.MissingExtraError as error:
+        print(error)
+"""
+    told = 'lpgd.torch needs torch, which is not installed: pip install "lpgd[torch]"'
+    assert run(code, ("torch",)).splitlines() == [told] * 2

@@ -1,8 +1,12 @@
-"""Who may import whom, read from the source: dependencies point one way."""
+"""Who may import whom, read from the source: imports point one way, and no two files in a circle.
+
+Every import statement counts: those within functions and those for the type checker too.
+"""
 
 import ast
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,83 +15,44 @@ import lpgd
 
 ROOT = Path(lpgd.__file__).parent
 
-# Each layer, from the innermost out, with the layers that it may import beside itself. A name
-# covers the modules below it; the most specific name counts.
-DATA = {"lpgd.solution", "lpgd.scaling", "lpgd.params", "lpgd.tilt", "lpgd.errors"}
-PROTOCOLS = {"lpgd.problems.base", "lpgd.rules.base", "lpgd.engines.base"}
-ENGINE = DATA | {"lpgd.problems", "lpgd.problems.base", "lpgd.engines.base", "lpgd.engines.batch"}
-CONE_ENGINE = ENGINE | {
-    "lpgd.engines.cone_engine",
-    "lpgd.engines.extras",
-    "lpgd.engines.loaded",
-}
-ALLOWED: dict[str, set[str]] = {
-    "lpgd.solution": set(),
-    "lpgd.stats": set(),
-    "lpgd.scaling": {"lpgd.solution"},
-    "lpgd.params": {"lpgd.solution"},
-    "lpgd.tilt": {"lpgd.solution"},
-    "lpgd.errors": {"lpgd.solution"},
-    "lpgd.problems.base": DATA,
-    "lpgd.problems": DATA | {"lpgd.problems.base"},
-    "lpgd.rules.base": DATA | {"lpgd.problems.base"},
-    "lpgd.rules.sizes": DATA | {"lpgd.problems.base", "lpgd.rules.base"},
-    "lpgd.rules.step": DATA | {"lpgd.rules.base", "lpgd.rules.sizes"},
-    "lpgd.rules.lpgd": DATA | {"lpgd.problems.base", "lpgd.rules.base", "lpgd.rules.step"},
-    "lpgd.rules.exact": DATA | {"lpgd.problems.base", "lpgd.rules.base"},
-    "lpgd.engines.base": DATA | {"lpgd.problems.base", "lpgd.problems.cones"},
-    "lpgd.engines.batch": DATA,
-    "lpgd.engines.registry": {"lpgd.errors", "lpgd.engines.base", "lpgd.rules.base"}
-    | {"lpgd.problems", "lpgd.problems.base"},
-    "lpgd.engines._daqp_form": DATA | {"lpgd.problems"},
-    "lpgd.engines._daqp_metric": DATA,
-    "lpgd.engines._daqp_units": DATA | {"lpgd.problems"},
-    "lpgd.engines._daqp": ENGINE
-    | {"lpgd.engines._daqp_form", "lpgd.engines._daqp_metric", "lpgd.engines._daqp_units"},
-    "lpgd.engines._highs": ENGINE,
-    "lpgd.engines.options": {"lpgd.engines.base"},
-    "lpgd.engines.convert": DATA | {"lpgd.problems"},
-    "lpgd.engines.extras": {"lpgd.errors"},
-    "lpgd.engines.loaded": ENGINE,
-    "lpgd.engines.refine": ENGINE,
-    "lpgd.engines.cone_units": DATA,
-    # the registry, since one engine takes what another stalls on
-    "lpgd.engines.cone_engine": ENGINE
-    | {"lpgd.engines.cone_units", "lpgd.engines.loaded"}
-    | {"lpgd.engines.refine", "lpgd.engines.registry"},
-    "lpgd.engines.elements": ENGINE | {"lpgd.engines.convert"},
-    "lpgd.engines._moreau": CONE_ENGINE | {"lpgd.engines.convert", "lpgd.engines.refine"},
-    "lpgd.engines._clarabel": CONE_ENGINE | {"lpgd.engines.elements"},
-    "lpgd.engines._scs": CONE_ENGINE | {"lpgd.engines.elements"},
-    "lpgd.backward": DATA | PROTOCOLS,
-    "lpgd.pushforward": DATA | PROTOCOLS | {"lpgd.backward"},
-    "lpgd.solution_map": {"lpgd.backward", "lpgd.pushforward"}
-    | DATA
-    | PROTOCOLS
-    | {"lpgd.stats", "lpgd.engines.registry", "lpgd.problems"},
-    "lpgd.torch": DATA
-    | PROTOCOLS
-    | {"lpgd.engines.registry", "lpgd.engines.options"}
-    | {"lpgd.backward", "lpgd.solution_map", "lpgd.stats", "lpgd.problems", "lpgd.rules.lpgd"},
-    "lpgd.testing": DATA | PROTOCOLS | {"lpgd.problems", "lpgd.engines", "lpgd.rules"},
+# The sets that all programs with linear rows refer to: qp has half-lines and lines.
+CONES = {f"lpgd.families.conic.{name}" for name in ("cones", "curved", "projections")}
+# Layers from the innermost out; a module may import from its own layer and from those named.
+LAYERS: dict[str, set[str]] = {
+    "lpgd.core": set(),
+    **{name: {"lpgd.core", *CONES} for name in CONES},
+    "lpgd.families.quadratic": {"lpgd.core", *CONES},
+    "lpgd.families.qp": {"lpgd.core", "lpgd.families.quadratic", *CONES},
+    "lpgd.families.conic": {"lpgd.core", "lpgd.families.quadratic", "lpgd.families.qp", *CONES},
+    "lpgd.families.cvxpy": {"lpgd.core", "lpgd.families.quadratic", "lpgd.families.conic"},
+    "lpgd.families.oracle": {"lpgd.core"},
+    "lpgd.families": {"lpgd.core"},
+    "lpgd.rules": {"lpgd.core"},
+    "lpgd.engines.oracle": {"lpgd.core"},
+    "lpgd.engines": {"lpgd.core", "lpgd.families"},
+    "lpgd.map": {"lpgd.core", "lpgd.rules", "lpgd.engines"},
+    "lpgd.frontend": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.engines", "lpgd.map"},
+    "lpgd.torch": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.map", "lpgd.frontend"},
+    "lpgd.jax": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.map", "lpgd.frontend"},
+    "lpgd.testing": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.engines", "lpgd.map"},
     # users of the package like any other: public names only
-    "lpgd.experiments": {"lpgd", "lpgd.errors", "lpgd.torch"},
+    "lpgd.experiments": {"lpgd", "lpgd.torch"},
 }
+# Neither the map nor the rules know a family, and the core knows nothing outside itself.
 EVERYWHERE = {"numpy"}
 OUTSIDE = {
-    "lpgd.problems": {"scipy"},
+    "lpgd.core": {"scipy"},
+    "lpgd.families": {"scipy"},
+    "lpgd.engines": {"scipy"},
     "lpgd.torch": {"torch", "scipy"},
+    "lpgd.jax": {"jax"},
     "lpgd.testing": {"hypothesis", "pytest"},
     "lpgd.experiments": {"torch", "scipy", "matplotlib", "rich", "threadpoolctl", "typer"},
-    # solvers, only where they are called
-    "lpgd.engines._daqp_metric": {"scipy"},
-    "lpgd.engines._daqp": {"daqp"},
-    "lpgd.engines._highs": {"highspy"},
-    "lpgd.engines._clarabel": {"scipy"},
-    "lpgd.engines.elements": {"scipy"},
-    "lpgd.engines.convert": {"scipy"},
 }
-SOLVERS = {"daqp", "highspy", "clarabel", "moreau", "scs"}
+SOLVERS = {
+    "lpgd.engines.daqp": {"daqp"},
+    "lpgd.engines.highs": {"highspy"},
+}
 
 
 def name_of(path: Path) -> str:
@@ -99,72 +64,79 @@ MODULES = {name_of(path): path for path in sorted(ROOT.rglob("*.py"))}
 CHECKED = [name for name in MODULES if name != "lpgd"]
 
 
-def imports(module: str) -> Iterator[tuple[str, ast.stmt, bool]]:
-    """Imported modules, whether at the top of the file; a package's submodule counts itself."""
+def imports(module: str) -> Iterator[tuple[str, int, bool]]:
+    """Imported modules, their lines, and whether they stand at the top of the file."""
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     top = {id(node) for node in tree.body}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield alias.name, node, id(node) in top
+                yield alias.name, node.lineno, id(node) in top
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}: relative import in line {node.lineno}"
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"
-                yield full if full in MODULES else str(node.module), node, id(node) in top
+                found = full if full in MODULES else str(node.module)
+                yield found, node.lineno, id(node) in top
 
 
-def owner(module: str, table: dict[str, set[str]] | set[str]) -> str | None:
+def owner(module: str, table: object) -> str:
     """The most specific name of the table that covers the module."""
     found = [name for name in table if module == name or module.startswith(f"{name}.")]
-    return max(found, key=len, default=None)
+    return max(found, key=len, default="")
 
 
 @pytest.mark.parametrize("module", CHECKED)
-def test_every_module_has_a_layer(module):
-    is_package = any(name.startswith(f"{module}.") for name in MODULES)
-    assert owner(module, ALLOWED) or is_package, f"{module}: add it to ALLOWED"
-
-
-@pytest.mark.parametrize("module", CHECKED)
-def test_dependencies_point_inwards(module):
-    layer = owner(module, ALLOWED)
-    for imported, node, _ in imports(module):
-        if imported.split(".")[0] != "lpgd":
+def test_imports_point_one_way(module):
+    layer = owner(module, LAYERS)
+    assert layer, f"{module}: add its layer"
+    for imported, line, _ in imports(module):
+        if imported.split(".")[0] != "lpgd" or owner(imported, LAYERS) == layer:
             continue
-        target = owner(imported, set(ALLOWED) | {"lpgd"})
-        allowed = ALLOWED[layer] if layer else set()
-        within = layer is not None and owner(imported, {layer}) == layer
-        covered = owner(imported, allowed - {"lpgd"}) or (imported == "lpgd" and "lpgd" in allowed)
-        assert within or covered, (
-            f"{module}, line {node.lineno}: a {layer} may not import {imported} ({target})"
-        )
+        allowed = LAYERS[layer]
+        fits = (imported == "lpgd" and "lpgd" in allowed) or owner(imported, allowed - {"lpgd"})
+        assert fits, f"{module}, line {line}: {layer} may not import {imported}"
+
+
+def test_no_two_files_import_each_other():
+    graph = {m: {i for i, _, _ in imports(m) if i in MODULES and i != m} for m in MODULES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 @pytest.mark.parametrize("module", CHECKED)
 def test_other_packages_stay_at_the_edges(module):
-    allowed = EVERYWHERE | OUTSIDE.get(owner(module, OUTSIDE) or "", set())
-    for imported, node, at_top in imports(module):
+    allowed = EVERYWHERE | OUTSIDE.get(owner(module, OUTSIDE), set())
+    solvers = SOLVERS.get(owner(module, SOLVERS), set())
+    for imported, line, at_top in imports(module):
         root = imported.split(".")[0]
         if root == "lpgd" or root in sys.stdlib_module_names:
             continue
-        assert root in allowed, f"{module}, line {node.lineno}: {root}"
-        assert not (at_top and root in SOLVERS), f"{module}: import {root} where it is called"
+        assert root in allowed | solvers, f"{module}, line {line}: {root}"
+        assert not (at_top and root in solvers), f"{module}: import {root} where it is called"
 
 
-def test_engines_and_frontends_do_not_know_each_other():
-    for module in CHECKED:
-        found = {imported for imported, _, _ in imports(module)}
-        if module.startswith("lpgd.engines._"):
-            others = {m for m in found if m.startswith("lpgd.engines._")}
-            assert not {m for m in others if not m.startswith(module)}
-        if not module.startswith(("lpgd.torch", "lpgd.experiments")):
-            assert not {m for m in found if m.startswith("lpgd.torch")}
+@pytest.mark.parametrize(
+    "wrong, check",
+    [
+        ("from lpgd.engines.registry import get\n", test_imports_point_one_way),
+        ("from lpgd.families.qp.qp import QP\n", test_imports_point_one_way),
+        ("def f():\n    import torch\n", test_other_packages_stay_at_the_edges),
+    ],
+)
+def test_the_checks_find_a_wrong_import(wrong, check, tmp_path, monkeypatch):
+    path = tmp_path / "lpgd.py"
+    path.write_text(wrong)
+    monkeypatch.setitem(MODULES, "lpgd.rules.lpgd", path)
+    with pytest.raises(AssertionError, match=r"lpgd.rules.lpgd, line \d"):
+        check("lpgd.rules.lpgd")
 
 
-def test_the_check_finds_a_wrong_import(tmp_path, monkeypatch):
-    wrong = tmp_path / "lpgd.py"
-    wrong.write_text("from lpgd.engines.registry import get\n")
-    monkeypatch.setitem(MODULES, "lpgd.rules.lpgd", wrong)
-    with pytest.raises(AssertionError, match=r"lpgd.rules.lpgd, line 1: .*lpgd.engines.registry"):
-        test_dependencies_point_inwards("lpgd.rules.lpgd")
+def test_the_check_finds_a_circle(tmp_path, monkeypatch):
+    path = tmp_path / "solution.py"
+    path.write_text("def f():\n    from lpgd.core.tilt import Tilt\n")
+    monkeypatch.setitem(MODULES, "lpgd.core.solution", path)
+    with pytest.raises(pytest.fail.Exception, match=r"lpgd.core.tilt"):
+        test_no_two_files_import_each_other()

@@ -8,12 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lpgd.engines._clarabel import ClarabelEngine
-    from lpgd.engines._daqp import DaqpEngine
-    from lpgd.engines._highs import HighsEngine
-    from lpgd.engines._moreau import MoreauEngine
-    from lpgd.engines._scs import ScsEngine
-    from lpgd.errors import (
+    from lpgd.core.errors import (
         EngineError,
         LpgdError,
         MissingExtraError,
@@ -22,30 +17,35 @@ if TYPE_CHECKING:
         StructureError,
         StuckWarning,
     )
-    from lpgd.problems.cones import Cones
+    from lpgd.core.solution import Status
+    from lpgd.engines.cones.clarabel import ClarabelEngine
+    from lpgd.engines.cones.moreau import MoreauEngine
+    from lpgd.engines.cones.scs import ScsEngine
+    from lpgd.engines.daqp.engine import DaqpEngine
+    from lpgd.engines.highs.engine import HighsEngine
+    from lpgd.families.conic.cones import Cones
     from lpgd.rules.exact import Exact
     from lpgd.rules.lpgd import LPGD
-    from lpgd.solution import Status
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "LPGD": "lpgd.rules.lpgd",
-    "ClarabelEngine": "lpgd.engines._clarabel",
-    "Cones": "lpgd.problems.cones",
-    "DaqpEngine": "lpgd.engines._daqp",
-    "EngineError": "lpgd.errors",
+    "ClarabelEngine": "lpgd.engines.cones.clarabel",
+    "Cones": "lpgd.families.conic.cones",
+    "DaqpEngine": "lpgd.engines.daqp.engine",
+    "EngineError": "lpgd.core.errors",
     "Exact": "lpgd.rules.exact",
-    "HighsEngine": "lpgd.engines._highs",
-    "LpgdError": "lpgd.errors",
-    "MissingExtraError": "lpgd.errors",
-    "MoreauEngine": "lpgd.engines._moreau",
-    "ScsEngine": "lpgd.engines._scs",
-    "SolverError": "lpgd.errors",
-    "SolverWarning": "lpgd.errors",
-    "Status": "lpgd.solution",
-    "StructureError": "lpgd.errors",
-    "StuckWarning": "lpgd.errors",
+    "HighsEngine": "lpgd.engines.highs.engine",
+    "LpgdError": "lpgd.core.errors",
+    "MissingExtraError": "lpgd.core.errors",
+    "MoreauEngine": "lpgd.engines.cones.moreau",
+    "ScsEngine": "lpgd.engines.cones.scs",
+    "SolverError": "lpgd.core.errors",
+    "SolverWarning": "lpgd.core.errors",
+    "Status": "lpgd.core.solution",
+    "StructureError": "lpgd.core.errors",
+    "StuckWarning": "lpgd.core.errors",
 }
 
 __all__ = [

@@ -37,6 +37,32 @@ def test_spread_hands_errors_on():
         batch.spread(work, 4, 2)
 
 
+def test_work_apart_leaves_the_calling_thread():
+    seen = []
+    batch.spread(lambda rows: seen.append((threading.get_ident(), *rows)), 3, 1, apart=True)
+    assert [row for _, *rows in seen for row in rows] == [0, 1, 2]
+    assert threading.get_ident() not in [ident for ident, *_ in seen]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_error_ends_the_work_after_the_pieces_at_hand(threads):
+    done, met = [], threading.Event()
+
+    def work(rows):
+        if 0 in rows:
+            met.wait(10)
+            raise KeyboardInterrupt
+        done.extend(rows)
+        met.set()
+        threading.Event().wait(0.02 * len(rows))
+
+    met.set() if threads == 1 else None
+    with pytest.raises(KeyboardInterrupt):
+        batch.spread(work, 200, threads, apart=True)
+    threading.Event().wait(0.2)
+    assert len(done) < 20
+
+
 def test_small_elements_stay_in_one_thread(monkeypatch):
     monkeypatch.setattr(batch, "processors", lambda: 8)
     assert batch.useful_threads(None, 99, 100) == 1

@@ -1,8 +1,8 @@
 import numpy as np
 
+from lpgd.core.params import batched
+from lpgd.core.pattern import Pattern
 from lpgd.engines.convert import Compressed
-from lpgd.params import batched
-from lpgd.problems.pattern import Pattern
 
 
 def test_patterns_and_dense_matrices_are_compressed_alike():

@@ -14,13 +14,16 @@ CVXPYLAYERS = {
     "verbose": True,
     "warm_start": True,
     "acceleration_lookback": 0,
-    "solve_method": "ECOS",
     "mode": "dense",
+    "n_jobs_forward": 1,
+    "n_jobs_backward": 1,
+    "derivative_kwargs": {},
+    "use_indirect": False,
 }
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
-def test_every_option_of_cvxpylayers_acts_or_is_reported(engine):
+def test_every_option_of_cvxpylayers_acts_or_is_theirs(engine):
     before = repr(engine)
     found, unused = configure(engine, CVXPYLAYERS)
     assert repr(engine) == before
@@ -28,9 +31,24 @@ def test_every_option_of_cvxpylayers_acts_or_is_reported(engine):
     assert (found.iteration_limit, found.time_limit) == (77, 3.0)
     accuracy = {"daqp": "primal_tol", "highs": "tolerance"}.get(engine.name, "target")
     assert getattr(found, accuracy) == 1e-6
-    for name in ("verbose", "warm_start", "acceleration_lookback"):
-        assert (name in unused) != hasattr(found, name)
-    assert {"solve_method", "mode"} <= set(unused)
+    assert unused == (() if hasattr(found, "verbose") else ("verbose",))
+    assert configure(engine, {"verbose": False})[1] == ()
+
+
+def test_methods_of_diffcp_that_are_no_engines_are_told():
+    message = "solve_method='ECOS' is no engine of this library.*daqp.*scs; 'clarabel' solves"
+    with pytest.warns(UserWarning, match=message):
+        assert configure(ClarabelEngine(), {"solve_method": "ECOS"}) == (ClarabelEngine(), ())
+
+
+@pytest.mark.parametrize("method", ["EOCS", 3, None])
+def test_methods_that_nobody_knows_are_refused(method):
+    with pytest.raises(ValueError, match=f"solve_method={method!r} is no engine; known ones: daqp"):
+        configure(ScsEngine(), {"solve_method": method})
+
+
+def test_a_method_that_is_another_engine_is_unused():
+    assert configure(ScsEngine(), {"solve_method": "Clarabel"}) == (ScsEngine(), ("solve_method",))
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
@@ -54,7 +72,7 @@ def test_options_of_diffcp_s_users():
     given = {"eps_abs": 1e-7, "eps_rel": 1e-8, "acceleration_lookback": 0, "n_jobs_forward": 2}
     found, unused = configure(ScsEngine(), {**given, "solve_method": "SCS"})
     assert (found.target, found.acceleration_lookback) == (1e-8, 0)
-    assert unused == ("n_jobs_forward",)
+    assert unused == ()
 
 
 def test_a_coarse_target_moves_what_is_accepted():
@@ -83,8 +101,26 @@ def test_unknown_names_are_refused_with_the_known_ones():
 def test_values_are_checked_by_the_engine():
     with pytest.raises(ValueError, match="iteration_limit"):
         configure(DaqpEngine(), {"max_iters": 0.5})
-    with pytest.raises(ValueError, match="primal_tol"):
+    with pytest.raises(ValueError, match=r"primal_tol .*'eps' sets primal_tol"):
         configure(DaqpEngine(), {"eps": -1.0})
+    with pytest.raises(ValueError, match=r"iteration_limit .*'max_iters' sets iteration_limit"):
+        configure(DaqpEngine(), {"max_iters": -1})
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+@pytest.mark.parametrize("name", ["eps", "max_iters", "time_limit"])
+@pytest.mark.parametrize("value", [2.5, True, float("nan"), float("-inf"), -1])
+def test_numbers_that_no_option_can_be_are_refused(engine, name, value):
+    if (name, value) == ("time_limit", 2.5):
+        return
+    with pytest.raises(ValueError, match=name):
+        configure(engine, {name: value})
+
+
+@pytest.mark.parametrize("value", ["yes", None, [1]])
+def test_flags_are_on_or_off(value):
+    with pytest.raises(ValueError, match="'verbose' must be True or False"):
+        configure(HighsEngine(), {"verbose": value})
 
 
 @pytest.mark.parametrize("engine", [DaqpEngine(), HighsEngine(), ClarabelEngine()])
@@ -112,4 +148,4 @@ def test_engines_of_others_take_part():
         tolerance: float = 1e-3
         name: ClassVar[str] = "mine"
 
-    assert configure(Mine(), {"eps": 1e-8, "mode": "lsqr"}) == (Mine(1e-8), ("mode",))
+    assert configure(Mine(), {"eps": 1e-8, "verbose": 2}) == (Mine(1e-8), ("verbose",))

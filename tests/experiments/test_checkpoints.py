@@ -40,5 +40,5 @@ def test_file_holds_tensors_and_text_only(tmp_path):
 def test_code_in_a_checkpoint_is_refused(tmp_path):
     path = tmp_path / "checkpoint.pt"
     torch.save({"tensors": {}, "json": print}, path)
-    with pytest.raises(pickle.UnpicklingError):
+    with pytest.raises(pickle.UnpicklingError, match="could hold code and is not read"):
         Checkpoint.load(path)

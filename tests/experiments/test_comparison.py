@@ -5,7 +5,7 @@ from typing import ClassVar
 import pytest
 from rich.console import Console
 
-from lpgd.errors import EngineError
+from lpgd import EngineError
 from lpgd.experiments import comparison
 from lpgd.experiments.comparison import Effort, claim, compare
 from lpgd.experiments.methods import Method

@@ -179,3 +179,53 @@ def test_a_damaged_study(tmp_path):
 
 def test_sound_numbers_of_every_kind_pass():
     assert SudokuConfig(lr=1, threads=2, train_size=5).lr == 1
+
+
+def code_within(path):
+    torch.save({"tensors": {}, "json": print}, path)
+
+
+def a_whole_module(path):
+    torch.save(torch.nn.Linear(2, 2), path)
+
+
+def other_content(path):
+    torch.save({"a": torch.ones(2)}, path)
+
+
+def numbers_for_tensors(path):
+    content = torch.load(path, weights_only=True)
+    torch.save(content | {"tensors": {"model/A": 1.0}}, path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut,
+        empty,
+        write("hello"),
+        write("\x80\x02."),
+        code_within,
+        a_whole_module,
+        other_content,
+        numbers_for_tensors,
+    ],
+)
+def test_a_checkpoint_that_is_none_is_refused_in_our_own_words(run, damage):
+    path = run / "checkpoint.pt"
+    damage(path)
+    line = complaint(invoke("run", "sudoku", "--resume", run))
+    assert line == (
+        f"lpgd: {path} is damaged: not a whole checkpoint of lpgd, with tensors and text alone; "
+        "anything else could hold code and is not read. Restore the file, or start a new run."
+    )
+
+
+@pytest.mark.parametrize("step", ["-5", "2.5", "null", "true", "1e400"])
+def test_a_checkpoint_of_an_impossible_step_costs_no_metrics(run, step):
+    path = run / "checkpoint.pt"
+    content = torch.load(path, weights_only=True)
+    torch.save(content | {"json": f'{{"step": {step}, "seconds": 1.0}}'}, path)
+    before = (run / "metrics.csv").read_bytes()
+    assert "checkpoint.pt is damaged: " in complaint(invoke("run", "sudoku", "--resume", run))
+    assert (run / "metrics.csv").read_bytes() == before

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from lpgd.errors import MissingExtraError
+from lpgd import MissingExtraError
 from lpgd.experiments.extras import load
 
 

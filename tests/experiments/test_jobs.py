@@ -1,7 +1,12 @@
+import os
+import subprocess
+import sys
+
 import pytest
 from threadpoolctl import threadpool_info
 
 from lpgd.experiments.jobs import job_pool
+from lpgd.experiments.runs import ExperimentError
 
 
 def invert(number):
@@ -30,3 +35,28 @@ def test_results_keep_the_order():
 def test_an_error_ends_the_pool():
     with pytest.raises(ZeroDivisionError), job_pool(1) as pool:
         pool.run(invert, [0, 1], lambda task, result: None)
+
+
+def test_a_killed_process_is_said_in_a_line():
+    killed = pytest.raises(ExperimentError, match=r"was killed.*the same command continues")
+    with killed, job_pool(1) as pool:
+        pool.run(os._exit, [1], lambda task, result: None)
+
+
+ORPHAN = """
+import time
+from lpgd.experiments.jobs import job_pool
+if __name__ == "__main__":
+    with job_pool(1) as pool:
+        pool.run(abs, [1], lambda task, result: print("started", flush=True))
+        pool.run(time.sleep, [600], print)
+"""
+
+
+def test_jobs_end_with_a_killed_parent():
+    command = [sys.executable, "-c", ORPHAN]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        process.kill()
+        process.communicate(timeout=60)  # returns when no process holds the pipe any more

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lpgd import LPGD, Exact
-from lpgd.rules.base import Pullback
+from lpgd.core.rule import Pullback
 from tests.support import (
     ALL_DATA,
     assert_close,

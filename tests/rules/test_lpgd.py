@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lpgd import LPGD
-from lpgd.solution import Status
-from lpgd.tilt import Term
+from lpgd.core.solution import Status
+from lpgd.core.tilt import Term
 from tests.rules import worked
 from tests.support import (
     cotangent,

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from lpgd.core.tilt import Tilt
 from lpgd.rules.sizes import LEAP, STILL, Sizes, norm
-from lpgd.tilt import Tilt
 from tests.support import program, solve
 
 ACCURACY = 1e-12

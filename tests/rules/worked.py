@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lpgd import LPGD, Exact
-from lpgd.rules.base import Rule
+from lpgd.core.rule import Rule
 from tests.support import program
 
 LP_PROGRAM = program(q=[-3, -2], G=[[1, 1]], h=[1], lb=[0, 0])

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from lpgd import MoreauEngine
-from lpgd.engines.base import Answer, Capabilities
-from lpgd.solution import Status
+from lpgd.core.engine import Answer, Capabilities
+from lpgd.core.solution import Status
+from lpgd.families.conic.cones import KINDS
 from lpgd.testing import ConeBattery
 
 
@@ -19,7 +20,7 @@ class Wrapped:
     iteration_limit: int = 200
     time_limit: float = 0.0
     name = "wrapped"
-    capabilities = Capabilities(frozenset({"conic"}), sparse=True)
+    capabilities = Capabilities(frozenset({"conic"}), KINDS | {"sparse"})
 
     def solve(self, problem, params, **options):
         engine = MoreauEngine(iteration_limit=self.iteration_limit)
@@ -62,7 +63,7 @@ def test_it_notices(change, test, arguments):
 
 @pytest.mark.parametrize("sparse", [False, True])
 def test_engines_are_tested_on_what_they_claim(sparse):
-    case, able = battery(), Capabilities(frozenset({"conic"}), cones=frozenset({"soc"}))
+    case, able = battery(), Capabilities(frozenset({"conic"}), frozenset({"soc"}))
     case.engine = replace(case.engine)
     object.__setattr__(case.engine, "capabilities", able)
     with pytest.raises(pytest.skip.Exception, match="does not claim exp"):

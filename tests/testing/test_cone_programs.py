@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lpgd.solution import Status
+from lpgd.core.solution import Status
 from lpgd.testing.cone_battery import optimality
 from lpgd.testing.cone_programs import KINDS, plant, stressed, violation
 

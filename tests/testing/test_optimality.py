@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lpgd.solution import Solution
+from lpgd.core.solution import Solution
 from lpgd.testing import violation
 from tests.support import program, tilt_of
 

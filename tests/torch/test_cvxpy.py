@@ -15,7 +15,7 @@ ACCURACY = dict.fromkeys(registry.ENGINES, 2e-5) | {"scs": 1e-4}
 
 def able(case: Case, engine: str) -> bool:
     capabilities = registry.get(engine).capabilities
-    cones = capabilities.cones if "conic" in capabilities.families else LINEAR
+    cones = capabilities.takes if "conic" in capabilities.families else LINEAR
     family = {"conic", "QP"} if case.quadratic else {"conic", "LP"}
     return case.cones <= cones and bool(family & capabilities.families)
 

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import cvxpy as cp
 import numpy as np
@@ -309,7 +310,10 @@ def test_rounding_of_a_coarse_dtype_is_no_curvature():
         (lambda A, b, q: (A.expand(3, M, N), b.expand(2, M), q), "Inconsistent batch sizes"),
         (lambda A, b, q: (A.long(), b, q), "real floating dtype, got torch.int64"),
         (lambda A, b, q: (A, None, q), "must be a torch.Tensor, got NoneType"),
-        (lambda A, b, q: (A.to_sparse(), b, q), "parameter 0 .A. must be dense, got torch.sparse"),
+        (
+            lambda A, b, q: (A.to_sparse(), b, q),
+            "parameter 0 .A. must be dense, got a sparse argument",
+        ),
     ],
 )
 def test_wrong_arguments_are_named(change, message):
@@ -328,3 +332,24 @@ def test_outputs_may_repeat_and_be_none():
     first, second = CvxpyLayer(problem, parameters, [x, x], rule=lpgd.LPGD(1e-3))(*values())
     near(first, second, 0)
     assert CvxpyLayer(problem, parameters, [])(*values()) == ()
+
+
+class Exacting:
+    """Clarabel, held to what no solution meets."""
+
+    name, inner = "exacting", lpgd.ClarabelEngine()
+    capabilities = replace(inner.capabilities, tolerance=-1.0)
+
+    def solve(self, *arguments, **options):
+        return self.inner.solve(*arguments, **options)
+
+
+def test_inaccurate_solutions_are_accepted_on_request():
+    x, p = cp.Variable(3), cp.Parameter(3)
+    problem = cp.Problem(cp.Minimize(p @ x), [cp.norm(x) <= 1])
+    value = torch.tensor([1.0, 2.0, -2.0], dtype=torch.float64)
+    with pytest.raises(lpgd.SolverError, match="accept_inexact=True"):
+        CvxpyLayer(problem, [p], [x], solver=Exacting())(value)
+    layer = CvxpyLayer(problem, [p], [x], solver=Exacting(), accept_inexact=True)
+    torch.testing.assert_close(layer(value)[0], -value / 3, atol=1e-6, rtol=0)
+    assert layer.stats.inexact == 1

@@ -3,10 +3,14 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from time import perf_counter
 
 import numpy as np
 
-from lpgd.solution import IntArray
+from lpgd.core.solution import IntArray
+
+PIECE = 0.1  # seconds that a thread works before it looks whether it shall stop
 
 
 def processors() -> int:
@@ -30,14 +34,45 @@ def useful_threads(threads: int | None, work: int, pays: int) -> int:
     return min(processors(), threads) if threads else processors()
 
 
-def spread(work: Callable[[IntArray], None], size: int, threads: int) -> None:
+def spread(
+    work: Callable[[IntArray], None],
+    size: int,
+    threads: int,
+    *,
+    apart: bool = False,
+) -> None:
     """Call ``work`` on parts of ``range(size)``, each in a thread of its own.
 
-    ``work`` writes its answers into arrays that the caller owns, so order cannot matter.
+    ``work`` writes its answers into arrays that the caller owns, so order cannot matter. An
+    interrupt (Ctrl-C) reaches the caller at once; threads then end after the piece at hand, which
+    takes about ``PIECE`` seconds or is a single element.
+
+    Parameters
+    ----------
+    work : callable
+    size, threads : int
+    apart : bool
+        Whether the calling thread may not do the work itself.
     """
-    threads = min(threads, size)
-    if threads <= 1:
+    threads = max(1, min(threads, size))
+    if threads == 1 and not apart:
         work(np.arange(size))
         return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, np.array_split(np.arange(size), threads)))
+    stop = Event()
+
+    def run(part: IntArray) -> None:
+        count = 1
+        while len(part) and not stop.is_set():
+            began = perf_counter()
+            work(part[:count])
+            part = part[count:]
+            count = 2 * count if perf_counter() - began < PIECE else max(1, count // 2)
+
+    pool = ThreadPoolExecutor(threads)
+    try:
+        list(pool.map(run, np.array_split(np.arange(size), threads)))
+    except BaseException:
+        stop.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()

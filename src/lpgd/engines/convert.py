@@ -6,9 +6,9 @@ from typing import final
 import numpy as np
 from scipy import sparse
 
-from lpgd.params import Param
-from lpgd.problems.pattern import Pattern
-from lpgd.solution import FloatArray, IntArray
+from lpgd.core.params import Param
+from lpgd.core.pattern import Pattern
+from lpgd.core.solution import FloatArray, IntArray
 
 
 @final

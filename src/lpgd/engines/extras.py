@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from lpgd.errors import MissingExtraError
+from lpgd.core.errors import MissingExtraError
 
 
 def load(module: str, extra: str) -> Any:

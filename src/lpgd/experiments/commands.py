@@ -9,8 +9,10 @@ import typer
 
 from lpgd.experiments.markowitz.commands import compare_markowitz, run_markowitz
 from lpgd.experiments.sudoku.commands import compare_sudoku, run_sudoku
+from lpgd.experiments.terminal import OneLineRefusals
 
 app = typer.Typer(
+    cls=OneLineRefusals,
     help="Experiments with Lagrangian proximal gradient descent.",
     no_args_is_help=True,
     add_completion=False,

@@ -13,9 +13,11 @@ from typing import Any, ClassVar, Protocol
 
 from rich.console import Console
 
-from lpgd.experiments.contest import Comparable, Contest, Outcome, play
+from lpgd.experiments.contest import Comparable, Contest, Outcome, finished, play
 from lpgd.experiments.jobs import JobPool, job_pool
+from lpgd.experiments.locks import exclusive
 from lpgd.experiments.methods import Method, setting_name
+from lpgd.experiments.progress import ComparisonProgress
 from lpgd.experiments.runs import ExperimentError, read_json, reading, write_json
 from lpgd.experiments.settings import Settings
 
@@ -57,6 +59,10 @@ class Effort:
     final_jobs: int = 1  # more than one at a time disturb each other's seconds
 
 
+Report = Callable[[list[Final], Path], None]
+"""Writes the results of a comparison into its directory."""
+
+
 def claim(study: Any, out: Path) -> None:
     """Make ``out`` the directory of this study; refuse that of another."""
     path, mine = out / "study.json", asdict(study)
@@ -65,61 +71,138 @@ def claim(study: Any, out: Path) -> None:
     with reading(path):
         theirs = dict(read_json(path))
     if theirs != mine:
-        differing = ", ".join(name for name in mine if mine[name] != theirs.get(name))
+        names = sorted(mine.keys() | theirs.keys())
+        differing = ", ".join(name for name in names if mine.get(name) != theirs.get(name))
         raise ExperimentError(f"{out} holds a study with another {differing}; choose another --out")
 
 
 def compare(
-    study: Study, methods: list[Method], effort: Effort, out: Path, console: Console, hold: int = 1
+    study: Study,
+    methods: list[Method],
+    effort: Effort,
+    out: Path,
+    console: Console,
+    hold: int = 1,
+    report: Report | None = None,
 ) -> list[Final]:
     """Tune every method, then run the chosen settings from several seeds.
 
     A final run ends after ``max_epochs``, or when the goal is met ``hold`` times in a row.
+    ``report`` writes the results; no other process can write into ``out`` until it is done.
     """
     base = study.config(0, tuning=False)
     study.experiment.task(base)  # refuse before anything is written
     for method in methods:
         study.experiment.check(method.candidates(base)[0])
-    claim(study, out)
-    with job_pool(effort.jobs) as pool:
-        chosen = [_tune(method, study, pool, out / "tuning", console) for method in methods]
-    contests = [
-        Contest(
-            study.experiment,
-            path=out / "final" / method.name / setting_name(config) / f"seed-{seed}",
-            config=_with_rule(study.config(seed, tuning=False), config),
-            epochs=effort.max_epochs,
-            hold=hold,
-        )
-        for method, config in zip(methods, chosen, strict=True)
-        for seed in range(effort.seeds)
-    ]
-    console.print(f"Final runs: {len(contests)}, {effort.final_jobs} at a time")
-    with job_pool(effort.final_jobs) as pool:
-        outcomes = pool.run(play, contests, _announcer(study.experiment, out, console))
-    return [
-        Final(method, config, outcomes[at * effort.seeds : (at + 1) * effort.seeds])
-        for at, (method, config) in enumerate(zip(methods, chosen, strict=True))
-    ]
+    with exclusive(out):
+        claim(study, out)
+        with _progress(study, methods, effort, console) as progress:
+            comparison = _Comparison(study, effort, out, console, progress)
+            with job_pool(effort.jobs) as pool:
+                chosen = [comparison.tune(method, pool) for method in methods]
+            with job_pool(effort.final_jobs) as pool:
+                finals = comparison.run_finals(methods, chosen, hold, pool)
+        if report is not None:
+            report(finals, out)
+    return finals
 
 
-def _tune(method: Method, study: Study, pool: JobPool, root: Path, console: Console) -> Settings:
-    """Return the setting that wins the race."""
-    experiment = study.experiment
-    candidates = method.candidates(study.config(_TUNING_SEED, tuning=True))
-    console.print(f"Tuning {method.label}: {len(candidates)} settings")
-    best = 0
-    for epochs in study.stages:
+def _progress(
+    study: Study, methods: list[Method], effort: Effort, console: Console
+) -> ComparisonProgress:
+    """Count the runs, and the epochs that each may take; runs at a time share the time."""
+    base = study.config(_TUNING_SEED, tuning=True)
+    tuned = sum(len(method.candidates(base)) for method in methods)
+    final = len(methods) * effort.seeds
+    work = tuned * study.stages[-1] / effort.jobs + final * effort.max_epochs / effort.final_jobs
+    return ComparisonProgress(console, tuned + final, work)
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """Where a comparison is played and shown."""
+
+    study: Study
+    effort: Effort
+    out: Path
+    console: Console
+    progress: ComparisonProgress
+
+    def tune(self, method: Method, pool: JobPool) -> Settings:
+        """Return the setting that wins the race."""
+        experiment, stages = self.study.experiment, self.study.stages
+        candidates = method.candidates(self.study.config(_TUNING_SEED, tuning=True))
+        self.console.print(f"Tuning {method.label}: {len(candidates)} settings")
+        best = played = 0
+        for epochs in stages:
+            contests = [
+                Contest(experiment, self._path("tuning", method, config), config, epochs)
+                for config in candidates
+            ]
+            outcomes = self._play(contests, pool, (epochs - played) / self.effort.jobs)
+            best = min(range(len(outcomes)), key=lambda at: experiment.score(outcomes[at]))
+            played = epochs
+            if outcomes[best].ended:
+                break
+        spared = len(candidates) * (stages[-1] - played) / self.effort.jobs
+        self.progress.drop(spared, runs=len(candidates))
+        chosen = candidates[best]
+        self.console.print(f"Chosen for {method.label}: {setting_name(chosen)}", style="bold")
+        return chosen
+
+    def run_finals(
+        self, methods: list[Method], chosen: list[Settings], hold: int, pool: JobPool
+    ) -> list[Final]:
+        """Run the chosen settings from every seed."""
+        seeds, study = self.effort.seeds, self.study
         contests = [
-            Contest(experiment, root / method.name / setting_name(config), config, epochs)
-            for config in candidates
+            Contest(
+                study.experiment,
+                path=self._path("final", method, config) / f"seed-{seed}",
+                config=_with_rule(study.config(seed, tuning=False), config),
+                epochs=self.effort.max_epochs,
+                hold=hold,
+            )
+            for method, config in zip(methods, chosen, strict=True)
+            for seed in range(seeds)
         ]
-        outcomes = pool.run(play, contests, _announcer(experiment, root.parent, console))
-        best = min(range(len(outcomes)), key=lambda at: experiment.score(outcomes[at]))
-        if outcomes[best].ended:
-            break
-    console.print(f"Chosen for {method.label}: {setting_name(candidates[best])}", style="bold")
-    return candidates[best]
+        self.console.print(f"Final runs: {len(contests)}, {self.effort.final_jobs} at a time")
+        work = self.effort.max_epochs / self.effort.final_jobs
+        outcomes = self._play(contests, pool, work, runs=1)
+        return [
+            Final(method, config, outcomes[at * seeds : (at + 1) * seeds])
+            for at, (method, config) in enumerate(zip(methods, chosen, strict=True))
+        ]
+
+    def _path(self, part: str, method: Method, config: Settings) -> Path:
+        return self.out / part / method.name / setting_name(config)
+
+    def _play(
+        self, contests: list[Contest], pool: JobPool, work: float, runs: int = 0
+    ) -> list[Outcome]:
+        """Play what was not played before; each contest is some work, and completes some runs."""
+
+        def played(contest: Contest, outcome: Outcome) -> None:
+            self._announce(contest, outcome)
+            self.progress.advance(work, runs)
+
+        known = [finished(contest) for contest in contests]
+        for contest, outcome in zip(contests, known, strict=True):
+            if outcome is not None:
+                self._announce(contest, outcome)
+                self.progress.drop(work, runs)
+        left = [at for at, outcome in enumerate(known) if outcome is None]
+        new = dict(zip(left, pool.run(play, [contests[at] for at in left], played), strict=True))
+        return [new[at] if outcome is None else outcome for at, outcome in enumerate(known)]
+
+    def _announce(self, contest: Contest, outcome: Outcome) -> None:
+        """Print one line per finished run."""
+        self.console.print(
+            f"  {contest.path.relative_to(self.out)}: {self.study.experiment.verdict(outcome)} "
+            f"after {outcome.epoch[-1]:.2f} epochs, {outcome.seconds[-1]:.1f} s",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _with_rule(config: Settings, chosen: Settings) -> Settings:
@@ -131,19 +214,3 @@ def _with_rule(config: Settings, chosen: Settings) -> Settings:
         side=chosen.side,
         lr=chosen.lr,
     )
-
-
-def _announcer(
-    experiment: Comparable, out: Path, console: Console
-) -> Callable[[Contest, Outcome], None]:
-    """Return a function that prints one line per finished run."""
-
-    def announce(contest: Contest, outcome: Outcome) -> None:
-        console.print(
-            f"  {contest.path.relative_to(out)}: {experiment.verdict(outcome)} "
-            f"after {outcome.epoch[-1]:.2f} epochs, {outcome.seconds[-1]:.1f} s",
-            highlight=False,
-            soft_wrap=True,
-        )
-
-    return announce

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from lpgd.experiments.locks import exclusive
 from lpgd.experiments.metrics import Row
 from lpgd.experiments.running import Experiment
 from lpgd.experiments.runs import RunDirectory, read_json, reading, write_json
@@ -83,22 +84,31 @@ class Outcome:
         return cls(config=kind(**value["config"]), **rest)
 
 
+def finished(contest: Contest) -> Outcome | None:
+    """Read the outcome of a contest; None if there is something left to train."""
+    path = RunDirectory(contest.path).result
+    if not path.exists():
+        return None
+    with reading(path):
+        outcome = Outcome.from_json(contest.experiment.config, read_json(path))
+    return outcome if outcome.ended or outcome.epochs >= contest.epochs else None
+
+
 def play(contest: Contest) -> Outcome:
     """Run a contest, continue it, or read its outcome if it is over."""
-    run, experiment = RunDirectory(contest.path), contest.experiment
-    if run.result.exists():
-        with reading(run.result):
-            outcome = Outcome.from_json(experiment.config, read_json(run.result))
-        if outcome.ended or outcome.epochs >= contest.epochs:
-            return outcome
-    config = replace(contest.config, epochs=contest.epochs)
-    config.write(run)
-    trainer = Trainer(config, experiment.task(config), run)
-    while trainer.step < trainer.total_steps and not _is_over(trainer, contest):
-        trainer.advance()
-    trainer.save()
-    outcome = _outcome(trainer, contest)
-    write_json(run.result, outcome.to_json())
+    return finished(contest) or _play(contest)
+
+
+def _play(contest: Contest) -> Outcome:
+    run, config = RunDirectory(contest.path), replace(contest.config, epochs=contest.epochs)
+    with exclusive(run.path):
+        config.write(run)
+        trainer = Trainer(config, contest.experiment.task(config), run)
+        while trainer.step < trainer.total_steps and not _is_over(trainer, contest):
+            trainer.advance()
+        trainer.save()
+        outcome = _outcome(trainer, contest)
+        write_json(run.result, outcome.to_json())
     return outcome
 
 
@@ -126,4 +136,4 @@ def _outcome(trainer: Trainer, contest: Contest) -> Outcome:
 
 
 def _known(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else value
+    return None if value is None or not math.isfinite(value) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from lpgd.errors import MissingExtraError
+from lpgd import MissingExtraError
 
 
 def load(module: str, extra: str) -> Any:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TypeVar
+
+from lpgd.experiments.runs import ExperimentError
+
+_MOST_ON_WINDOWS = 61  # that a process pool can wait for
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -26,9 +34,15 @@ class JobPool:
         done: Callable[[Task, Result], None],
     ) -> list[Result]:
         """Return the results in the order of ``tasks``; ``done`` hears of each as it ends."""
-        futures = {self._executor.submit(work, task): task for task in tasks}
-        for future in as_completed(futures):
-            done(futures[future], future.result())
+        try:
+            futures = {self._executor.submit(work, task): task for task in tasks}
+            for future in as_completed(futures):
+                done(futures[future], future.result())
+        except BrokenProcessPool:
+            raise ExperimentError(
+                "a process that trains was killed, perhaps for want of memory; the same command "
+                "continues, --jobs 1 takes the least"
+            ) from None
         return [future.result() for future in futures]
 
 
@@ -40,7 +54,8 @@ def job_pool(jobs: int) -> Iterator[JobPool]:
     """
     # Forking a process that holds solver or torch threads can deadlock; starting anew cannot.
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare)
+    most = _MOST_ON_WINDOWS if sys.platform == "win32" else jobs
+    executor = ProcessPoolExecutor(min(jobs, most), mp_context=context, initializer=_prepare)
     before = set(multiprocessing.active_children())
     try:
         yield JobPool(executor)
@@ -59,6 +74,15 @@ def _prepare() -> None:
 
     # Ctrl-C reaches the whole process group; only the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # The matrices are tiny: more threads would only disturb the other runs, ten times their time.
     threadpool_limits(1)
     torch.set_num_threads(1)
+
+
+def _end_with_parent() -> None:
+    """End this process once its parent is no more: it would hold its run for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

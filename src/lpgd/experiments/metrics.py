@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lpgd.experiments.runs import reading, write_bytes
+from lpgd.experiments.runs import reading, write_bytes, writing
 
 Row = dict[str, float | None]
 
@@ -26,12 +26,15 @@ class MetricsLog:
 
     def append(self, row: Row) -> None:
         """Add a row; it is on its way to the disk when this returns."""
-        with self.path.open("a", newline="", encoding="utf-8") as file:
+        with (
+            writing(self.path),
+            self.path.open("a", newline="", encoding="utf-8") as file,
+        ):
             file.write(self._line(row))
 
     def sync(self) -> None:
         """Wait until all rows are on the disk."""
-        with self.path.open("ab") as file:
+        with writing(self.path), self.path.open("ab") as file:
             os.fsync(file.fileno())
 
     def keep_until(self, step: int) -> list[Row]:

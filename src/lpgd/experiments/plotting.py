@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from lpgd.experiments.runs import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from lpgd.experiments.training import Trainer
+
+_MOST = 1e100  # matplotlib's own arithmetic overflows somewhat above
 
 INK = "#222222"
 MUTED = "#8a8a8a"
@@ -56,6 +62,21 @@ def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figu
     return figure, list(axes.ravel())
 
 
+def shown(values: Any) -> NDArray[np.float64]:
+    """Return numbers with gaps where one is missing, infinite or beyond all scales.
+
+    Training that diverges leaves such numbers, and deserves its figures nonetheless.
+    """
+    numbers = np.array(values, dtype=np.float64)
+    return np.where(np.abs(numbers) < _MOST, numbers, np.nan)
+
+
+def use_log_scale(axis: Axes) -> None:
+    """Make the y axis logarithmic, if anything on it can be shown so."""
+    if any(np.any(shown(line.get_ydata()) > 0) for line in axis.get_lines()):
+        axis.set_yscale("log")
+
+
 def draw_band(
     axis: Axes,
     curves: Sequence[tuple[Sequence[float], Sequence[Any]]],
@@ -66,7 +87,7 @@ def draw_band(
     """Draw the median of several curves (x, y) and their range; each keeps its last value."""
     grid = np.linspace(min(x[0] for x, _ in curves), max(x[-1] for x, _ in curves), 400)
     # Before its first judgement a run has no value, and is drawn as if it had that one already.
-    values = np.array([np.interp(grid, x, np.array(y, dtype=np.float64)) for x, y in curves])
+    values = np.array([np.interp(grid, x, shown(y)) for x, y in curves])
     axis.fill_between(grid, values.min(0), values.max(0), color=color, alpha=0.14, linewidth=0)
     axis.plot(grid, np.median(values, axis=0), color=color, label=label, linestyle=line)
 
@@ -81,8 +102,8 @@ def draw_training(
         curves += [(column, words, trainer.judgements()) for column, words in judged]
         for (column, words, rows), color in zip(curves, PALETTE, strict=False):
             axis.plot(
-                np.array([row[time] for row in rows], dtype=np.float64),
-                np.array([row[column] for row in rows], dtype=np.float64),
+                shown([row[time] for row in rows]),
+                shown([row[column] for row in rows]),
                 color=color,
                 label=words,
                 linewidth=1.2 if column == "loss" else None,
@@ -94,6 +115,8 @@ def draw_training(
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG."""
+    """Write a figure as PNG, in one step."""
+    picture = io.BytesIO()
     with mpl.rc_context(STYLE):
-        figure.savefig(path, dpi=150, facecolor="white")
+        figure.savefig(picture, format="png", dpi=150, facecolor="white")
+    write_bytes(path, picture.getvalue())

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console
 
+from lpgd.experiments.locks import exclusive
 from lpgd.experiments.metrics import Row
 from lpgd.experiments.progress import TrainingProgress
-from lpgd.experiments.runs import ExperimentError, RunDirectory, stop_on_interrupt, write_json
+from lpgd.experiments.runs import (
+    ExperimentError,
+    RunDirectory,
+    stop_on_interrupt,
+    write_bytes,
+    write_json,
+)
 from lpgd.experiments.settings import Settings
 from lpgd.experiments.training import Task, Trainer
 
@@ -48,39 +57,59 @@ class Experiment(Protocol):
         ...
 
 
-def continue_run(kind: type[Settings], run: RunDirectory, changes: dict[str, Any]) -> None:
-    """Change what may change in the configuration of an existing run."""
-    before = kind.read(run)
-    after = replace(before, **changes)
-    if after.epochs < before.epochs:
-        raise ExperimentError(f"a run of {before.epochs} epochs cannot be cut to {after.epochs}")
-    if changes:
-        after.write(run)
+def start(config: Settings, root: Path, copies: Mapping[str, bytes] | None = None) -> RunDirectory:
+    """Make a run directory that holds all it takes to (re)start the run; none if that fails."""
+    run = RunDirectory.create(root)
+    try:
+        for name, content in (copies or {}).items():
+            write_bytes(run.path / name, content)
+        config.write(run)
+    except BaseException:
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
+    return run
 
 
 def execute(
-    experiment: Experiment, run: RunDirectory, console: Console, task: Task | None = None
+    experiment: Experiment,
+    run: RunDirectory,
+    console: Console,
+    task: Task | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> dict[str, Any] | None:
     """Train to the end and return the result; None if the user stopped it.
 
     ``task`` saves making it again; it must be a fresh one. A run that was interrupted, however
-    rudely, continues from its last checkpoint.
+    rudely, continues from its last checkpoint, with ``changes`` of its configuration. No other
+    process can work on it meanwhile.
     """
-    config = experiment.config.read(run)
-    trainer = Trainer(config, task or experiment.task(config, run.path), run)
-    where = f"from step {trainer.step}" if trainer.step else "from scratch"
-    console.print(
-        f"{experiment.headline(trainer.task)}\n{config.make_rule()}\n"
-        f"learning rate {config.lr:g}, seed {config.seed}, {where}",
-        highlight=False,
-    )
-    if not _train(experiment, trainer, console):
-        trainer.save()
-        return None
-    experiment.draw(trainer, run)
-    result = {**_effort(trainer), **experiment.result(trainer)}
-    write_json(run.result, result)
-    return result
+    experiment.config.read(run)  # refuse what is no run before anything is written
+    with exclusive(run.path):
+        config = _change(experiment.config.read(run), run, changes or {})
+        trainer = Trainer(config, task or experiment.task(config, run.path), run)
+        where = f"from step {trainer.step}" if trainer.step else "from scratch"
+        console.print(
+            f"{experiment.headline(trainer.task)}\n{config.make_rule()}\n"
+            f"learning rate {config.lr:g}, seed {config.seed}, {where}",
+            highlight=False,
+        )
+        if not _train(experiment, trainer, console):
+            trainer.save()
+            return None
+        experiment.draw(trainer, run)
+        result = {**_effort(trainer), **experiment.result(trainer)}
+        write_json(run.result, result)
+        return result
+
+
+def _change(config: Settings, run: RunDirectory, changes: Mapping[str, Any]) -> Settings:
+    """Change what may change in the configuration of an existing run."""
+    changed = replace(config, **changes)
+    if changed.epochs < config.epochs:
+        raise ExperimentError(f"a run of {config.epochs} epochs cannot be cut to {changed.epochs}")
+    if changes:
+        changed.write(run)
+    return changed
 
 
 def _effort(trainer: Trainer) -> dict[str, Any]:

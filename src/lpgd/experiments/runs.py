@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from lpgd.errors import LpgdError
+from lpgd import LpgdError
 
 
 class ExperimentError(LpgdError):
@@ -80,15 +80,33 @@ class RunDirectory:
         return self.path / f"{name}.png"
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Let an error of the file system, such as a full disk, name the file to be written."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file in one step: whoever reads it sees the old or the new content, never half."""
+    """Replace a file in one step: whoever reads it sees the old or the new content, never half.
+
+    One process at a time may write a file. The draft goes if it cannot be completed; the next
+    writer takes over the one that a killed process left.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    draft = path.with_name(f".{path.name}.draft")
+    with writing(path):
+        try:
+            with draft.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
 
 
 def write_json(path: Path, content: Any) -> None:

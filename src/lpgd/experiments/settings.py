@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import reprlib
+import sys
 from dataclasses import asdict, dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
@@ -10,7 +11,13 @@ from typing import Any, ClassVar, Literal, Self
 from lpgd import LPGD, Exact
 from lpgd.experiments.runs import ExperimentError, RunDirectory, read_json, reading, write_json
 
-_LEAST = {"epochs": 1, "batch": 1, "evaluations": 1, "seed": 0, "data_seed": 0}
+Range = tuple[int, int]
+"""Least and greatest whole number."""
+
+COUNT: Range = (1, 10**9)
+_SEED: Range = (0, 2**64 - 1)  # what a generator of torch takes
+_RANGES = dict.fromkeys(("epochs", "batch", "evaluations"), COUNT)
+_RANGES |= dict.fromkeys(("seed", "data_seed"), _SEED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,22 +41,20 @@ class Settings:
     evaluations: int = 1  # per epoch, evenly spaced, the last one at its end
     tuning: bool = False  # whether this run only serves to choose settings
 
-    least: ClassVar[dict[str, int]] = {}
-    """Further whole numbers, with the least value of each."""
+    ranges: ClassVar[dict[str, Range]] = {}
+    """Further whole numbers."""
 
-    least_if_given: ClassVar[dict[str, int]] = {"threads": 1}
+    ranges_if_given: ClassVar[dict[str, Range]] = {"threads": COUNT}
     """Whole numbers that may also be None."""
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.lr, Real) and 0 < self.lr < math.inf):
+        if not (isinstance(self.lr, Real) and 0 < self.lr <= sys.float_info.max):
             raise ExperimentError(
                 f"the learning rate must be a positive finite number, got {self.lr!r}"
             )
-        given = {k: v for k, v in self.least_if_given.items() if vars(self)[k] is not None}
-        for name, least in (_LEAST | self.least | given).items():
-            value = vars(self)[name]
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-                raise ExperimentError(f"{name} must be a whole number >= {least}, got {value!r}")
+        given = {k: v for k, v in self.ranges_if_given.items() if vars(self)[k] is not None}
+        for name, range_ in (_RANGES | self.ranges | given).items():
+            _check_whole(name, vars(self)[name], range_)
         check_choice("rule", self.rule, ("lpgd", "exact"))
         if not isinstance(self.engine, str):
             raise ExperimentError(f"engine must be a name, got {self.engine!r}")
@@ -89,3 +94,11 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Raise `ExperimentError` unless a setting is one of the known words."""
     if value not in choices:
         raise ExperimentError(f"{name} must be {' or '.join(choices)}, got {value!r}")
+
+
+def _check_whole(name: str, value: object, range_: Range) -> None:
+    least, most = range_
+    limit = f"<= {most}" if isinstance(value, Integral) and value > most else f">= {least}"
+    if not isinstance(value, Integral) or isinstance(value, bool) or not least <= value <= most:
+        shown = reprlib.repr(value)  # a number may have a thousand digits
+        raise ExperimentError(f"{name} must be a whole number {limit}, got {shown}")

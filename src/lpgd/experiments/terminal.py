@@ -9,32 +9,53 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
-from lpgd.errors import LpgdError
+from lpgd import LpgdError
 from lpgd.experiments.runs import ExperimentError, RunDirectory
 from lpgd.experiments.settings import Settings
 
 INTERRUPTED = 130  # what shells report for a process that Ctrl-C ended
 
 
+def new_console(*, stderr: bool = False) -> Console:
+    """Return a console that shows names as they are, whatever brackets and colons they hold."""
+    return Console(stderr=stderr, markup=False, emoji=False)
+
+
+class OneLineRefusals(TyperGroup):
+    """Commands that refuse the value of an option as they refuse all else: in a line."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            raise _refusal(error.format_message()) from None
+
+
 @contextmanager
-def report_errors(console: Console) -> Iterator[None]:
-    """Show errors raised on purpose, and those of files, as one line without a traceback."""
+def report_errors() -> Iterator[None]:
+    """Show errors raised on purpose, and those of files and memory, as one line, no traceback."""
     try:
         yield
     except BrokenPipeError:
         raise  # whoever read the output has left; nothing to say to them
     except OSError as error:
         named = "" if error.filename is None else f"{error.filename}: "
-        _show(console, f"{named}{error.strerror or error}")
-        raise typer.Exit(2) from None
+        raise _refusal(f"{named}{error.strerror or error}") from None
     except LpgdError as error:
-        _show(console, str(error))
-        raise typer.Exit(2) from None
+        raise _refusal(str(error)) from None
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
+            raise  # torch's own kind of MemoryError
+        raise _refusal("there is not enough memory for so many or so large programs") from None
 
 
-def _show(console: Console, complaint: str) -> None:
-    console.print(f"lpgd: {complaint}", style="red", markup=False, highlight=False, soft_wrap=True)
+def _refusal(complaint: str) -> typer.Exit:
+    """Show a complaint in a line; on stderr, since it may be about stdout."""
+    line = " ".join(complaint.splitlines())
+    new_console(stderr=True).print(f"lpgd: {line}", style="red", highlight=False, soft_wrap=True)
+    return typer.Exit(2)
 
 
 def given_options(context: typer.Context) -> set[str]:

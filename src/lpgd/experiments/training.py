@@ -129,8 +129,7 @@ class Trainer:
             with reading(path):
                 checkpoint = Checkpoint.load(path)
                 restore_training(checkpoint.tensors, self.task.model, self.task.optimizer)
-                self.step = int(checkpoint.state["step"])
-                self._seconds = float(checkpoint.state["seconds"])
+                self.step, self._seconds = _position(checkpoint.state)
         rows = self._metrics.read()
         if not found and len(rows) > _STEPS_PER_CHECKPOINT:
             raise ExperimentError(f"{path} is missing, though the run made {len(rows)} steps")
@@ -182,3 +181,10 @@ class Trainer:
         """Tell whether a step completes one of the epoch's equal parts."""
         parts, steps = self.config.evaluations, self.steps_per_epoch
         return step * parts // steps > (step - 1) * parts // steps
+
+
+def _position(state: dict[str, Any]) -> tuple[int, float]:
+    step, seconds = state["step"], float(state["seconds"])
+    if type(step) is not int or step < 0:
+        raise ValueError(f"step {step!r} is no number of steps")
+    return step, seconds

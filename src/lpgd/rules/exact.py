@@ -5,15 +5,17 @@ from typing import final
 
 import numpy as np
 
-from lpgd.problems.base import Problem
-from lpgd.rules.base import ADJOINT, Backward, Pullback, is_number
-from lpgd.solution import FloatArray, Solution, Status
-from lpgd.tilt import Cotangent, Term, Tilt
+from lpgd.core.problem import Ability, Problem
+from lpgd.core.public import public
+from lpgd.core.rule import Backward, Pullback, Rule, is_number
+from lpgd.core.solution import FloatArray, Solution, Status
+from lpgd.core.tilt import Cotangent, Term, Tilt
 
 
+@public("lpgd")
 @final
 @dataclass(frozen=True)
-class Exact:
+class Exact(Rule):
     """Derivative of the solution by the implicit function theorem, the limit tau -> 0 of LPGD.
 
     Every constraint that is active within tolerance is held as an equality, weakly active ones
@@ -34,9 +36,13 @@ class Exact:
         if not (is_number(self.rho) and 0 <= self.rho < np.inf):
             raise ValueError(f"rho must be a finite number >= 0, got {self.rho!r}")
 
-    def requires(self, problem: Problem) -> str | None:
-        """An adjoint of the engine where the family has none in closed form."""
-        return None if hasattr(problem, "adjoint") else ADJOINT
+    def requires(self, problem: Problem) -> None:
+        """No tilted problem is solved."""
+        return
+
+    def needs(self, problem: Problem) -> frozenset[Ability]:
+        """The adjoint of the optimality conditions."""
+        return frozenset({Ability.ADJOINT})
 
     def pullback(self, point: Solution, cotangent: Cotangent, backward: Backward) -> Pullback:
         """Solve the adjoint system; see ``Rule.pullback``.

@@ -5,14 +5,16 @@ from typing import Literal, final
 
 import numpy as np
 
-from lpgd.problems.base import Problem
-from lpgd.rules.base import Backward, Pullback, is_count, is_number
-from lpgd.rules.step import Ends, auto, objective
-from lpgd.solution import BoolArray, FloatArray, IntArray, Solution, Status
-from lpgd.tilt import Cotangent, Term, Tilt
+from lpgd.core.problem import Ability, Problem
+from lpgd.core.public import public
+from lpgd.core.rule import Backward, Pullback, Rule, is_count, is_number
+from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status
+from lpgd.core.tilt import Cotangent, Term, Tilt
+from lpgd.rules.auto import Ends, auto, objective
 
 Side = Literal["average", "lower", "upper"]
 
+LEAST = 1e-300  # a smaller tau has no reciprocal
 # Steps of the upper and the lower end of the difference, in units of tau.
 ENDS: dict[Side, tuple[float, float]] = {
     "lower": (1.0, 0.0),
@@ -21,9 +23,10 @@ ENDS: dict[Side, tuple[float, float]] = {
 }
 
 
+@public("lpgd")
 @final
 @dataclass(frozen=True)
-class LPGD:
+class LPGD(Rule):
     """Lagrangian proximal gradient descent (Paulus, Martius, Musil, ICML 2024).
 
     gradient = grad_w [L(z_hi, w) - L(z_lo, w)] / (t_hi - t_lo), where z_t is the saddle point of
@@ -52,8 +55,10 @@ class LPGD:
     fallback: bool = False
 
     def __post_init__(self) -> None:
-        if self.tau != "auto" and not (is_number(self.tau) and 0 < self.tau < np.inf):
-            raise ValueError(f"tau must be 'auto' or a positive finite number, got {self.tau!r}")
+        if self.tau != "auto" and not (is_number(self.tau) and LEAST <= self.tau < np.inf):
+            raise ValueError(
+                f"tau must be 'auto' or a positive finite number, got {self.tau!r} (least: {LEAST})"
+            )
         if not (is_number(self.rho) and 0 <= self.rho < np.inf):
             raise ValueError(f"rho must be a finite number >= 0, got {self.rho!r}")
         if self.side not in ENDS:
@@ -63,7 +68,11 @@ class LPGD:
 
     def requires(self, problem: Problem) -> str:
         """Family of the tilted problem: rho > 0 makes a QP of an LP."""
-        return "QP" if self.rho and problem.family == "LP" else problem.family
+        return problem.augmented if self.rho else problem.family
+
+    def needs(self, problem: Problem) -> frozenset[Ability]:
+        """Sizes of the data, for ``tau="auto"``."""
+        return frozenset({Ability.SIZES} if self.tau == "auto" else ())
 
     def pullback(self, point: Solution, cotangent: Cotangent, backward: Backward) -> Pullback:
         """Re-solve the tilted problems of all rows; see ``Rule.pullback``."""

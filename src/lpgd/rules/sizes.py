@@ -1,15 +1,15 @@
 """How large costs, tilts and moves of each row are, as tau="auto" needs to know."""
 
 from dataclasses import dataclass, replace
-from typing import cast, final
+from typing import final
 
 import numpy as np
 
-from lpgd.params import Params
-from lpgd.problems.base import Measured
-from lpgd.rules.base import Backward
-from lpgd.solution import BoolArray, FloatArray, IntArray, Solution
-from lpgd.tilt import Tilt
+from lpgd.core.params import Params
+from lpgd.core.problem import Measured, measured, users
+from lpgd.core.rule import Backward
+from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
+from lpgd.core.tilt import Tilt
 
 STILL = 10.0  # a move of at most so many times the accuracy is none
 LEAP = 100.0  # a change of more than so many times the relative tilt is not smooth
@@ -34,8 +34,11 @@ class Sizes:
         Cotangent of x, that of the slacks folded in.
     linear : (N, n) float64
         Gradient of the objective at zero.
+    mine : (n,) bool and (m,) bool
+        Entries of x and y that are the user's own: moves count over these only.
     costs : (N,) float64
-        The larger of ||q||, ||Px*|| and rho ||x*||.
+        The larger of ||q||, ||Px*|| and rho ||x*|| over the user's entries, or where those have no
+        costs over all.
     work : (N,) float64
         |q|'|x*| + |Px*|'|x*|, in which no unit of a variable counts.
     accuracy : (N,) float64
@@ -46,6 +49,7 @@ class Sizes:
     params: Params
     point: Solution
     tilt: Tilt
+    mine: tuple[BoolArray, BoolArray]
     dx: FloatArray
     linear: FloatArray
     costs: FloatArray
@@ -55,7 +59,7 @@ class Sizes:
     @classmethod
     def of(cls, point: Solution, tilt: Tilt, backward: Backward) -> "Sizes":
         """Measure the rows of a cotangent."""
-        family = cast(Measured, backward.problem)
+        family = measured(backward.problem, "tau='auto'")
         params = {name: param.take(tilt.rows) for name, param in backward.params.items()}
         zero = np.zeros_like(point.x)
         linear, dx = family.slope(params, zero), tilt.dx
@@ -63,13 +67,19 @@ class Sizes:
             none = np.zeros(len(tilt))
             unit = replace(tilt, t=none + 1, dy=np.zeros_like(tilt.dy), rho=none)
             tilted, data = family.tilt(backward.params, unit)
-            dx = cast(Measured, tilted).slope(data, zero) - linear
+            dx = measured(tilted, "tau='auto'").slope(data, zero) - linear
         curved = family.slope(params, point.x) - linear
-        costs = np.maximum(np.maximum(norm(linear), norm(curved)), tilt.rho * norm(point.x))
+        mine, every = users(family), np.ones(family.n, dtype=np.bool_)
+        costs = np.zeros(len(tilt))
+        for entries in (mine[0], every):
+            parts = [
+                norm(part[:, entries]) for part in (linear, curved, tilt.rho[:, None] * point.x)
+            ]
+            costs = np.where(costs > 0, costs, np.max(parts, axis=0))
         costs = np.where(costs > 0, costs, 1.0)  # without any there is nothing to go by
         work = dot(np.abs(linear) + np.abs(curved), np.abs(point.x))
         accuracy = backward.accuracy[tilt.rows]
-        return cls(family, params, point, tilt, dx, linear, costs, work, accuracy)
+        return cls(family, params, point, tilt, mine, dx, linear, costs, work, accuracy)
 
     @property
     def step(self) -> FloatArray:
@@ -121,9 +131,10 @@ class Sizes:
         """Whether an end of all or of some rows is away from x*."""
         start = self.point.x if rows is None else self.point.x[rows]
         accuracy = self.accuracy if rows is None else self.accuracy[rows]
-        size = np.abs(start).max(axis=1, initial=0.0)
+        size = np.abs(start[:, self.mine[0]]).max(axis=1, initial=0.0)
         size = np.where(size > 0, size, 1.0)
-        return np.abs(end.x - start).max(axis=1, initial=0.0) > STILL * accuracy * size
+        move = np.abs(end.x - start)[:, self.mine[0]].max(axis=1, initial=0.0)
+        return move > STILL * accuracy * size
 
     def bent(self, way: FloatArray, tau: FloatArray) -> BoolArray:
         """Whether the objective has curvature along a way (N, n) that a tilt went."""
@@ -132,8 +143,9 @@ class Sizes:
 
     def steady(self, hi: Solution, lo: Solution) -> BoolArray:
         """Whether multipliers change no more than smooth ones would."""
-        leap = LEAP * self.step * np.abs(self.point.y).max(axis=1, initial=0.0)
-        return np.abs(hi.y - lo.y).max(axis=1, initial=0.0) <= leap
+        theirs = self.mine[1]
+        leap = LEAP * self.step * np.abs(self.point.y[:, theirs]).max(axis=1, initial=0.0)
+        return np.abs(hi.y - lo.y)[:, theirs].max(axis=1, initial=0.0) <= leap
 
 
 def norm(vectors: FloatArray) -> FloatArray:

@@ -7,19 +7,21 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from lpgd.engines.base import Answer, Engine
-from lpgd.params import Param, Params, batched, shared
-from lpgd.problems.cones import Cones
-from lpgd.problems.conic import Conic
-from lpgd.problems.projections import project
-from lpgd.solution import FloatArray, Solution, Status
+from lpgd.core.engine import Answer, Engine
+from lpgd.core.params import Param, Params, batched, shared
+from lpgd.core.public import public
+from lpgd.core.solution import FloatArray, Solution, Status
+from lpgd.core.tilt import Tilt
+from lpgd.families.conic.cones import Cones
+from lpgd.families.conic.conic import Conic
+from lpgd.families.conic.projections import project
 from lpgd.testing.cone_programs import KINDS, plant, stressed
 from lpgd.testing.planting import Program
-from lpgd.tilt import Tilt
 
 NAMES = sorted(KINDS)
 
 
+@public("lpgd.testing")
 class ConeBattery:
     """Inherit, name the class ``Test...`` and set ``engine``.
 
@@ -40,9 +42,9 @@ class ConeBattery:
 
     def _case(self, name: str, seed: int, batch: int, *, sparse: bool = False) -> Program:
         """A planted program over cones that the engine claims."""
-        if not KINDS[name].kinds <= self.engine.capabilities.cones:
+        if not KINDS[name].kinds <= self.engine.capabilities.takes:
             pytest.skip(f"the engine does not claim {name} cones")
-        if sparse and not self.engine.capabilities.sparse:
+        if sparse and "sparse" not in self.engine.capabilities.takes:
             pytest.skip("the engine takes dense arguments only")
         return plant(KINDS[name], seed, batch, sparse=sparse)
 
@@ -109,7 +111,7 @@ class ConeBattery:
             np.testing.assert_array_equal(alone.y[0], answer.solution.y[row])
 
     def _richest(self) -> str:
-        able = self.engine.capabilities.cones
+        able = self.engine.capabilities.takes
         return max((n for n in NAMES if KINDS[n].kinds <= able), key=lambda n: len(KINDS[n].kinds))
 
     @pytest.mark.parametrize("name", NAMES)
@@ -130,7 +132,7 @@ class ConeBattery:
 
     def test_linear_objectives_and_shared_matrices(self) -> None:
         """On the unit disc."""
-        if "soc" not in self.engine.capabilities.cones:
+        if "soc" not in self.engine.capabilities.takes:
             pytest.skip("the engine does not claim soc cones")
         q = np.random.default_rng(0).normal(size=(3, 2))
         params = {

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from lpgd.params import Param, batched
-from lpgd.problems.cones import Cones, order_of, triangle
-from lpgd.problems.conic import Conic
-from lpgd.problems.pattern import Pattern
-from lpgd.solution import FloatArray, Solution, Status
+from lpgd.core.params import Param, batched
+from lpgd.core.pattern import Pattern
+from lpgd.core.solution import FloatArray, Solution, Status
+from lpgd.families.conic.cones import Cones, order_of, triangle
+from lpgd.families.conic.conic import Conic
 from lpgd.testing.planting import Program
 
 FLAT = 1e-3  # how near a face of the exponential cone, relatively, a point is judged as on it

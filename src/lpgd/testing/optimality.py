@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from lpgd.params import Params
-from lpgd.problems.qp import QP
-from lpgd.solution import FloatArray, Solution
-from lpgd.tilt import Tilt
+from lpgd.core.params import Params
+from lpgd.core.solution import FloatArray, Solution
+from lpgd.core.tilt import Tilt
+from lpgd.families.qp.qp import QP
 
 
 def untilted(size: int, n: int, m: int) -> Tilt:

@@ -10,16 +10,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lpgd.params import Param, batched, shared
-from lpgd.problems.pattern import Pattern
-from lpgd.problems.qp import QP
-from lpgd.solution import BoolArray, FloatArray, Solution, Status
+from lpgd.core.params import Param, batched, shared
+from lpgd.core.pattern import Pattern
+from lpgd.core.public import public
+from lpgd.core.solution import BoolArray, FloatArray, Solution, Status
+from lpgd.families.qp.qp import QP
 
 MARGIN = 0.1  # least slack, multiplier and singular value of the active rows
 NOISE = 0.02  # by which the distinct values of one argument differ
 Data = dict[str, FloatArray]
 
 
+@public("lpgd.testing")
 @dataclass(frozen=True)
 class Program:
     """A batch of programs with its saddle points."""
@@ -29,6 +31,7 @@ class Program:
     solution: Solution
 
 
+@public("lpgd.testing")
 @dataclass(frozen=True)
 class Shape:
     """What a random batch of programs looks like.

@@ -1,21 +1,24 @@
 """What every problem family must fulfil, checked without any solver."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lpgd.params import Param, Params
-from lpgd.problems.base import Problem
-from lpgd.solution import FloatArray, Solution, Status
+from lpgd.core.params import Param, Params
+from lpgd.core.problem import Problem
+from lpgd.core.public import public
+from lpgd.core.solution import FloatArray, Solution, Status
+from lpgd.core.tilt import Term, Tilt
 from lpgd.testing.planting import Program
 from lpgd.testing.strategies import programs, seeds, tilts
-from lpgd.tilt import Term, Tilt
 
 several = settings(suppress_health_check=[HealthCheck.differing_executors])
 
 
+@public("lpgd.testing")
 class ProblemBattery:
     """Inherit, name the class ``Test...`` and set ``cases``.
 
@@ -23,10 +26,16 @@ class ProblemBattery:
     ----------
     cases : strategy of objects with ``problem``, ``params`` and ``solution`` (B rows)
     tolerance : float
+    curved : bool
+        Whether the family takes losses with a curvature, ``Tilt.curve``.
+    augmented : bool
+        Whether it takes a proximal term, ``Tilt.rho``.
     """
 
     cases: st.SearchStrategy[Program] = programs()
     tolerance: float = 1e-9
+    curved: bool = True
+    augmented: bool = True
 
     @several
     @given(st.data())
@@ -34,7 +43,7 @@ class ProblemBattery:
         """In every argument, for weighted terms and any grouping of the rows."""
         case, rng = data.draw(self.cases), data.draw(seeds)
         problem, params = case.problem, case.params
-        tilt = data.draw(tilts(case))
+        tilt = data.draw(tilts(case, curved=self.curved, augmented=self.augmented))
         terms = [
             Term(rng.normal(size=len(tilt)), _point(problem, params, tilt, rng), tilt)
             for _ in range(2)
@@ -67,15 +76,17 @@ class ProblemBattery:
         """Up to a constant, and so does ``lagrangian`` when it is given the tilt."""
         case, rng = data.draw(self.cases), data.draw(seeds)
         problem, params = case.problem, case.params
-        tilt = data.draw(tilts(case))
+        tilt = data.draw(tilts(case, curved=self.curved, augmented=self.augmented))
         tilted, tilted_params = problem.tilt(params, tilt)
-        still = Tilt(tilt.rows, 0 * tilt.t, tilt.dx, tilt.dy, 0 * tilt.rho, tilt.anchor)
-        own = Tilt(np.arange(len(tilt)), still.t, still.dx, still.dy, still.rho, still.anchor)
+        still = replace(tilt, t=0 * tilt.t, rho=0 * tilt.rho)
+        own = replace(still, rows=np.arange(len(tilt)))
         constants: list[FloatArray] = []
         for _ in range(3):
             z = _point(problem, params, tilt, rng)
             gap = ((z.x - tilt.anchor) ** 2).sum(axis=1)
             loss = (tilt.dx * z.x).sum(axis=1) + (tilt.dy * z.y).sum(axis=1)
+            if tilt.curve is not None and tilt.center is not None:
+                loss += 0.5 * (tilt.curve * (z.x - tilt.center) ** 2).sum(axis=1)
             added = tilt.t * loss + 0.5 * tilt.rho * gap
             before = problem.lagrangian(params, z, still)
             np.testing.assert_allclose(

@@ -1,12 +1,13 @@
 """Hypothesis strategies: what structure shrinks, what numbers come from a seed."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import strategies as st
 
+from lpgd.core.tilt import Tilt
 from lpgd.testing.planting import Program, Shape, plant
-from lpgd.tilt import Tilt
 
 ARGUMENTS = ("P", "q", "A", "b", "G", "h", "lb", "ub")
 BOUNDS = ((), ("lb",), ("ub",), ("lb", "ub"))
@@ -47,14 +48,23 @@ def programs(
 
 
 @st.composite
-def tilts(draw: st.DrawFn, program: Program, *, augmented: bool = True) -> Tilt:
-    """Tilts of some of a batch's elements, in any order; ``augmented`` allows rho > 0."""
+def tilts(
+    draw: st.DrawFn, program: Program, *, augmented: bool = True, curved: bool = False
+) -> Tilt:
+    """Tilts of some of a batch's elements, in any order.
+
+    ``augmented`` allows rho > 0, ``curved`` losses with a curvature of their own, of any sign.
+    """
     rows = draw(st.lists(st.integers(0, len(program.solution) - 1), min_size=1, max_size=4))
     rng, size, problem = draw(seeds), len(rows), program.problem
     dual = draw(st.booleans())
     levels = draw(st.sampled_from([(0.0,), (0.5,), (0.0, 0.5, 2.0)] if augmented else [(0.0,)]))
-    return Tilt(
+    tilt = Tilt(
         np.array(rows), rng.uniform(-0.5, 0.5, size),
         rng.normal(size=(size, problem.n)), dual * rng.normal(size=(size, problem.m)),
         rng.choice(levels, size), rng.normal(size=(size, problem.n)),
     )  # fmt: skip
+    if not (curved and draw(st.booleans())):
+        return tilt
+    curve, center = rng.normal(size=(2, size, problem.n))
+    return replace(tilt, curve=curve, center=center)

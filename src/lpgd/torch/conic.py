@@ -6,19 +6,23 @@ from typing import Any, NamedTuple
 
 import torch
 
-from lpgd.engines.base import Engine
-from lpgd.errors import StructureError
-from lpgd.problems.cones import Cones
-from lpgd.problems.conic import Conic
-from lpgd.problems.polyhedral import Polyhedral
-from lpgd.rules.base import Rule
-from lpgd.solution_map import OnFailure
-from lpgd.torch._arguments import Arguments, collect
-from lpgd.torch._program import ProgramLayer
-from lpgd.torch._views import ConicView
+from lpgd.core.engine import Engine
+from lpgd.core.errors import StructureError
+from lpgd.core.problem import Problem
+from lpgd.core.public import public
+from lpgd.core.rule import Rule
+from lpgd.families.conic.cones import Cones
+from lpgd.families.conic.conic import Conic
+from lpgd.families.conic.polyhedral import forms
+from lpgd.frontend.views import ConicView
+from lpgd.map.choose import refuse
+from lpgd.map.report import OnFailure
+from lpgd.torch.arguments import Arguments, collect
+from lpgd.torch.program import ProgramLayer
 from lpgd.torch.sparse import Sparse
 
 
+@public("lpgd.torch")
 class ConicSolution(NamedTuple):
     """Solution, multipliers and slacks of a cone program.
 
@@ -36,6 +40,7 @@ class ConicSolution(NamedTuple):
     s: torch.Tensor
 
 
+@public("lpgd.torch")
 class ConicLayer(ProgramLayer):
     """minimise 1/2 x'Px + q'x  subject to  Ax + s = b, s in a product of cones.
 
@@ -77,7 +82,7 @@ class ConicLayer(ProgramLayer):
         if not isinstance(cones, Cones):
             raise TypeError(f"cones must be lpgd.Cones(...), got {cones!r}")
         self._cones = cones
-        self._map.require_cones(cones)
+        refuse(forms(Conic(1, cones, quadratic=False)), engine)
 
     @property
     def cones(self) -> Cones:
@@ -122,13 +127,8 @@ class ConicLayer(ProgramLayer):
         """
         return self._solve({"P": P, "q": q, "A": A, "b": b}, duals=return_duals)
 
-    def _describe(self, given: dict[str, Any]) -> tuple[Arguments, Conic | Polyhedral, ConicView]:
-        for name in ("A", "b"):
-            if given[name] is None:
-                raise StructureError(f"{name} is required, got None")
-        linear = given["P"] is None
-        arguments = collect({k: v for k, v in given.items() if v is not None or k == "q"}, "q",
-                            sparse=("P", "A"))  # fmt: skip
+    def _describe(self, given: dict[str, Any]) -> tuple[Arguments, Problem, ConicView]:
+        arguments = collect(given, "q", required=("q", "A", "b"), sparse=("P", "A"))
         if arguments.sizes["A"] != self.cones.m:
             raise StructureError(
                 f"A must have {self.cones.m} rows, one for each row of the cones, "
@@ -136,6 +136,6 @@ class ConicLayer(ProgramLayer):
             )
         if "P" in arguments.patterns and not arguments.patterns["P"].symmetric:
             raise StructureError("P must store both triangles: its pattern is not symmetric")
-        conic = Conic(arguments.n, self.cones, arguments.patterns, not linear)
-        problem = self._map.form(conic)
+        conic = Conic(arguments.n, self.cones, arguments.patterns, "P" in arguments.tensors)
+        problem = self._map.choose(*forms(conic)).problem
         return arguments, problem, ConicView(problem)

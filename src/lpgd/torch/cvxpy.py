@@ -5,27 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
-from lpgd.engines.base import Engine
-from lpgd.errors import StructureError
-from lpgd.problems.cvxpy_compile import compile_model
-from lpgd.problems.cvxpy_model import CvxpyModel, Input, Output
-from lpgd.rules.base import Rule
-from lpgd.solution import Solution
-from lpgd.solution_map import OnFailure, SolutionMap
-from lpgd.torch._arguments import Arguments
-from lpgd.torch._function import Call
-from lpgd.torch._program import ProgramLayer
-from lpgd.torch._solver_args import Setting, Settings, options
-from lpgd.torch._views import CvxpyView
+from lpgd.core.engine import Engine
+from lpgd.core.errors import StructureError
+from lpgd.core.public import public
+from lpgd.core.rule import Rule
+from lpgd.core.solution import Solution
+from lpgd.families.cvxpy.compile import compile_model
+from lpgd.families.cvxpy.model import CvxpyModel, Input, Output
+from lpgd.frontend.arguments import check_parameters
+from lpgd.frontend.settings import Setting, Settings, options
+from lpgd.frontend.views import CvxpyView
+from lpgd.map.report import OnFailure
+from lpgd.map.solution_map import SolutionMap
+from lpgd.torch.arguments import Arguments, check_kind, common_dtype, is_sparse
+from lpgd.torch.bridge import Call
+from lpgd.torch.program import ProgramLayer
 
 
 def _as_they_are(*outputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
     return outputs
 
 
+@public("lpgd.torch")
 class CvxpyLayer(ProgramLayer):
     """The solution of a parametrised CVXPY problem, as ``cvxpylayers.torch.CvxpyLayer`` has it.
 
@@ -56,6 +59,8 @@ class CvxpyLayer(ProgramLayer):
         Whether an element that cannot be solved raises ``lpgd.SolverError`` or is marked with NaN.
     threads : int or None
         Most threads to use.
+    accept_inexact : bool
+        Whether a solution that the solver calls inaccurate counts as solved.
 
     Raises
     ------
@@ -83,8 +88,10 @@ class CvxpyLayer(ProgramLayer):
         rule: Rule | None = None,
         on_failure: OnFailure = "raise",
         threads: int | None = None,
+        accept_inexact: bool = False,
     ) -> None:
-        super().__init__(rule, _engine_of(solver), on_failure, threads)
+        engine = _engine_of(solver)
+        super().__init__(rule, engine, on_failure, threads, accept_inexact=accept_inexact)
         model = compile_model(
             problem, parameters, variables, gp=gp, verbose=verbose, canon_backend=canon_backend
         )
@@ -154,15 +161,11 @@ class CvxpyLayer(ProgramLayer):
 
     def _describe(self, given: dict[str, Any]) -> tuple[Arguments, CvxpyModel, CvxpyView]:
         params, model = given["params"], given["setting"].model
-        _check(params, self._names)
-        dtype = params[0].dtype if params else torch.get_default_dtype()
-        for tensor in params:
-            dtype = torch.promote_types(dtype, tensor.dtype)
+        dtype, device = _check(params, self._names)
         arguments = Arguments(
             {key: _entering(own, params) for key, own in model.inputs.items()},
             tuple(len(own.shape) for own in model.inputs.values()),
-            {}, {}, model.n, dtype,
-            params[0].device if params else torch.device("cpu"),
+            {}, {}, model.n, dtype, device,
         )  # fmt: skip
         return arguments, model, CvxpyView(model)
 
@@ -185,45 +188,21 @@ def _entering(own: Input, params: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.where(fit, torch.where(fit, tensor, 1.0).log(), torch.nan)
 
 
-def _check(params: Sequence[Any], expected: Sequence[tuple[str, tuple[int, ...]]]) -> None:
+def _check(
+    params: Sequence[Any], expected: Sequence[tuple[str, tuple[int, ...]]]
+) -> tuple[torch.dtype, torch.device]:
+    """Check the values of the parameters; return the dtype and the device of the outputs."""
     if len(params) != len(expected):
         raise StructureError(
             f"A tensor must be provided for each CVXPY parameter; received {len(params)} tensors, "
             f"expected {len(expected)}"
         )
-    batches: list[tuple[int, ...]] = []
-    for i, (tensor, (name, shape)) in enumerate(zip(params, expected, strict=True)):
-        which = f"parameter {i} ({name})"
-        _check_kind(tensor, which, params[0])
-        batch = tensor.ndim - len(shape)
-        if batch < 0:
-            raise StructureError(
-                f"Invalid parameter dimensionality for {which}. Expected at least {len(shape)} "
-                f"dimensions, Got: {tensor.ndim} dimensions"
-            )
-        if tuple(tensor.shape[batch:]) != shape:
-            raise StructureError(
-                f"Invalid parameter shape for {which}. Expected: {shape} behind any batch "
-                f"dimensions, Got: {tuple(tensor.shape)}"
-            )
-        batches.append(tuple(tensor.shape[:batch]))
-    try:
-        np.broadcast_shapes(*batches)
-    except ValueError:
-        listed = ", ".join(
-            f"{batch} of {name}" for batch, (name, _) in zip(batches, expected, strict=True)
-        )
-        raise StructureError(
-            f"Inconsistent batch sizes. The batch dimensions do not broadcast: {listed}"
-        ) from None
-
-
-def _check_kind(tensor: Any, which: str, first: Any) -> None:
-    if not isinstance(tensor, torch.Tensor):
-        raise StructureError(f"{which} must be a torch.Tensor, got {type(tensor).__name__}")
-    if tensor.layout != torch.strided:
-        raise StructureError(f"{which} must be dense, got {tensor.layout}; use .to_dense()")
-    if not tensor.dtype.is_floating_point:
-        raise StructureError(f"{which} must have a real floating dtype, got {tensor.dtype}")
-    if tensor.device != first.device:
-        raise StructureError(f"{which} is on {tensor.device}, but parameter 0 is on {first.device}")
+    named = {f"parameter {i} ({name})": params[i] for i, (name, _) in enumerate(expected)}
+    for which, tensor in named.items():
+        if is_sparse(tensor):
+            raise StructureError(f"{which} must be dense, got a sparse argument; use .to_dense()")
+        check_kind(which, tensor, params[0], "parameter 0")
+    check_parameters([tuple(tensor.shape) for tensor in params], expected)
+    if not params:
+        return torch.get_default_dtype(), torch.device("cpu")
+    return common_dtype(named), params[0].device

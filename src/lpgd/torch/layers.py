@@ -6,15 +6,17 @@ from typing import Any, NamedTuple
 
 import torch
 
-from lpgd.problems.qp import QP
-from lpgd.torch._arguments import Arguments, collect
-from lpgd.torch._program import ProgramLayer
-from lpgd.torch._views import QPView
+from lpgd.core.public import public
+from lpgd.families.qp.qp import QP
+from lpgd.frontend.views import QPView
+from lpgd.torch.arguments import Arguments, collect
+from lpgd.torch.program import ProgramLayer
 from lpgd.torch.sparse import Sparse
 
 Argument = torch.Tensor | Sparse | None
 
 
+@public("lpgd.torch")
 class DualSolution(NamedTuple):
     """Solution and multipliers of a program.
 
@@ -39,11 +41,14 @@ class _QuadraticLayer(ProgramLayer):
     outputs = DualSolution
 
     def _describe(self, given: dict[str, Any]) -> tuple[Arguments, QP, QPView]:
-        arguments = collect(given, cost="q" if "P" in given else "c")
+        cost = "q" if "P" in given else "c"
+        required = ("P", "q") if "P" in given else ("c",)
+        arguments = collect(given, cost, required, sparse=("G", "A"))
         problem = QP.of(arguments.sizes, arguments.n, arguments.patterns)
         return arguments, problem, QPView(problem)
 
 
+@public("lpgd.torch")
 class QPLayer(_QuadraticLayer):
     """minimise 1/2 x'Px + q'x  subject to  Gx <= h, Ax = b, lb <= x <= ub.
 
@@ -109,6 +114,7 @@ class QPLayer(_QuadraticLayer):
         return self._solve(given, duals=return_duals)
 
 
+@public("lpgd.torch")
 class LPLayer(_QuadraticLayer):
     """minimise c'x  subject to  Gx <= h, Ax = b, lb <= x <= ub.
 

@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from lpgd.errors import StructureError
-from lpgd.problems.pattern import Pattern
+from lpgd.core.errors import StructureError
+from lpgd.core.pattern import Pattern
+from lpgd.core.public import public
 
 
+@public("lpgd.torch")
 @final
 class Sparse:
     """A batch of sparse matrices with one pattern; gradients land on ``values``.

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 from matplotlib.image import imread
@@ -87,3 +88,21 @@ def test_verdict_on_auto_names_the_best_fixed_tau(compared):
     assert verdict is not None
     assert "tau auto" in verdict
     assert auto_verdict([final for final in finals if final.method != AUTO]) is None
+
+
+def test_runs_that_measured_nothing_are_reported(compared, tmp_path):
+    _, finals = compared
+    nothing = [
+        replace(
+            final,
+            outcomes=[
+                replace(o, curves={"validation_loss": [None] * len(o.epoch)})
+                for o in final.outcomes
+            ],
+        )
+        for final in finals
+    ]
+    write_results(nothing, tmp_path)
+    assert json.loads((tmp_path / "results.json").read_text())[0]["epochs_to_goal"] == [None, None]
+    assert imread(tmp_path / "compare.png").shape[1] > 1000
+    assert "inf" in auto_verdict(nothing)

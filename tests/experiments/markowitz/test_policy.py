@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lpgd import LPGD, Exact
-from lpgd.errors import MissingExtraError
+from lpgd import LPGD, Exact, MissingExtraError
 from lpgd.experiments.markowitz.estimates import Beliefs, Forecasts
 from lpgd.experiments.markowitz.policy import Policy
 
@@ -65,7 +64,7 @@ def test_costs_are_paid_and_never_negative():
     assert dear.abs().sum() < free.abs().sum()
 
 
-@pytest.mark.filterwarnings("ignore::lpgd.errors.SolverWarning")
+@pytest.mark.filterwarnings("ignore::lpgd.core.errors.SolverWarning")
 def test_negative_aversion_counts_as_none():
     model = policy()
     with torch.no_grad():

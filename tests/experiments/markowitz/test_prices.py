@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from lpgd.errors import MissingExtraError
+from lpgd import MissingExtraError
 from lpgd.experiments.markowitz.prices import load_prices, monthly_returns
 
 

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from lpgd.errors import EngineError
-from lpgd.experiments.markowitz.task import MARKOWITZ, MarkowitzTask, make_policy
+from lpgd import EngineError
+from lpgd.experiments.markowitz.policy import make_policy
+from lpgd.experiments.markowitz.task import MARKOWITZ, MarkowitzTask
 from lpgd.experiments.runs import RunDirectory
 from lpgd.experiments.training import Trainer
 

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
+import torch
 from matplotlib.image import imread
 
 from lpgd.experiments.runs import RunDirectory
 from lpgd.experiments.sudoku.config import SudokuConfig
 from lpgd.experiments.sudoku.data import generate
-from lpgd.experiments.sudoku.figures import draw_boards, draw_constraints, draw_figures
+from lpgd.experiments.sudoku.figures import draw_boards, draw_constraints, draw_figures, draw_losses
 from lpgd.experiments.sudoku.model import RuleLearner
 from lpgd.experiments.sudoku.task import SudokuTask
 from lpgd.experiments.training import Trainer
@@ -39,3 +40,17 @@ def test_constraints_of_large_boards(tmp_path):
     run = RunDirectory(tmp_path)
     draw_constraints(RuleLearner(SudokuConfig(box=3)), 3, run)
     assert_drawn(run, "constraints")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1e308, 1e200])
+def test_training_that_diverged_is_drawn(tmp_path, value):
+    run, config = RunDirectory(tmp_path), SudokuConfig(batch=10, epochs=1)
+    trainer = Trainer(config, SudokuTask(config, generate(2, 10, 6)), run)
+    trainer.advance()
+    trainer.rows[0] |= {"loss": value, "test_mse": value}
+    with torch.no_grad():
+        trainer.task.model.A[0] = value
+    draw_losses(trainer, run)
+    draw_constraints(trainer.task.model, 2, run)
+    for name in ("loss", "constraints"):
+        assert_drawn(run, name)

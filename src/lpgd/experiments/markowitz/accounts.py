@@ -42,18 +42,23 @@ class Account:
 
     @property
     def annual_return(self) -> float:
-        """Return the growth of wealth in a year."""
-        return self.wealth[-1] ** (_MONTHS / len(self.wealth)) - 1
+        """Return the growth of wealth in a year; infinite if no number holds it."""
+        try:
+            return self.wealth[-1] ** (_MONTHS / len(self.wealth)) - 1
+        except OverflowError:
+            return math.inf
 
     @property
     def volatility(self) -> float:
         """Return the standard deviation of monthly returns until ruin, as of a year.
 
-        NaN if that was in the first month.
+        NaN if that was in the first month, or if wealth grew beyond all numbers.
         """
         pairs = pairwise([1.0, *self.wealth])
         returns = [after / before for before, after in pairs if before > 0]
-        return math.sqrt(_MONTHS) * stdev(returns) if len(returns) > 1 else math.nan
+        if len(returns) < 2 or not all(map(math.isfinite, returns)):
+            return math.nan
+        return math.sqrt(_MONTHS) * stdev(returns)
 
     def to_json(self) -> dict[str, float]:
         """Return the economics of the period."""

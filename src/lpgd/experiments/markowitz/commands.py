@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from typer import Option
 
 from lpgd.experiments import options
@@ -18,6 +17,7 @@ from lpgd.experiments.terminal import (
     changes_on_resume,
     conclude,
     continuable,
+    new_console,
     report_errors,
     settings_given,
 )
@@ -81,20 +81,18 @@ def run_markowitz(
     Needs the extra lpgd[markowitz].
     """
     from lpgd.experiments.markowitz.task import MARKOWITZ
-    from lpgd.experiments.running import continue_run, execute
+    from lpgd.experiments.running import execute, start
 
-    console = Console()
-    with report_errors(console):
+    console = new_console()
+    with report_errors():
         if resume is not None:
-            run, task = RunDirectory(resume), None
-            continue_run(MarkowitzConfig, run, changes_on_resume(context))
+            run, task, changes = RunDirectory(resume), None, changes_on_resume(context)
         else:
             config = _config(context)
             MARKOWITZ.check(config)
             task = MARKOWITZ.task(config)
-            run = RunDirectory.create(out)
-            config.write(run)
-        result = execute(MARKOWITZ, run, console, task)
+            run, changes = start(config, out), None
+        result = execute(MARKOWITZ, run, console, task, changes)
     result = conclude(console, "markowitz", run, result)
     for name, account in result["economics"].items():
         console.print(
@@ -142,7 +140,10 @@ def compare_markowitz(
     threads: options.Threads = None,
     out: Annotated[
         Path | None,
-        Option(help="Where results go, and are continued; by default runs/compare-markowitz-DATA."),
+        Option(
+            file_okay=False,
+            help="Where results go, and are continued; by default runs/compare-markowitz-DATA.",
+        ),
     ] = None,
 ) -> None:
     """Compare gradient rules on tracking an expert's trades, each at its best learning rate.
@@ -159,16 +160,16 @@ def compare_markowitz(
         write_results,
     )
 
-    console = Console()
+    console = new_console()
     out = Path(f"runs/compare-markowitz-{data}") if out is None else out
-    with report_errors(console):
+    with report_errors():
         study = Study(
             data, prices, assets, months, noise, portfolios, tuning_epochs, engine, threads
         )
         effort = Effort(seeds, max_epochs, jobs, final_jobs)
         with continuable(console):
-            finals = compare(study, choose_methods(METHODS, method), effort, out, console)
-        write_results(finals, out)
+            chosen = choose_methods(METHODS, method)
+            finals = compare(study, chosen, effort, out, console, write_results)
     console.print(results_table(finals))
     console.print(economics_table(finals))
     verdict = auto_verdict(finals)

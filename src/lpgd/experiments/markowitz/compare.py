@@ -16,7 +16,7 @@ from typing import ClassVar, Literal
 from rich.console import Console
 
 from lpgd.experiments import comparison
-from lpgd.experiments.comparison import Effort, Final
+from lpgd.experiments.comparison import Effort, Final, Report
 from lpgd.experiments.contest import Comparable, Outcome
 from lpgd.experiments.markowitz.config import MarkowitzConfig
 from lpgd.experiments.markowitz.methods import EXACT
@@ -67,11 +67,16 @@ class Study:
 
 
 def compare(
-    study: Study, methods: list[Method], effort: Effort, out: Path, console: Console
+    study: Study,
+    methods: list[Method],
+    effort: Effort,
+    out: Path,
+    console: Console,
+    report: Report | None = None,
 ) -> list[Final]:
     """Tune every method, then run the chosen settings from several seeds; Exact is always there."""
     methods = [EXACT, *(method for method in methods if method != EXACT)]
-    return comparison.compare(study, methods, effort, out, console)
+    return comparison.compare(study, methods, effort, out, console, report=report)
 
 
 def goals(finals: list[Final]) -> dict[int, float]:

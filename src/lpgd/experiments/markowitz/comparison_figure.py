@@ -12,8 +12,16 @@ import numpy as np
 from lpgd.experiments.comparison import Final
 from lpgd.experiments.markowitz.compare import goals, start_loss
 from lpgd.experiments.markowitz.methods import AUTO, RHO
-from lpgd.experiments.markowitz.report import efforts, last_loss, median_last_loss, tau_of
-from lpgd.experiments.plotting import INK, PALETTE, draw_band, new_figure, save
+from lpgd.experiments.markowitz.outcomes import efforts, last_loss, median_last_loss, tau_of
+from lpgd.experiments.plotting import (
+    INK,
+    PALETTE,
+    draw_band,
+    new_figure,
+    save,
+    shown,
+    use_log_scale,
+)
 from lpgd.experiments.summaries import in_words, median
 
 if TYPE_CHECKING:
@@ -31,13 +39,15 @@ def draw_comparison(finals: list[Final], path: Path) -> None:
     for axis, name, label in zip(axes[:2], ("epoch", "seconds"), labels, strict=True):
         for final in _shown(finals, reach):
             _draw_curves(axis, final, name)
-        axis.set(xlabel=label, ylabel="validation loss", yscale="log")
+        axis.set(xlabel=label, ylabel="validation loss")
+        use_log_scale(axis)
         axis.set_xlim(left=0)
     _draw_against_tau(axes[2], finals, {f.method.name: efforts(f, "epoch", reach) for f in finals})
     axes[2].set(ylabel="epochs to a tenth of the way left", ylim=(0, None))
     last = {f.method.name: [last_loss(outcome) for outcome in f.outcomes] for f in finals}
     _draw_against_tau(axes[3], finals, last)
-    axes[3].set(ylabel="validation loss at the end", yscale="log")
+    axes[3].set(ylabel="validation loss at the end")
+    use_log_scale(axes[3])
     for axis in (axes[0], axes[2]):
         axis.legend(frameon=False, fontsize=7.5)
     seeds = max(len(final.outcomes) for final in finals)
@@ -103,13 +113,13 @@ def _draw_against_tau(
         taus = _taus(finals, side, rho)
         if not taus:
             continue
-        rows = np.array([values[final.method.name] for final in taus], dtype=np.float64)
-        middle = [median(values[final.method.name]) for final in taus]
+        rows = shown([values[final.method.name] for final in taus])
+        middle = shown([median(values[final.method.name]) for final in taus])
         color, line = _style(taus[0])
         x = [float(final.chosen.tau) for final in taus]
         axis.plot(
             x,
-            _finite(middle),
+            middle,
             color=color,
             linestyle=line,
             marker="o",
@@ -117,15 +127,15 @@ def _draw_against_tau(
             markerfacecolor="none" if rho else color,
             label=_label(taus[0], with_tau=False),
         )
-        low, high = np.fmin.reduce(_finite(rows), 1), np.fmax.reduce(_finite(rows), 1)
-        axis.fill_between(x, low, high, color=color, alpha=0.14, linewidth=0)
+        axis.fill_between(
+            x, np.fmin.reduce(rows, 1), np.fmax.reduce(rows, 1),
+            color=color, alpha=0.14, linewidth=0,
+        )  # fmt: skip
+        if np.isfinite(middle).any():  # else matplotlib finds nothing to scale
+            axis.set_xscale("log")
     for final in filter(_has_no_tau, finals):
         color, line = _style(final)
-        axis.axhline(median(values[final.method.name]), color=color, linestyle=line, linewidth=1.2,
-                     label=_label(final, with_tau=False))  # fmt: skip
-    axis.set(xscale="log", xlabel="tau")
-
-
-def _finite(values: Any) -> np.ndarray:
-    numbers = np.array(values, dtype=np.float64)
-    return np.where(np.isfinite(numbers), numbers, np.nan)
+        level = float(shown(median(values[final.method.name])))
+        label = _label(final, with_tau=False)
+        axis.axhline(level, color=color, linestyle=line, linewidth=1.2, label=label)
+    axis.set_xlabel("tau")

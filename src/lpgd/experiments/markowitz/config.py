@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from numbers import Real
 from typing import ClassVar, Literal
 
 from lpgd.experiments.runs import ExperimentError
-from lpgd.experiments.settings import Settings, check_choice
+from lpgd.experiments.settings import Range, Settings, check_choice
 
 _HALVINGS = "utility"  # the objective whose step size is halved with every epoch
 
@@ -24,9 +25,13 @@ class MarkowitzConfig(Settings):
     batch has divided the loss gradient by its size; tau refers to that.
     """
 
-    least: ClassVar[dict[str, int]] = {
-        "assets": 2, "months": 1, "portfolios": 1, "rollouts": 1, "horizon": 1,
-    }  # fmt: skip
+    ranges: ClassVar[dict[str, Range]] = {
+        "assets": (2, 1_000),
+        "months": (1, 100_000),
+        "portfolios": (1, 100_000),
+        "rollouts": (1, 1_000_000),
+        "horizon": (1, 10_000),
+    }
 
     epochs: int = 10
     batch: int = 48
@@ -44,7 +49,7 @@ class MarkowitzConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (isinstance(self.noise, Real) and 0 <= self.noise < math.inf):
+        if not (isinstance(self.noise, Real) and 0 <= self.noise <= sys.float_info.max):
             raise ExperimentError(f"noise must be a finite number >= 0, got {self.noise!r}")
         check_choice("data", self.data, ("synthetic", "historical"))
         check_choice("prices", self.prices, ("sp500", "factors"))
@@ -52,4 +57,4 @@ class MarkowitzConfig(Settings):
 
     def learning_rate(self, epoch: int) -> float:
         """Return the step size; that for utility is halved after each epoch, as in the study."""
-        return self.lr / 2**epoch if self.objective == _HALVINGS else self.lr
+        return math.ldexp(self.lr, -epoch) if self.objective == _HALVINGS else self.lr

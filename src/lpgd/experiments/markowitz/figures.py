@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lpgd.experiments.markowitz.accounts import Account
-from lpgd.experiments.markowitz.task import MarkowitzTask, make_policy
-from lpgd.experiments.plotting import INK, MUTED, PALETTE, draw_training, new_figure, save
+from lpgd.experiments.markowitz.policy import Policy, make_policy
+from lpgd.experiments.plotting import (
+    INK,
+    MUTED,
+    PALETTE,
+    draw_training,
+    new_figure,
+    save,
+    shown,
+    use_log_scale,
+)
 from lpgd.experiments.runs import RunDirectory
 from lpgd.experiments.training import Trainer
 
@@ -23,9 +32,11 @@ _LOSSES = {
 
 def draw_figures(trainer: Trainer, run: RunDirectory) -> None:
     """Draw everything there is to see of a run."""
+    task = trainer.task
     draw_losses(trainer, run)
-    draw_accounts(trainer.task.accounts(), run)
-    draw_parameters(trainer.task, run)
+    draw_accounts(task.accounts(), run)
+    start, market = make_policy(task.config, task.world.beliefs), task.world.market
+    draw_parameters(task.model, start, None if market is None else market.mean, run)
 
 
 def draw_losses(trainer: Trainer, run: RunDirectory) -> None:
@@ -35,7 +46,7 @@ def draw_losses(trainer: Trainer, run: RunDirectory) -> None:
     objective = trainer.task.config.objective
     if objective == "tracking":
         for axis in axes:
-            axis.set_yscale("log")
+            use_log_scale(axis)
     axes[0].set_ylabel(_LOSSES[objective])
     axes[0].legend(frameon=False)
     save(figure, run.figure("loss"))
@@ -51,16 +62,20 @@ def draw_accounts(accounts: dict[str, Account], run: RunDirectory) -> None:
             f"{name}: {100 * account.annual_return:.1f} % a year, volatility "
             f"{100 * account.volatility:.1f} %, turnover {100 * account.turnover:.1f} % a month"
         )
-        axis.plot([1.0, *account.wealth], color=color, linestyle=line, label=label)
+        axis.plot(shown([1.0, *account.wealth]), color=color, linestyle=line, label=label)
     axis.set(xlabel="months of the test period", ylabel="wealth after costs")
     axis.legend(frameon=False, fontsize=8)
     save(figure, run.figure("wealth"))
 
 
-def draw_parameters(task: MarkowitzTask, run: RunDirectory) -> None:
-    """Draw the learned vectors, asset by asset, beside those at the start."""
-    learned = dict(task.model.named_parameters())
-    start = dict(make_policy(task.config, task.world.beliefs).named_parameters())
+def draw_parameters(
+    policy: Policy, start: Policy, mean: np.ndarray | None, run: RunDirectory
+) -> None:
+    """Draw the learned vectors, asset by asset, beside those at the start.
+
+    ``mean`` (n,) is the market's true one, in excess of 1, where there is one.
+    """
+    learned, first = dict(policy.named_parameters()), dict(start.named_parameters())
     titles = {
         "mean": "mean [% a month]",
         "trading": "trading cost [‰]",
@@ -70,11 +85,12 @@ def draw_parameters(task: MarkowitzTask, run: RunDirectory) -> None:
     names = [name for name in titles if name in learned]
     figure, axes = new_figure(1, len(names), (3.4 * len(names), 3.2))
     for axis, name in zip(axes, names, strict=True):
-        _draw_vector(axis, start[name].detach().numpy(), learned[name].detach().numpy())
+        _draw_vector(axis, *(shown(values[name].detach().numpy()) for values in (first, learned)))
         axis.set(title=titles[name], xlabel="asset")
-    if task.world.market is not None:
-        truth = 100 * task.world.market.mean
-        axes[0].plot(np.arange(len(truth)), truth, "_", color=INK, markersize=10, label="market")
+    if mean is not None:
+        axes[0].plot(
+            np.arange(len(mean)), 100 * mean, "_", color=INK, markersize=10, label="market"
+        )
     axes[0].legend(frameon=False, fontsize=8)
     save(figure, run.figure("parameters"))
 

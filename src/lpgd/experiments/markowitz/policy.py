@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lpgd import LPGD, Exact
 from lpgd.experiments.extras import load
+from lpgd.experiments.markowitz.config import MarkowitzConfig
 from lpgd.experiments.markowitz.estimates import Beliefs, Floats, Forecasts
 from lpgd.torch import CvxpyLayer
 
@@ -83,6 +84,14 @@ class Policy(nn.Module):
         costs = [(c / PER_MILLE).clamp(min=_LEAST_COST) for c in (self.trading, self.shorting)]
         (after,) = self.layer(before, mean, risk, *costs)
         return wealth * (after - before)
+
+
+def make_policy(config: MarkowitzConfig, beliefs: Beliefs) -> Policy:
+    """Make the policy of a run; the costs are learned from trades only, where they show."""
+    return Policy(
+        beliefs, config.make_rule(), config.engine, config.threads,
+        learn_costs=config.objective == "tracking",
+    )  # fmt: skip
 
 
 def trading_program(assets: int) -> tuple[Any, list[Any], list[Any]]:

@@ -1,9 +1,9 @@
-"""What `lpgd compare markowitz` leaves behind: a table, results.json and results.csv."""
+"""What `lpgd compare markowitz` leaves behind: tables, results.json, results.csv, compare.png."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -11,13 +11,13 @@ from rich.table import Table
 from lpgd.experiments.comparison import Final
 from lpgd.experiments.contest import Outcome
 from lpgd.experiments.markowitz.compare import goals, start_loss
+from lpgd.experiments.markowitz.comparison_figure import draw_comparison
 from lpgd.experiments.markowitz.methods import AUTO, EXACT
+from lpgd.experiments.markowitz.outcomes import Axis, efforts, last_loss, median_last_loss, tau_of
 from lpgd.experiments.markowitz.task import least_loss
-from lpgd.experiments.methods import show_tau
 from lpgd.experiments.runs import write_json
 from lpgd.experiments.summaries import median, median_or_none, spread, write_csv
 
-Axis = Literal["epoch", "seconds"]
 TRADERS = ("policy", "start", "expert")
 _ECONOMICS = ("annual_return", "volatility", "monthly_turnover")
 _HEADING = ["method", "side", "tau", "rho", "lr", "seed", "start_loss", "goal", "epochs_to_goal"]
@@ -27,32 +27,11 @@ _HEADING += [f"policy_{name}" for name in _ECONOMICS]
 
 def write_results(finals: list[Final], out: Path) -> None:
     """Write the results of all methods as JSON, CSV and a figure."""
-    from lpgd.experiments.markowitz.comparison_figure import draw_comparison
-
     reach = goals(finals)
     write_json(out / "results.json", [_summary(final, reach) for final in finals])
     rows = [_csv_row(final, outcome, reach) for final in finals for outcome in final.outcomes]
     write_csv(out / "results.csv", _HEADING, rows)
     draw_comparison(finals, out / "compare.png")
-
-
-def efforts(final: Final, axis: Axis, reach: dict[int, float]) -> list[float | None]:
-    """Return the epochs or seconds to the goal, run by run; None if it was not reached."""
-    return [
-        outcome.when(axis, "validation_loss", reach[outcome.config.seed])
-        for outcome in final.outcomes
-    ]
-
-
-def last_loss(outcome: Outcome) -> float:
-    """Return the validation loss at the end; infinite if nothing could be measured."""
-    loss = outcome.curves["validation_loss"][-1]
-    return float("inf") if loss is None else loss
-
-
-def median_last_loss(final: Final) -> float:
-    """Return the median over the seeds of `last_loss`."""
-    return median([last_loss(outcome) for outcome in final.outcomes])
 
 
 def results_table(finals: list[Final]) -> Table:
@@ -74,11 +53,6 @@ def results_table(finals: list[Final]) -> Table:
             f"{median_last_loss(final):.2g}",
         )
     return table
-
-
-def tau_of(final: Final) -> str:
-    """Write the tau of a method."""
-    return "-" if final.chosen.rule == "exact" else show_tau(final.chosen.tau)
 
 
 def economics_table(finals: list[Final]) -> Table:

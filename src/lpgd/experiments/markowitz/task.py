@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lpgd.errors import SolverWarning
+from lpgd import SolverWarning
 from lpgd.experiments.contest import Measures, Outcome
 from lpgd.experiments.markowitz.accounts import Account, run_account
 from lpgd.experiments.markowitz.config import MarkowitzConfig
 from lpgd.experiments.markowitz.estimates import Beliefs
 from lpgd.experiments.markowitz.expert import PolicyTrader
-from lpgd.experiments.markowitz.policy import PER_CENT, PER_MILLE, Policy
+from lpgd.experiments.markowitz.policy import PER_CENT, PER_MILLE, Policy, make_policy
 from lpgd.experiments.markowitz.tracking import Cases, collect_cases, tracking_loss
 from lpgd.experiments.markowitz.utility import Rollouts, draw_rollouts, utility_loss
 from lpgd.experiments.markowitz.world import World, make_world
@@ -166,14 +166,6 @@ def least_loss(outcome: Outcome) -> float:
     """Return the least validation loss of a run; infinite if there was never one."""
     known = [loss for loss in outcome.curves["validation_loss"] if loss is not None]
     return min(known, default=float("inf"))
-
-
-def make_policy(config: MarkowitzConfig, beliefs: Beliefs) -> Policy:
-    """Make a policy; the costs are learned from trades only, where they show."""
-    return Policy(
-        beliefs, config.make_rule(), config.engine, config.threads,
-        learn_costs=config.objective == "tracking",
-    )  # fmt: skip
 
 
 def _optimizer(config: MarkowitzConfig, policy: Policy) -> torch.optim.Optimizer:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from typer import Option
 
 from lpgd.experiments import options
@@ -18,6 +17,7 @@ from lpgd.experiments.terminal import (
     changes_on_resume,
     conclude,
     continuable,
+    new_console,
     report_errors,
     settings_given,
 )
@@ -55,20 +55,19 @@ def run_sudoku(
     The columns of a puzzle file are the puzzle and, if you like, its solution. 9x9 puzzles default
     to 900 for training and 100 for testing, those of a file to nine tenths and one tenth.
     """
-    from lpgd.experiments.running import continue_run, execute
+    from lpgd.experiments.running import execute
     from lpgd.experiments.sudoku.task import SUDOKU, SudokuTask, load_split, start_run
 
-    console = Console()
-    with report_errors(console):
+    console = new_console()
+    with report_errors():
         if resume is not None:
-            run, task = RunDirectory(resume), None
-            continue_run(SudokuConfig, run, changes_on_resume(context))
+            run, task, changes = RunDirectory(resume), None, changes_on_resume(context)
         else:
             config = _config(context)
             task = SudokuTask(config, load_split(config, puzzles))
             SUDOKU.check(config)
-            run = start_run(config, out, puzzles)
-        result = execute(SUDOKU, run, console, task)
+            run, changes = start_run(config, out, puzzles), None
+        result = execute(SUDOKU, run, console, task, changes)
     result = conclude(console, "sudoku", run, result)
     console.print(
         f"Test MSE {result['test_mse']:.6f}, wrong boards {result['wrong_boards']:.0f} of "
@@ -91,9 +90,9 @@ def compare_sudoku(
     test_size: Annotated[int | None, Option(min=1, help="Test puzzles; by default 1000.")] = None,
     engine: options.Engine = "auto",
     threads: options.Threads = None,
-    out: Annotated[Path, Option(help="Where results go, and are continued.")] = Path(
-        "runs/compare-sudoku"
-    ),
+    out: Annotated[
+        Path, Option(file_okay=False, help="Where results go, and are continued.")
+    ] = Path("runs/compare-sudoku"),
 ) -> None:
     """Compare gradient rules on 4x4 Sudoku, each with its best settings.
 
@@ -103,8 +102,8 @@ def compare_sudoku(
     from lpgd.experiments.sudoku.compare import Study, compare
     from lpgd.experiments.sudoku.report import results_table, write_results
 
-    console = Console()
-    with report_errors(console):
+    console = new_console()
+    with report_errors():
         study = Study(
             train_size=train_size,
             test_size=test_size,
@@ -114,8 +113,8 @@ def compare_sudoku(
         )
         effort = Effort(seeds, max_epochs, jobs, final_jobs)
         with continuable(console):
-            finals = compare(study, choose_methods(METHODS, method), effort, out, console)
-        write_results(finals, out)
+            chosen = choose_methods(METHODS, method)
+            finals = compare(study, chosen, effort, out, console, write_results)
     console.print(results_table(finals))
     console.print(f"Results and figure: {out}", soft_wrap=True)
 

@@ -20,7 +20,7 @@ from typing import ClassVar
 from rich.console import Console
 
 from lpgd.experiments import comparison
-from lpgd.experiments.comparison import Effort, Final
+from lpgd.experiments.comparison import Effort, Final, Report
 from lpgd.experiments.contest import Comparable
 from lpgd.experiments.methods import Method
 from lpgd.experiments.sudoku.config import SudokuConfig
@@ -62,7 +62,12 @@ class Study:
 
 
 def compare(
-    study: Study, methods: list[Method], effort: Effort, out: Path, console: Console
+    study: Study,
+    methods: list[Method],
+    effort: Effort,
+    out: Path,
+    console: Console,
+    report: Report | None = None,
 ) -> list[Final]:
-    """Tune every method, then run the chosen settings from several seeds."""
-    return comparison.compare(study, methods, effort, out, console, hold=_EVALUATIONS)
+    """Tune every method, then run the chosen settings from several seeds, and report."""
+    return comparison.compare(study, methods, effort, out, console, _EVALUATIONS, report)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from lpgd.experiments.runs import ExperimentError
-from lpgd.experiments.settings import Settings
+from lpgd.experiments.settings import COUNT, Range, Settings
 
 PUZZLES_COPY = "puzzles.txt"  # where a run directory keeps the user's own puzzles
 
@@ -21,8 +21,10 @@ class SudokuConfig(Settings):
     of the test puzzles.
     """
 
-    least: ClassVar[dict[str, int]] = {"box": 2}
-    least_if_given: ClassVar[dict[str, int]] = {"train_size": 1, "test_size": 1, "threads": 1}
+    ranges: ClassVar[dict[str, Range]] = {"box": (2, 5)}  # digits and letters make 35 symbols
+    ranges_if_given: ClassVar[dict[str, Range]] = Settings.ranges_if_given | dict.fromkeys(
+        ("train_size", "test_size"), COUNT
+    )
 
     epochs: int = 3
     batch: int = 150

@@ -8,7 +8,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lpgd.experiments.plotting import INK, PALETTE, draw_training, new_figure, save
+from lpgd.experiments.plotting import (
+    INK,
+    PALETTE,
+    draw_training,
+    new_figure,
+    save,
+    shown,
+    use_log_scale,
+)
 from lpgd.experiments.runs import RunDirectory
 from lpgd.experiments.sudoku.data import Boards
 from lpgd.experiments.sudoku.model import RuleLearner, decode
@@ -36,7 +44,7 @@ def draw_losses(trainer: Trainer, run: RunDirectory) -> None:
     figure, axes = new_figure(1, 2, (9, 3.6))
     draw_training(axes, trainer, [("test_mse", "test puzzles")])
     for axis in axes:
-        axis.set_yscale("log")
+        use_log_scale(axis)
     axes[0].set_ylabel("mean-squared error")
     axes[0].legend(frameon=False)
     save(figure, run.figure("loss"))
@@ -48,7 +56,7 @@ def draw_constraints(model: RuleLearner, box: int, run: RunDirectory) -> None:
     Another A with the same row space states the same equations, so the entries of A itself need
     not look like the rules even when the rules are learned; the projections do.
     """
-    learned = model.A.detach().numpy()
+    learned = shown(model.A.detach().numpy())
     panels = (
         ("learned constraints A", learned, "equation"),
         ("projection onto the rows of A", _row_projection(learned), "variable"),
@@ -57,7 +65,8 @@ def draw_constraints(model: RuleLearner, box: int, run: RunDirectory) -> None:
     figure, axes = new_figure(1, 3, (12.5, 4))
     for axis, (title, matrix, label) in zip(axes, panels, strict=True):
         # The diagonal of a projection would otherwise wash out all other entries.
-        reach = float(np.quantile(np.abs(matrix), 0.98))
+        sizes = np.abs(matrix[np.isfinite(matrix)])
+        reach = float(np.quantile(sizes, 0.98)) if sizes.size else 1.0
         picture = axis.imshow(
             matrix, cmap="RdBu_r", vmin=-reach, vmax=reach, aspect="auto", interpolation="nearest"
         )
@@ -89,7 +98,9 @@ def draw_boards(model: RuleLearner, samples: Boards, run: RunDirectory) -> None:
 
 
 def _row_projection(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the orthogonal projection (n, n) onto the space spanned by the rows."""
+    """Return the orthogonal projection (n, n) onto the space spanned by the rows, or a gap."""
+    if not np.isfinite(matrix).all():
+        return np.full((matrix.shape[1], matrix.shape[1]), np.nan)
     return np.linalg.pinv(matrix, rcond=1e-9) @ matrix
 
 

@@ -7,7 +7,7 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from lpgd.errors import SolverWarning
+from lpgd import SolverWarning
 from lpgd.experiments.sudoku.config import SudokuConfig
 from lpgd.experiments.sudoku.solver import rules_rank
 from lpgd.torch import LPLayer

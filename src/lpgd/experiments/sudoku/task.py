@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from lpgd.experiments.contest import Measures, Outcome
 from lpgd.experiments.metrics import Row
+from lpgd.experiments.running import start
 from lpgd.experiments.runs import RunDirectory
 from lpgd.experiments.sudoku.config import SudokuConfig
 from lpgd.experiments.sudoku.data import Boards, Split, from_file, generate
@@ -142,11 +142,9 @@ def load_split(config: SudokuConfig, puzzles: Path | None) -> Split:
 
 def start_run(config: SudokuConfig, root: Path, puzzles: Path | None = None) -> RunDirectory:
     """Make a run directory that holds all it takes to (re)start the run."""
-    run = RunDirectory.create(root)
-    if puzzles is not None and config.puzzles is not None:
-        shutil.copyfile(puzzles, run.path / config.puzzles)
-    config.write(run)
-    return run
+    if puzzles is None or config.puzzles is None:
+        return start(config, root)
+    return start(config, root, {config.puzzles: puzzles.read_bytes()})
 
 
 def _tensors(boards: Boards) -> tuple[torch.Tensor, torch.Tensor]:

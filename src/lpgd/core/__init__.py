@@ -1,0 +1,1 @@
+"""What travels between the parts of the library, and the protocols that they fulfil."""

@@ -1,0 +1,125 @@
+"""The places of a sparse matrix whose values are data."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+from scipy import sparse
+
+from lpgd.core.solution import FloatArray, IntArray
+
+BLOCK = 2**18  # numbers that an intermediate array may hold: it stays in the cache
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Pattern:
+    """Stored entries of a matrix, in the order of its value array.
+
+    Attributes
+    ----------
+    rows, cols : (nnz,) int
+    shape : (int, int)
+    """
+
+    rows: IntArray
+    cols: IntArray
+    shape: tuple[int, int]
+
+    def matrix(self, values: FloatArray) -> "sparse.csr_matrix":
+        """The matrix with these values (nnz,), stored zeros kept."""
+        return sparse.csr_matrix((values, (self.rows, self.cols)), shape=self.shape)
+
+    @property
+    def ones(self) -> Any:
+        """The matrix with ones for values."""
+        return self.matrix(np.ones(len(self.rows)))
+
+    @classmethod
+    def of(cls, matrix: Any) -> "Pattern":
+        """Of what a sparse matrix stores, zeros excepted."""
+        rows, cols = matrix.nonzero()
+        return cls(rows.astype(np.intp), cols.astype(np.intp), matrix.shape)
+
+    @classmethod
+    def empty(cls, n: int) -> "Pattern":
+        """An (n, n) matrix without stored entries."""
+        none = np.zeros(0, dtype=np.intp)
+        return cls(none, none, (n, n))
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether the mirror image of every place is a place as well."""
+        width = max(self.shape)
+        return bool(
+            self.shape[0] == self.shape[1]
+            and np.array_equal(
+                np.sort(self.rows * width + self.cols), np.sort(self.cols * width + self.rows)
+            )
+        )
+
+    def dense(self, values: FloatArray) -> FloatArray:
+        """The matrices with these values, (D, nnz) to (D, rows, cols); may be a view of them."""
+        if self._flat is None:
+            return values.reshape(len(values), *self.shape)
+        full = np.zeros((len(values), *self.shape))
+        full[:, self.rows, self.cols] = values
+        return full
+
+    def product(self, values: FloatArray, x: FloatArray) -> FloatArray:
+        """Every matrix times its vector, (N, nnz) and (N, cols) to (N, rows)."""
+        return _scatter(values * x[:, self.cols], self.rows, self.shape[0])
+
+    def transposed_product(self, values: FloatArray, y: FloatArray) -> FloatArray:
+        """Every transposed matrix times its vector, (N, nnz) and (N, rows) to (N, cols)."""
+        return _scatter(values * y[:, self.rows], self.cols, self.shape[1])
+
+    def outer(self, left: FloatArray, right: FloatArray) -> FloatArray:
+        """Sum over s of left_s right_s' on the pattern; (R, S, m) and (R, S, n) give (R, nnz)."""
+        count = len(left)
+        step = max(1, BLOCK // max(1, (1 if self.full else left.shape[1]) * len(self.rows)))
+        if step >= count:
+            return self._outer(left, right)
+        parts = [slice(first, first + step) for first in range(0, count, step)]
+        return np.concatenate([self._outer(left[part], right[part]) for part in parts])
+
+    def _outer(self, left: FloatArray, right: FloatArray) -> FloatArray:
+        if self.full:  # a product of matrices costs less than to gather their factors
+            whole = (left.swapaxes(1, 2) @ right).reshape(len(left), self.shape[0] * self.shape[1])
+            return whole if self._flat is None else np.take(whole, self._flat, axis=1)
+        total = np.zeros((len(left), len(self.rows)))
+        step = max(1, BLOCK // max(1, len(self.rows)))
+        for first in range(0, left.shape[1], step):
+            part = slice(first, first + step)
+            a, b = left[:, part].take(self.rows, axis=2), right[:, part].take(self.cols, axis=2)
+            total += np.einsum("rsk,rsk->rk", a, b)
+        return total
+
+    @cached_property
+    def compact(self) -> "Pattern":
+        """The same entries of the matrix without its empty rows and columns (symmetric ones)."""
+        used, places = np.unique(np.concatenate([self.rows, self.cols]), return_inverse=True)
+        rows, cols = np.split(places, 2)
+        return Pattern(rows, cols, (len(used), len(used)))
+
+    @cached_property
+    def full(self) -> bool:
+        """Whether at least a quarter of the matrix is stored."""
+        return 4 * len(self.rows) >= self.shape[0] * self.shape[1]
+
+    @cached_property
+    def _flat(self) -> IntArray | None:
+        """Place of each entry in the whole matrix, row by row; None where it is just that."""
+        flat = self.rows * self.shape[1] + self.cols
+        whole = len(flat) == self.shape[0] * self.shape[1]
+        return None if whole and np.array_equal(flat, np.arange(len(flat))) else flat
+
+
+def _scatter(values: FloatArray, places: IntArray, size: int) -> FloatArray:
+    """Sum the columns of (N, nnz) values that share a place, shape (N, size)."""
+    selection = sparse.csr_matrix(
+        (np.ones(len(places)), (np.arange(len(places)), places)), shape=(len(places), size)
+    )
+    # scipy answers column by column; sums over a row would then depend on the number of rows
+    return np.ascontiguousarray(values @ selection)

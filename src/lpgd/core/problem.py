@@ -1,0 +1,285 @@
+"""What a problem family must know about itself, and what it may know beside."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Protocol, cast
+
+import numpy as np
+
+from lpgd.core.errors import EngineError
+from lpgd.core.params import Params
+from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
+from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
+
+Groups = IntArray
+"""Which rows are summed into one gradient: (R, g), R gradients of g rows each."""
+
+
+class Ability(StrEnum):
+    """What a family can do beyond what every family must."""
+
+    SIZES = "sizes"  # see Measured
+    ADJOINT = "adjoint"  # see Differentiable
+    CHECK = "check"  # see Checkable
+
+
+class Problem(Protocol):
+    """min over x, max over y of L(x, y, w), a batch at a time.
+
+    An instance holds structure (sizes, sparsity patterns); values travel as ``Params``.
+    """
+
+    @property
+    def family(self) -> str:
+        """Name that engines list among what they solve, e.g. ``"QP"``."""
+        ...
+
+    @property
+    def n(self) -> int:
+        """Length of x."""
+        ...
+
+    @property
+    def m(self) -> int:
+        """Length of the flat multiplier vector y."""
+        ...
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """Names of the arguments of the objective."""
+        ...
+
+    @property
+    def program(self) -> "Problem":
+        """What engines solve: the problem itself, or the one that it compiles to."""
+        ...
+
+    @property
+    def augmented(self) -> str:
+        """Family of the problem with a proximal term."""
+        ...
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What an engine must take beside dense data: ``"sparse"``, kinds of cones, ..."""
+        ...
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Entries of the matrices that are stored as data, and that a dense engine would get."""
+        ...
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """What the family can do beyond this protocol."""
+        ...
+
+    @property
+    def own(self) -> tuple[BoolArray, BoolArray] | None:
+        """Which entries of x (n,) and y (m,) are the user's; None means all.
+
+        Others are auxiliary. Rules measure sizes and moves over the user's entries only.
+        """
+        ...
+
+    def refusal(self, families: frozenset[str]) -> str:
+        """What a message says of an engine that solves other families only."""
+        ...
+
+    def check(self, params: Params, resolution: float) -> tuple[Params, Mapping[int, str]]:
+        """Data of ``program`` fit for an engine, and for each unfit element what is wrong.
+
+        ``resolution`` is the machine epsilon of the caller's dtype.
+        """
+        ...
+
+    def tilt(self, params: Params, tilt: Tilt) -> "tuple[Problem, Params]":
+        """Data of the tilted problems, N = len(tilt) elements, perhaps of another family."""
+        ...
+
+    def folded(self, params: Params, cotangent: Cotangent) -> Cotangent:
+        """What of a cotangent moves the solution; ``params`` hold the data of its rows.
+
+        A cotangent of slacks acts through x. Where nothing is left, the gradient has direct terms
+        only, those of the slacks as functions of the data, and nothing is solved.
+        """
+        ...
+
+    def lagrangian(self, params: Params, point: Solution, tilt: Tilt) -> FloatArray:
+        """Value of the tilted Lagrangian, shape (N,)."""
+        ...
+
+    def grad(
+        self, params: Params, terms: Sequence[Term], wanted: Mapping[str, Groups]
+    ) -> dict[str, FloatArray]:
+        """Gradient in w of the sum of the terms, points held fixed.
+
+        For each wanted argument an array (R, ...), row r summed over the rows ``groups[r]``.
+        """
+        ...
+
+
+class Family(ABC):
+    """What a family need not say of itself; families inherit from this class."""
+
+    own: tuple[BoolArray, BoolArray] | None = None
+
+    @property
+    @abstractmethod
+    def family(self) -> str:
+        """See ``Problem.family``."""
+
+    @property
+    def program(self) -> Problem:
+        """What engines solve: the problem itself, or the one that it compiles to."""
+        return cast(Problem, self)
+
+    @property
+    def augmented(self) -> str:
+        """Family of the problem with a proximal term."""
+        return self.family
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What an engine must take beside dense data: ``"sparse"``, kinds of cones, ..."""
+        return frozenset()
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Entries of the matrices that are stored as data, and that a dense engine would get."""
+        return (0, 0)
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """What the family can do beyond this protocol."""
+        return frozenset()
+
+    def refusal(self, families: frozenset[str]) -> str:
+        """What a message says of an engine that solves other families only."""
+        solves = " or ".join(sorted(families)) or "nothing"
+        return f"does not solve a {self.family}; it solves {solves}"
+
+    def folded(self, params: Params, cotangent: Cotangent) -> Cotangent:
+        """What of a cotangent moves the solution: all of it, for families without slacks."""
+        return cotangent
+
+
+class Differentiable(Problem, Protocol):
+    """A family whose optimality conditions can be differentiated; ``Ability.ADJOINT``."""
+
+    def adjoint(self, params: Params, point: Solution, cotangent: Cotangent, rho: float) -> Adjoint:
+        """Solve the adjoint of the optimality conditions at ``point`` (N rows)."""
+        ...
+
+
+class Measured(Problem, Protocol):
+    """A family that tells how large its data are; ``Ability.SIZES``."""
+
+    @property
+    def polyhedral(self) -> bool:
+        """Whether all constraints are linear."""
+        ...
+
+    def slope(self, params: Params, x: FloatArray) -> FloatArray:
+        """Gradient of the objective at ``x`` (N, n), shape (N, n); ``params`` hold N elements."""
+        ...
+
+    def slacks(self, params: Params, x: FloatArray) -> FloatArray:
+        """Right-hand sides minus left-hand sides of the constraints at ``x``, shape (N, m)."""
+        ...
+
+    def strictly_convex(self, params: Params) -> BoolArray:
+        """Elements whose objective is known to be strictly convex, shape (N,)."""
+        ...
+
+
+class Checkable(Problem, Protocol):
+    """A family that judges what engines say; ``Ability.CHECK``."""
+
+    def judged(self, params: Params, point: Solution) -> tuple[Solution, FloatArray]:
+        """The points, moved by rounding onto simple bounds, and how far each is from optimality.
+
+        The distance (N,) is the largest of infeasibility, stationarity and complementarity, each
+        relative to the terms that make it up: it does not change when a program is scaled.
+        """
+        ...
+
+    def refuted(self, params: Params, ray: Solution) -> FloatArray:
+        """How far each ray is from a certificate of the status of its row, shape (N,).
+
+        Rows with the status ``INFEASIBLE`` hold multipliers y that no point satisfies, those with
+        ``UNBOUNDED`` a direction x along which the objective falls for ever. Relative; infinite for
+        what certifies nothing.
+        """
+        ...
+
+
+def measured(problem: Problem, who: str) -> Measured:
+    """The problem as one that can be measured; ``who`` asks.
+
+    Raises
+    ------
+    EngineError
+    """
+    _demand(problem, Ability.SIZES, who)
+    return cast(Measured, problem)
+
+
+def differentiable(problem: Problem, who: str) -> Differentiable:
+    """The problem as one whose optimality conditions can be differentiated; ``who`` asks.
+
+    Raises
+    ------
+    EngineError
+    """
+    _demand(problem, Ability.ADJOINT, who)
+    return cast(Differentiable, problem)
+
+
+def checkable(problem: Problem, who: str) -> Checkable:
+    """The problem as one that judges what engines say; ``who`` asks.
+
+    Raises
+    ------
+    EngineError
+    """
+    _demand(problem, Ability.CHECK, who)
+    return cast(Checkable, problem)
+
+
+_WHAT = {
+    Ability.SIZES: "the sizes of the data",
+    Ability.ADJOINT: "the adjoint of the optimality conditions",
+    Ability.CHECK: "a check of optimality",
+}
+_INSTEAD = {
+    Ability.SIZES: "Give the rule a tau.",
+    Ability.ADJOINT: "Use lpgd.LPGD(tau=...).",
+    Ability.CHECK: "Use another engine.",
+}
+
+
+def _demand(problem: Problem, ability: Ability, who: str) -> None:
+    if ability not in problem.abilities:
+        raise EngineError(
+            f"{who} needs {_WHAT[ability]} of a {problem.family}, which this family does not have. "
+            f"{_INSTEAD[ability]}"
+        )
+
+
+def demand(problem: Problem, abilities: frozenset[Ability], who: str) -> None:
+    """Refuse a family without these abilities by a message that names both.
+
+    Raises
+    ------
+    EngineError
+    """
+    for ability in sorted(abilities):
+        _demand(problem, ability, who)
+
+
+def users(problem: Problem) -> tuple[BoolArray, BoolArray]:
+    """Which entries of x and y are the user's."""
+    every = np.ones(problem.n, dtype=np.bool_), np.ones(problem.m, dtype=np.bool_)
+    return problem.own or every

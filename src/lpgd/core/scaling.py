@@ -1,0 +1,30 @@
+"""Powers of two that bring sizes near 1, so that tolerances mean the same in all units."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lpgd.core.solution import BoolArray, FloatArray
+
+Exponents = NDArray[np.intc]
+FAIR = 64.0  # sizes between 1/64 and 64 are left alone, and so is zero
+LARGEST = 1022  # exponent up to which a power of two and its inverse are normal numbers
+
+
+def fair(sizes: FloatArray) -> BoolArray:
+    """Which sizes need no factor."""
+    return (sizes == 0) | ((sizes >= 1 / FAIR) & (sizes <= FAIR))
+
+
+def exponents(sizes: FloatArray, step: int = 1) -> Exponents:
+    """Multiples k of ``step`` such that sizes times 2^k are near 1; 0 for fair ones.
+
+    Apply them by ``np.ldexp``, summed where there are several: 2^k alone may overflow.
+    """
+    known = np.isfinite(sizes) & ~fair(sizes)
+    return -step * np.rint(np.log2(np.where(known, sizes, 1.0)) / step).astype(np.intc)
+
+
+def factors(sizes: FloatArray, step: int = 1) -> FloatArray:
+    """Powers of 2^step that bring unfair sizes near 1; 1 for fair ones. Nothing is rounded."""
+    most = LARGEST // step * step
+    return np.ldexp(np.ones(sizes.shape), np.clip(exponents(sizes, step), -most, most))

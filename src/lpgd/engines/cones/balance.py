@@ -1,0 +1,161 @@
+"""Factors of rows and variables that bring the data of cone programs near 1.
+
+The binary logarithms of the factors make those of the entries of A and b least in the sense of
+least squares (Curtis and Reid, 1972, "On the automatic scaling of matrices for Gaussian
+elimination"), so that a program in other units becomes the same one. The squares are minimized
+over rows and variables in turn. What A leaves open is a factor for each part of the program that
+hangs together: there b decides, or, where b is zero, the size q / P of an unconstrained solution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from lpgd.core.params import Params
+from lpgd.core.solution import FloatArray, IntArray, Rows
+
+if TYPE_CHECKING:
+    from lpgd.families.conic.conic import Conic
+
+FAIR = 6.0  # binary logarithm of mean sizes that are left alone
+MOST = 300.0  # binary logarithm of the largest factor
+SWEEPS = 6
+
+
+def balanced(conic: Conic, params: Params, group: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Binary logarithms of the factors of groups of rows (N, k), and of variables (N, n).
+
+    ``group`` (m,) says which rows have one factor. Data that are fair get zeros.
+    """
+    size, k = len(params["q"].index), int(group.max(initial=-1)) + 1
+    rows, cols = np.zeros((size, k)), np.zeros((size, conic.n))
+    if not k or not conic.n:
+        return rows, cols
+    A, index = params["A"].values.reshape(len(params["A"].values), -1), params["A"].index
+    graph = _GRAPHS.get(conic) or _GRAPHS.setdefault(conic, _Graph.of(conic, group, k))
+    logs, weights = _logs(A)
+    sums = np.concatenate([logs, weights]) @ graph.both
+    fair = (np.abs(_mean(sums[: len(logs)], sums[len(logs) :])) <= FAIR).all(axis=1)
+    b = _Level(*(part @ graph.sides for part in _logs(params["b"].full())), _free(conic, params))
+    fair = fair[index] & (np.abs(graph.level(b, rows, cols)) <= FAIR).all(axis=1)
+    far = np.flatnonzero(~fair)
+    if len(far):
+        logs, weights = logs[index[far]], weights[index[far]]
+        rows[far], cols[far] = graph.balanced(logs, weights, b.take(far))
+    return rows, cols
+
+
+@dataclass(frozen=True)
+class _Level(Rows):
+    """What tells the unit of the variables: sums of the logarithms of b, and q / P."""
+
+    logs: FloatArray  # (N, k) of each group
+    weights: FloatArray
+    free: FloatArray  # (N, n) logarithm of q / P, NaN for none
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """Groups of rows and columns, joined by the entries of A."""
+
+    rows: IntArray
+    cols: IntArray
+    by_row: Any
+    by_col: Any
+    sides: Any
+    parts: tuple[Any, Any]
+
+    @cached_property
+    def both(self) -> Any:
+        """Sums over rows and over columns."""
+        return sparse.csr_array(sparse.hstack([self.by_row, self.by_col]))
+
+    @classmethod
+    def of(cls, conic: Conic, group: IntArray, k: int) -> _Graph:
+        """Of a program's patterns."""
+        A, n = conic.patterns.get("A"), conic.n
+        rows, cols = np.divmod(np.arange(conic.m * n), n) if A is None else (A.rows, A.cols)
+        rows = group[rows]
+        ends = rows, k + cols
+        joined = sparse.coo_array((np.ones(len(rows)), ends), shape=(k + n, k + n))
+        count, part = connected_components(joined, directed=False)
+        parts = _selection(part[:k], count), _selection(part[k:], count)
+        return cls(
+            rows, cols, _selection(rows, k), _selection(cols, n), _selection(group, k), parts
+        )
+
+    def means(
+        self, logs: FloatArray, weights: FloatArray, cols: FloatArray, rows: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Mean logarithms of the entries of each row with these columns, and of each column."""
+        of_rows = (logs + weights * cols[:, self.cols]) @ self.by_row
+        of_cols = (logs + weights * rows[:, self.rows]) @ self.by_col
+        return _mean(of_rows, weights @ self.by_row), _mean(of_cols, weights @ self.by_col)
+
+    def level(self, b: _Level, rows: FloatArray, cols: FloatArray) -> FloatArray:
+        """By how much the variables of each part are too small, (N, parts)."""
+        weights = b.weights @ self.parts[0]
+        held = _mean((b.logs + b.weights * rows) @ self.parts[0], weights)
+        known = np.isfinite(b.free)
+        gap = np.where(known, b.free - cols, 0.0)
+        free = _mean(gap @ self.parts[1], known.astype(np.float64) @ self.parts[1])
+        return np.where(weights > 0, held, free)
+
+    def balanced(
+        self, logs: FloatArray, weights: FloatArray, b: _Level
+    ) -> tuple[FloatArray, FloatArray]:
+        """Factors of rows and columns, as integers."""
+        rows, cols = np.zeros(b.logs.shape), np.zeros(b.free.shape)
+        for _ in range(SWEEPS):
+            of_rows = self.means(logs, weights, cols, rows)[0]
+            with_b = 0.5 * (of_rows + _mean(b.logs, b.weights))
+            rows = -np.where(b.weights > 0, with_b, of_rows)
+            cols = -self.means(logs, weights, cols, rows)[1]
+            level = self.level(b, rows, cols)
+            rows, cols = rows - level @ self.parts[0].T, cols + level @ self.parts[1].T
+        return tuple(np.round(np.clip(part, -MOST, MOST)) for part in (rows, cols))
+
+
+# Structure only, computed once for each program.
+_GRAPHS: WeakKeyDictionary[Conic, _Graph] = WeakKeyDictionary()
+
+
+def _free(conic: Conic, params: Params) -> FloatArray:
+    """Binary logarithm of q / P, (N, n); NaN where one of them is zero."""
+    if not conic.quadratic:
+        return np.full((len(params["q"].index), conic.n), np.nan)
+    (top, top_known), (bottom, known) = _logs(params["q"].full()), _logs(diagonal(conic, params))
+    return np.where((top_known > 0) & (known > 0), top - bottom, np.nan)
+
+
+def diagonal(conic: Conic, params: Params) -> FloatArray:
+    """Diagonal of P, (N, n)."""
+    P, pattern = params["P"], conic.patterns.get("P")
+    if pattern is None:
+        return np.diagonal(P.values, axis1=1, axis2=2)[P.index]
+    found, on = np.zeros((len(P.values), conic.n)), np.flatnonzero(pattern.rows == pattern.cols)
+    found[:, pattern.rows[on]] = P.values[:, on]
+    return found[P.index]
+
+
+def _logs(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """About the binary logarithms, zero for zeros; and ones, zero for zeros."""
+    return np.frexp(values)[1].astype(np.float64), (values != 0).astype(np.float64)
+
+
+def _mean(sums: FloatArray, weights: FloatArray) -> FloatArray:
+    return sums / np.where(weights > 0, weights, 1.0)
+
+
+def _selection(places: IntArray, size: int) -> Any:
+    """Sums over the entries that share a place, as a product from the right."""
+    return sparse.csr_array(
+        (np.ones(len(places)), (np.arange(len(places)), places)), shape=(len(places), size)
+    )

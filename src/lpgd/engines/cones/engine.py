@@ -1,0 +1,199 @@
+"""What the engines for cone programs share: options, the chain of wrappers, a workspace."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from math import isinf
+from numbers import Integral, Real
+from threading import Lock
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import numpy as np
+
+from lpgd.core.engine import Answer, Capabilities, Range
+from lpgd.core.params import Param
+from lpgd.core.solution import Solution, Status
+from lpgd.engines.cones.eliminated import Eliminated
+from lpgd.engines.cones.fallback import Fallback
+from lpgd.engines.cones.refined import Refined
+from lpgd.engines.cones.rescaled import Rescaled
+from lpgd.engines.cones.solver import Found, Loaded, Request, Solver, taken
+from lpgd.engines.registry import get
+from lpgd.families.conic.cones import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lpgd.core.params import Params
+    from lpgd.core.problem import Problem
+    from lpgd.core.tilt import Tilt
+    from lpgd.families.conic.conic import Conic
+
+PATIENCE = 10_000  # iterations of a successor
+PASSES = 10  # residual that passes, in tolerances: ours is relative to smaller sizes
+LEAST = 1e-5  # residual that always passes
+
+
+@dataclass(frozen=True)
+class ConeEngine(ABC):
+    """Options and course of a solver of cone programs; itself a ``Solver`` without wrappers."""
+
+    target: float = 1e-11
+    tolerance: float = 1e-7
+    iteration_limit: int = 200
+    time_limit: float = 0.0
+    verbose: bool = False
+    polish: bool = True
+
+    name: ClassVar[str]
+    rank: ClassVar[int]
+    """Rank for ``"auto"``."""
+    coarse: ClassVar[float]
+    """Accuracy from which Newton's method takes over."""
+    successors: ClassVar[tuple[str, ...]] = ()
+    """Names of the engines, and of their packages, that take what this one stalls on."""
+
+    def __post_init__(self) -> None:
+        for name in ("target", "tolerance", "time_limit"):
+            value: Any = getattr(self, name)
+            if not isinstance(value, Real) or isinstance(value, bool):
+                raise ValueError(f"{name} must be a number, got {value!r}")
+        if not 0 < self.target <= self.tolerance < 1:
+            raise ValueError(
+                f"0 < target <= tolerance < 1 is needed, got {self.target!r}, {self.tolerance!r}"
+            )
+        limit: Any = self.iteration_limit
+        if not isinstance(limit, Integral) or isinstance(limit, bool) or limit < 1:
+            raise ValueError(f"iteration_limit must be a positive int, got {limit!r}")
+        if not self.time_limit >= 0 or isinf(self.time_limit):
+            raise ValueError(f"time_limit must be >= 0 and finite, got {self.time_limit!r}")
+        for name in ("verbose", "polish"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See ``Engine.capabilities``."""
+        return Capabilities(
+            frozenset({"conic"}),
+            KINDS | {"sparse"},
+            tolerance=self.passing,
+            restores=True,
+            ranges=(Range("conic", self.rank),),
+            package=self.name,
+            install='pip install "lpgd[conic]"',
+        )
+
+    @property
+    def passing(self) -> float:
+        """Relative residual up to which answers count as solutions."""
+        return max(PASSES * self.tolerance, LEAST)
+
+    @abstractmethod
+    def load(self, conic: Conic, params: Params, request: Request) -> Loaded:
+        """See ``Solver.load``: the solver alone."""
+
+    def chain(self) -> Solver:
+        """The solver with what the wrappers add."""
+        engines = [self, *self._others()]
+        solvers = (Refined(one, one.coarse) if self.polish else one for one in engines)
+        return Rescaled(Eliminated(Fallback(tuple(solvers), self.passing)))
+
+    def _others(self) -> list[ConeEngine]:
+        """The successors that are installed, with the limits of this engine."""
+        limits = {"time_limit": self.time_limit, "verbose": self.verbose, "polish": self.polish}
+        there = (get(name) for name in self.successors if find_spec(name) is not None)
+        return [
+            replace(one, iteration_limit=min(one.iteration_limit, PATIENCE), **limits)
+            for one in cast("Iterator[ConeEngine]", there)
+        ]
+
+    def solve(
+        self,
+        problem: Problem,
+        params: Params,
+        *,
+        start: Solution | None = None,
+        keep: bool = False,
+        threads: int | None = None,
+    ) -> Answer:
+        """See ``Engine.solve``."""
+        conic, params = cast("Conic", problem), _ordered(params)
+        with np.errstate(all="ignore"):
+            loaded = self._loaded(conic, params, threads, keep=keep)
+            found = loaded.solve(params, np.arange(len(params["q"].index)), start)
+            answer = _answer(conic, params, found)
+        if not keep:
+            return answer
+        workspace = Kept(self, conic, params, answer.solution, threads, loaded)
+        return replace(answer, workspace=workspace)
+
+    def restore(
+        self, problem: Problem, params: Params, solution: Solution, threads: int | None
+    ) -> Kept:
+        """See ``Restoring.restore``. Answers agree with those of the kept one to rounding."""
+        conic, params = cast("Conic", problem), _ordered(params)
+        with np.errstate(all="ignore"):
+            loaded = self._loaded(conic, params, threads, keep=False)
+        return Kept(self, conic, params, solution, threads, loaded)
+
+    def _loaded(self, conic: Conic, params: Params, threads: int | None, *, keep: bool) -> Loaded:
+        seconds = self.time_limit or float("inf")
+        return self.chain().load(conic, params, Request(self.target, seconds, threads, keep))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A solver with its matrices, and each element's solution; a ``Workspace``."""
+
+    engine: ConeEngine
+    problem: Conic
+    params: Params
+    solution: Solution
+    threads: int | None
+    loaded: Loaded
+    lock: Lock = field(default_factory=Lock)
+
+    def resolve(self, tilt: Tilt) -> Answer:
+        """See ``Workspace.resolve``: by the kept solver where only linear terms changed."""
+        problem, params = self.problem.tilt(self.params, tilt)
+        start = self.solution.take(tilt.rows)
+        if tilt.rho.any() or tilt.curve is not None:
+            return self.engine.solve(problem, params, start=start, threads=self.threads)
+        with np.errstate(all="ignore"), self.lock:  # it serves one thread at a time
+            found = self.loaded.solve(params, tilt.rows, start)
+            answer = _answer(problem, params, found)
+        rest = np.flatnonzero(np.isin(found.status, (Status.NUMERICAL, Status.INACCURATE)))
+        if not len(rest):
+            return answer
+        # the units of the forward data may not fit
+        again = self.engine.solve(problem, taken(params, rest), threads=self.threads)
+        return _put(answer, rest, again)
+
+
+def _ordered(params: Params) -> Params:
+    """The data in one layout: products round differently in another."""
+    return {k: Param(np.ascontiguousarray(p.values), p.index) for k, p in params.items()}
+
+
+def _answer(conic: Conic, params: Params, found: Found) -> Answer:
+    """Points, within their bounds, and rays apart."""
+    x, y, usable = found.x, found.y, np.isin(found.status, (Status.OPTIMAL, Status.INACCURATE))
+    set_ups = int(found.set_ups.sum())
+    points, ray = found.points, None
+    if not usable.all():
+        x, y = (np.where(usable[:, None], part, 0.0) for part in (x, y))
+        points, ray = Solution(x, y, found.status), points
+    return Answer(conic.inside(params, points), set_ups, accuracy=found.error, ray=ray)
+
+
+def _put(answer: Answer, rows: Any, again: Answer) -> Answer:
+    solution, ray = answer.solution.put(rows, again.solution), answer.ray
+    if ray is not None or again.ray is not None:
+        ray = (ray or answer.solution).put(rows, again.ray or again.solution)
+    accuracy = answer.accuracy
+    if accuracy is not None and again.accuracy is not None:
+        accuracy[rows] = again.accuracy
+    return Answer(solution, answer.set_ups + again.set_ups, accuracy=accuracy, ray=ray)

@@ -1,0 +1,181 @@
+"""Cone programs in fair units: the ones in which their data have sizes near 1.
+
+Tolerances of solvers are absolute where data are small, and solvers take data that are very large
+for a certificate. Units are a factor for each variable, one for each row or cone, one for the
+costs, all powers of two, so that nothing is rounded:
+
+    x = D x',   s = E^-1 s',   y = E y' / c,   P' = c D P D,  q' = c D q,  A' = E A D,  b' = E b.
+
+Data that are fair on the whole stay as they are.
+
+The exponential cone has one more symmetry, (u, v, w) -> (u + v log k, v, k w). It serves where v is
+a constant, as in log(x): w has a unit of its own then, and log k moves from b_v to b_u.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from lpgd.core.params import Param, Params, batched
+from lpgd.core.scaling import factors
+from lpgd.core.solution import FloatArray, IntArray, Rows, Solution
+from lpgd.engines.cones.balance import balanced, diagonal
+from lpgd.engines.cones.solver import Found, Loaded, Request, Solver, taken
+
+if TYPE_CHECKING:
+    from lpgd.families.conic.conic import Conic
+
+
+@final
+@dataclass(frozen=True)
+class Rescaled:
+    """Hands programs on in fair units."""
+
+    solver: Solver
+
+    def load(self, conic: Conic, params: Params, request: Request) -> Loaded:
+        """See ``Solver.load``."""
+        units = Units.of(conic, params)
+        inside = units.matrices(conic, units.linear(params))
+        return _Loaded(units, conic, self.solver.load(conic, inside, request), inside)
+
+
+@final
+@dataclass(frozen=True)
+class _Loaded:
+    units: Units
+    conic: Conic
+    loaded: Loaded
+    inside: Params
+
+    def solve(self, params: Params, rows: IntArray, start: Solution | None) -> Found:
+        """See ``Loaded.solve``. Without a P, factors of q and b leave the matrices as they are."""
+        units = self.units.take(rows)
+        units = units if self.conic.quadratic else units.fitted(self.conic, params)
+        linear = units.linear(params)
+        inside = {**taken(self.inside, rows), "q": linear["q"], "b": linear["b"]}
+        begin = None if start is None else units.enter(start)
+        return units.leave(self.loaded.solve(inside, rows, begin))
+
+
+@final
+@dataclass(frozen=True)
+class Units(Rows):
+    """Factors of N elements.
+
+    Attributes
+    ----------
+    rows : (N, m) float64
+        E.
+    cols : (N, n) float64
+        D.
+    costs : (N, 1) float64
+        c.
+    sides : (N, 1) float64
+        A further factor of b, and of all variables; 1 where there is a P.
+    shift : (N, m) float64
+        log k in the first row of each exponential cone, else zero.
+    """
+
+    rows: FloatArray
+    cols: FloatArray
+    costs: FloatArray
+    sides: FloatArray
+    shift: FloatArray
+
+    @classmethod
+    def of(cls, conic: Conic, params: Params) -> Units:
+        """Units in which the data are fair."""
+        group = _groups(conic)
+        unit, cols = balanced(conic, params, group)
+        rows, one = np.exp2(unit[:, group]), np.ones((len(unit), 1))
+        shift = np.zeros_like(rows)
+        first = _first(conic)
+        shift[:, first] = np.log(rows[:, first + 2] / rows[:, first])
+        return cls(rows, np.exp2(cols), one, one, shift).fitted(conic, params)
+
+    def fitted(self, conic: Conic, params: Params) -> Units:
+        """With factors of the costs and of the right-hand sides for these linear terms."""
+        costs, sides = _top(params["q"].full() * self.cols), np.ones_like(self.sides)
+        if conic.quadratic:
+            costs = np.maximum(costs, _top(diagonal(conic, params) * self.cols**2))
+        else:
+            sides = factors(_top(replace(self, sides=sides).linear(params)["b"].full()))
+        return replace(self, costs=factors(costs), sides=sides)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing changes."""
+        parts = self.rows, self.cols, self.costs, self.sides
+        return all(bool((part == 1).all()) for part in parts)
+
+    def matrices(self, conic: Conic, params: Params) -> Params:
+        """The data with P and A in these units."""
+        if self.idle:
+            return params
+        scaled: dict[str, Param] = {}
+        for name in params.keys() & {"A", "P"}:
+            left = self.rows if name == "A" else self.cols * self.costs
+            pattern, values = conic.patterns.get(name), params[name].full()
+            if pattern is None:
+                values = left[:, :, None] * values * self.cols[:, None, :]
+            else:
+                values = left[:, pattern.rows] * values * self.cols[:, pattern.cols]
+            scaled[name] = batched(values)
+        return {**params, **scaled}
+
+    def linear(self, params: Params) -> Params:
+        """The data with q and b in these units."""
+        if self.idle:
+            return params
+        b = params["b"].full() * self.rows * self.sides
+        b[:, :-1] += self.shift[:, :-1] * b[:, 1:]
+        return {
+            **params,
+            "q": batched(params["q"].full() * self.cols * self.costs),
+            "b": batched(b),
+        }
+
+    def enter(self, point: Solution) -> Solution:
+        """A point in these units."""
+        if self.idle:
+            return point
+        y = point.y * self.costs / self.rows
+        y[:, 1:] -= self.shift[:, :-1] * y[:, :-1]
+        return Solution(point.x * self.sides / self.cols, y, point.status)
+
+    def leave(self, found: Found) -> Found:
+        """Points and rays in the caller's units."""
+        if self.idle:
+            return found
+        y = found.y.copy()
+        y[:, 1:] += self.shift[:, :-1] * y[:, :-1]
+        return replace(found, x=found.x * self.cols / self.sides, y=y * self.rows / self.costs)
+
+
+def _top(values: FloatArray) -> FloatArray:
+    return np.abs(values).max(axis=1, initial=0.0, keepdims=True)
+
+
+def _first(conic: Conic) -> IntArray:
+    """First rows of the exponential cones."""
+    stop = conic.m - 3 * len(conic.cones.power)
+    return np.arange(stop - 3 * conic.cones.exp, stop, 3)
+
+
+def _groups(conic: Conic) -> IntArray:
+    """Which rows have one factor, (m,): those of a cone, where it is no half-line.
+
+    The third row of an exponential cone has its own where nothing stands in the second.
+    """
+    begins = np.zeros(conic.m, dtype=np.intp)
+    begins[[a for kind, a, b in conic.cones.blocks() if b > a]] = 1
+    begins[: conic.cones.zero + conic.cones.nonneg] = 1
+    if "A" in conic.patterns:
+        first = _first(conic)
+        used = np.bincount(conic.patterns["A"].rows, minlength=conic.m) > 0
+        begins[first[~used[first + 1]] + 2] = 1
+    return np.cumsum(begins) - 1

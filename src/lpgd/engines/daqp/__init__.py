@@ -1,0 +1,1 @@
+"""DAQP: dense QPs and small LPs."""

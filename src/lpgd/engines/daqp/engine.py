@@ -1,0 +1,248 @@
+"""DAQP: dense QPs and small LPs by a dual active-set method (Arnström et al., 2022).
+
+A strictly convex program is set up once for every distinct (P, G, A): its Hessian is factorized and
+its rows are multiplied. One model then takes the set-ups one after the other; their elements and
+the tilted versions of these update linear terms, and each starts from a working set of its own. A
+model holds nothing of the last program once it is handed matrices, linear terms and a working set,
+so answers do not depend on the order. With a zero, singular or ill-conditioned Hessian DAQP
+iterates on a proximal point or refines, and answers from a kept model would depend on its history:
+such problems are set up afresh every time. What fails is looked at a second time (``review``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import TYPE_CHECKING, ClassVar, cast, final
+
+import numpy as np
+
+from lpgd.core.engine import Answer, Capabilities, Range
+from lpgd.core.params import Param, Params, distinct
+from lpgd.core.public import public
+from lpgd.core.solution import IntArray, Solution
+from lpgd.engines.batch import spread, useful_threads
+from lpgd.engines.daqp.form import Form
+from lpgd.engines.daqp.review import Review
+from lpgd.engines.daqp.set_up import Bench, SetUps
+from lpgd.engines.daqp.units import Units
+from lpgd.families.qp.qp import QP
+
+if TYPE_CHECKING:
+    from lpgd.core.engine import Workspace
+    from lpgd.core.problem import Problem
+    from lpgd.core.tilt import Tilt
+
+MATRICES = ("P", "G", "A")
+MOST = 2**31 - 1  # iterations that DAQP can count
+DECIDED = (1, -7)  # exit flags of a solution and of a time limit, which is not to be spent twice
+PAYS = 10_000  # entries of the constraint matrix from which threads pay
+
+# Dense LPs up to this many variables go to DAQP, larger ones to HiGHS. Forward and one-side
+# backward together, they meet near 100 variables on assignment, transport and shortest-path LPs,
+# where HiGHS is 2 to 10 times faster at 130 to 200 and 200 times at 900; on LPs without zeros DAQP
+# stays up to 9 times faster at 400, so such users name it (benchmarks/crossover.py measures both).
+# The number of rows predicts less, and the share of zeros is no structure: answers must not
+# depend on the values of a batch.
+SMALL_LP = 150
+# With rho > 0 only DAQP serves. Dense LPs with more variables than this are refused unless it is
+# named: forward and tilted solve of one element then take seconds.
+LARGE_TILT = 1000
+# Cone programs with zero and nonnegative rows alone. Forward and one tilted solve, DAQP on dense
+# matrices over Moreau on patterns (benchmarks/crossover.py): strictly convex ones without zeros
+# 0.05 to 0.13 times at 20 x 20, 0.03 to 0.06 at 50 x 50 to 500 x 500; lasso with residuals as
+# variables (P has empty rows, so set up afresh every time) 0.1 to 1.0 times at 20 to 300 variables;
+# control problems (2 % of the entries stored) 0.1 to 0.2 times at 60, 1.0 at 180, 1.2 to 2.6 at
+# 240, 12 at 960.
+SMALL_QP = 150  # variables up to which patterns are made dense whatever they hold
+FULL = 0.1  # share of stored entries from which they are at any size
+LARGE_DENSE = 4_000_000  # entries of P and A up to which patterns are made dense: 32 MB an element
+RANGES = (
+    Range("QP", 0, variables=SMALL_QP, entries=LARGE_DENSE),
+    Range("QP", 0, filled=FULL, entries=LARGE_DENSE),
+    Range("LP", 0, variables=SMALL_LP),
+    Range("LP", 20, variables=LARGE_TILT, filled=1.0),
+)
+
+
+@public("lpgd")
+@final
+@dataclass(frozen=True)
+class DaqpEngine:
+    """Dense dual active-set solver that keeps one set-up for every distinct (P, G, A).
+
+    Parameters
+    ----------
+    primal_tol : float
+        Violation of a normalised constraint that counts as none.
+    iteration_limit : int
+    time_limit : float
+        Seconds for one element; 0 means no limit.
+    """
+
+    primal_tol: float = 1e-9
+    iteration_limit: int = 10_000
+    time_limit: float = 0.0
+
+    name: ClassVar[str] = "daqp"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        frozenset({"QP", "LP"}), restores=True, ranges=RANGES, entries=LARGE_DENSE
+    )
+
+    def __post_init__(self) -> None:
+        if not (_number(self.primal_tol) and 0 < self.primal_tol < 1):
+            raise ValueError(f"primal_tol must be in (0, 1), got {self.primal_tol!r}")
+        limit = self.iteration_limit
+        if not (isinstance(limit, int) and not isinstance(limit, bool) and 0 < limit <= MOST):
+            raise ValueError(f"iteration_limit must be a positive int, got {limit!r}")
+        if not (_number(self.time_limit) and 0 <= self.time_limit < np.inf):
+            raise ValueError(f"time_limit must be finite and >= 0, got {self.time_limit!r}")
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """The options under DAQP's names."""
+        return {
+            "primal_tol": self.primal_tol,
+            "iter_limit": self.iteration_limit,
+            "time_limit": self.time_limit,
+        }
+
+    def solve(
+        self,
+        problem: Problem,
+        params: Params,
+        *,
+        start: Solution | None = None,
+        keep: bool = False,
+        threads: int | None = None,
+    ) -> Answer:
+        """See ``Engine.solve``."""
+        kept = self._kept(problem, params, threads)
+        with np.errstate(all="ignore"):
+            everyone = np.arange(len(kept.group))
+            batch = Batch(kept.problem, kept.params, kept.group, start, everyone, kept.units)
+            answer = kept.solve(batch)
+        set_ups = answer.set_ups + (len(kept.set_ups.each) if kept.problem.quadratic else 0)
+        workspace = replace(kept, solution=answer.solution) if keep else None
+        return replace(answer, set_ups=set_ups, workspace=workspace)
+
+    def restore(
+        self, problem: Problem, params: Params, solution: Solution, threads: int | None
+    ) -> Workspace:
+        """See ``Restoring.restore``; its answers are those of the workspace that was kept."""
+        return replace(self._kept(problem, params, threads), solution=solution)
+
+    def _kept(self, problem: Problem, params: Params, threads: int | None) -> Kept:
+        """Set up every distinct (P, G, A)."""
+        qp = cast(QP, problem)
+        # DAQP reads matrices as they lie in memory, and BLAS rounds as they lie
+        params = {k: Param(np.ascontiguousarray(p.values), p.index) for k, p in params.items()}
+        group, first = distinct(params, ("P", "G", "A"))
+        with np.errstate(all="ignore"):
+            units = Units.of(qp, params)
+            scaled = params if units is None else units.matrices(params, group, first)
+            matrices = {name: scaled[name] for name in MATRICES if name in scaled}
+            set_ups = SetUps.of(qp, matrices, first)
+        return Kept(self, qp, params, matrices, set_ups, group, units, threads)
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Programs to solve, the set-up of each, and where it starts."""
+
+    problem: QP
+    params: Params
+    group: IntArray
+    start: Solution | None
+    element: IntArray  # rows of one element have its bounds and start from its working set
+    units: Units | None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The set-ups of a forward solve and each element's solution in it."""
+
+    engine: DaqpEngine
+    problem: QP
+    params: Params
+    matrices: Params  # P, G and A in DAQP's units
+    set_ups: SetUps
+    group: IntArray
+    units: Units | None
+    threads: int | None
+    solution: Solution | None = None
+
+    def resolve(self, tilt: Tilt) -> Answer:
+        """See ``Workspace.resolve``."""
+        assert self.solution is not None
+        problem, params = self.problem.tilt(self.params, tilt)
+        rows = tilt.rows
+        whole = np.array_equal(rows, np.arange(len(self.group)))
+        start = self.solution if whole else self.solution.take(rows)
+        if _other_hessian(self.params, params):  # one set-up for each distinct one
+            return self.engine.solve(problem, params, start=start, threads=self.threads)
+        units = None if self.units is None else self.units.take(rows)
+        # rows of an element start alike where nothing but their costs differs
+        element = np.arange(len(tilt)) if tilt.dy.any() else rows
+        with np.errstate(all="ignore"):
+            return self.solve(Batch(problem, params, self.group[rows], start, element, units), rows)
+
+    def solve(self, batch: Batch, rows: IntArray | None = None) -> Answer:
+        """Solve programs on the set-ups, in DAQP's units and back; ``rows`` are their elements."""
+        matrices, units, problem = self.matrices, batch.units, batch.problem
+        if rows is not None:
+            matrices = {name: param.take(rows) for name, param in matrices.items()}
+        linear, start = batch.params, batch.start
+        if units is not None:
+            linear, start = units.linear(linear), units.enter(start)
+        scaled = {**linear, **matrices}
+        form = Form.of(problem, scaled, start)
+        afresh = self._run(batch, form)
+        answer = Answer(form.solution(problem), afresh)
+        answer = Review(problem, scaled, self.engine.settings, self.threads).of(answer)
+        if units is None:
+            return answer
+        ray = None if answer.ray is None else units.leave(problem, answer.ray)
+        return replace(answer, solution=units.leave(problem, answer.solution), ray=ray)
+
+    def _run(self, batch: Batch, form: Form) -> int:
+        """Solve on the models of kept set-ups, the rest afresh; how many those were."""
+        set_ups, settings = self.set_ups, self.engine.settings
+        costs = list(set_ups.costs(form.f, batch.group))
+        points = np.zeros_like(form.x)  # in the variables of the set-ups
+        afresh = np.zeros(len(costs), dtype=np.bool_)
+        owners, elements = batch.group.tolist(), batch.element.tolist()
+        upper, lower, senses = form.rows
+
+        def work(chosen: IntArray) -> None:
+            # the loop that all dense solves pass: a few microseconds of Python an element
+            bench = Bench(settings)
+            for row in chosen.tolist():
+                set_up, flag = set_ups.each[owners[row]], 0
+                if set_up.kept is not None:
+                    terms = (costs[row], upper[row], lower[row], senses[row])
+                    flag, u, lam = bench.solve(set_up.kept, elements[row], terms)
+                    if flag == 1:
+                        points[row], form.lam[row] = u, lam
+                    form.flag[row] = flag
+                if flag not in DECIDED:  # a failure is believed only from a fresh set-up
+                    afresh[row] = True
+                    set_up.solve(form, row, settings)
+
+        # neighbours by set-up and element find the model as they need it
+        order = np.lexsort((batch.element, batch.group))
+        entries = form.f.shape[1] * form.upper.shape[1]
+        threads = useful_threads(self.threads, entries, PAYS)
+        spread(lambda part: work(order[part]), len(order), threads)
+        form.x[:] += set_ups.points(points, batch.group)  # either is zero in each row
+        return int(afresh.sum())
+
+
+def _other_hessian(before: Params, after: Params) -> bool:
+    """Whether a tilt changed P."""
+    mine, theirs = before.get("P"), after.get("P")
+    return theirs is not None and (mine is None or theirs.values is not mine.values)

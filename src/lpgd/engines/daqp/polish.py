@@ -1,0 +1,60 @@
+"""The last digits of answers that DAQP finds by iterations."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import lapack
+
+from lpgd.core.solution import FloatArray
+from lpgd.engines.daqp.form import EQUALITY, Form
+
+FAINT = 1e-2  # in DAQP's units, in which costs that are not zero and rows have a size near 1
+NEAR = 1e-3  # longest step of polishing, relative to x: a longer one goes along a flat direction
+ROUNDING = 1e-12  # residual that is none
+
+
+def residual(form: Form, row: int, hessian: FloatArray | None, matrix: FloatArray) -> float:
+    """Relative violation of the optimality conditions of one element."""
+    x, lam = form.x[row], form.lam[row]
+    boxed = len(lam) - len(matrix)
+    pull = lam[boxed:] @ matrix
+    pull[:boxed] += lam[:boxed]
+    curve = 0.0 if hessian is None else hessian @ x
+    size = max(np.abs(part).max(initial=0.0) for part in (form.f[row], pull, curve))
+    gap = np.abs(form.f[row] + curve + pull).max(initial=0.0)
+    value = matrix @ x
+    over = np.maximum(value - form.upper[row, boxed:], form.lower[row, boxed:] - value)
+    reach = np.abs(x).max(initial=0.0) * np.abs(matrix).max(initial=0.0)
+    # sizes of zero costs or of a point at the origin must not turn rounding into an error
+    return float(max(gap / max(size, FAINT), over.max(initial=0.0) / max(reach, FAINT)))
+
+
+def polish(form: Form, row: int, hessian: FloatArray, matrix: FloatArray) -> None:
+    """Settle what proximal iterations leave open by one Newton step on the active set.
+
+    They stop where a step gets small. Started at x*, they answer a slightly tilted problem with a
+    part of the way only, an error that no residual shows.
+    """
+    x, lam = form.x[row].copy(), form.lam[row].copy()
+    n, boxed = len(x), len(lam) - len(matrix)
+    equal = form.kinds == EQUALITY
+    held = np.flatnonzero((lam != 0) | equal)
+    box = held < boxed
+    rows = np.zeros((len(held), n))
+    rows[np.flatnonzero(box), held[box]] = 1.0
+    rows[~box] = matrix[held[~box] - boxed]
+    sides = np.where(lam[held] < 0, form.lower[row, held], form.upper[row, held])
+    system = np.block([[hessian, rows.T], [rows, np.zeros((len(held), len(held)))]])
+    gap = np.concatenate([form.f[row] + hessian @ x + rows.T @ lam[held], rows @ x - sides])
+    step, failed = lapack.dgesv(system, gap)[2:]  # pyright: ignore[reportAttributeAccessIssue]
+    if failed:  # other solutions or multipliers are as good
+        return
+    loads = lam[held] - step[n:]
+    near = np.abs(step[:n]).max() <= NEAR * max(np.abs(x).max(), NEAR)  # false for NaN
+    if not (near and (equal[held] | (loads * lam[held] > 0)).all()):
+        return
+    before = residual(form, row, hessian, matrix)
+    form.x[row] = x - step[:n]
+    form.lam[row, held] = loads
+    if residual(form, row, hessian, matrix) > max(before, ROUNDING):  # another active set
+        form.x[row], form.lam[row] = x, lam

@@ -1,0 +1,107 @@
+"""What becomes of elements that DAQP could not solve, or says to have no solution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lpgd.core.engine import Answer
+from lpgd.core.params import Params
+from lpgd.core.solution import FloatArray, IntArray, Solution, Status
+from lpgd.engines.daqp.form import Form
+from lpgd.engines.daqp.set_up import afresh
+from lpgd.engines.second_look import FINE, elastic, recession
+from lpgd.families.qp.qp import QP
+from lpgd.families.quadratic.optimality import MARGIN
+
+# Other ways for DAQP, one after the other: equalities reduced first and thresholds that tell rows
+# apart which nearly depend on each other; more of a proximal term; a rougher eye for violations.
+WAYS = (
+    {"eq_reduction": 1, "sing_tol": 1e-16, "zero_tol": 1e-16},
+    {"eps_prox": -1e-4},
+    {"primal_tol": 1e-7},
+)
+CLAIMS = (Status.INFEASIBLE, Status.UNBOUNDED, Status.NUMERICAL)
+SOLVED = 1  # exit flag
+DOUBTFUL = (*CLAIMS, Status.INACCURATE, Status.ITERATION_LIMIT)  # DAQP may cycle
+INEXACT = 1e-6  # relative residual beyond which a solution is not believed
+NEARLY = 1e-5  # contradictions below this share of the data may be rounding of the user's
+
+
+@dataclass(frozen=True)
+class Review:
+    """Programs in DAQP's units, and what DAQP is to be told."""
+
+    problem: QP
+    params: Params
+    settings: dict[str, float]
+    threads: int | None
+
+    def of(self, answer: Answer) -> Answer:
+        """The answer with proofs of what it says; where there is none, solved by other means.
+
+        Right-hand sides that contradict each other by no more than ``primal_tol`` of themselves,
+        or than can be proven, give way by that much.
+        """
+        solution, residual = self.problem.judged(self.params, answer.solution)
+        answer = replace(answer, solution=solution, accuracy=residual)
+        good = residual <= INEXACT
+        if good.all() and solution.solved.all():
+            return answer
+        solution.status[~good & solution.solved] = Status.INACCURATE
+        rows = np.flatnonzero(np.isin(solution.status, DOUBTFUL))
+        return self._settled(answer, rows) if len(rows) else answer
+
+    def _settled(self, answer: Answer, rows: IntArray) -> Answer:
+        data = {name: param.take(rows) for name, param in self.params.items()}
+        look = elastic(self.problem, data, self.threads)
+        falls = recession(self.problem, data, self.threads)
+        impossible = look.known & (look.share > max(self.settings["primal_tol"], MARGIN))
+        endless = look.known & ~impossible & falls.any(axis=1)
+        found = answer.solution.take(rows)
+        found.status[np.isin(found.status, CLAIMS)] = Status.NUMERICAL  # unless it is proven
+        rest = np.flatnonzero(~(impossible | endless))
+        assert answer.accuracy is not None
+        if len(rest):
+            part = {name: param.take(rest) for name, param in {**data, **look.relaxed}.items()}
+            again, residual = self.problem.judged(part, self._again(part, found.take(rest)))
+            found = found.put(rest, again)
+            answer.accuracy[rows[rest]] = residual
+        ray = Solution(np.zeros_like(found.x), np.zeros_like(found.y), found.status)
+        for chosen, status in ((impossible, Status.INFEASIBLE), (endless, Status.UNBOUNDED)):
+            found.x[chosen], found.y[chosen], found.status[chosen] = 0.0, 0.0, status
+        ray.y[impossible], ray.x[endless] = look.proof[impossible], falls[endless]
+        blank = replace(answer.solution, x=0 * answer.solution.x, y=0 * answer.solution.y)
+        return replace(
+            answer,
+            solution=answer.solution.put(rows, found),
+            set_ups=answer.set_ups + len(rest),
+            ray=blank.put(rows, ray),
+            notes=_notes(rows[impossible], look.share[impossible]),
+        )
+
+    def _again(self, data: Params, before: Solution) -> Solution:
+        """Solve what seems to have a solution once more."""
+        form = Form.of(self.problem, data, None)
+        for row, set_up in enumerate(afresh(self.problem, data, len(before))):
+            for way in WAYS:
+                set_up.solve(form, row, self.settings | way)
+                if form.flag[row] == SOLVED:
+                    break
+        found = form.solution(self.problem)
+        rest = np.flatnonzero(~found.solved & (before.status != Status.ITERATION_LIMIT))
+        if len(rest) and not self.problem.quadratic:
+            part = {name: param.take(rest) for name, param in data.items()}
+            other = FINE.solve(self.problem, part, threads=self.threads).solution
+            found = found.put(rest, replace(other, basis=None))
+        return before.put(found.solved, found.take(found.solved))
+
+
+def _notes(rows: IntArray, shares: FloatArray) -> dict[int, str]:
+    return {
+        int(row): f"infeasible by {share:.0e} of its right-hand sides; a primal_tol of the engine "
+        "above that accepts it"
+        for row, share in zip(rows, shares, strict=True)
+        if share < NEARLY
+    }

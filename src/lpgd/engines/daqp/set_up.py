@@ -1,0 +1,216 @@
+"""One set-up for every distinct (P, G, A), and the model that takes one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lpgd.core.params import Param, Params
+from lpgd.core.solution import FloatArray, IntArray
+from lpgd.engines.daqp.form import Form
+from lpgd.engines.daqp.polish import polish, residual
+from lpgd.engines.daqp.whitening import diagonal, inverse_factor, product, well_spread
+from lpgd.families.qp.qp import QP
+
+STATIONARITY = 1e-10  # residual at which DAQP's proximal iterations stop
+INEXACT = 1e-6  # relative residual beyond which an iterative answer is not believed
+INACCURATE, UNBOUNDED = 4, -3  # exit flags
+
+Matrices = tuple[FloatArray | None, FloatArray]
+
+
+class SetUp(NamedTuple):
+    """One distinct (P, G, A) and how DAQP takes it.
+
+    Attributes
+    ----------
+    hessian : (n, n) float64 or None
+        None where it is zero.
+    rows : (M, n) float64
+        G, then A.
+    kept : (Hessian, rows) or None
+        What a model is handed once for all elements, where their Hessian is safely positive
+        definite; else each solve is set up afresh.
+    """
+
+    hessian: FloatArray | None
+    rows: FloatArray
+    kept: Matrices | None
+
+    def solve(self, form: Form, row: int, settings: dict[str, float]) -> None:
+        """Solve one element on its own."""
+        near = form.near[row] if self.kept is None and form.near is not None else None
+        terms = (form.upper[row], form.lower[row], form.kinds)
+        solver, options = _daqp(), {"eta_prox": STATIONARITY, **settings}
+        found = solver.solve(
+            self.hessian, form.f[row], self.rows, *terms, primal_start=near, **options
+        )
+        if found[2] == UNBOUNDED:
+            # the first step, from an infeasible point, can miss every constraint
+            found = solver.solve(
+                self.hessian, form.f[row], self.rows, *terms, primal_start=found[0], **options
+            )
+        x, _, flag, info = found
+        if flag > 0:
+            form.x[row], form.lam[row] = x, info["lam"]
+            if self.hessian is not None:
+                polish(form, row, self.hessian, self.rows)
+            elif not form.f[row].any():  # what rounding leaves of multipliers of no costs
+                form.lam[row] = 0.0
+            if not residual(form, row, self.hessian, self.rows) <= INEXACT:
+                flag = INACCURATE
+        form.flag[row] = flag
+
+
+@dataclass(frozen=True)
+class SetUps:
+    """The set-ups of a batch.
+
+    Attributes
+    ----------
+    each : list of SetUp
+    inverses : (K, n, n) float64
+        Changes of variables x = R^-1 u; see ``lpgd.engines.daqp.whitening``.
+    change : (D,) int
+        Which of them each set-up is kept in, -1 for none.
+    """
+
+    each: list[SetUp]
+    inverses: FloatArray
+    change: IntArray
+
+    @classmethod
+    def of(cls, problem: QP, params: Params, first: IntArray) -> SetUps:
+        """Set up the elements ``first``, one of each group."""
+        params = {name: params[name].take(first) for name in ("P", "G", "A") if name in params}
+        if "P" not in params:
+            none = np.zeros((0, problem.n, problem.n)), np.full(len(first), -1)
+            return cls(afresh(problem, params, len(first)), *none)
+        parts = [params[name] for name in ("G", "A") if name in params]
+        rows, P = _stacked(parts, len(first), problem.n), params["P"]
+        plain = [diagonal(H) for H in P.values]
+        found = [None if d else inverse_factor(H) for d, H in zip(plain, P.values, strict=True)]
+        changed = np.array([inverse is not None for inverse in found])
+        inverses = np.array([R for R in found if R is not None]).reshape(-1, problem.n, problem.n)
+        change = np.where(changed, np.cumsum(changed) - 1, -1)[P.index]
+        products = [_products(part, inverses, change) for part in parts]
+        boxed = "lb" in problem.blocks or "ub" in problem.blocks
+        same, each = np.eye(problem.n), list[SetUp]()
+        # a model is not handed the same object again
+        hessians = [H if H.any() else None for H in P.values]
+        flat = [d and well_spread(H) for d, H in zip(plain, P.values, strict=True)]
+        for group, which in enumerate(P.index.tolist()):
+            H, inverse, matrix = hessians[which], found[which], rows[group]
+            kept: Matrices | None = (H, matrix) if flat[which] else None
+            if inverse is not None:
+                moved = [part[group] for part in products]
+                if boxed or not moved:  # bounds are rows of u
+                    moved.insert(0, inverse if boxed else inverse[:0])
+                kept = same, moved[0] if len(moved) == 1 else np.concatenate(moved)
+            each.append(SetUp(H, matrix, kept))
+        return cls(each, inverses, change)
+
+    def costs(self, f: FloatArray, groups: IntArray) -> FloatArray:
+        """Costs (N, n) of x as costs of u."""
+        return self._changed(f, groups, lambda part, R: np.matmul(part[:, None], R)[:, 0])
+
+    def points(self, u: FloatArray, groups: IntArray) -> FloatArray:
+        """The points x (N, n) of some u."""
+        return self._changed(u, groups, lambda part, R: np.matmul(R, part[:, :, None])[:, :, 0])
+
+    def _changed(self, values: FloatArray, groups: IntArray, times: Any) -> FloatArray:
+        if not len(self.inverses):
+            return values
+        which = self.change[groups]
+        rows = np.flatnonzero(which >= 0)
+        inverses = self.inverses
+        if len(inverses) > 1 and not np.array_equal(which, np.arange(len(inverses))):
+            inverses = inverses[which[rows]]
+        if len(rows) == len(values):
+            return times(values, inverses)
+        changed = values.copy()
+        changed[rows] = times(values[rows], inverses)
+        return changed
+
+
+@dataclass(slots=True)
+class Bench:
+    """A DAQP model, and what it holds of the last program."""
+
+    settings: dict[str, float]
+    model: Any = None
+    holds: Matrices | None = None
+    element: int | None = None  # at whose working set it stands
+
+    def solve(self, kept: Matrices, element: int, terms: tuple[Any, ...]) -> Any:
+        """Solve one element of a kept set-up; exit flag, u, multipliers."""
+        f, upper, lower, sense = terms
+        if kept is self.holds:
+            sense = None if element == self.element else sense
+            flag = self.model.update(None, f, None, upper, lower, sense)
+        else:
+            flag = self._load(kept, f, upper, lower, sense)
+        if flag >= 0:
+            u, _, flag, info = self.model.solve()
+            if flag == 1:
+                # one iteration leaves the working set as it was
+                self.holds, self.element = kept, element if info["iterations"] == 1 else None
+                return flag, u, info["lam"]
+        # whatever the model is left with shall touch no other element
+        self.model = self.holds = self.element = None
+        return flag, None, None
+
+    def _load(self, kept: Matrices, f: Any, upper: Any, lower: Any, sense: Any) -> int:
+        """Hand a set-up to the model, or to a new one; the exit flag."""
+        hessian, matrix = kept
+        if self.holds is not None:
+            before, like = self.holds
+            if len(like) == len(matrix):  # bounds are rows in some set-ups and none in others
+                hessian = None if hessian is before else hessian
+                rows = matrix if len(matrix) else None  # it takes no empty arrays
+                return self.model.update(hessian, f, rows, upper, lower, sense)
+        self.model = _daqp().Model()
+        # eps_prox = 0: DAQP shall not regularise what has been found to be positive definite
+        self.model.settings = self.settings | {"eps_prox": 0.0}
+        above = np.zeros(0) if upper is None else upper
+        return self.model.setup(hessian, f, matrix, above, lower, sense)[0]
+
+
+def _daqp() -> Any:
+    """The solver, which has no types."""
+    return import_module("daqp")
+
+
+def afresh(problem: QP, params: Params, count: int) -> list[SetUp]:
+    """A set-up for each element, none of them kept."""
+    parts = [params[name] for name in ("G", "A") if name in params]
+    rows = _stacked(parts, count, problem.n)
+    if not problem.quadratic:
+        return [SetUp(None, matrix, None) for matrix in rows]
+    P = params["P"]
+    hessians = [H if H.any() else None for H in P.values]
+    return [
+        SetUp(hessians[i], matrix, None) for i, matrix in zip(P.index.tolist(), rows, strict=True)
+    ]
+
+
+def _stacked(parts: list[Param], count: int, n: int) -> list[FloatArray]:
+    """All rows of each set-up."""
+    given = [[part.values[i] for i in part.index.tolist()] for part in parts]
+    if len(given) == 1:
+        return given[0]
+    none = np.zeros((0, n))
+    return [np.concatenate([none, *(rows[i] for rows in given)]) for i in range(count)]
+
+
+def _products(matrix: Param, inverses: FloatArray, change: IntArray) -> list[FloatArray]:
+    """Rows times the change of variables of each set-up; shared ones are multiplied once."""
+    if len(inverses) == 1:
+        moved = product(matrix.values, inverses[0])
+        return [moved[i] for i in matrix.index.tolist()]
+    pairs = zip(matrix.index.tolist(), change.tolist(), strict=True)
+    values = matrix.values
+    return [values[i] if j < 0 else product(values[i], inverses[j]) for i, j in pairs]

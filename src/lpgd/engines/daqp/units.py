@@ -1,0 +1,190 @@
+"""Units in which a badly scaled program is handed to DAQP.
+
+DAQP's tolerances are absolute: a row whose norm in the metric of the inverse Hessian is below 1e-6
+is dropped, violations below ``primal_tol`` count as none, and proximal iterations stop on an
+absolute residual. Rows of norm 1, a Hessian or costs of size 1, right-hand sides that ask for an x
+of size 1 and, for LPs, columns of size 1 make them mean the same in every user's units. All factors
+are powers of two, so nothing is rounded; fair sizes are left alone, and most programs are fair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lpgd.core.params import Param, Params, batched
+from lpgd.core.scaling import Exponents, exponents, fair
+from lpgd.core.solution import FloatArray, IntArray, Rows, Solution
+from lpgd.families.qp.qp import QP
+
+SIDES = {"A": "b", "G": "h"}
+SQUARES = 1e-150, 1e150  # sizes whose squares are normal numbers
+
+
+@dataclass(frozen=True)
+class Units(Rows):
+    """Exponents of two of each element: what DAQP is handed is the user's value times 2^exponent.
+
+    Attributes
+    ----------
+    cost : (N, 1) int
+        Of the objective.
+    columns : (N, n) int
+        Of x. In those of a QP all variables share one.
+    A, G : (N, m_eq) and (N, m_in) int
+        Of the right-hand sides of the rows.
+    curve : (N, 1) int
+        Of P, in the scaled variables; the same for all elements of a group.
+    """
+
+    cost: Exponents
+    columns: Exponents
+    A: Exponents
+    G: Exponents
+    curve: Exponents
+
+    @classmethod
+    def of(cls, problem: QP, params: Params) -> Units | None:
+        """Exponents for a batch; None where all are 0."""
+        norms = {name: _norms(params, name) for name in SIDES}
+        flat = np.zeros((len(norms["A"]), problem.n), dtype=np.intc)
+        costs, curved = np.abs(params["q"].full()), _curvature(problem, params)
+        pull = costs.max(axis=1, initial=0.0)
+        size = _size(problem, params, norms, flat, (pull, curved))
+        # of 0 <= h nothing but h has a size
+        hollow = {name: norms[name] == 0 for name in SIDES if name in params}
+        sides = [np.abs(params[SIDES[name]].full())[empty] for name, empty in hollow.items()]
+        sizes = [*norms.values(), *sides, size, np.where(curved > 0, curved, pull)]
+        sizes += [] if problem.quadratic else [_tops(params, {})]
+        if all(fair(each).all() for each in sizes):
+            return None
+        rows = {name: exponents(norms[name]) for name in SIDES}
+        if not problem.quadratic:
+            flat = -exponents(_tops(params, rows))
+            norms = {name: _norms(params, name, flat) for name in SIDES}
+            rows = {name: exponents(norms[name]) for name in SIDES}
+            size = _size(problem, params, norms, flat, (pull, curved))
+        power, curve = exponents(size)[:, None], exponents(curved, step=2)[:, None]
+        columns = flat + power
+        slope = exponents(np.ldexp(costs, -columns).max(axis=1, initial=0.0), step=2)[:, None]
+        cost = np.where(curved[:, None] > 0, curve + 2 * power, slope)
+        for name in SIDES:
+            rows[name] += power
+        for (name, empty), side in zip(hollow.items(), sides, strict=True):
+            rows[name][empty] = exponents(side)
+        return cls(cost, columns, rows["A"], rows["G"], curve)
+
+    def matrices(self, params: Params, group: IntArray, first: IntArray) -> dict[str, Param]:
+        """Scaled P, G and A, one for each group."""
+        scaled: dict[str, Param] = {}
+        if "P" in params:
+            P = params["P"].take(first).full()
+            scaled["P"] = Param(np.ldexp(P, self.curve[first][:, :, None]), group)
+        for name in SIDES:
+            if name in params:
+                rows, columns = getattr(self, name)[first], self.columns[first]
+                power = rows[:, :, None] - columns[:, None]
+                scaled[name] = Param(np.ldexp(params[name].take(first).full(), power), group)
+        return scaled
+
+    def linear(self, params: Params) -> dict[str, Param]:
+        """Scaled costs and right-hand sides."""
+        powers = {"q": self.cost - self.columns, "b": self.A, "h": self.G}
+        powers |= {"lb": self.columns, "ub": self.columns}
+        return {
+            name: batched(np.ldexp(params[name].full(), power))
+            for name, power in powers.items()
+            if name in params
+        }
+
+    def enter(self, start: Solution | None) -> Solution | None:
+        """A point of the user in DAQP's units."""
+        return None if start is None else replace(start, x=np.ldexp(start.x, self.columns))
+
+    def leave(self, problem: QP, solution: Solution) -> Solution:
+        """A solution in DAQP's units in those of the user."""
+        powers = {"A": self.A, "G": self.G, "lb": self.columns, "ub": self.columns}
+        y = solution.y.copy()
+        for name, block in problem.blocks.items():
+            y[:, block] = np.ldexp(y[:, block], powers[name] - self.cost)
+        return replace(solution, x=np.ldexp(solution.x, -self.columns), y=y)
+
+
+def _curvature(problem: QP, params: Params) -> FloatArray:
+    """Largest entry of each Hessian, (N,); of a convex one it lies on the diagonal."""
+    if not problem.quadratic:
+        return np.zeros(len(params["q"].index))
+    P = params["P"]
+    return np.einsum("dii->di", P.values).max(axis=1, initial=0.0)[P.index]
+
+
+def _norms(params: Params, name: str, columns: Exponents | None = None) -> FloatArray:
+    """Norms of the rows of a matrix, (N, m); of its columns times 2^-``columns``."""
+    if name not in params:
+        return np.zeros((len(params["q"].index), 0))
+    matrix = params[name]
+    values = matrix.values
+    if columns is not None:
+        values = np.ldexp(matrix.full(), -columns[:, None])
+    norms = np.sqrt(np.einsum("dij,dij->di", values, values))
+    least, most = SQUARES
+    odd = ~((norms > least) & (norms < most))
+    if odd.any():
+        tops = np.abs(values).max(axis=2, initial=0.0)
+        shares = values / np.where(tops > 0, tops, 1.0)[:, :, None]
+        norms[odd] = (tops * np.sqrt((shares**2).sum(axis=2)))[odd]
+    return norms if columns is not None else norms[matrix.index]
+
+
+def _tops(params: Params, rows: dict[str, Exponents]) -> FloatArray:
+    """Largest entries of the columns of both matrices in units of their rows, (N, n)."""
+    tops = np.zeros_like(params["q"].full())
+    for name in SIDES:
+        if name in params:
+            values, index = params[name].values, params[name].index
+            if name in rows:
+                values, index = np.ldexp(params[name].full(), rows[name][:, :, None]), slice(None)
+            tops = np.maximum(tops, np.abs(values).max(axis=1, initial=0.0)[index])
+    return tops
+
+
+def _size(
+    problem: QP,
+    params: Params,
+    norms: dict[str, FloatArray],
+    columns: Exponents,
+    objective: tuple[FloatArray, FloatArray],
+) -> FloatArray:
+    """How large an x (N,) the data ask for.
+
+    At least what keeps the origin infeasible; beyond that, what the costs ask for and the other
+    bounds allow: those have the say by their geometric mean, as some may be there for show.
+    """
+    sides = {name: params[rhs].full() / norms[name] for name, rhs in SIDES.items() if rhs in params}
+    for bound in ("lb", "ub"):
+        if bound in params:
+            sides[bound] = np.ldexp(params[bound].full(), columns)
+    away = {"A": np.abs, "G": np.negative, "lb": np.positive, "ub": np.negative}
+    least = np.zeros(len(columns))
+    caps = [np.zeros((len(columns), 0))]
+    for name, side in sides.items():
+        distance = away[name](np.where(np.isfinite(side), side, 0.0))
+        least = np.maximum(least, distance.max(axis=1, initial=0.0))
+        if name != "A":
+            caps.append(np.maximum(-distance, 0.0))
+    pull, curved = objective
+    bent = (curved > 0) & (pull > 0)
+    wanted = np.where(bent, pull / np.where(bent, curved, 1.0), np.inf)
+    reach = np.minimum(wanted, _middle(np.concatenate(caps, axis=1)))
+    return np.where(np.isfinite(reach), np.maximum(least, reach), least)
+
+
+def _middle(caps: FloatArray) -> FloatArray:
+    """Geometric mean of the positive entries, (N,); 1 where all are fair, infinite where none."""
+    present = caps > 0
+    if fair(caps).all():
+        return np.where(present.any(axis=1), 1.0, np.inf)
+    logs = np.log2(np.where(present, caps, 1.0)).sum(axis=1)
+    count = present.sum(axis=1)
+    return np.where(count > 0, np.exp2(logs / np.maximum(count, 1)), np.inf)

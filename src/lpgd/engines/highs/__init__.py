@@ -1,0 +1,1 @@
+"""HiGHS: large or sparse LPs."""

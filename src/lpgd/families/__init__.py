@@ -1,0 +1,1 @@
+"""Problem families: structure and mathematics."""

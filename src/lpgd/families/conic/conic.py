@@ -1,0 +1,96 @@
+"""Cone programs.
+
+minimise 1/2 x'Px + q'x  subject to  Ax + s = b, s in K
+
+L = 1/2 x'Px + q'x + y'(Ax - b), y in the dual cone of K
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import final
+
+from lpgd.core.params import Params
+from lpgd.core.pattern import Pattern
+from lpgd.core.solution import BoolArray, Solution
+from lpgd.core.tilt import Adjoint, Cotangent
+from lpgd.families.conic import adjoint
+from lpgd.families.conic.cones import Cones
+from lpgd.families.conic.reduction import Reduction
+from lpgd.families.quadratic.structure import QUIET, Structure
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Conic(Structure):
+    """Structure of a batch of cone programs.
+
+    Attributes
+    ----------
+    n : int
+        Number of variables.
+    cones : Cones
+    patterns : mapping from str to Pattern
+        Places of the values of ``P`` (both triangles) and ``A``; a matrix without one is dense.
+    quadratic : bool
+        Whether P is given.
+    fixed : (nnz,) bool or None
+        Entries of A that are known to be constant and not zero.
+    own : (n,) bool and (m,) bool, or None
+        See ``Problem.own``.
+    """
+
+    n: int
+    cones: Cones
+    patterns: Mapping[str, Pattern] = field(default_factory=dict[str, Pattern])
+    quadratic: bool = True
+    fixed: BoolArray | None = None
+    own: tuple[BoolArray, BoolArray] | None = None
+
+    @property
+    def family(self) -> str:
+        """``"conic"``."""
+        return "conic"
+
+    @cached_property
+    def blocks(self) -> Mapping[str, slice]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """All rows are those of A."""
+        return {"A": slice(0, self.m)}
+
+    @cached_property
+    def reduction(self) -> "Reduction[Conic]":
+        """Which variables a row of equality defines."""
+        return Reduction[Conic].of(self)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The kinds of cones, and ``"sparse"`` where a matrix is given on a pattern."""
+        return self.cones.kinds | frozenset({"sparse"} if self.patterns else ())
+
+    @property
+    def puts_on_pattern(self) -> bool:
+        """Whether a P that only a tilt brings is sparse: engines for cone programs take such."""
+        return True
+
+    def refusal(self, families: frozenset[str]) -> str:
+        """Engines for QPs and LPs take linear rows only, and those for LPs no P."""
+        linear = frozenset({"nonneg", "zero"})
+        if self.cones.kinds <= linear:
+            return "solves LPs only, but P is given"
+        rows, others = (", ".join(sorted(k)) for k in (linear, self.cones.kinds - linear))
+        return f"takes cone programs with {rows} rows only, not with {others} rows"
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Entries of P and A, and of both as dense matrices."""
+        sizes = {"A": self.m * self.n, "P": self.n**2 if self.quadratic else 0}
+        given = (
+            len(self.patterns[name].rows) if name in self.patterns else size
+            for name, size in sizes.items()
+        )
+        return sum(given), sum(sizes.values())
+
+    @QUIET
+    def adjoint(self, params: Params, point: Solution, cotangent: Cotangent, rho: float) -> Adjoint:
+        """Implicit differentiation of the optimality conditions."""
+        return adjoint.adjoint(self.reduction, params, point, cotangent, rho)

@@ -1,0 +1,267 @@
+"""Newton's method on the optimality conditions of dense cone programs.
+
+With v = y - s and Pi the projection on the dual cone, the conditions are the equations
+
+    P x + q + A' Pi(v) = 0,    A x + Pi(v) - v - b = 0.
+
+In the coordinates of the derivative of Pi (eigenvalues d, see ``projections``) rows with d = 1 are
+equations for x, rows with d < 1 add the curvature d / (1 - d) of the cone's boundary to P:
+
+    [ P + B'WB   E' ] [dx]
+    [    E       0  ] [u ]
+
+B the turned rows of A, W the curvatures, E the rows of B with d = 1. The program is convex, so that
+any solution of the equations is one of the program.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, cast, final
+
+import numpy as np
+from scipy.linalg import lapack
+
+from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows
+from lpgd.families.conic.cones import Cones
+from lpgd.families.conic.projections import Derivative, curved, derive, project
+
+HELD = 1e-9  # rows whose d is this close to 1 are equations
+SINGULAR = 1e-11  # pivots or singular values below this, relative to the largest, count as zero
+GOAL = 1e-12  # relative residual at which nothing is left to gain
+STEPS = 12
+PATIENCE = 2  # steps after which half of the residual must be gone
+FINE = 1e-10  # relative residual of a solution
+FAST = 0.1  # a step that leaves more of the residual than this asks for a new matrix
+Gap = tuple[FloatArray, FloatArray]
+
+
+@final
+@dataclass(frozen=True)
+class Dense(Rows):
+    """Data of N cone programs as dense arrays.
+
+    Attributes
+    ----------
+    P : (N, n, n) float64
+    q : (N, n) float64
+    A : (N, m, n) float64
+    b : (N, m) float64
+    """
+
+    P: FloatArray
+    q: FloatArray
+    A: FloatArray
+    b: FloatArray
+
+
+@final
+@dataclass(frozen=True)
+class Point(Rows):
+    """Points of N programs.
+
+    Attributes
+    ----------
+    x : (N, n) float64
+    v : (N, m) float64
+        Multipliers minus slacks.
+    s : (N, m) float64
+        About the slacks; only for speed.
+    error : (N,) float64
+        Residual of the equations, relative to the sizes of their terms.
+    """
+
+    x: FloatArray
+    v: FloatArray
+    s: FloatArray
+    error: FloatArray
+
+
+@final
+@dataclass(frozen=True)
+class Model:
+    """The equations of N programs to first order, with factorized matrices.
+
+    Attributes
+    ----------
+    at : Derivative
+        Of the projections where each was taken.
+    turned : (N, m, n) float64
+        B.
+    hessians : list of (n, n) float64
+        P + B'WB.
+    factors : list of (LU factors, pivots)
+    sound : (N,) bool
+        Whether the matrix is regular.
+    """
+
+    at: Derivative
+    turned: FloatArray
+    hessians: list[FloatArray]
+    factors: list[tuple[Any, Any]]
+    sound: BoolArray
+
+    @classmethod
+    def of(cls, cones: Cones, data: Dense, point: Point) -> Model:
+        """Factorize at these points."""
+        at = derive(cones, point.v, point.s)
+        turned, held = at.turned(data.A), at.share > 1 - HELD
+        bent = curved(cones)
+        curve = np.where(held, 0.0, at.share / np.where(held, 1.0, 1 - at.share))[:, bent, None]
+        rows = turned.take(bent, axis=1)
+        hessian = data.P + np.ascontiguousarray(rows.swapaxes(1, 2)) @ (curve * rows)
+        sizes = hessian.shape[1] + held.sum(axis=1)
+        room = np.split(np.zeros((sizes**2).sum()), np.cumsum(sizes**2))  # one block of memory
+        factors: list[tuple[Any, Any]] = []
+        for i in range(len(held)):
+            K = _assemble(hessian[i], turned[i, held[i]], room[i])
+            factors.append(cast(Any, lapack.dgetrf)(K.T, overwrite_a=True)[:2])
+        return cls(at, turned, list(hessian), factors, _regular(factors, sizes))
+
+    @property
+    def held(self) -> BoolArray:
+        """Rows of E, (N, m)."""
+        return self.at.share > 1 - HELD
+
+    def step(self, gap: Gap, *, least: bool = False) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Steps of x, v and y that cancel both sides of the equations to first order.
+
+        ``least`` asks for the least-squares solution of minimum norm where the matrix is singular;
+        else these steps are zero.
+        """
+        at, held, load = self.at, self.held, -self.at.turned(gap[1][..., None])[..., 0]
+        rest = np.where(held, 1.0, 1 - at.share)
+        weighed = np.where(held, 0.0, at.share) / rest * load
+        slope = (weighed[:, None] @ self.turned)[:, 0] - gap[0]
+        dx, multipliers = self._solve(slope, load, least=least)
+        moved = (self.turned @ dx[..., None])[..., 0]
+        u = (moved - load) / rest
+        u[held] = multipliers
+        both = at.turned_back(np.stack([u, at.share * u], axis=2))
+        return dx, both[..., 0], both[..., 1]
+
+    def _solve(
+        self, slope: FloatArray, load: FloatArray, *, least: bool
+    ) -> tuple[FloatArray, FloatArray]:
+        """x (N, n), and the multipliers of all programs' held rows, one after the other."""
+        held, n = self.held, int(slope.shape[1])
+        more: IntArray = held.sum(axis=1)
+        ends = np.cumsum(n + more)
+        upper = (ends - more - n)[:, None] + np.arange(n)
+        lower = np.ones(ends.max(initial=0), dtype=np.bool_)
+        lower[upper] = False
+        both = np.empty(len(lower))
+        both[upper], both[lower] = slope, load[held]
+        for i, part in enumerate(np.split(both, ends)[: len(held)]):
+            if self.sound[i]:
+                part[:], _ = cast(Any, lapack.dgetrs)(*self.factors[i], part)
+            elif least:
+                rows, room = self.turned[i, held[i]], np.zeros(len(part) ** 2)
+                K = _assemble(self.hessians[i], rows, room)
+                if not (np.isfinite(K).all() and np.isfinite(part).all()):  # LAPACK may not return
+                    part[:] = np.nan
+                    continue
+                part[:] = np.linalg.lstsq(K, part, rcond=SINGULAR)[0]
+            else:
+                part[:] = 0
+        return both[upper], both[lower]
+
+    def take(self, rows: IntArray) -> Model:
+        """Some of the models."""
+        return Model(
+            self.at.take(rows), self.turned[rows], [self.hessians[i] for i in rows],
+            [self.factors[i] for i in rows], self.sound[rows],
+        )  # fmt: skip
+
+
+def _assemble(hessian: FloatArray, equations: FloatArray, room: FloatArray) -> FloatArray:
+    """The symmetric matrix of a step, in place of zeros."""
+    n, k = len(hessian), len(hessian) + len(equations)
+    K = room.reshape(k, k)
+    K[:n, :n], K[n:, :n], K[:n, n:] = hessian, equations, equations.T
+    return K
+
+
+def _regular(factors: list[tuple[Any, Any]], sizes: IntArray) -> BoolArray:
+    """Matrices whose pivots are of comparable size."""
+    if not factors:
+        return np.zeros(0, dtype=np.bool_)
+    pivots = np.abs(np.concatenate([lu.diagonal() for lu, _ in factors]))
+    first = np.cumsum(sizes) - sizes
+    return np.minimum.reduceat(pivots, first) > SINGULAR * np.maximum.reduceat(pivots, first)
+
+
+def residual(cones: Cones, data: Dense, point: Point) -> tuple[Gap, FloatArray, FloatArray]:
+    """Both sides of the equations, their relative size (N,), and the projections y of v."""
+    x, y = point.x, project(cones, point.v, point.s)
+    s = y - point.v
+    curve, pull = (data.P @ x[..., None])[..., 0], (y[:, None] @ data.A)[:, 0]
+    reach = (data.A @ x[..., None])[..., 0]
+    gap = curve + data.q + pull, reach + s - data.b
+    parts = ((gap[0], curve, data.q, pull), (gap[1], reach, s, data.b))
+    error = np.zeros(len(x))
+    for left, *terms in parts:
+        size = np.max([_size(term) for term in terms], axis=0)
+        error = np.maximum(error, _size(left) / np.where(size > 0, size, 1.0))
+    return gap, error, y
+
+
+def solve(
+    cones: Cones,
+    data: Dense,
+    start: Point,
+    model: Model | None = None,
+    steps: int = STEPS,
+    share: float = 0.0,
+) -> Point:
+    """Newton's method from a start, at most so many steps; returns the best points met.
+
+    It ends at ``share`` of the first residual, or where nothing is left to gain. A given model
+    serves as long as a step with it leaves little of the residual; then each step takes its own.
+    Every program goes its own way: none depends on the others.
+    """
+    best = start if model is None else _iterate(cones, data, start, model, STEPS, share)
+    rest = np.flatnonzero(~(best.error <= FINE)) if model is not None else np.arange(len(start))
+    if not len(rest):
+        return best
+    return best.put(rest, _iterate(cones, data.take(rest), best.take(rest), None, steps, share))
+
+
+def _iterate(
+    cones: Cones, data: Dense, start: Point, model: Model | None, steps: int, share: float
+) -> Point:
+    # the error of the start was that of other data
+    best = replace(start, error=np.full(len(start), np.inf))
+    here, rows = start, np.arange(len(start))
+    last, going = best.error, np.ones(len(start), dtype=np.bool_)
+    first = last
+    for step in range(steps + 1):
+        gap, error, y = residual(cones, data, here)
+        better = np.flatnonzero(going & (error < best.error[rows]))
+        best = best.put(rows[better], replace(here, error=error).take(better))
+        first = error if step == 0 else first
+        going &= (error > np.minimum(np.maximum(share * first, GOAL), FINE)) & np.isfinite(error)
+        if model is not None:
+            going &= error <= FAST * last
+        else:
+            going &= (error <= FAST * last) | (error > FINE)
+            going &= (error <= 0.5 * first) | (step < PATIENCE)
+        if step == steps or not going.any():
+            return best
+        if 2 * going.sum() < len(going):  # what has ended costs time only
+            keep = np.flatnonzero(going)
+            rows, data, here, y = rows[keep], data.take(keep), here.take(keep), y[keep]
+            gap, error, going = (gap[0][keep], gap[1][keep]), error[keep], going[keep]
+            first = first[keep]
+            model = None if model is None else model.take(keep)
+        last = error
+        here = replace(here, s=y - here.v)
+        used = Model.of(cones, data, here) if model is None else model
+        going &= used.sound
+        dx, dv, dy = used.step(gap)
+        here = Point(here.x + dx, here.v + dv, here.s + dy - dv, error)
+    return best
+
+
+def _size(values: FloatArray) -> FloatArray:
+    return np.abs(values).max(axis=1, initial=0.0)

@@ -1,0 +1,192 @@
+"""Projections on the duals of cones, and the eigenvectors of their derivatives.
+
+With v = y - s, complementary y and s are y = Pi(v) and s = Pi(v) - v, Pi the projection on the dual
+cone. The derivative of Pi is symmetric with eigenvalues in [0, 1]: 1 where only the multiplier can
+move, 0 where only the slack can, in between where the boundary is curved.
+
+Rows are picked by slices or ``take``, whose arrays lie in memory row by row: the order of
+summation, and with it rounding, then does not depend on the number of rows.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, final
+
+import numpy as np
+
+from lpgd.core.solution import FloatArray, IntArray
+from lpgd.families.conic.cones import Cones, order_of, triangle
+from lpgd.families.conic.curved import exponential, power
+
+Spectrum = tuple[FloatArray | None, FloatArray]
+"""Eigenvectors in columns (N, k, d, d), None for unit vectors, and eigenvalues (N, k, d)."""
+
+
+class Projection(Protocol):
+    """Projection on the dual of k cones of one kind and size."""
+
+    def __call__(
+        self, v: FloatArray, near: FloatArray, *, derive: bool
+    ) -> tuple[FloatArray, Spectrum | None]:
+        """Of v (N, k, d), with the derivative on demand; ``near`` are about the slacks."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class Derivative:
+    """Derivatives Q diag(share) Q' of N projections.
+
+    Attributes
+    ----------
+    share : (N, m) float64
+        Eigenvalues, in [0, 1].
+    turns : list of (rows (k, d), eigenvectors (N, k, d, d))
+        Of the cones whose eigenvectors are not unit vectors.
+    """
+
+    share: FloatArray
+    turns: list[tuple[IntArray, FloatArray]]
+
+    def take(self, rows: IntArray) -> "Derivative":
+        """Some of the derivatives."""
+        return Derivative(self.share[rows], [(places, Q[rows]) for places, Q in self.turns])
+
+    def turned(self, values: FloatArray) -> FloatArray:
+        """Q' values, for (N, m, c)."""
+        return self._product(values, transposed=True)
+
+    def turned_back(self, values: FloatArray) -> FloatArray:
+        """Q values, for (N, m, c)."""
+        return self._product(values, transposed=False)
+
+    def _product(self, values: FloatArray, *, transposed: bool) -> FloatArray:
+        product = np.array(values, order="C") if self.turns else values
+        for rows, Q in self.turns:
+            turn = np.ascontiguousarray(Q.swapaxes(-1, -2)) if transposed else Q
+            if _adjacent(rows):  # without copies
+                np.matmul(turn, _pick(values, rows), out=_pick(product, rows))
+            else:
+                product[:, rows] = turn @ _pick(values, rows)
+        return product
+
+
+def project(cones: Cones, v: FloatArray, near: FloatArray) -> FloatArray:
+    """Project every row of v (N, m); ``near`` are about the slacks, only for speed."""
+    y = np.empty_like(v)
+    for rows, of in _groups(cones):
+        y[:, rows], _ = of(_pick(v, rows), _pick(near, rows), derive=False)
+    return y
+
+
+def derive(cones: Cones, v: FloatArray, near: FloatArray) -> Derivative:
+    """Derivatives of the projections of every row of v (N, m)."""
+    share = np.empty_like(v)
+    turns: list[tuple[IntArray, FloatArray]] = []
+    for rows, of in _groups(cones):
+        _, spectrum = of(_pick(v, rows), _pick(near, rows), derive=True)
+        assert spectrum is not None
+        Q, share[:, rows] = spectrum
+        if Q is not None:
+            turns.append((rows, Q))
+    return Derivative(share, turns)
+
+
+def curved(cones: Cones) -> IntArray:
+    """Rows whose eigenvalue can lie between 0 and 1; those with 1 and 0 come before in a cone."""
+    first = {"soc": 2, "psd": 0, "exp": 2, "power": 2}
+    rows = [np.arange(a + first[kind], b) for kind, a, b in cones.blocks() if kind in first]
+    return np.concatenate([np.zeros(0, dtype=np.intp), *rows])
+
+
+def _adjacent(rows: IntArray) -> bool:
+    return bool(rows[-1, -1] - rows[0, 0] + 1 == rows.size)
+
+
+def _pick(values: FloatArray, rows: IntArray) -> FloatArray:
+    """Rows (k, d) of (N, m, ...), shape (N, k, d, ...); a view where they are adjacent."""
+    if not _adjacent(rows):
+        return values.take(rows, axis=1)
+    part = values[:, rows[0, 0] : rows[-1, -1] + 1]
+    return part.reshape(len(values), *rows.shape, *values.shape[2:])
+
+
+def _groups(cones: Cones) -> Iterator[tuple[IntArray, Projection]]:
+    """Rows (k, d) of cones of one kind and size, with their projection."""
+    places: dict[tuple[str, int], list[int]] = {}
+    for kind, start, stop in cones.blocks():
+        if stop > start:
+            places.setdefault((kind, stop - start), []).append(start)
+    for (kind, size), starts in places.items():
+        rows = np.add.outer(np.array(starts), np.arange(size))
+        yield rows, partial(power, np.array(cones.power)) if kind == "power" else _KINDS[kind]
+
+
+def _zero(v: FloatArray, near: FloatArray, *, derive: bool) -> tuple[FloatArray, Spectrum | None]:
+    return v, (None, np.ones_like(v)) if derive else None
+
+
+def _nonneg(v: FloatArray, near: FloatArray, *, derive: bool) -> tuple[FloatArray, Spectrum | None]:
+    return np.maximum(v, 0.0), (None, (v > 0).astype(np.float64)) if derive else None
+
+
+def _soc(v: FloatArray, near: FloatArray, *, derive: bool) -> tuple[FloatArray, Spectrum | None]:
+    t, u = v[..., :1], v[..., 1:]
+    size = np.sqrt((u * u).sum(axis=-1, keepdims=True))
+    unit = u / np.where(size > 0, size, 1.0)
+    inside, below = t >= size, t <= -size
+    half = 0.5 * (t + size)
+    edge = np.concatenate([half, half * unit], axis=-1)
+    y = np.where(inside, v, np.where(below, 0.0, edge))
+    if not derive:
+        return y, None
+    w = np.where(size > 0, unit, np.eye(1, u.shape[-1])[0])
+    share = np.repeat(0.5 + 0.5 * t / np.where(size > 0, size, 1.0), v.shape[-1], axis=-1)
+    share[..., 0], share[..., 1] = 1.0, 0.0
+    return y, (_soc_basis(w), np.where(inside, 1.0, np.where(below, 0.0, share)))
+
+
+def _soc_basis(w: FloatArray) -> FloatArray:
+    """(1, w), (1, -w), and the rest of a reflection that maps the first unit vector on -+w."""
+    d = w.shape[-1] + 1
+    mirror = np.array(w)
+    mirror[..., :1] += np.where(w[..., :1] < 0, -1.0, 1.0)
+    length = (mirror * mirror).sum(axis=-1)[..., None, None]
+    Q = np.zeros((*w.shape[:-1], d, d))
+    Q[..., 1:, 1:] = np.eye(d - 1) - (2 / length) * mirror[..., :, None] * mirror[..., None, :]
+    root = np.sqrt(0.5)
+    Q[..., 0, :2] = root
+    Q[..., 1:, 0], Q[..., 1:, 1] = root * w, -root * w
+    return Q
+
+
+def _psd(v: FloatArray, near: FloatArray, *, derive: bool) -> tuple[FloatArray, Spectrum | None]:
+    order = order_of(v.shape[-1])
+    rows, cols, scale = triangle(order)
+    matrix = np.zeros((*v.shape[:-1], order, order))
+    # LAPACK raises on what is not finite, which would cost the other elements their solutions
+    sane = np.isfinite(v).all(axis=-1, keepdims=True)
+    matrix[..., rows, cols] = matrix[..., cols, rows] = np.where(sane, v, 0.0) / scale
+    values, U = np.linalg.eigh(matrix)
+    above = np.maximum(values, 0.0)
+    y = ((U * above[..., None, :]) @ U.swapaxes(-1, -2))[..., rows, cols] * scale
+    y = np.where(sane, y, np.nan)
+    if not derive:
+        return y, None
+    # eigenvectors u_i u_j' + u_j u_i', in the order of the triangle
+    left, right = U[..., rows[:, None], rows], U[..., cols[:, None], cols]
+    cross = U[..., rows[:, None], cols] * U[..., cols[:, None], rows]
+    Q = (left * right + cross) * (scale[:, None] / np.where(rows == cols, 2.0, np.sqrt(2.0)))
+    a, b = values[..., rows], values[..., cols]  # in ascending order: a <= b
+    mixed = (a <= 0) & (b > 0)
+    return y, (Q, np.where(mixed, b / np.where(mixed, b - a, 1.0), (a > 0).astype(np.float64)))
+
+
+_KINDS: dict[str, Projection] = {
+    "zero": _zero,
+    "nonneg": _nonneg,
+    "soc": _soc,
+    "psd": _psd,
+    "exp": exponential,
+}

@@ -1,0 +1,1 @@
+"""CVXPY problems, compiled to cone programs."""

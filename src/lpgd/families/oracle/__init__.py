@@ -1,0 +1,1 @@
+"""Linear costs over any set that an oracle minimises over."""

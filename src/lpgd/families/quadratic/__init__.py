@@ -1,0 +1,1 @@
+"""What programs with a quadratic objective and linear rows share."""

@@ -1,0 +1,265 @@
+"""Quadratic objectives with linear rows: the formulas that QPs and cone programs share.
+
+minimise 1/2 x'Px + q'x  subject to  Cx + s = r, s in K
+
+L = 1/2 x'Px + q'x + y'(Cx - r), y in the dual cone of K
+
+C stacks blocks: matrices (``A``, ``G``), dense or on a pattern, and bounds (-I for ``lb``, I for
+``ub``). r stacks their right-hand sides b, h, -lb and ub.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Self, cast
+
+import numpy as np
+
+from lpgd.core.params import Param, Params, batched
+from lpgd.core.pattern import Pattern
+from lpgd.core.problem import Ability, Family, Groups
+from lpgd.core.solution import BoolArray, FloatArray, Solution
+from lpgd.core.tilt import Cotangent, Term, Tilt
+from lpgd.families.conic.cones import Cones
+from lpgd.families.quadratic import check, inside, optimality
+from lpgd.families.quadratic.sums import augment, dot, outer, outer_on, shifted, total
+
+# Right-hand side of each block of multipliers, and the sign with which it enters L.
+SIDES = {"A": ("b", -1.0), "G": ("h", -1.0), "lb": ("lb", 1.0), "ub": ("ub", -1.0)}
+# What overflows is not finite, and judged by whoever asked; nothing here warns of it.
+QUIET = np.errstate(all="ignore")
+
+
+class Structure(Family):
+    """Structure of a batch of programs; final classes say which blocks and cones there are.
+
+    Attributes
+    ----------
+    n : int
+        Number of variables.
+    cones : Cones
+        K; equalities first.
+    blocks : mapping from str to slice
+        Rows of ``A``, ``G``, ``lb`` and ``ub``, in this order; an absent group has no entry.
+    patterns : mapping from str to Pattern
+        Places of the values of matrices (of both triangles of ``P``); one without is dense.
+    quadratic : bool
+        Whether P is given, even if it is zero.
+    fixed : (nnz,) bool or None
+        Entries of A that are known to be constant and not zero.
+    own : (n,) bool and (m,) bool, or None
+        See ``Problem.own``.
+    """
+
+    n: int
+    cones: Cones
+    blocks: Mapping[str, slice]
+    patterns: Mapping[str, Pattern]
+    quadratic: bool
+    fixed: BoolArray | None = None
+    own: tuple[BoolArray, BoolArray] | None = None
+
+    @property
+    @abstractmethod
+    def puts_on_pattern(self) -> bool:
+        """Whether a P that only a tilt brings is sparse."""
+
+    @property
+    def m(self) -> int:
+        """Length of the flat multiplier vector."""
+        return self.cones.m
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """See ``Problem.abilities``."""
+        return frozenset({Ability.SIZES, Ability.ADJOINT, Ability.CHECK})
+
+    @property
+    def polyhedral(self) -> bool:
+        """Whether all constraints are linear."""
+        return self.cones.zero + self.cones.nonneg == self.cones.m
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """Arguments of the objective."""
+        return ("P", "q")
+
+    @property
+    def cost(self) -> str:
+        """What users call q."""
+        return "q"
+
+    def block(self, y: FloatArray, name: str) -> FloatArray:
+        """Multipliers (..., m_name) of one group; length 0 where the group is absent."""
+        return y[..., self.blocks.get(name, slice(0, 0))]
+
+    def check(self, params: Params, resolution: float) -> tuple[Params, Mapping[int, str]]:
+        """Symmetrise P and name the bad value of each element that has one."""
+        return check.check(params, resolution, self.patterns.get("P"), self.cost)
+
+    @QUIET
+    def curve(self, params: Params, x: FloatArray) -> FloatArray:
+        """P x of every element, (N, n)."""
+        return self._times("P", params["P"], x) if self.quadratic else np.zeros_like(x)
+
+    @QUIET
+    def product(self, params: Params, x: FloatArray) -> FloatArray:
+        """C x of every element, (N, n) to (N, m)."""
+        parts = [
+            self._times(name, params[name], x) if name in "AG" else -SIDES[name][1] * x
+            for name in self.blocks
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate([x[:, :0], *parts], axis=1)
+
+    @QUIET
+    def transposed_product(self, params: Params, y: FloatArray) -> FloatArray:
+        """C'y of every element, (N, m) to (N, n)."""
+        total = np.zeros((len(y), self.n))
+        for name, block in self.blocks.items():
+            part = y[:, block]
+            if name in self.patterns:
+                total += self.patterns[name].transposed_product(params[name].full(), part)
+            elif name in "AG":
+                total += (part[:, None, :] @ params[name].full())[:, 0]
+            else:
+                total -= SIDES[name][1] * part
+        return total
+
+    def _times(self, name: str, matrix: Param, x: FloatArray) -> FloatArray:
+        if name in self.patterns:
+            return self.patterns[name].product(matrix.full(), x)
+        return (matrix.full() @ x[:, :, None])[..., 0]
+
+    def sides(self, params: Params) -> FloatArray:
+        """r of every element, (N, m)."""
+        parts = [-sign * params[rhs].full() for rhs, sign in map(SIDES.__getitem__, self.blocks)]
+        size = len(params["q"].index)
+        return parts[0] if len(parts) == 1 else np.concatenate([np.zeros((size, 0)), *parts], 1)
+
+    @QUIET
+    def slacks(self, params: Params, x: FloatArray) -> FloatArray:
+        """s = r - Cx of every element, (N, m); see ``Measured.slacks``."""
+        return self.sides(params) - self.product(params, x)
+
+    @QUIET
+    def slope(self, params: Params, x: FloatArray) -> FloatArray:
+        """Gradient q + Px of the objective, (N, n); see ``Measured.slope``."""
+        linear = params["q"].full()
+        return linear + self.curve(params, x) if self.quadratic else linear
+
+    @QUIET
+    def strictly_convex(self, params: Params) -> BoolArray:
+        """Elements with a P that is dense and positive definite, shape (N,)."""
+        if not self.quadratic or "P" in self.patterns:
+            return np.zeros(len(params["q"].index), dtype=np.bool_)
+        return check.positive_definite(params["P"])
+
+    @QUIET
+    def judged(self, params: Params, point: Solution) -> tuple[Solution, FloatArray]:
+        """See ``Checkable.judged``."""
+        return optimality.judged(self, params, point)
+
+    def residual(self, params: Params, point: Solution) -> FloatArray:
+        """How far each point is from optimality; see ``Checkable.judged``."""
+        return optimality.residual(self, params, point)
+
+    @QUIET
+    def refuted(self, params: Params, ray: Solution) -> FloatArray:
+        """See ``Checkable.refuted``."""
+        return optimality.refuted(self, params, ray)
+
+    def inside(self, params: Params, point: Solution) -> Solution:
+        """The points, moved by rounding onto simple bounds."""
+        return inside.inside(self, params, point, self.slacks(params, point.x))
+
+    @QUIET
+    def folded(self, params: Params, cotangent: Cotangent) -> Cotangent:
+        """The cotangent without slacks, which folds into that of x (math page, section 5a).
+
+        ``params`` hold the data of its rows. What is left of terms that cancel is zero.
+        """
+        ds = cotangent.ds
+        if ds is None:
+            return cotangent
+        return replace(cotangent, dx=optimality.folded(self, params, cotangent.dx, ds), ds=None)
+
+    @QUIET
+    def tilt(self, params: Params, tilt: Tilt) -> tuple[Self, Params]:
+        """Tilted data: q + t (dx - curve center) - rho anchor, P + rho I + t curve, shifted r.
+
+        A cotangent of the slacks folds into that of x.
+        """
+        tilted = {name: param.take(tilt.rows) for name, param in params.items()}
+        t, rho, dx = tilt.t[:, None], tilt.rho[:, None], tilt.dx
+        if tilt.ds is not None and tilt.ds.any():
+            dx = dx - self.transposed_product(tilted, tilt.ds)
+        for name, block in self.blocks.items():
+            rhs, sign = SIDES[name]
+            if tilt.dy[:, block].any():
+                tilted[rhs] = batched(tilted[rhs].full() + sign * t * tilt.dy[:, block])
+        linear, problem = tilted["q"].full() + t * dx, self
+        added: FloatArray | None = None
+        if rho.any():
+            linear, added = linear - rho * tilt.anchor, rho
+        if tilt.curve is not None and tilt.center is not None:
+            bend = t * tilt.curve
+            linear, added = linear - bend * tilt.center, bend if added is None else bend + added
+        if added is not None:
+            problem, tilted["P"] = self._augmented(tilted.get("P"), added)
+        tilted["q"] = batched(linear)
+        return problem, tilted
+
+    def _augmented(self, hessian: Param | None, added: FloatArray) -> tuple[Self, Param]:
+        """P with a diagonal (N, n) or (N, 1) added, and the structure that it then has."""
+        changed = cast(Any, replace)
+        if "P" not in self.patterns and not (hessian is None and self.puts_on_pattern):
+            problem = self if self.quadratic else changed(self, quadratic=True)
+            return problem, augment(hessian, added, self.n)
+        pattern, places, hessian = shifted(self.patterns.get("P", Pattern.empty(self.n)), hessian)
+        patterns = {**self.patterns, "P": pattern}
+        return changed(self, patterns=patterns, quadratic=True), augment(hessian, added, places)
+
+    @QUIET
+    def lagrangian(self, params: Params, point: Solution, tilt: Tilt) -> FloatArray:
+        """Value of the tilted Lagrangian at each point, shape (N,)."""
+        at, x, y = {name: param.take(tilt.rows) for name, param in params.items()}, point.x, point.y
+        slacks = self.slacks(at, x)
+        value = dot(at["q"].full(), x) + 0.5 * dot(self.curve(at, x), x)
+        # an infinite bound has multiplier zero and must not turn the sum into NaN
+        value -= dot(y, np.where(y == 0, 0.0, slacks))
+        loss = dot(tilt.dx, x) + dot(tilt.dy, y)
+        if tilt.ds is not None:
+            loss += dot(tilt.ds, slacks)
+        if tilt.curve is not None and tilt.center is not None:
+            loss += 0.5 * dot(tilt.curve, (x - tilt.center) ** 2)
+        gap = x - tilt.anchor
+        return value + tilt.t * loss + 0.5 * tilt.rho * dot(gap, gap)
+
+    @QUIET
+    def grad(
+        self, params: Params, terms: Sequence[Term], wanted: Mapping[str, Groups]
+    ) -> dict[str, FloatArray]:
+        """Gradient of the summed terms (math page, section 5). See ``Problem.grad``."""
+        weight = np.stack([term.weight for term in terms], axis=1)[..., None]
+        x = np.stack([term.point.x for term in terms], axis=1)
+        y = np.stack([term.multipliers for term in terms], axis=1) * weight
+        return dict(self._grads(wanted, x, weight * x, y))
+
+    def _grads(
+        self, wanted: Mapping[str, Groups], x: FloatArray, wx: FloatArray, wy: FloatArray
+    ) -> Iterator[tuple[str, FloatArray]]:
+        # x (N, S, n): S terms a row; wx and wy carry the weights, so that every gradient is linear.
+        owners = {rhs: (name, sign) for name, (rhs, sign) in SIDES.items()}
+        for name, groups in wanted.items():
+            if name == "q":
+                yield name, total(wx, groups)
+            elif name in owners:
+                owner, sign = owners[name]
+                yield name, sign * total(self.block(wy, owner), groups)
+            else:
+                left = 0.5 * wx if name == "P" else self.block(wy, name)
+                pattern = self.patterns.get(name)
+                if pattern is None:
+                    yield name, outer(left, x, groups)
+                else:
+                    yield name, outer_on(pattern, left, x, groups)

@@ -1,0 +1,74 @@
+"""Sums over rows and terms that the gradients of several families share."""
+
+import numpy as np
+
+from lpgd.core.params import Param
+from lpgd.core.pattern import Pattern
+from lpgd.core.problem import Groups
+from lpgd.core.solution import FloatArray, IntArray
+
+
+def dot(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Inner products of the rows of two (N, k) arrays, shape (N,)."""
+    return np.einsum("ni,ni->n", a, b)
+
+
+def total(values: FloatArray, groups: Groups) -> FloatArray:
+    """Sum of (N, S, k) values over the terms and the rows of each group, shape (R, k)."""
+    return _fold(values, groups).sum(axis=1)
+
+
+def outer(left: FloatArray, right: FloatArray, groups: Groups) -> FloatArray:
+    """Sum of the outer products of (N, S, m) and (N, S, n) over each group, shape (R, m, n)."""
+    return _fold(left, groups).swapaxes(1, 2) @ _fold(right, groups)
+
+
+def outer_on(pattern: Pattern, left: FloatArray, right: FloatArray, groups: Groups) -> FloatArray:
+    """The same on the places of a pattern only, shape (R, nnz)."""
+    return pattern.outer(_fold(left, groups), _fold(right, groups))
+
+
+def augment(hessian: Param | None, added: FloatArray, places: IntArray | int) -> Param:
+    """P with a diagonal added, one matrix for each distinct pair, so that an engine sets up each
+    once.
+
+    Parameters
+    ----------
+    hessian : Param or None
+        Zero if None.
+    added : (N, n) or (N, 1) float64
+    places : (n,) int, or int
+        Where the values of a sparse P hold the diagonal; the order n of a dense one.
+    """
+    dense = not isinstance(places, np.ndarray)
+    n = int(places) if dense else len(places)
+    values = np.zeros((1, n, n) if dense else (1, n)) if hessian is None else hessian.values
+    index = np.zeros(len(added), dtype=np.intp) if hessian is None else hessian.index
+    levels, level = np.unique(added, axis=0, return_inverse=True)
+    count = max(len(levels), 1)
+    pairs, pair = np.unique(index * count + level.reshape(-1), return_inverse=True)
+    which, shift = np.divmod(pairs, count)
+    moved = values[which]
+    diagonal = np.arange(n) * (n + 1) if dense else places
+    moved.reshape(len(which), int(np.prod(moved.shape[1:])))[:, diagonal] += levels[shift]
+    return Param(moved, pair)
+
+
+def shifted(pattern: Pattern, hessian: Param | None) -> tuple[Pattern, IntArray, Param | None]:
+    """A pattern with the whole diagonal, where that lies in it, and the values with zeros there."""
+    n = pattern.shape[0]
+    missing = np.setdiff1d(np.arange(n), pattern.rows[pattern.rows == pattern.cols])
+    rows, cols = (np.concatenate([side, missing]) for side in (pattern.rows, pattern.cols))
+    if hessian is not None and len(missing):
+        room = np.zeros((len(hessian.values), len(missing)))
+        hessian = Param(np.concatenate([hessian.values, room], axis=1), hessian.index)
+    places = np.flatnonzero(rows == cols)
+    return Pattern(rows, cols, (n, n)), places[np.argsort(rows[places])], hessian
+
+
+def _fold(values: FloatArray, groups: Groups) -> FloatArray:
+    # (N, S, k) to (R, g S, k): all rows and terms that one gradient sums over, side by side
+    entries, size = groups.shape
+    if not (size == 1 and np.array_equal(groups[:, 0], np.arange(len(values)))):
+        values = values[groups]
+    return values.reshape(entries, size * values.shape[-2], values.shape[-1])

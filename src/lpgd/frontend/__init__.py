@@ -1,0 +1,1 @@
+"""The half of a frontend that knows no framework."""

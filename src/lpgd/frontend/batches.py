@@ -1,0 +1,54 @@
+"""Batch bookkeeping: which value of an argument each element uses, and which rows it sums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+
+from lpgd.core.params import Param
+from lpgd.core.problem import Groups
+from lpgd.core.solution import IntArray
+
+Shape = tuple[int, ...]
+
+
+def batches(shapes: Sequence[Shape], cores: Sequence[int]) -> list[Shape]:
+    """Batch dimensions of arguments, of which the last ``cores`` dimensions are none."""
+    return [shape[: len(shape) - core] for shape, core in zip(shapes, cores, strict=True)]
+
+
+def param(values: np.ndarray, core: int, shape: Shape) -> Param:
+    """An argument for every element of a batch.
+
+    Parameters
+    ----------
+    values : (..., core dimensions) float64, or object
+        Batch dimensions that broadcast to ``shape``; those of size 1 share a value.
+    core : int
+        Number of trailing dimensions that are no batch dimensions.
+    shape : tuple of int
+    """
+    kept = values.shape[: values.ndim - core]
+    # one layout for all: products of matrices round by it
+    flat = np.ascontiguousarray(values).reshape(prod(kept), *values.shape[len(kept) :])
+    if len(flat) == 1:
+        return Param(flat, np.zeros(prod(shape), dtype=np.intp))
+    return Param(flat, np.arange(len(flat)) if kept == shape else owners(kept, shape).ravel())
+
+
+def owners(batch: Shape, shape: Shape) -> IntArray:
+    """Which entry of an argument with these batch dimensions each element uses."""
+    return np.broadcast_to(np.arange(prod(batch)).reshape(batch), shape)
+
+
+def groups(batch: Shape, shape: Shape, several: int) -> Groups:
+    """Rows of the cotangent that sum to each entry of the gradient, (several * entries, g)."""
+    if batch == shape:
+        return np.arange(several * prod(shape))[:, None]
+    order = np.argsort(owners(batch, shape).ravel(), kind="stable")
+    entries = prod(batch)
+    each = order.reshape(entries, len(order) // entries if entries else 0)
+    copies = np.arange(several)[:, None, None] * prod(shape)
+    return (each + copies).reshape(several * entries, each.shape[1])

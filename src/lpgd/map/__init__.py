@@ -1,0 +1,1 @@
+"""The map from problem data to solutions: problem, engine and rule joined."""

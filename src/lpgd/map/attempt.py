@@ -1,0 +1,164 @@
+"""Solves that may break: whatever one element does to a solver costs that element only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import TypeVar
+
+import numpy as np
+
+from lpgd.core.engine import Answer, Engine, Workspace
+from lpgd.core.errors import LpgdError, MissingExtraError
+from lpgd.core.params import Params
+from lpgd.core.problem import Problem
+from lpgd.core.solution import FloatArray, IntArray, Solution, Status
+from lpgd.core.tilt import Tilt
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Elements to solve."""
+
+    params: Params
+    start: Solution | None
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def take(self, rows: IntArray) -> Batch:
+        """Some of the elements."""
+        params = {name: param.take(rows) for name, param in self.params.items()}
+        return Batch(params, None if self.start is None else self.start.take(rows), len(rows))
+
+
+Work = TypeVar("Work", Batch, Tilt)
+
+
+def attempt(
+    engine: Engine, problem: Problem, work: Work, solve: Callable[[Work], Answer]
+) -> Answer:
+    """The answer of a solve. One that raises is run again by halves until the culprit is alone.
+
+    Raises
+    ------
+    MissingExtraError
+        The solver is not installed.
+    """
+    try:
+        return solve(work)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"engine {engine.name!r} needs a package that is not installed ({error.name}): "
+            f"{engine.capabilities.install}"
+        ) from error
+    except LpgdError:
+        raise
+    except Exception as error:  # whatever a solver raises costs its element, and is chained later
+        if len(work) > 1:
+            halves = np.array_split(np.arange(len(work)), 2)
+            return together(
+                [(rows, attempt(engine, problem, work.take(rows), solve)) for rows in halves]
+            )
+        crashed = Solution.blank(len(work), problem.n, problem.m)
+        crashed.status[:] = Status.CRASHED
+        return Answer(crashed, cause=error)
+
+
+Part = tuple[IntArray, Answer]
+
+
+def together(parts: list[Part]) -> Answer:
+    """One answer from those of parts of a batch, which follow each other."""
+    answers = [answer for _, answer in parts]
+    size = sum(len(answer.solution) for answer in answers)
+    kept = [(rows, answer.workspace) for rows, answer in parts]
+    notes = {int(rows[i]): text for rows, a in parts for i, text in a.notes.items()}
+    return Answer(
+        reduce(Solution.join, (answer.solution for answer in answers)),
+        sum(answer.set_ups for answer in answers),
+        Parts.of(kept, size) if any(workspace is not None for _, workspace in kept) else None,
+        next((answer.cause for answer in answers if answer.cause is not None), None),
+        _accuracies(answers),
+        _rays(answers),
+        notes,
+    )
+
+
+def _accuracies(answers: list[Answer]) -> FloatArray | None:
+    known = [answer.accuracy for answer in answers]
+    if all(accuracy is None for accuracy in known):
+        return None
+    return np.concatenate(
+        [np.full(len(a.solution), np.inf) if a.accuracy is None else a.accuracy for a in answers]
+    )
+
+
+def _rays(answers: list[Answer]) -> Solution | None:
+    if all(answer.ray is None for answer in answers):
+        return None
+    rays = (
+        replace(a.solution, x=0 * a.solution.x, y=0 * a.solution.y) if a.ray is None else a.ray
+        for a in answers
+    )
+    return reduce(Solution.join, rays)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The workspaces of parts of a batch as one; elements of no part have none."""
+
+    workspaces: tuple[Workspace | None, ...]
+    part: IntArray  # (B,) of each element, -1 for none
+    place: IntArray  # (B,) where it stands there
+
+    @classmethod
+    def of(cls, parts: list[tuple[IntArray, Workspace | None]], size: int) -> Parts:
+        """Put parts together; each comes with its elements of a batch of this size."""
+        part, place = np.full(size, -1), np.zeros(size, dtype=np.intp)
+        for number, (rows, _) in enumerate(parts):
+            part[rows], place[rows] = number, np.arange(len(rows))
+        return cls(tuple(workspace for _, workspace in parts), part, place)
+
+    def resolve(self, tilt: Tilt) -> Answer:
+        """See ``Workspace.resolve``."""
+        owner = self.part[tilt.rows]
+        answer: Answer | None = None
+        for number in np.unique(owner):
+            chosen, workspace = np.flatnonzero(owner == number), self.workspaces[number]
+            assert workspace is not None  # elements without a solution are not tilted
+            mine = tilt.take(chosen)
+            found = workspace.resolve(replace(mine, rows=self.place[mine.rows]))
+            if len(chosen) == len(tilt):
+                return found
+            answer = found if answer is None else answer
+            answer = _placed(answer, chosen, found, len(tilt))
+        assert answer is not None
+        return answer
+
+
+def _placed(answer: Answer, rows: IntArray, found: Answer, size: int) -> Answer:
+    """An answer of ``size`` rows, of which some are those of another."""
+    n, m = found.solution.x.shape[1], found.solution.y.shape[1]
+    whole = answer.solution if answer is not found else Solution.blank(size, n, m)
+    count = found.set_ups + (answer.set_ups if answer is not found else 0)
+    return Answer(whole.put(rows, found.solution), count, cause=answer.cause or found.cause)
+
+
+@dataclass(frozen=True)
+class Afresh:
+    """The workspace of an engine that keeps nothing: tilted data, solved from the solution."""
+
+    engine: Engine
+    problem: Problem
+    params: Params
+    solution: Solution
+    threads: int | None
+
+    def resolve(self, tilt: Tilt) -> Answer:
+        """See ``Workspace.resolve``."""
+        problem, params = self.problem.tilt(self.params, tilt)
+        start = self.solution.take(tilt.rows)
+        return self.engine.solve(problem, params, start=start, threads=self.threads)

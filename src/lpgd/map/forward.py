@@ -1,0 +1,150 @@
+"""A solved batch, and what it offers to a pullback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+import numpy as np
+
+from lpgd.core.engine import Answer, Engine, Restoring, Workspace
+from lpgd.core.params import Params
+from lpgd.core.problem import Problem, differentiable
+from lpgd.core.rule import Memory, Samples
+from lpgd.core.solution import BoolArray, FloatArray, Solution, Status
+from lpgd.core.tilt import Adjoint, Cotangent, Tilt
+from lpgd.map.attempt import Afresh, attempt
+from lpgd.map.verify import verified
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A solved batch and what its pullback needs.
+
+    Attributes
+    ----------
+    problem : Problem
+    params : Params
+        Data of ``problem.program``, as the engine took them.
+    solution : Solution
+        One row an element; failed ones are zero.
+    accuracy : (B,) float64
+        Measured relative error of each solution.
+    engine : Engine
+    shape : tuple of int
+        Batch shape, for messages.
+    workspace : Workspace or None
+        What the engine kept; without it the same is made from ``params`` and ``solution``.
+    threads : int or None
+    samples : (Samples, Solution) or None
+        What the rule solved in the place of the batch, and how that ended.
+    """
+
+    problem: Problem
+    params: Params
+    solution: Solution
+    accuracy: FloatArray
+    engine: Engine
+    shape: tuple[int, ...]
+    workspace: Workspace | None = None
+    threads: int | None = None
+    samples: tuple[Samples, Solution] | None = None
+
+    @property
+    def program(self) -> Problem:
+        """What the engine solved."""
+        return self.problem.program
+
+    def moving(self, cotangent: Cotangent) -> BoolArray:
+        """Rows of a cotangent that move the solution; slacks alone may not."""
+        if cotangent.ds is not None:
+            params = {name: param.take(cotangent.rows) for name, param in self.params.items()}
+            with np.errstate(all="ignore"):  # of elements that failed
+                cotangent = self.program.folded(params, cotangent)
+        return cotangent.loud
+
+    def resolved(self, tilt: Tilt) -> Answer:
+        """Solve tilted problems: from the workspace, or from one made anew."""
+        params, solution = self.params, self.solution
+        if self.samples is not None:
+            params, solution = self.samples[0].params, self.samples[1]
+        resolve = self.workspace.resolve if self.workspace else self._anew(params, solution)
+        answer = attempt(self.engine, self.program, tilt, resolve)
+        tolerance = self.engine.capabilities.tolerance
+        return verified(answer, tolerance, lambda: self.program.tilt(params, tilt))
+
+    def _anew(self, params: Params, solution: Solution) -> Callable[[Tilt], Answer]:
+        """Re-solves without a kept workspace, of the elements that a tilt names alone."""
+
+        def resolve(tilt: Tilt) -> Answer:
+            rows, place = np.unique(tilt.rows, return_inverse=True)
+            data = {name: param.take(rows) for name, param in params.items()}
+            given = (self.program, data, solution.take(rows), self.threads)
+            if self.engine.capabilities.restores:
+                workspace = cast(Restoring, self.engine).restore(*given)
+            else:
+                workspace = Afresh(self.engine, *given)
+            return workspace.resolve(replace(tilt, rows=place))
+
+        return resolve
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What a rule may ask of a forward pass; implements ``lpgd.core.rule.Backward``.
+
+    Attributes
+    ----------
+    point : Solution
+        The forward solution of each row of the cotangent.
+    settle : callable
+        Takes a tilted answer into account and returns its solution.
+    """
+
+    forward: Forward
+    point: Solution
+    settle: Callable[[Answer], Solution]
+    memory: Memory = field(default_factory=Memory)
+
+    @property
+    def problem(self) -> Problem:
+        """See ``Backward.problem``."""
+        return self.forward.program
+
+    @property
+    def params(self) -> Params:
+        """See ``Backward.params``."""
+        samples = self.forward.samples
+        return samples[0].params if samples else self.forward.params
+
+    @property
+    def accuracy(self) -> FloatArray:
+        """See ``Backward.accuracy``."""
+        accuracy, samples = self.forward.accuracy, self.forward.samples
+        return accuracy[samples[0].rows] if samples else accuracy
+
+    @property
+    def samples(self) -> tuple[Samples, Solution] | None:
+        """See ``Backward.samples``."""
+        return self.forward.samples
+
+    def resolve(self, tilt: Tilt) -> Solution:
+        """See ``Backward.resolve``. A tilt that overflows is a failure and reaches no solver."""
+        reach = np.abs(tilt.dx).max(axis=1, initial=0.0)
+        reach = np.maximum(reach, np.abs(tilt.dy).max(axis=1, initial=0.0))
+        with np.errstate(over="ignore", invalid="ignore"):
+            sane = np.flatnonzero(np.isfinite(tilt.t * reach))
+        if len(sane) == len(tilt):
+            return self.settle(self.forward.resolved(tilt))
+        program = self.forward.program
+        answers = Solution.blank(len(tilt), program.n, program.m)
+        answers.status[:] = Status.NUMERICAL
+        if not len(sane):
+            return answers
+        return answers.put(sane, self.settle(self.forward.resolved(tilt.take(sane))))
+
+    def adjoint(self, cotangent: Cotangent, rho: float) -> Adjoint:
+        """See ``Backward.adjoint``."""
+        program = differentiable(self.forward.program, "an adjoint")
+        return program.adjoint(self.forward.params, self.point, cotangent, rho)

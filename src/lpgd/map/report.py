@@ -1,0 +1,126 @@
+"""What becomes of elements that failed: an exception or a warning, and a count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from lpgd.core.errors import Index, SolverError, SolverWarning, word_failure
+from lpgd.core.rule import Pullback
+from lpgd.core.solution import FloatArray, IntArray, Solution, Status, StatusArray
+from lpgd.core.stats import Stats
+from lpgd.core.tilt import Cotangent, Term
+from lpgd.core.warn import warn
+from lpgd.map.forward import Forward
+
+OnFailure = Literal["raise", "nan"]
+
+TILT_ADVICE = "a smaller tau, rho > 0, fallback=True (with side='average'), or on_failure='nan'"
+# A point that moves less than this, relative to its size, has not left its vertex.
+MOVED = 1e-12
+# Cotangents of this relative size are rounding in x: training has converged.
+ROUNDING = 4 * np.finfo(np.float64).eps
+
+STUCK = (
+    "no element moved under its tilt: every solution stayed where it was, at a vertex or within "
+    "rounding, so the gradient of the costs is zero and training would stall. Use a larger tau, or "
+    "rho > 0 with a tau that makes the tilt comparable to the costs. A loss averaged over a batch "
+    "of B needs a tau B times as large as its sum."
+)
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Elements of a batch that a stage could not solve.
+
+    Attributes
+    ----------
+    elements : (F,) int
+    statuses : (F,) int8
+    notes : mapping from element to str
+    cause : Exception or None
+    """
+
+    elements: IntArray
+    statuses: StatusArray
+    notes: Mapping[int, str]
+    cause: Exception | None = None
+
+    @classmethod
+    def of(
+        cls, solution: Solution, notes: Mapping[int, str] | None, cause: Exception | None
+    ) -> Failures:
+        """The rows of a solution that are not solved."""
+        failed = np.flatnonzero(~solution.solved)
+        return cls(failed, solution.status[failed], notes or {}, cause)
+
+
+def judge(
+    why: Failures, where: Forward, stage: str, policy: OnFailure, stats: Stats, advice: str = ""
+) -> None:
+    """Raise or warn of failures, as the policy says, and count them.
+
+    Raises
+    ------
+    SolverError
+    """
+    if not len(why.elements):
+        return
+    places = [place(int(e), where.shape) for e in why.elements]
+    failed = {p: Status(int(s)) for p, s in zip(places, why.statuses, strict=True)}
+    stats.add(failures=len(failed))
+    named = {place(e, where.shape): note for e, note in why.notes.items()}
+    what, size = f"{where.engine.name}: {stage}", len(where.solution)
+    message = word_failure(what, failed, size, named, advice or None)
+    if policy == "raise":
+        raise SolverError(message, list(failed), list(failed.values())) from why.cause
+    warn(message, SolverWarning)
+
+
+def judge_tilted(
+    pulled: Pullback, rows: IntArray, why: Failures, where: Forward, policy: OnFailure, stats: Stats
+) -> None:
+    """The same for the tilted solves of a pullback."""
+    advice = TILT_ADVICE
+    if (why.statuses == Status.INFEASIBLE).all():  # which a proximal term does not mend
+        advice = TILT_ADVICE.replace("rho > 0, ", "")
+    if pulled.tau is None:
+        judge(why, where, "derivative", policy, stats)
+    else:
+        tau = pulled.tau[rows].min(initial=np.inf)
+        judge(why, where, f"tilted solve at tau {tau:.3g}", policy, stats, advice)
+
+
+def note(pulled: Pullback, stats: Stats) -> None:
+    """What a pullback tells of itself, for the statistics."""
+    if pulled.tau is not None:
+        stats.note(tau=(float(pulled.tau.min()), float(pulled.tau.max())))
+    if pulled.degenerate is not None:
+        stats.note(degenerate=float(pulled.degenerate.mean()))
+
+
+def place(element: int, shape: tuple[int, ...]) -> Index:
+    """Batch index of an element."""
+    index = tuple(int(i) for i in np.unravel_index(element, shape)) if shape else 0
+    return index[0] if isinstance(index, tuple) and len(index) == 1 else index
+
+
+def is_stuck(terms: Sequence[Term], point: Solution, dx: FloatArray) -> bool:
+    """Whether a loss pulls at some x, and none of those moved."""
+    size = 1 + np.abs(point.x).max(axis=1, initial=0.0)
+    pushed = np.abs(dx).max(axis=1, initial=0.0) > ROUNDING * size
+    for term in terms:
+        moves = np.abs(term.point.x - point.x).max(axis=1, initial=0.0)
+        if (moves > MOVED * size)[pushed].any():
+            return False
+    return bool(pushed.any())
+
+
+def pulling(pulled: Pullback, cotangent: Cotangent) -> FloatArray:
+    """Cotangents of x (N, n) of rows that ought to move."""
+    if pulled.stays is None:
+        return cotangent.dx
+    return np.where(pulled.stays[:, None], 0.0, cotangent.dx)

@@ -1,0 +1,276 @@
+"""The map from problem data to solutions, and its pullback: problem + engine + rule.
+
+Frontends hand arrays in and get arrays back; nothing here knows an autodiff framework.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from lpgd.core.engine import Answer, Engine
+from lpgd.core.errors import StuckWarning
+from lpgd.core.params import Params
+from lpgd.core.problem import Groups, Problem
+from lpgd.core.rule import Memory, Pullback, Rule, Samples, is_count
+from lpgd.core.solution import FloatArray, IntArray, Solution, Status
+from lpgd.core.stats import Stats
+from lpgd.core.tilt import Cotangent, Term
+from lpgd.core.warn import warn
+from lpgd.engines import registry
+from lpgd.map import report
+from lpgd.map.attempt import Batch
+from lpgd.map.choose import Choice, choose, traits
+from lpgd.map.forward import Forward, Solved
+from lpgd.map.pushforward import Gather, Probe, Tangents, push
+from lpgd.map.report import Failures, OnFailure
+from lpgd.map.solve import Solver
+from lpgd.map.terms import direct, spread, still, tamed, wild
+
+Traits = tuple[tuple[object, ...], ...]
+MOST = 64  # structures whose engines a map remembers
+
+
+class Chosen(NamedTuple):
+    """A form of a problem, and the engine that solves it."""
+
+    problem: Problem
+    engine: Engine
+
+
+@dataclass
+class SolutionMap:
+    """Solves batches and pulls cotangents back by a rule.
+
+    Parameters
+    ----------
+    rule : Rule
+    engine : str or Engine
+        Name, ``"auto"``, or an instance.
+    on_failure : {"raise", "nan"}
+        What happens to elements that cannot be solved.
+    threads : int or None
+        Most threads to use.
+    accept_inexact : bool
+        Whether an inaccurate solution counts as solved.
+    """
+
+    rule: Rule
+    engine: str | Engine = "auto"
+    on_failure: OnFailure = "raise"
+    threads: int | None = None
+    accept_inexact: bool = False
+    stats: Stats = field(default_factory=Stats)
+    memory: Memory = field(default_factory=Memory)
+    _warned_stuck: bool = False
+    _chosen: dict[Traits, Choice] = field(
+        default_factory=dict[Traits, Choice], init=False, repr=False
+    )
+
+    def __post_init__(self) -> None:
+        if self.on_failure not in ("raise", "nan"):
+            raise ValueError(f"on_failure must be 'raise' or 'nan', got {self.on_failure!r}")
+        if self.threads is not None and not (is_count(self.threads) and self.threads >= 1):
+            raise ValueError(f"threads must be None or at least 1, got {self.threads!r}")
+        if not isinstance(self.rule, Rule) or isinstance(self.rule, type):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"rule must be a rule such as lpgd.LPGD(tau=...), got {self.rule!r}")
+        registry.check(self.engine)
+        self.memory = self.memory or self.rule.begin()
+
+    def choose(self, *forms: Problem) -> Chosen:
+        """The form of a problem and its engine; see ``lpgd.map.choose.choose``.
+
+        Structure decides, so what was chosen for a structure is remembered.
+        """
+        key = tuple(map(traits, forms))
+        found = self._chosen.get(key)
+        if found is None:
+            if len(self._chosen) == MOST:
+                self._chosen.pop(next(iter(self._chosen)), None)  # the oldest
+            found = self._chosen[key] = choose(forms, self.engine, self.rule)
+        return Chosen(forms[found.place], found.engine)
+
+    def solve(
+        self,
+        problem: Problem,
+        params: Params,
+        shape: tuple[int, ...],
+        *,
+        resolution: float = 2.0**-52,
+        keep: bool = False,
+        start: Solution | None = None,
+    ) -> Forward:
+        """Solve a batch.
+
+        Parameters
+        ----------
+        problem : Problem
+        params : Params
+            B elements.
+        shape : tuple of int
+            The caller's batch shape, of B elements.
+        resolution : float
+            Machine epsilon of the caller's dtype.
+        keep : bool
+            Whether ``pullback`` will follow.
+        start : Solution or None
+            Where to start each element; ignored if it has another number of rows.
+
+        Raises
+        ------
+        EngineError
+            The engine cannot solve such a problem.
+        SolverError
+            Some elements failed and ``on_failure`` is ``"raise"``.
+        """
+        began = time.perf_counter()
+        engine, program = self.choose(problem).engine, problem.program
+        params, unfit = problem.check(params, resolution)
+        size = math.prod(shape)
+        near = start if start is not None and len(start) == size else None
+
+        def sample(fit: Params) -> Samples | None:
+            return self.rule.sample(program, fit, self.memory)
+
+        solver = Solver(program, engine, self.threads, self._settle, keep, sample)
+        found = solver.solve(Batch(params, near, size), unfit)
+        forward = Forward(
+            problem, params, found.solution, found.accuracy, engine, shape,
+            found.workspace, self.threads, found.samples,
+        )  # fmt: skip
+        self.stats.add(solves=found.solves, seconds_forward=time.perf_counter() - began)
+        why = Failures.of(found.solution, found.notes, found.cause)
+        report.judge(why, forward, "forward solve", self.on_failure, self.stats)
+        return forward
+
+    def _settle(self, answer: Answer) -> Solution:
+        """Count the work; take inaccurate solutions for solved ones where the user accepts them."""
+        self.stats.add(set_ups=answer.set_ups)
+        solution = answer.solution
+        inexact = solution.status == Status.INACCURATE
+        if not (self.accept_inexact and inexact.any()):
+            return solution
+        self.stats.add(inexact=int(inexact.sum()))
+        status = np.where(inexact, np.int8(Status.OPTIMAL), solution.status)
+        return replace(solution, status=status)
+
+    def pullback(
+        self, forward: Forward, cotangent: Cotangent, wanted: Mapping[str, Groups]
+    ) -> dict[str, FloatArray]:
+        """Pull cotangents back to the wanted arguments.
+
+        Parameters
+        ----------
+        forward : Forward
+        cotangent : Cotangent
+            N rows; an element may have several.
+        wanted : mapping from argument to (R, g) int
+            Rows that are summed into each of the R gradients.
+
+        Returns
+        -------
+        dict from argument to (R, ...) float64
+
+        Raises
+        ------
+        SolverError
+            A tilted solve failed for good and ``on_failure`` is ``"raise"``.
+        """
+        began = time.perf_counter()
+        try:
+            return self._gradients(forward, cotangent, wanted)
+        finally:
+            self.stats.add(seconds_backward=time.perf_counter() - began)
+
+    def pushforward(
+        self, forward: Forward, params: Params, tangents: Tangents, rows: IntArray, gather: Gather
+    ) -> list[FloatArray]:
+        """Push tangents (N, ...) of some arguments forward to the outputs (N, k), by any rule.
+
+        ``params`` hold the data of the N ``rows``, elements of the batch, as ``solve`` took them,
+        and ``gather`` takes a Forward to its outputs. Rows of failed elements are NaN.
+
+        Raises
+        ------
+        SolverError
+            A perturbed solve failed and ``on_failure`` is ``"raise"``.
+        """
+        began = time.perf_counter()
+        pushed = push(forward, params, tangents, rows, Probe(gather, self._settle))
+        self.stats.add(re_solves=pushed.solves, seconds_forward=time.perf_counter() - began)
+        stage = "perturbed solve of forward mode"
+        report.judge(pushed.why, forward, stage, self.on_failure, self.stats)
+        return pushed.slopes
+
+    def _gradients(
+        self, forward: Forward, cotangent: Cotangent, wanted: Mapping[str, Groups]
+    ) -> dict[str, FloatArray]:
+        point = forward.solution.take(cotangent.rows)
+        finite = cotangent.finite
+        moving = forward.moving(cotangent)
+        rows = np.flatnonzero(point.solved & moving & finite)
+        pulled = self._pull(forward, point, cotangent, rows) if len(rows) else None
+        terms: Sequence[Term] = pulled.terms if pulled else ()
+        if pulled is None or len(rows) < len(point):
+            # a NaN weight carries a non-finite cotangent on, as torch's own functions do
+            rest = np.where(point.solved & ~finite, np.nan, 0.0)
+            terms = spread(terms, rows, still(point, cotangent), rest)
+            if not (moving | ~cotangent.loud).all():
+                terms += direct(point, cotangent, point.solved & finite & ~moving)
+        gradients = forward.problem.grad(forward.params, terms, wanted)
+        if pulled and forward.solution.solved.all() and not pulled.failed.any():
+            self._watch(forward.problem, pulled, point.take(rows), cotangent.take(rows), wanted)
+        return gradients
+
+    def _pull(
+        self, forward: Forward, point: Solution, cotangent: Cotangent, rows: IntArray
+    ) -> Pullback:
+        if len(rows) < len(point):
+            point, cotangent = point.take(rows), cotangent.take(rows)
+        causes: list[Exception | None] = [None]
+
+        def settle(answer: Answer) -> Solution:
+            self.stats.add(re_solves=len(answer.solution))
+            causes.append(answer.cause)
+            return self._settle(answer)
+
+        pulled = self.rule.pullback(point, cotangent, Solved(forward, point, settle, self.memory))
+        pulled = _tame(pulled, point)
+        self.stats.add(retries=pulled.retries)
+        report.note(pulled, self.stats)
+        failed = np.flatnonzero(pulled.failed)
+        cause = next((cause for cause in causes if cause is not None), None)
+        why = Failures(cotangent.rows[failed], pulled.failed[failed], {}, cause)
+        report.judge_tilted(pulled, failed, why, forward, self.on_failure, self.stats)
+        return pulled
+
+    def _watch(
+        self,
+        problem: Problem,
+        pulled: Pullback,
+        point: Solution,
+        cotangent: Cotangent,
+        wanted: Mapping[str, Groups],
+    ) -> None:
+        """Warn once when training would stall because every element stayed where it was."""
+        relevant = pulled.tau is not None and set(problem.costs) & set(wanted)
+        if not relevant or self._warned_stuck:
+            return
+        if report.is_stuck(pulled.terms, point, report.pulling(pulled, cotangent)):
+            self._warned_stuck = True
+            warn(report.STUCK, StuckWarning)
+
+
+def _tame(pulled: Pullback, point: Solution) -> Pullback:
+    """Rows of which a term overflowed have failed."""
+    rows = np.flatnonzero(wild(pulled.terms))
+    if not len(rows):
+        return pulled
+    failed = pulled.failed.copy()
+    failed[rows] = np.where(failed[rows] == Status.OPTIMAL, Status.NUMERICAL, failed[rows])
+    return replace(pulled, terms=tamed(pulled.terms, rows, point), failed=failed)

@@ -1,0 +1,58 @@
+"""Terms of some rows among those of all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
+from lpgd.core.tilt import Cotangent, Term, Tilt
+
+
+def still(point: Solution, cotangent: Cotangent) -> Term:
+    """The forward solution with weight zero."""
+    zero = np.zeros(len(point))
+    dx, dy = np.zeros_like(cotangent.dx), np.zeros_like(cotangent.dy)
+    ds = None if cotangent.ds is None else np.zeros_like(cotangent.ds)
+    return Term(zero, point, Tilt(cotangent.rows, zero, dx, dy, zero, point.x, ds))
+
+
+def direct(point: Solution, cotangent: Cotangent, rows: BoolArray) -> list[Term]:
+    """What chosen rows owe to their slacks as functions of the data, their points held fixed."""
+    none, zero = replace(point, y=np.zeros_like(point.y)), np.zeros(len(point))
+    tilt = replace(still(point, cotangent).tilt, ds=cotangent.ds)
+    half = np.where(rows, 0.5, 0.0)
+    return [Term(sign * half, none, tilt.at(zero + sign)) for sign in (1.0, -1.0)]
+
+
+def wild(terms: Sequence[Term]) -> BoolArray:
+    """Rows of which a term is not finite, so that no gradient can be formed."""
+    rows = np.zeros(len(terms[0].weight), dtype=np.bool_) if terms else np.zeros(0, dtype=np.bool_)
+    for term in terms:
+        with np.errstate(all="ignore"):  # a sum is finite only where its terms are
+            size = term.point.x.sum(axis=1) + term.multipliers.sum(axis=1)
+            rows |= ~np.isfinite(term.weight * (1 + np.abs(size)))
+    return rows
+
+
+def tamed(terms: Sequence[Term], rows: IntArray, point: Solution) -> list[Term]:
+    """The terms with some rows at the forward solution, with weight zero."""
+    calm: list[Term] = []
+    for term in terms:
+        weight = term.weight.copy()
+        weight[rows] = 0
+        calm.append(Term(weight, term.point.put(rows, point.take(rows)), term.tilt))
+    return calm
+
+
+def spread(terms: Sequence[Term], rows: IntArray, still: Term, rest: FloatArray) -> list[Term]:
+    """Put terms of some rows among all rows; the others have the weights ``rest``."""
+    every: list[Term] = [replace(still, weight=rest)]
+    for term in terms:
+        weight = np.zeros_like(rest)
+        weight[rows] = term.weight
+        point, tilt = still.point.put(rows, term.point), still.tilt.put(rows, term.tilt)
+        every.append(Term(weight, point, tilt))
+    return every

@@ -1,0 +1,67 @@
+"""An engine's verdict is believed only after a check of our own.
+
+What it calls optimal has to satisfy the optimality conditions to its tolerance, relative to the
+data; what it calls infeasible or unbounded it has to prove. The residual measures the accuracy of
+each solution. Engines that measured it by the family's check themselves are not asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from lpgd.core.engine import Answer
+from lpgd.core.params import Params
+from lpgd.core.problem import Ability, Problem, checkable
+from lpgd.core.solution import FloatArray, Status
+
+FLOOR = 1e-12  # no residual says that a solution is more accurate than this
+UNKNOWN = 1e-10  # of engines and families that measure nothing
+PROOF = 1e-6  # relative violation of a certificate that is rounding
+Posed = Callable[[], tuple[Problem, Params]]
+"""What was solved: the problem and the data of each row."""
+
+
+def verified(answer: Answer, tolerance: float, posed: Posed) -> Answer:
+    """Judge an answer and measure its accuracy."""
+    solution, accuracy = answer.solution, answer.accuracy
+    doubted = answer.ray is not None and not solution.solved.all()
+    if accuracy is not None and not doubted:
+        return _measured(answer, accuracy, tolerance)
+    problem, params = posed()
+    if Ability.CHECK not in problem.abilities:
+        return answer
+    family = checkable(problem, "the map")
+    with np.errstate(all="ignore"):
+        if accuracy is None:
+            solution, accuracy = family.judged(params, solution)
+        claims = np.isin(solution.status, (Status.INFEASIBLE, Status.UNBOUNDED))
+        if answer.ray is not None and claims.any():
+            rows = np.flatnonzero(claims)
+            chosen = {name: param.take(rows) for name, param in params.items()}
+            proven = family.refuted(chosen, answer.ray.take(rows)) <= PROOF
+            status = solution.status.copy()
+            status[rows[~proven]] = Status.NUMERICAL
+            solution = replace(solution, status=status)
+    return _measured(replace(answer, solution=solution), accuracy, tolerance)
+
+
+def _measured(answer: Answer, residual: FloatArray, tolerance: float) -> Answer:
+    """Usable points are optimal or not, as the residual says."""
+    solution = answer.solution
+    usable, good = solution.status <= Status.INACCURATE, residual <= tolerance
+    accuracy = np.where(usable, np.maximum(residual, FLOOR), np.inf)
+    if (usable & good).all() and solution.solved.all():
+        return replace(answer, solution=solution, accuracy=accuracy)
+    status = solution.status.copy()
+    status[usable] = np.where(good, Status.OPTIMAL, Status.INACCURATE)[usable]
+    return replace(answer, solution=replace(solution, status=status), accuracy=accuracy)
+
+
+def accuracy_of(answer: Answer) -> FloatArray:
+    """Measured where something was measured."""
+    if answer.accuracy is None:
+        return np.full(len(answer.solution), UNKNOWN)
+    return answer.accuracy

@@ -1,1 +1,0 @@
-"""Problem families: their Lagrangians, gradients and tilts. No solver, no framework."""

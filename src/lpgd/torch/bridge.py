@@ -1,0 +1,154 @@
+"""The only autograd functions: a solve, and its derivative along cotangents or tangents.
+
+The latter is a function of its own so that ``vmap``, ``jacrev`` and ``jacfwd`` can batch it, and so
+that the data take part in it: a second derivative then meets its ``backward`` or ``jvp``, which
+raise, instead of coming out as zero.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.autograd import Function
+
+from lpgd.core.solution import Solution
+from lpgd.frontend.mapped import Derivative, Ops, mapped
+from lpgd.frontend.program import Program
+from lpgd.map.forward import Forward
+
+Tensors = tuple[torch.Tensor, ...]
+OPS = Ops(torch.movedim, torch.broadcast_to)
+SECOND = (
+    "lpgd layers have no second derivative: a tilted re-solve is a finite difference whose anchors "
+    "are constants. Detach the gradient, or take the second derivative by finite differences of "
+    "the first."
+)
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of a layer: what it solves, and once it is solved, what a derivative needs."""
+
+    program: Program
+    dtype: torch.dtype
+    device: torch.device
+    resolution: float  # machine epsilon of what the caller gave
+    keep: bool
+    start: Solution | None = None
+    forward: Forward | None = None
+
+    def outward(self, outputs: Sequence[np.ndarray]) -> Tensors:
+        """Arrays as tensors of the caller's dtype and device."""
+        return tuple([torch.from_numpy(part).to(self.device, self.dtype) for part in outputs])
+
+
+class Solve(Function):
+    """(data) -> the outputs of the view, e.g. (x, y, z, z_box)."""
+
+    @staticmethod
+    def forward(call: Call, *data: torch.Tensor) -> Tensors:
+        program, shape = call.program, call.program.batch([t.shape for t in data])
+        arrays = _data(data, program.cores)
+        call.forward, outputs = program.solve(
+            arrays, shape, call.resolution, keep=call.keep, start=call.start
+        )
+        return call.outward(outputs)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensors) -> None:
+        call, *data = inputs
+        ctx.call = call
+        ctx.save_for_backward(*data)
+        ctx.save_for_forward(*data)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        wanted = ctx.needs_input_grad[1:]
+        way = Derivative(False, wanted)  # noqa: FBT003
+        gradients = iter(Derived.apply(ctx.call, way, *cotangents, *ctx.saved_tensors))
+        return (None, *(next(gradients) if want else None for want in wanted))
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: torch.Tensor | None) -> Tensors:
+        present = [t for t in tangents if t is not None]
+        way = Derivative(True, tuple(t is not None for t in tangents[1:]))  # noqa: FBT003
+        return Derived.apply(ctx.call, way, *present, *ctx.saved_tensors)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:
+        call, *data = args
+        front = OPS.front(data, in_dims[1:], call.program.cores, info.batch_size)
+        outputs = Solve.apply(call, *front)
+        return outputs, (0,) * len(outputs)
+
+
+class Derived(Function):
+    """(cotangents; data) -> gradients of the wanted data; (tangents; data) -> tangents of outputs.
+
+    ``Derivative`` says which.
+    """
+
+    @staticmethod
+    def forward(call: Call, way: Derivative, *tensors: torch.Tensor) -> Tensors:
+        count = _vectors(call, way)
+        vectors, data = [_array(t) for t in tensors[:count]], tensors[count:]
+        assert call.forward is not None
+        if way.push:
+            own = _data(data, call.program.cores)
+            return call.outward(call.program.pushforward(call.forward, way, vectors, own))
+        shapes = [t.shape for t in data]
+        gradients = call.program.pullback(call.forward, way, vectors, shapes)
+        return tuple(
+            torch.from_numpy(gradient).to(t.device, t.dtype)
+            for gradient, t in zip(gradients, way.chosen(data), strict=True)
+        )
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensors) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *_: torch.Tensor) -> Any:
+        raise RuntimeError(SECOND)
+
+    @staticmethod
+    def jvp(ctx: Any, *_: Any) -> Any:
+        raise RuntimeError(SECOND)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:
+        call, way, *tensors = args
+        count, dims = _vectors(call, way), in_dims[2:]
+        over = mapped(
+            OPS, way, (tensors[:count], tensors[count:]), (dims[:count], dims[count:]),
+            call.program.cores, info.batch_size,
+        )  # fmt: skip
+        results = over.finish(Derived.apply(call, over.way, *over.vectors, *over.data))
+        return results, (over.place,) * len(results)
+
+
+# torch asks for the signatures at every call, and inspecting takes longer than a small solve
+for _function in (Solve, Derived):
+    _function.forward.__signature__ = inspect.signature(_function.forward)  # type: ignore[attr-defined]
+
+
+def _vectors(call: Call, way: Derivative) -> int:
+    """How many tensors of a derivative come before the data."""
+    return sum(way.flags) if way.push else call.program.view.outputs
+
+
+def _data(data: Sequence[torch.Tensor], cores: Sequence[int]) -> list[np.ndarray]:
+    """Arguments as arrays, in which batch dimensions that were expanded have size 1."""
+    return [_array(t, t.ndim - core) for t, core in zip(data, cores, strict=True)]
+
+
+def _array(tensor: torch.Tensor, batch: int = 0) -> np.ndarray:
+    for dim in range(batch):
+        if tensor.stride(dim) == 0 and tensor.shape[dim] > 1:
+            tensor = tensor.narrow(dim, 0, 1)
+    return tensor.detach().to("cpu", torch.float64).numpy(force=True)  # also conjugated views

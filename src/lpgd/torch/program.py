@@ -1,0 +1,135 @@
+"""What the layers of all families share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple, cast
+
+import torch
+from torch import nn
+
+from lpgd.core.engine import Engine
+from lpgd.core.problem import Problem
+from lpgd.core.rule import Rule
+from lpgd.core.stats import Stats
+from lpgd.frontend.program import Program
+from lpgd.frontend.views import View
+from lpgd.map.report import OnFailure
+from lpgd.map.solution_map import SolutionMap
+from lpgd.rules.lpgd import LPGD
+from lpgd.torch import memory
+from lpgd.torch.arguments import Arguments, Signature, signature, values
+from lpgd.torch.bridge import Call, Solve
+
+MOST = 64  # structures that a layer remembers
+
+
+class Known(NamedTuple):
+    """What the structure of the arguments says of a call; the first fields of ``Call``."""
+
+    program: Program
+    dtype: torch.dtype
+    device: torch.device
+    resolution: float
+
+
+class ProgramLayer(nn.Module):
+    """A solution map as a module; a family says what its arguments and outputs are."""
+
+    outputs: ClassVar[Callable[..., Any]]
+    """The named tuple of all outputs, x first."""
+    _version = memory.SINCE
+
+    def __init__(
+        self,
+        rule: Rule | None = None,
+        engine: str | Engine = "auto",
+        on_failure: OnFailure = "raise",
+        threads: int | None = None,
+        *,
+        accept_inexact: bool = False,
+    ) -> None:
+        super().__init__()
+        self._known: dict[Signature, Known] = {}
+        self._map = SolutionMap(rule or LPGD(), engine, on_failure, threads, accept_inexact)
+
+    @property
+    def rule(self) -> Rule:
+        """How the layer is differentiated."""
+        return self._map.rule
+
+    @property
+    def stats(self) -> Stats:
+        """What the layer has done so far."""
+        return self._map.stats
+
+    def extra_repr(self) -> str:
+        """Options for ``print(model)``."""
+        return f"{self.rule}, engine={self._map.engine!r}, on_failure={self._map.on_failure!r}"
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:  # noqa: FBT001
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        memory.save(self._map.memory, destination, prefix)
+
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool,  # noqa: FBT001
+        missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
+    ) -> None:  # fmt: skip
+        unexpected: list[str] = []
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected, error_msgs
+        )
+        own = {f"{prefix}{memory.KEY}{name}" for name in self._map.memory}
+        unexpected_keys += [key for key in unexpected if key not in own]
+        missing, wrong = memory.load(self._map.memory, state_dict, prefix)
+        error_msgs += wrong
+        if strict and local_metadata.get("version", memory.SINCE) >= memory.SINCE:
+            missing_keys += sorted(missing)
+
+    @abstractmethod
+    def _describe(self, given: dict[str, Any]) -> tuple[Arguments, Problem, View]:
+        """Check the structure of the arguments of one call."""
+
+    def _solution_map(self, given: dict[str, Any]) -> SolutionMap:
+        """The solution map of one call."""
+        return self._map
+
+    def _note(self, call: Call) -> None:
+        """Keep what the next call may want to know of this one: nothing."""
+
+    def _solve(self, given: dict[str, Any], *, duals: bool) -> Any:
+        if torch.compiler.is_compiling():  # a graph break: the solve itself is not traced
+            eager: Callable[[dict[str, Any]], Any]
+            eager = cast(Any, torch.compiler.disable(self._solve_eagerly))
+            solution = eager(given)
+        else:
+            solution = self._solve_eagerly(given)
+        return solution if duals else solution.x
+
+    def _solve_eagerly(self, given: dict[str, Any]) -> Any:
+        known, tensors = self._understood(given)
+        call = Call(*known, torch.is_grad_enabled(), given.get("start"))
+        solution = type(self).outputs(*Solve.apply(call, *tensors))
+        self._note(call)
+        return solution
+
+    def _understood(self, given: dict[str, Any]) -> tuple[Known, Sequence[torch.Tensor]]:
+        """What a call asks for; the structure of its arguments decides, and is remembered."""
+        key = signature(given)
+        found = self._known.get(key) if key else None
+        if found is not None:
+            return found, values(given)
+        arguments, problem, view = self._describe(given)
+        tensors = arguments.tensors
+        solving = self._solution_map(given)
+        program = Program(solving, problem, view, tuple(tensors), arguments.cores, arguments.opaque)
+        found = Known(program, arguments.dtype, arguments.device, arguments.resolution)
+        if key:
+            if len(self._known) == MOST:
+                self._known.pop(next(iter(self._known)), None)  # the oldest
+            self._known[key] = found
+        return found, list(tensors.values())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_known": {}}

@@ -1,0 +1,80 @@
+"""What families tell tau="auto" about their data: the same as their Lagrangians do."""
+
+import numpy as np
+import pytest
+
+from lpgd import Cones
+from lpgd.core.params import batched, shared
+from lpgd.core.pattern import Pattern
+from lpgd.core.solution import Solution
+from lpgd.core.tilt import Tilt
+from lpgd.families.conic.conic import Conic
+from lpgd.testing import cone_programs
+from lpgd.testing.planting import Shape, plant
+from tests.support import program
+
+
+def cases():
+    rng = np.random.default_rng(0)
+    yield "QP", plant(Shape(5, 2, 3, ("lb", "ub"), batch=2), rng)
+    yield "LP", plant(Shape(5, 2, 3, ("lb",), quadratic=False, batch=2), rng)
+    yield "sparse LP", plant(Shape(5, 2, 3, ("ub",), quadratic=False, sparse=True), rng)
+    for name in ("soc", "mixed"):
+        yield name, cone_programs.plant(cone_programs.KINDS[name], 0)
+
+
+CASES = dict(cases())
+
+
+def value(case, x, y):
+    size = len(x)
+    tilt = Tilt(np.arange(size), np.zeros(size), 0 * x, 0 * y, np.zeros(size), x)
+    point = Solution(x, y, np.zeros(size, np.int8))
+    return case.problem.lagrangian(case.params, point, tilt)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_slope_is_the_gradient_of_the_objective(name):
+    case, rng = CASES[name], np.random.default_rng(1)
+    x, way = rng.normal(size=(2, *case.solution.x.shape))
+    none = np.zeros_like(case.solution.y)
+    change = 0.5 * (value(case, x + way, none) - value(case, x - way, none))
+    found = (case.problem.slope(case.params, x) * way).sum(axis=1)
+    np.testing.assert_allclose(found, change, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_slacks_are_minus_the_derivative_in_the_multipliers(name):
+    case, rng = CASES[name], np.random.default_rng(2)
+    x = rng.normal(size=case.solution.x.shape)
+    slacks = case.problem.slacks(case.params, x)
+    y = np.where(np.isfinite(slacks), rng.normal(size=slacks.shape), 0.0)
+    change = value(case, x, y) - value(case, x, 0 * y)
+    np.testing.assert_allclose(-(np.where(y == 0, 0, slacks) * y).sum(axis=1), change, atol=1e-10)
+
+
+def test_strictly_convex_elements():
+    problem, _ = program(P=np.eye(2), q=[0.0, 0.0])
+    hessians = [
+        np.eye(2),
+        np.ones((2, 2)),
+        np.zeros((2, 2)),
+        1e-20 * np.eye(2),
+        np.diag([1, 1e-20]),
+    ]
+    params = {"P": batched(np.array(hessians)), "q": shared(np.zeros(2), 5)}
+    expected = [True, False, False, True, False]
+    assert problem.strictly_convex(params).tolist() == expected
+    cones = Cones(nonneg=1)
+    assert Conic(2, cones).strictly_convex(params).tolist() == expected
+    assert not Conic(2, cones, quadratic=False).strictly_convex(params).any()
+    sparse = Conic(2, cones, {"P": Pattern.empty(2)})
+    assert not sparse.strictly_convex(params).any()  # not known
+    lp, data = program(q=[0.0, 0.0])
+    assert lp.strictly_convex(data).tolist() == [False]
+
+
+def test_polyhedral_families():
+    assert CASES["QP"].problem.polyhedral
+    assert Conic(2, Cones(zero=1, nonneg=2)).polyhedral
+    assert not Conic(2, Cones(zero=1, soc=(3,))).polyhedral

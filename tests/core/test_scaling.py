@@ -1,0 +1,28 @@
+"""Factors are powers of two, and only for sizes far from one."""
+
+import numpy as np
+
+from lpgd.core.scaling import factors, fair
+
+
+def test_fair_sizes_and_zero_are_left_alone():
+    sizes = np.array([0.0, 1 / 64, 1.0, 64.0])
+    assert fair(sizes).all()
+    np.testing.assert_array_equal(factors(sizes), 1)
+
+
+def test_unfair_sizes_come_near_one_without_rounding():
+    sizes = np.array([1e-12, 3e-4, 65.0, 1e9])
+    for step in (1, 2):
+        found = factors(sizes, step=step)
+        mantissa, exponent = np.frexp(found)
+        assert (mantissa == 0.5).all()
+        assert ((exponent - 1) % step == 0).all()
+        assert ((sizes * found > 1 / 2.1) & (sizes * found < 2.1)).all()
+
+
+def test_factors_are_finite_for_every_size():
+    sizes = np.array([5e-324, 1e-310, 1e-308, 1e308, np.inf, np.nan, 0.0])
+    found = factors(sizes)
+    assert np.isfinite(found).all()
+    assert (found > 0).all()

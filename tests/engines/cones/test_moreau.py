@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from lpgd import EngineError, MoreauEngine, SolverWarning
+from lpgd.testing.cone_battery import ConeBattery, tilt_of
+from lpgd.testing.cone_programs import KINDS, plant
+
+
+class TestMoreau(ConeBattery):
+    engine = MoreauEngine()
+
+
+class TestUnpolished(ConeBattery):
+    engine = MoreauEngine(polish=False)
+    tolerance = 2e-4
+    residual = 1e-6
+
+
+def test_whole_copies_of_the_batch_need_no_set_up():
+    case = plant(KINDS["mixed"], 0, 3)
+    answer = MoreauEngine(polish=False).solve(case.problem, case.params, keep=True)
+    tilt = tilt_of(case)
+    assert answer.workspace.resolve(tilt.join(tilt.at(-tilt.t))).set_ups == 0
+    assert answer.workspace.resolve(tilt.take(np.array([0, 2]))).set_ups == 2
+    assert answer.workspace.resolve(tilt_of(case, rho=0.1)).set_ups == 3
+
+
+def test_a_failed_warm_start_is_tried_again_cold():
+    case = plant(KINDS["nonneg"], 0, 2)
+    start = case.solution.take(np.arange(2))
+    start.x[:], start.y[:] = 1e30, np.nan
+    found = MoreauEngine().solve(case.problem, case.params, start=start).solution
+    np.testing.assert_allclose(found.x, case.solution.x, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def regressions():
+    """L1-logistic regressions, on some of which Moreau makes no progress."""
+    cp = pytest.importorskip("cvxpy")
+    torch = pytest.importorskip("torch")
+    from lpgd.torch import CvxpyLayer
+
+    rng = np.random.default_rng(0)
+    truth = np.where(np.arange(40) < 8, 1.5, 0.0)
+    features = rng.standard_normal((160, 40))
+    labels = np.sign(features @ truth + rng.logistic(size=160))
+    coefficients, weight = cp.Variable(40), cp.Parameter(nonneg=True)
+    loss = cp.sum(cp.logistic(cp.multiply(-labels, features @ coefficients)))
+    penalty = weight * cp.norm1(coefficients) + 0.01 * cp.sum_squares(coefficients)
+    problem = cp.Problem(cp.Minimize(loss + penalty))
+    weights = torch.logspace(-2, 1, 12, dtype=torch.float64)
+
+    def fit(engine):
+        layer = CvxpyLayer(problem, [weight], [coefficients], solver=engine, on_failure="nan")
+        return layer(weights)[0].numpy(), layer.stats
+
+    return fit
+
+
+def test_clarabel_takes_what_moreau_stalls_on(regressions, monkeypatch):
+    found, stats = regressions("moreau")
+    np.testing.assert_allclose(found, regressions("clarabel")[0], atol=1e-4)
+    assert stats.set_ups > 12
+    monkeypatch.setattr("lpgd.engines.cones.engine.find_spec", lambda name: None)
+    with pytest.warns(SolverWarning, match="numerical"):
+        regressions("moreau")
+
+
+def test_devices_are_named_or_refused(monkeypatch):
+    case = plant(KINDS["zero"], 0, 1)
+    with pytest.raises(ValueError, match="device must be"):
+        MoreauEngine(device="gpu")
+    monkeypatch.setattr("moreau.device_available", lambda device: device == "cpu")
+    assert MoreauEngine(device="cpu").solve(case.problem, case.params).solution.solved.all()
+    with pytest.raises(EngineError, match="no device 'cuda'"):
+        MoreauEngine(device="cuda").solve(case.problem, case.params)

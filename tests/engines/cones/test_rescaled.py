@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+
+from lpgd import Cones
+from lpgd.core.params import batched, shared
+from lpgd.core.pattern import Pattern
+from lpgd.core.solution import Solution, Status
+from lpgd.engines import registry
+from lpgd.engines.cones.rescaled import Units
+from lpgd.engines.cones.solver import Found
+from lpgd.families.conic.conic import Conic
+from tests.families.conic.defined import residuals, solved
+
+BALL = Conic(2, Cones(soc=(3,)), quadratic=False)
+A = np.array([[0.0, 0.0], [-1.0, 0.0], [0.0, -1.0]])
+Q, B = np.array([1.0, 0.5]), np.array([1.0, 0.0, 0.0])
+ENGINES = ["moreau", "clarabel", "scs"]
+
+
+def ball(costs, sides):
+    """Largest q'x over balls, with costs and radii in some units."""
+    costs, sides = np.asarray(costs)[:, None], np.asarray(sides)[:, None]
+    return {"q": batched(costs * Q), "A": shared(A, len(costs)), "b": batched(sides * B)}
+
+
+def logs(unit, n=6):
+    """Largest w'log(x) subject to Cx <= unit * d; the rows of C and those of exponential cones."""
+    rng = np.random.default_rng(0)
+    C, w, d = rng.uniform(0.1, 1, (3, n)), rng.uniform(0.5, 1.5, n), rng.uniform(0.5, 1.5, 3)
+    rows = np.zeros((3 + 3 * n, 2 * n))
+    rows[:3, :n] = C
+    rows[3 + 3 * np.arange(n), n + np.arange(n)] = -1
+    rows[5 + 3 * np.arange(n), np.arange(n)] = -1
+    pattern = Pattern.of(rows != 0)
+    b = np.concatenate([unit * d, np.tile([0.0, 1.0, 0.0], n)])
+    conic = Conic(2 * n, Cones(nonneg=3, exp=n), {"A": pattern}, quadratic=False)
+    values = rows[pattern.rows, pattern.cols]
+    q = np.concatenate([np.zeros(n), -w])
+    return conic, {"q": shared(q, 1), "A": shared(values, 1), "b": batched(b[None])}
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_tiny_and_huge_linear_terms_are_solved_to_the_same_relative_accuracy(name):
+    costs, sides = [1.0, 1e8, 1e-8, 1e-10, 1e10], [1.0, 1e4, 1e-4, 1e5, 1e-5]
+    found = registry.get(name).solve(BALL, ball(costs, sides)).solution
+    assert found.solved.all()
+    expected = np.broadcast_to(-Q / np.linalg.norm(Q), found.x.shape)
+    np.testing.assert_allclose(found.x / np.array(sides)[:, None], expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_infeasible_and_unbounded_stay_so_in_any_units(name):
+    params = ball([1e8, 1e-8, 1e8, 1e-8], [-1e4, -1e-4, 1e4, 1e-4])
+    open_ = np.stack([A, A, 0 * A, 0 * A])
+    answer = registry.get(name).solve(BALL, {**params, "A": batched(open_)})
+    infeasible, unbounded = Status.INFEASIBLE, Status.UNBOUNDED
+    assert answer.solution.status.tolist() == [infeasible, infeasible, unbounded, unbounded]
+    assert (BALL.refuted({**params, "A": batched(open_)}, answer.ray) < 1e-6).all()
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("unit", [1e-4, 1e4])
+def test_logarithms_of_small_and_large_variables(name, unit):
+    conic, params = logs(1.0)
+    fair = registry.get(name).solve(conic, params).solution
+    conic, params = logs(unit)
+    found = registry.get(name).solve(conic, params).solution
+    assert found.solved.all()
+    np.testing.assert_allclose(found.x[0, :6] / unit, fair.x[0, :6], rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("unit", [1e-8, 1e-4, 1e6])
+def test_least_squares_over_an_l1_ball_scale(name, unit):
+    n = 8
+    p = unit * np.random.default_rng(0).normal(size=n)
+    eye, zero = np.eye(n), np.zeros((n, n))
+    rows = np.block([[eye, -eye], [-eye, -eye], [np.zeros(n), np.ones(n)]])
+    conic = Conic(2 * n, Cones(nonneg=2 * n + 1), {}, quadratic=True)
+    params = {
+        "P": shared(np.block([[eye, zero], [zero, zero]]), 1),
+        "q": shared(np.concatenate([-p, np.zeros(n)]), 1),
+        "A": shared(rows, 1),
+        "b": shared(np.concatenate([np.zeros(2 * n), [2 * unit]]), 1),
+    }
+    found = registry.get(name).solve(conic, params).solution
+    sizes = np.sort(np.abs(p))[::-1]
+    shares = (np.cumsum(sizes) - 2 * unit) / np.arange(1, n + 1)
+    expected = np.sign(p) * np.maximum(np.abs(p) - shares[sizes > shares][-1], 0)
+    np.testing.assert_allclose(found.x[0, :n] / unit, expected / unit, atol=1e-8)
+
+
+@pytest.mark.parametrize("make", [lambda: logs(1e-4), lambda: residuals(0)])
+def test_points_go_there_and_back(make):
+    conic, params = make()
+    far = {**params, "b": batched(1e-5 * params["b"].full())}
+    units = Units.of(conic, far)
+    assert not units.idle
+    rng, size = np.random.default_rng(0), len(params["q"].index)
+    x, y = rng.normal(size=(size, conic.n)), rng.normal(size=(size, conic.m))
+    point = Solution(x, y, np.zeros(size, np.int8))
+    inside = units.enter(point)
+    back = units.leave(Found.of(inside.x, inside.y, inside.status))
+    np.testing.assert_allclose(back.x, x, rtol=1e-12)
+    np.testing.assert_allclose(back.y, y, atol=1e-9)
+    scaled = units.matrices(conic, units.linear(far))
+    tops = [np.abs(part.full()).max() for part in scaled.values()]
+    assert max(tops) < 100
+
+
+def test_a_saddle_point_is_one_in_all_units():
+    conic, params = residuals(0)
+    known = solved(conic, params)
+    units = Units.of(conic, {**params, "b": batched(1e-5 * params["b"].full())})
+    scaled = units.matrices(conic, units.linear(params))
+    assert (conic.residual(scaled, units.enter(known)) < 1e-8).all()
+
+
+def test_fair_data_are_left_alone():
+    params = ball([1.0, 0.1], [2.0, 1.0])
+    units = Units.of(BALL, params)
+    assert units.idle
+    assert units.linear(params) is params
+    assert units.matrices(BALL, params) is params

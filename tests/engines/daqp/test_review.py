@@ -1,0 +1,124 @@
+"""Verdicts are proven, nearly feasible data are solved, and all of it in any units."""
+
+import numpy as np
+import pytest
+
+from lpgd import DaqpEngine
+from lpgd.core.params import Param, batched, shared
+from lpgd.core.solution import Status
+from lpgd.families.qp.qp import QP
+from tests.support import program
+
+
+def answer(engine=None, **data):
+    problem, params = program(**data)
+    return problem, params, (engine or DaqpEngine()).solve(problem, params)
+
+
+@pytest.mark.parametrize("near", [1e-5, 1e-6, 1e-7])
+def test_equalities_that_nearly_depend_on_each_other(near):
+    _, _, found = answer(P=np.eye(2), q=[0, 0], A=[[1, 0], [1, near]], b=[0, 1])
+    assert found.solution.solved.all()
+    np.testing.assert_allclose(found.solution.x, [[0, 1 / near]], rtol=1e-9)
+
+
+def test_contradictions_of_printed_digits_give_way():
+    problem, params, found = answer(P=np.eye(1), q=[1], A=[[1], [1]], b=[1, 1 + 4e-9])
+    assert found.solution.solved.all()
+    np.testing.assert_allclose(found.solution.x, [[1.0]], atol=1e-8)
+    assert problem.residual(params, found.solution)[0] <= 1e-8
+
+
+def test_near_misses_name_the_violation_and_the_tolerance():
+    data = {"P": np.eye(1), "q": [1.0], "A": [[1.0], [1.0]], "b": [1.0, 1.0 + 4e-6]}
+    problem, params, found = answer(**data)
+    assert found.solution.status.tolist() == [Status.INFEASIBLE]
+    assert "infeasible by 2e-06" in found.notes[0]
+    assert "primal_tol" in found.notes[0]
+    assert problem.refuted(params, found.ray)[0] <= 1e-6
+    _, _, found = answer(DaqpEngine(primal_tol=1e-5), **data)
+    np.testing.assert_allclose(found.solution.x, [[1.0]], atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-5, 1e-9, 1e-12, 1e-100])
+def test_a_contradiction_of_small_data_is_one(size):
+    for curved in ({"P": [[size]]}, {}):
+        data = {"q": [0.0], "A": [[1.0], [1.0]], "b": [0.0, size]}
+        problem, params, found = answer(**data, **curved)
+        assert found.solution.status.tolist() == [Status.INFEASIBLE]
+        assert not found.notes
+        assert problem.refuted(params, found.ray)[0] <= 1e-6
+
+
+@pytest.mark.parametrize("quadratic", [False, True])
+def test_verdicts_come_with_proofs_in_the_users_units(quadratic):
+    problem = QP.of({"G": 2, "lb": 2, **({"P": 2} if quadratic else {})}, 2, {})
+    params = {
+        "q": batched(1e20 * np.array([[1.0, 1.0], [-1.0, 1.0], [1.0, -1.0]])),
+        "G": shared(1e-12 * np.array([[1.0, -1.0], [-1.0, 0.0]]), 3),
+        "h": batched(1e-30 * np.array([[1.0, 1.0], [-1.0, -5.0], [1.0, 1.0]])),
+        "lb": shared(np.zeros(2), 3),
+    }
+    if quadratic:
+        params["P"] = shared(np.diag([1e30, 0.0]), 3)
+    params["ub"] = shared(1e-18 * np.ones(2), 3)
+    problem = QP.of({"G": 2, "lb": 2, "ub": 2, **({"P": 2} if quadratic else {})}, 2, {})
+    params["ub"] = batched(1e-18 * np.array([[1.0, 1.0], [1.0, 1.0], [1.0, np.inf]]))
+    found = DaqpEngine().solve(problem, params)
+    expected = [Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED]
+    assert found.solution.status.tolist() == expected
+    rows = np.array([1, 2])
+    some = {name: param.take(rows) for name, param in params.items()}
+    assert (problem.refuted(some, found.ray.take(rows)) <= 1e-6).all()
+
+
+def test_redundant_equalities_with_a_flat_hessian():
+    """Rounding makes the rows a contradiction of 1e-16, which DAQP calls infeasible."""
+    P = 1.2777929 * np.array([[5.0, -4, 3, -4], [-4, 4, -4, 2], [3, -4, 5, 0], [-4, 2, 0, 5]])
+    row = np.array([-1.0, -1.0, -1.0, 2.0])
+    s = 14.04021498839898
+    _, _, found = answer(
+        P=P, q=np.array([2.0, 2, 1, 2]) * 1.2777929 * s,
+        A=[0.459 * row, -0.4511 * row], b=[-2 * 0.459 * s, 2 * 0.4511 * s],
+        G=[[2.0, -2, 2, -1]], h=[-3 * s],
+        lb=np.array([1, 1, -np.inf, -1]) * s, ub=np.array([3, 4, -2, np.inf]) * s,
+    )  # fmt: skip
+    assert found.solution.solved.all()
+    np.testing.assert_allclose(found.solution.x[0] / s, [1, 1, -2, -1], atol=1e-8)
+
+
+def test_cycling_is_looked_at_again():
+    """DAQP's proximal iterations run to their limit on this unbounded program."""
+    _, _, found = answer(
+        P=np.diag([1.0, 1, 2, 0, 0]), q=[0.0, 1, 1, -2, 1],
+        G=[[1.0, 2, -2, -1, -1], [-1, -1, 2, -1, -1], [2, 2, -2, -1, -2], [-1, 1, 1, 0, -2],
+           [0, -2, 1, -1, -2]],
+        h=[2.0, 1, 4, 4, 6], ub=[1, np.inf, np.inf, np.inf, 0],
+    )  # fmt: skip
+    assert found.solution.status.tolist() == [Status.UNBOUNDED]
+
+
+def test_what_nobody_settles_is_numerical_trouble(monkeypatch):
+    import daqp
+
+    monkeypatch.setattr(daqp, "solve", lambda *_, **__: (np.zeros(1), 0.0, -1, {}))
+    _, _, found = answer(P=[[0.0]], q=[1.0], lb=[0.0])
+    assert found.solution.status.tolist() == [Status.NUMERICAL]
+
+
+def test_a_reviewed_element_knows_no_neighbours():
+    rng = np.random.default_rng(0)
+    problem = QP.of({"P": 3, "A": 2}, 3, {})
+    A, b = rng.normal(size=(4, 2, 3)), rng.normal(size=(4, 2))
+    A[1, 1], b[1] = A[1, 0], [1.0, 2.0]  # infeasible
+    A[2, 1], b[2] = A[2, 0] + 1e-7 * rng.normal(size=3), [1.0, 1.0]
+    values = {"q": rng.normal(size=(4, 3)), "A": A, "b": b}
+    index = np.zeros(4, dtype=np.intp)
+    params = {k: batched(v) for k, v in values.items()} | {"P": Param(np.eye(3)[None], index)}
+    together = DaqpEngine().solve(problem, params).solution
+    assert together.status.tolist() == [0, Status.INFEASIBLE, 0, 0]
+    for row in range(4):
+        alone = {name: param.take(np.array([row])) for name, param in params.items()}
+        found = DaqpEngine().solve(problem, alone).solution
+        assert found.x[0].tobytes() == together.x[row].tobytes()
+        assert found.y[0].tobytes() == together.y[row].tobytes()

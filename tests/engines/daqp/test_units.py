@@ -1,0 +1,152 @@
+"""Programs in odd units have the solutions of the same programs in fair ones."""
+
+import numpy as np
+import pytest
+
+from lpgd.core.params import batched
+from lpgd.core.solution import Status
+from lpgd.engines.daqp.engine import DaqpEngine
+from lpgd.engines.daqp.units import Units
+from lpgd.families.qp.kkt import adjoint
+from tests.support import cotangent, program
+
+
+def fair_program(seed, quadratic):
+    rng = np.random.default_rng(seed)
+    n = 6
+    root, start = rng.standard_normal((n, n)), rng.uniform(size=n)
+    G, A = rng.standard_normal((8, n)), rng.standard_normal((2, n))
+    data = {"q": 3 * rng.standard_normal(n), "G": G, "h": G @ start + rng.uniform(size=8)}
+    data |= {"A": A, "b": A @ start, "lb": np.zeros(n), "ub": np.full(n, 5.0)}
+    if quadratic:
+        data["P"] = {
+            "definite": root @ root.T + 0.1 * np.eye(n),
+            "singular": root[:, :2] @ root[:, :2].T,
+        }[quadratic]
+    return data
+
+
+def in_units(data, cost, x, G, A):
+    """The same program with costs, variables and rows in other units; x' = x / ``x``."""
+    changed = {"q": data["q"] * cost * x, "G": data["G"] * G[:, None] * x, "h": data["h"] * G}
+    changed |= {"A": data["A"] * A[:, None] * x, "b": data["b"] * A}
+    changed |= {"lb": data["lb"] / x, "ub": data["ub"] / x}
+    if "P" in data:
+        changed["P"] = data["P"] * cost * x * np.atleast_1d(x)[:, None]
+    return changed
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("kind", ["definite", "singular", None])
+def test_units_do_not_matter(kind, seed):
+    rng = np.random.default_rng(seed + 100)
+    cost, G, A = (
+        10.0 ** rng.integers(-6, 7),
+        10.0 ** rng.integers(-6, 7, 8),
+        10.0 ** rng.integers(-6, 7, 2),
+    )
+    x = 10.0 ** (rng.integers(-4, 5, 6) if kind is None else rng.integers(-3, 4))
+    data = fair_program(seed, kind)
+    expected = DaqpEngine().solve(*program(**data)).solution
+    problem, params = program(**in_units(data, cost, x, G, A))
+    found = DaqpEngine().solve(problem, params).solution
+    assert found.solved.all()
+    np.testing.assert_allclose(found.x * x, expected.x, rtol=1e-5, atol=1e-6)
+    z = problem.block(found.y, "G") * G / cost
+    np.testing.assert_allclose(z, problem.block(expected.y, "G"), rtol=1e-4, atol=1e-5)
+
+
+def test_small_rows_are_not_dropped():
+    problem, params = program(P=np.eye(2), q=[-1, -1], G=[[1e-6, 1e-6]], h=[0.5e-6])
+    found = DaqpEngine().solve(problem, params).solution
+    np.testing.assert_allclose(found.x, [[0.25, 0.25]])
+
+
+def test_fair_programs_keep_their_units():
+    problem, params = program(**fair_program(0, "definite"))
+    assert Units.of(problem, params) is None
+
+
+@pytest.mark.parametrize("cost", [1e-10, 1.0, 1e6, 1e10])
+def test_the_adjoint_knows_no_units(cost):
+    problem, params = program(P=cost * np.eye(2), q=[-cost, -0.7 * cost], G=[[1, 1]], h=[0.5])
+    point = DaqpEngine().solve(problem, params).solution
+    a, v, degenerate = adjoint(problem, params, point, cotangent([1, 0], m=1), 0.0)
+    np.testing.assert_allclose(a * cost, [[-0.5, 0.5]])
+    np.testing.assert_allclose(v, [[-0.5]])
+    assert not degenerate.any()
+
+
+@pytest.mark.parametrize("quadratic", [False, True])
+def test_an_answer_that_breaks_the_optimality_conditions_is_not_believed(monkeypatch, quadratic):
+    """An LP is then solved by other means."""
+    import daqp
+
+    curved = {"P": np.zeros((2, 2))} if quadratic else {}
+    problem, params = program(q=[1.0, -1.0], lb=[0.0, 0.0], ub=[1.0, 1.0], **curved)
+    assert DaqpEngine().solve(problem, params).solution.status.tolist() == [Status.OPTIMAL]
+    # x2 is not at its bound
+    answer = np.array([0.0, 0.5]), 0.0, 1, {"lam": np.array([-1.0, 0.0])}
+    monkeypatch.setattr(daqp, "solve", lambda *_, **__: answer)
+    found = DaqpEngine().solve(problem, params).solution
+    if quadratic:
+        assert found.status.tolist() == [Status.INACCURATE]
+    else:
+        np.testing.assert_array_equal(found.x, [[0.0, 1.0]])
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", ["definite", "singular", None])
+@pytest.mark.parametrize("size", [1e-150, 1e-20, 1e-10, 1e-8, 1e8, 1e150])
+def test_solutions_are_as_large_as_the_data(size, kind, seed):
+    """Right-hand sides, and the costs of a QP, times a factor: so is the solution."""
+    data = fair_program(seed, kind)
+    expected = DaqpEngine().solve(*program(**data)).solution
+    moved = {name: data[name] * size for name in ("h", "b", "lb", "ub")}
+    moved |= {"q": data["q"] * size} if kind else {}
+    found = DaqpEngine().solve(*program(**{**data, **moved})).solution
+    assert found.solved.all()
+    np.testing.assert_allclose(found.x / size, expected.x, atol=1e-6)
+
+
+@pytest.mark.parametrize("cost", [1e-300, 1e-150, 1e-20, 1e20, 1e150, 1e300])
+@pytest.mark.parametrize("kind", ["definite", "singular", None])
+def test_costs_of_any_size(cost, kind):
+    data = fair_program(1, kind)
+    expected = DaqpEngine().solve(*program(**data)).solution
+    moved = {name: cost * data[name] for name in ("P", "q") if name in data}
+    problem, params = program(**{**data, **moved})
+    found = DaqpEngine().solve(problem, params).solution
+    np.testing.assert_allclose(found.x, expected.x, atol=1e-6)
+    np.testing.assert_allclose(found.y / cost, expected.y, atol=1e-5)
+
+
+def test_rows_whose_squares_overflow_are_seen():
+    problem, params = program(P=np.eye(2), q=[-3, -2], G=[[1e155, 5e154]], h=[1e155])
+    found = DaqpEngine().solve(problem, params).solution
+    np.testing.assert_allclose(found.x, [[0.6, 0.8]])
+
+
+def test_rows_of_zeros_have_the_size_of_their_side():
+    for h, status in ((4e-14, Status.OPTIMAL), (-4e-14, Status.INFEASIBLE)):
+        problem, params = program(q=[0.0], G=[[0.0]], h=[h])
+        assert DaqpEngine().solve(problem, params).solution.status.tolist() == [status]
+
+
+def test_costs_of_zero_ask_for_no_multipliers():
+    A = [[0.7195352183608, 0.3597676091803]]
+    problem, params = program(q=[0.0, 0.0], A=A, b=[0.5275505543560246], G=[[1, 1]], h=[2])
+    np.testing.assert_array_equal(DaqpEngine().solve(problem, params).solution.y, 0.0)
+
+
+def test_units_know_no_neighbours():
+    """A fair element is solved alike beside one in odd units."""
+    data = [fair_program(seed, "definite") for seed in (0, 1)]
+    data[1] = in_units(data[1], 1e8, 1e-5, np.full(8, 1e-9), np.ones(2))
+    problem, _ = program(**data[0])
+    both = {name: batched(np.stack([d[name] for d in data])) for name in data[0]}
+    together = DaqpEngine().solve(problem, both).solution
+    for row in range(2):
+        alone = DaqpEngine().solve(*program(**data[row])).solution
+        assert alone.x[0].tobytes() == together.x[row].tobytes()
+        assert alone.y[0].tobytes() == together.y[row].tobytes()

@@ -1,0 +1,59 @@
+"""What LPs say of programs without a solution, against hand-made ones."""
+
+import numpy as np
+import pytest
+
+from lpgd.core.solution import Solution, Status
+from lpgd.engines.second_look import elastic, recession
+from tests.support import program
+
+
+def look(**data):
+    problem, params = program(**data)
+    return problem, params, elastic(problem, params, None)
+
+
+@pytest.mark.parametrize("gap", [1.0, 1e-3, 1e-7])
+def test_the_share_of_a_contradiction(gap):
+    problem, params, found = look(q=[0.0, 0.0], A=[[1, 1], [2, 2]], b=[1.0, 2.0 + 2 * gap])
+    assert found.known.all()
+    # the second row gives way: by 2 gap of |y_1| + |y_2| (2 + 2 gap), y = (-2, 1)
+    np.testing.assert_allclose(found.share, gap / 2, rtol=1e-6 + gap)
+    ray = Solution(np.zeros((1, 2)), found.proof, np.full(1, Status.INFEASIBLE, np.int8))
+    assert problem.refuted(params, ray)[0] <= 1e-6
+
+
+def test_bounds_hold_and_belong_to_the_proof():
+    _, _, found = look(q=[0.0], G=[[1.0]], h=[-1.0], lb=[0.0], ub=[5.0])
+    np.testing.assert_allclose(found.proof, [[1.0, 1.0, 0.0]])
+    np.testing.assert_allclose(found.share, 1.0)
+    np.testing.assert_allclose(found.relaxed["h"].full(), [[0.0]], atol=1e-9)
+
+
+def test_feasible_programs_give_way_nowhere():
+    _, params, found = look(
+        q=[1.0, 1.0], A=[[1, 0], [1, 1e-6]], b=[0, 1], G=[[1, 0]], h=[np.inf], ub=[np.inf, 2e6]
+    )
+    np.testing.assert_array_equal(found.share, 0.0)
+    np.testing.assert_allclose(found.relaxed["b"].full(), params["b"].full(), atol=1e-9)
+
+
+def test_directions():
+    problem, params = program(q=[-1.0, 0.0], G=[[1.0, -1.0]], h=[3.0], lb=[0.0, -np.inf])
+    found = recession(problem, params, None)
+    np.testing.assert_allclose(found, [[1.0, 1.0]])
+    for stop in ({"ub": [np.inf, 9.0]}, {"A": [[0.0, 1.0]], "b": [2.0]}, {"P": np.eye(2)}):
+        given = {"q": [-1.0, 0.0], "G": [[1.0, -1.0]], "h": [3.0]} | stop
+        np.testing.assert_array_equal(recession(*program(**given), None), 0.0)
+
+
+def test_curvature_in_other_directions_stops_nothing():
+    problem, params = program(P=np.diag([1.0, 0.0]), q=[-1.0, -1.0])
+    np.testing.assert_allclose(recession(problem, params, None), [[0.0, 1.0]])
+
+
+def test_no_rows_at_all():
+    problem, params, found = look(q=[1.0])
+    assert found.known.all()
+    assert found.proof.shape == (1, 0)
+    np.testing.assert_allclose(recession(problem, params, None), [[-1.0]])

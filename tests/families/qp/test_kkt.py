@@ -1,0 +1,171 @@
+"""The adjoint against the whole system of optimality conditions, solved by a pseudo-inverse."""
+
+import numpy as np
+import pytest
+
+from lpgd.core.solution import Solution
+from lpgd.families.quadratic.structure import SIDES
+from lpgd.testing import Shape, plant
+from tests.support import cotangent, program, solve
+
+
+def rows(problem, params):
+    """All constraints as rows of one matrix (m, n)."""
+    parts = [np.zeros((0, problem.n))]
+    for name in problem.blocks:
+        if name in ("A", "G"):
+            pattern, values = problem.patterns.get(name), params[name].values[0]
+            parts.append(pattern.matrix(values).toarray() if pattern else values)
+        else:
+            parts.append(-SIDES[name][1] * np.eye(problem.n))
+    return np.concatenate(parts)
+
+
+def parts(adjoint):
+    return adjoint.a, adjoint.v, adjoint.degenerate
+
+
+def pinv_adjoint(problem, params, active, dx, dy, rho):
+    """[[P + rho I, R'], [R, 0]] (a, v) = -(dx, m): least squares of minimum norm."""
+    n = problem.n
+    R = rows(problem, params)[active]
+    H = (params["P"].values[0] if problem.quadratic else 0.0) + rho * np.eye(n)
+    K = np.block([[H, R.T], [R, np.zeros((len(R), len(R)))]])
+    both = np.linalg.pinv(K, rcond=1e-11) @ -np.concatenate([dx, dy[active]])
+    v = np.zeros(problem.m)
+    v[active] = both[n:]
+    return both[:n], v
+
+
+def point(x, y):
+    return Solution(np.array([x], float), np.array([y], float), np.zeros(1, np.int8))
+
+
+def assert_matches(problem, params, at, active, rho=0.0, degenerate=False, seed=0):
+    """For cotangents that dependent rows do not contradict: then nothing is left to convention."""
+    rng = np.random.default_rng(seed)
+    dx, dy = rng.normal(size=problem.n), rows(problem, params) @ rng.normal(size=problem.n)
+    a, v, flagged = parts(problem.adjoint(params, at, cotangent(dx, dy), rho))
+    expected = pinv_adjoint(problem, params, np.array(active, dtype=bool), dx, dy, rho)
+    np.testing.assert_allclose(a[0], expected[0], atol=1e-8)
+    np.testing.assert_allclose(v[0], expected[1], atol=1e-8)
+    assert flagged.tolist() == [degenerate]
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("quadratic", [True, False])
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("rho", [0.0, 0.3])
+def test_regular_points(seed, quadratic, sparse, rho):
+    shape = Shape(5, 1, 4, ("lb", "ub"), quadratic, sparse=sparse)
+    case = plant(shape, np.random.default_rng(seed))
+    active = case.solution.y[0] > 0
+    active[case.problem.blocks["A"]] = True
+    assert_matches(case.problem, case.params, case.solution, active, rho, seed=seed)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3])
+@pytest.mark.parametrize("seed", range(4))
+def test_dependent_equalities(seed, rho):
+    """A row twice: minimum norm shares the multiplier."""
+    problem, params = program(
+        P=np.diag([1, 2, 3]), q=[1, 1, 1], A=[[1, 1, 0], [1, 1, 0], [0, 1, 1]], b=[1, 1, 1]
+    )
+    at = point([0.3, 0.7, 0.3], [1, 2, 3])
+    assert_matches(problem, params, at, [1, 1, 1], rho, degenerate=True, seed=seed)
+
+
+def test_contradicting_cotangents_of_dependent_equalities_meet_in_the_middle():
+    problem, params = program(P=np.eye(2), q=[0, 0], A=[[1, 0], [1, 0]], b=[1, 1])
+    a, v, _ = parts(problem.adjoint(params, point([1, 0], [1, 1]), cotangent([0, 1], [1, 3]), 0.0))
+    np.testing.assert_allclose(a, [[-2, -1]], atol=1e-9)
+    np.testing.assert_allclose(v, [[1, 1]], atol=1e-9)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3])
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_that_depend_on_bounds(seed, rho):
+    """More active rows than variables: x_0 + x_1 <= 0 with x_0 = x_1 = 0, and x_2 free."""
+    problem, params = program(
+        P=np.diag([1, 2, 3]),
+        q=[0, 0, 0],
+        G=[[1, 1, 0], [1, 2, 0]],
+        h=[0, 0],
+        lb=[0, 0, -9],
+        ub=[9, 9, 9],
+    )
+    at = point([0, 0, 0.5], [1, 1, 1, 1, 0, 0, 0, 0])
+    assert_matches(problem, params, at, [1, 1, 1, 1, 0, 0, 0, 0], rho, degenerate=True, seed=seed)
+
+
+def test_equal_bounds_are_both_held():
+    problem, params = program(
+        P=np.eye(3), q=[1, 1, 1], G=[[1, 1, 1]], h=[3], lb=[1, -9, 0], ub=[1, 9, 9]
+    )
+    at = point([1, -1, 0], [0, 1, 0, 2, 1, 0, 0])
+    found = parts(problem.adjoint(params, at, cotangent(np.ones(3), np.arange(7.0)), 0.0))
+    active = np.array([0, 1, 0, 1, 1, 0, 0], dtype=bool)
+    expected = pinv_adjoint(problem, params, active, np.ones(3), np.arange(7.0), 0.0)
+    np.testing.assert_allclose(found[0][0], expected[0], atol=1e-9)
+    np.testing.assert_allclose(found[1][0], expected[1], atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_equal_bounds_with_dependent_rows(seed):
+    problem, params = program(
+        P=np.eye(3), q=[1, 1, 1], A=[[1, 0, 0], [0, 1, 1]], b=[1, 0], lb=[1, -9, 0], ub=[1, 9, 9]
+    )
+    at = point([1, 0, 0], [1, 1, 1, 0, 2, 1, 0, 0])
+    active = [1, 1, 1, 0, 1, 1, 0, 0]
+    assert_matches(problem, params, at, active, degenerate=True, seed=seed)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_flat_objective_gets_least_squares(seed):
+    """Fewer active rows than an LP's vertex has: the system is singular, yet not by its rows."""
+    problem, params = program(q=[1, 1, 0], A=[[1, 1, 1]], b=[1], lb=[0, 0, 0])
+    at = point([0.0, 0.4, 0.6], [0, 1, 0, 0])
+    assert_matches(problem, params, at, [1, 1, 0, 0], degenerate=True, seed=seed)
+
+
+def test_weak_activity_is_held_and_reported():
+    problem, params = program(P=np.eye(2), q=[0, 1], lb=[0, -5], G=[[0, 1]], h=[7])
+    at = solve(problem, params)
+    a, v, degenerate = parts(problem.adjoint(params, at, cotangent([1, 1], m=3), 0.0))
+    np.testing.assert_allclose(a[0], [0, -1], atol=1e-12)
+    np.testing.assert_allclose(v[0], [0, 1, 0], atol=1e-12)
+    assert degenerate.tolist() == [True]
+
+
+def test_an_equality_with_multiplier_zero_is_not_weak():
+    problem, params = program(P=np.eye(2), q=[0, 0], A=[[1, 1]], b=[0])
+    at = solve(problem, params)
+    assert problem.adjoint(params, at, cotangent([1, 1], m=1), 0.0).degenerate.tolist() == [False]
+
+
+def test_no_constraints_at_all():
+    problem, params = program(P=np.diag([1, 2]), q=[1, 1])
+    a, v, degenerate = parts(problem.adjoint(params, point([-1, -0.5], []), cotangent([1, 1]), 0.0))
+    np.testing.assert_allclose(a, [[-1, -0.5]])
+    assert v.shape == (1, 0)
+    assert not degenerate.any()
+
+
+def test_everything_at_bounds():
+    problem, params = program(q=[1, -1], lb=[0, 0], ub=[1, 1])
+    assert_matches(problem, params, point([0, 1], [1, 0, 0, 1]), [1, 0, 0, 1])
+
+
+def test_several_cotangents_of_one_element():
+    case = plant(Shape(3, 1, 2, batch=2, distinct={"q": 2}), np.random.default_rng(0))
+    rows = np.array([1, 0, 1])
+    dx = np.random.default_rng(1).normal(size=(3, 3))
+    several = cotangent(dx, m=case.problem.m)
+    several = type(several)(rows, several.dx, several.dy)
+    a = case.problem.adjoint(case.params, case.solution.take(rows), several, 0.0).a
+    for k, row in enumerate(rows):
+        single = type(several)(rows[k : k + 1], dx[k : k + 1], several.dy[:1])
+        point_ = case.solution.take(np.array([row]))
+        np.testing.assert_array_equal(
+            case.problem.adjoint(case.params, point_, single, 0.0).a[0], a[k]
+        )

@@ -1,0 +1,72 @@
+"""Bounds, whatever their form, hold exactly after rounding broke them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lpgd.core.params import shared
+from lpgd.core.pattern import Pattern
+from lpgd.core.solution import Solution
+from lpgd.families.conic.cones import Cones
+from lpgd.families.conic.conic import Conic
+from lpgd.families.qp.qp import QP
+from tests.support import program
+
+
+def moved(problem, params, x):
+    at = Solution(np.array([x]), np.zeros((1, problem.m)), np.zeros(1, np.int8))
+    return problem.inside(params, at).x[0]
+
+
+def test_bounds_of_a_qp():
+    problem, params = program(q=[0, 0, 0], lb=[0, -np.inf, 1], ub=[1, 2, np.inf])
+    assert moved(problem, params, [-1e-13, 2 + 1e-14, 1 - 1e-12]).tolist() == [0, 2, 1]
+    assert moved(problem, params, [0.5, -9.0, 7.0]).tolist() == [0.5, -9, 7]
+
+
+def test_what_is_no_rounding_stays():
+    problem, params = program(q=[0, 0], lb=[0, 0])
+    assert moved(problem, params, [-0.1, 1.0]).tolist() == [-0.1, 1]
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("kind", [QP, Conic])
+def test_rows_with_a_single_entry_are_bounds(kind, sparse):
+    rows = np.array([[1.0, 1.0, 0.0], [-3.0, 0.0, 0.0], [0.0, 0.0, 7.0], [0.0, -1.0, -1.0]])
+    sides = np.array([0.0, -1.0, 0.7, -1e-12])
+    values, patterns, name = rows, {}, "G" if kind is QP else "A"
+    if sparse:
+        places = np.nonzero(rows)
+        values, patterns = rows[places], {name: Pattern(*places, rows.shape)}
+    rhs = "h" if kind is QP else "b"
+    params = {name: shared(values, 1), rhs: shared(sides, 1), "q": shared(np.zeros(3), 1)}
+    if kind is QP:
+        problem = QP.of({"G": 4}, 3, patterns)
+    else:
+        problem = Conic(3, Cones(nonneg=4), patterns, quadratic=False)
+    x = moved(problem, params, [1 / 3 - 1e-12, 1e-13, 0.1 + 1e-12])
+    assert x[1] == 1e-13
+    np.testing.assert_allclose(x[[0, 2]], [1 / 3, 0.1], rtol=1e-15)
+    assert (rows[1:3] @ x <= sides[1:3]).all()
+
+
+def test_equalities_and_curved_cones_are_no_bounds():
+    A = np.array([[1.0], [1.0], [0.0]])
+    problem = Conic(1, Cones(zero=1, soc=(2,)), quadratic=False)
+    params = {k: shared(np.array(v), 1) for k, v in
+              {"A": A, "b": [1.0, 1.0, 0.0], "q": [0.0]}.items()}  # fmt: skip
+    assert moved(problem, params, [1 + 1e-12])[0] == 1 + 1e-12
+
+
+def test_zero_has_no_sign():
+    problem, params = program(q=[0, 1], G=[[-1, 0]], h=[0])
+    x = moved(problem, params, [-1e-16, 1.0])
+    assert not np.signbit(x[0])
+
+
+def test_nothing_to_move_is_no_copy():
+    problem, params = program(q=[0], lb=[0])
+    at = Solution(np.ones((1, 1)), np.zeros((1, 1)), np.zeros(1, np.int8))
+    assert problem.inside(params, at) is at
+    assert problem.inside(params, replace(at, x=-1e-12 * at.x)) is not at

@@ -1,0 +1,264 @@
+"""Points and rays that are right, and such that are wrong, in any units."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lpgd.core.params import Param, batched, shared
+from lpgd.core.pattern import Pattern
+from lpgd.core.solution import Solution, Status
+from lpgd.families.conic.cones import Cones
+from lpgd.families.conic.conic import Conic
+from lpgd.families.qp.qp import QP
+from lpgd.testing import Program, Shape, plant
+from lpgd.testing import cone_programs as cones
+from tests.support import program
+
+WRONG = 1e-3
+
+
+def qp(seed=0, **options):
+    shape = Shape(5, 2, 6, ("lb", "ub"), batch=3, distinct=dict.fromkeys("qhb", 3), **options)
+    return plant(shape, np.random.default_rng(seed))
+
+
+def linear(case):
+    return Program(
+        replace(case.problem, quadratic=False),
+        {name: param for name, param in case.params.items() if name != "P"},
+        case.solution,
+    )
+
+
+CASES = {
+    "QP": qp(),
+    "LP": qp(quadratic=False),
+    "sparse LP": qp(quadratic=False, sparse=True),
+    **{name: cones.plant(kinds, 1, 3) for name, kinds in cones.KINDS.items()},
+    "sparse mixed": cones.plant(cones.KINDS["mixed"], 2, 3, sparse=True),
+}
+EACH = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+
+
+def residual(case, x=None, y=None):
+    point = case.solution
+    point = replace(point, x=point.x if x is None else x, y=point.y if y is None else y)
+    return case.problem.residual(case.params, point)
+
+
+def scaled(case, costs=1.0, sides=1.0, rows=None):
+    """In other units: objective times costs, x times sides, and row i times rows[i]."""
+    problem = case.problem
+    rows = np.ones(problem.m) if rows is None else rows
+    names = {"A": "b", "G": "h"}
+    params = dict(case.params)
+    factors = {"P": costs / sides, "q": costs, "lb": sides, "ub": sides}
+    for name, factor in factors.items():
+        if name in params:
+            params[name] = Param(params[name].values * factor, params[name].index)
+    for name, rhs in names.items():
+        if name in params:
+            own = rows[problem.blocks[name]]
+            per_entry = (
+                own[problem.patterns[name].rows] if name in problem.patterns else own[:, None]
+            )
+            params[name] = Param(params[name].values * per_entry, params[name].index)
+            params[rhs] = Param(params[rhs].values * own * sides, params[rhs].index)
+    point = case.solution
+    y = point.y * costs / rows
+    return Program(problem, params, replace(point, x=point.x * sides, y=y))
+
+
+def row_factors(problem, seed=0):
+    """A power of two for each row of a matrix; one for each cone that is not a half-line."""
+    rng, factors = np.random.default_rng(seed), np.ones(problem.m)
+    for kind, start, stop in problem.cones.blocks():
+        size = stop - start if kind in ("zero", "nonneg") else 1
+        factors[start:stop] = 2.0 ** rng.integers(-20, 20, size)
+    for name in ("lb", "ub"):
+        problem.block(factors, name)[:] = 1
+    return factors
+
+
+@EACH
+def test_planted_solutions_are_optimal(case):
+    assert residual(case).max() < 1e-12
+
+
+@EACH
+@pytest.mark.parametrize("part", ["x", "y"])
+def test_others_are_not(case, part):
+    values = getattr(case.solution, part)
+    rng = np.random.default_rng(0)
+    moved = values + 0.1 * np.abs(values).max() * rng.normal(size=values.shape)
+    found = residual(case, **{part: moved})
+    assert (found > WRONG).all()
+    slightly = residual(case, **{part: values + 1e-9 * (moved - values)})
+    assert (slightly < 1e-8).all()
+    assert (slightly > 1e-12).all()
+
+
+@EACH
+@pytest.mark.parametrize("costs, sides", [(2.0**40, 1), (2.0**-40, 1), (1, 2.0**-40), (1, 2.0**40)])
+def test_units_change_nothing(case, costs, sides):
+    other = scaled(case, costs, sides, row_factors(case.problem))
+    assert residual(other).max() < 1e-12
+    for part in ("x", "y"):
+        rng = np.random.default_rng(1)
+        way = 1 + 1e-4 * rng.normal(size=getattr(case.solution, part).shape)
+        found = residual(case, **{part: getattr(case.solution, part) * way})
+        same = residual(other, **{part: getattr(other.solution, part) * way})
+        np.testing.assert_allclose(same, found, rtol=1e-6)
+
+
+def test_a_row_of_zeros_is_judged_beside_the_others():
+    # x_2 is rounding, and so are the terms of its row and its column
+    problem, params = program(P=np.eye(2), q=[-1, 0], G=[[0, 1], [1, 0]], h=[0, 1])
+    at = Solution(np.array([[1.0, 1e-17]]), np.array([[1e-17, 0.0]]), np.zeros(1, np.int8))
+    assert problem.residual(params, at)[0] < 1e-12
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-8, 1e8])
+def test_a_point_at_zero_has_the_units_of_its_data(scale):
+    problem, params = program(q=[1, 1], G=-np.eye(2), h=[0, 0], ub=[scale, 1e9])
+    y = np.array([[1.0, 1.0, 0.0, 0.0]])
+    for x, right in (([0.0, 0.0], True), ([-1e-16, 1e-16], True), ([-0.1, 0.0], False)):
+        at = Solution(scale * np.array([x]), y, np.zeros(1, np.int8))
+        assert (problem.residual(params, at)[0] < 1e-9) == right
+
+
+def test_infinite_bounds_ask_for_nothing_but_no_multiplier():
+    problem, params = program(P=[[1.0]], q=[-1.0], lb=[-np.inf], ub=[np.inf])
+    for y, right in (([0.0, 0.0], True), ([0.0, 0.1], False)):
+        at = Solution(np.array([[1 - sum(y)]]), np.array([y]), np.zeros(1, np.int8))
+        assert (problem.residual(params, at)[0] < 1e-12) == right
+
+
+def test_multipliers_of_the_wrong_sign_and_of_slack_rows():
+    problem, params = program(P=[[1.0]], q=[0.0], G=[[1.0], [-1.0]], h=[1.0, 1.0])
+    good = Solution(np.zeros((1, 1)), np.zeros((1, 2)), np.zeros(1, np.int8))
+    assert problem.residual(params, good)[0] == 0
+    for y in ([0.5, 0.5], [-0.5, -0.5]):  # stationary, but neither row is active
+        assert problem.residual(params, replace(good, y=np.array([y])))[0] > WRONG
+
+
+def test_values_that_are_not_finite_are_far_from_optimal():
+    case = CASES["QP"]
+    for value in (np.nan, np.inf):
+        x = case.solution.x.copy()
+        x[1, 0] = value
+        found = residual(case, x=x)
+        assert found[1] == np.inf
+        assert (found[[0, 2]] < 1e-12).all()
+
+
+@EACH
+def test_a_residual_depends_on_its_element_alone(case):
+    x = case.solution.x * (1 + 1e-5 * np.random.default_rng(0).normal(size=case.solution.x.shape))
+    found = residual(case, x=x)
+    for row in range(3):
+        one = np.array([row])
+        params = {name: param.take(one) for name, param in case.params.items()}
+        alone = case.problem.residual(params, replace(case.solution, x=x).take(one))
+        assert alone[0] == found[row]
+
+
+def ray(status, x=None, y=None):
+    x, y = (np.atleast_2d(np.array(part, dtype=float)) for part in (x, y))
+    return Solution(x, y, np.full(len(x), status, dtype=np.int8))
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**-40, 2.0**40])
+def test_a_contradiction_proves_that_nothing_is_feasible(scale):
+    # x <= -1 and -x <= -1
+    problem, params = program(q=[1.0], G=[[scale], [-1.0]], h=[-scale, -1.0])
+    for y, proof in (([1 / scale, 1], True), ([2 / scale, 1], False), ([-1 / scale, -1], False)):
+        found = problem.refuted(params, ray(Status.INFEASIBLE, [0.0], y))
+        assert (found[0] < 1e-9) == proof
+
+
+def test_a_contradiction_within_rounding_proves_nothing():
+    problem, params = program(q=[1.0], A=[[1.0], [1.0]], b=[1.0, 1 + 1e-10])
+    assert problem.refuted(params, ray(Status.INFEASIBLE, [0.0], [1.0, -1.0]))[0] == np.inf
+    problem, params = program(q=[1.0], A=[[1.0], [1.0]], b=[1.0, 1 + 1e-6])
+    assert problem.refuted(params, ray(Status.INFEASIBLE, [0.0], [1.0, -1.0]))[0] < 1e-9
+
+
+def test_a_distant_solution_is_no_contradiction():
+    problem, params = program(P=np.eye(2), q=[0, 0], A=[[1, 0], [1, 1e-6]], b=[0, 1])
+    found = problem.refuted(params, ray(Status.INFEASIBLE, [0.0, 0.0], [1.0, -1.0]))
+    assert found[0] > 1e-6
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**-40, 2.0**40])
+def test_a_way_down_for_ever(scale):
+    problem, params = program(
+        P=np.diag([scale, 0, 0]), q=[0, -scale, 1], G=[[0, -1, 0]], h=[0], ub=[1, np.inf, 1]
+    )
+    for x, proof in (
+        ([0, 1, 0], True),
+        ([0, 1, 1], False),  # which the third has a bound for
+        ([1, 1, 0], False),
+        ([0, -1, 0], False),
+    ):
+        found = problem.refuted(params, ray(Status.UNBOUNDED, x, np.zeros(4)))
+        assert (found[0] < 1e-9) == proof, x
+
+
+def test_what_claims_nothing_proves_nothing():
+    case = CASES["QP"]
+    assert (case.problem.refuted(case.params, case.solution) == np.inf).all()
+
+
+def test_rays_of_curved_cones():
+    # ||(1, u)|| <= 0 has no point; along (1, 1, 0) the cone goes on for ever
+    A, b = np.array([[0.0, 0.0], [0.0, 0.0], [0.0, -1.0]]), np.array([0.0, 1.0, 0.0])
+    problem = Conic(2, Cones(soc=(3,)), quadratic=False)
+    params = {"q": shared(np.array([-1.0, 0]), 1), "A": shared(A, 1), "b": shared(b, 1)}
+    for y, proof in (([1.0, -1.0, 0], True), ([1.0, -2.0, 0], False), ([1, 0, 0], False)):
+        found = problem.refuted(params, ray(Status.INFEASIBLE, [0, 0], y))
+        assert (found[0] < 1e-9) == proof, y
+    A = -np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    params["A"] = shared(A, 1)
+    for x, proof in (([1.0, 0.0], True), ([1.0, 0.1], False), ([-1.0, 0.0], False)):
+        found = problem.refuted(params, ray(Status.UNBOUNDED, x, np.zeros(3)))
+        assert (found[0] < 1e-9) == proof, x
+
+
+def on_patterns(problem, params):
+    """The same QP with every matrix on a pattern."""
+    patterns, sparse = {}, dict(params)
+    for name in params.keys() & {"P", "A", "G"}:
+        rows, cols = np.nonzero(np.any(params[name].values, axis=0))
+        patterns[name] = Pattern(rows, cols, params[name].values.shape[1:])
+        sparse[name] = Param(params[name].values[:, rows, cols], params[name].index)
+    return replace(problem, patterns=patterns), sparse
+
+
+def test_a_qp_on_patterns_is_judged_alike():
+    case = CASES["QP"]
+    problem, params = on_patterns(case.problem, case.params)
+    x = case.solution.x + 1e-3
+    found = problem.residual(params, replace(case.solution, x=x))
+    np.testing.assert_allclose(found, residual(case, x=x), rtol=1e-9)
+
+
+def test_an_empty_batch():
+    problem, params = program(P=[[1.0]], q=[1.0], G=[[1.0]], h=[1.0])
+    none = np.zeros(0, dtype=int)
+    params = {name: param.take(none) for name, param in params.items()}
+    nothing = Solution.blank(0, 1, 1)
+    assert problem.residual(params, nothing).shape == (0,)
+    assert problem.refuted(params, nothing).shape == (0,)
+    assert len(problem.inside(params, nothing)) == 0
+
+
+@pytest.mark.parametrize("quadratic", [True, False])
+def test_programs_without_rows(quadratic):
+    problem = QP.of({"P": 2} if quadratic else {}, 2, {})
+    params = {"q": batched(np.array([[1.0, 0.0], [0.0, 0.0]]))}
+    if quadratic:
+        params["P"] = shared(np.diag([1.0, 0.0]), 2)
+    at = Solution(np.array([[-1.0, 0], [0, 0]]), np.zeros((2, 0)), np.zeros(2, np.int8))
+    assert (problem.residual(params, at) < 1e-12).tolist() == [quadratic, True]

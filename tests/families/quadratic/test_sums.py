@@ -1,0 +1,54 @@
+"""Sums over groups against plain loops."""
+
+import numpy as np
+import pytest
+
+from lpgd.core.params import Param
+from lpgd.core.pattern import Pattern
+from lpgd.families.quadratic.sums import augment, dot, outer, outer_on, shifted, total
+
+GROUPS = {
+    "each its own": np.arange(6)[:, None],
+    "permuted": np.array([3, 1, 0, 5, 2, 4])[:, None],
+    "pairs": np.array([[0, 4], [5, 2], [1, 3]]),
+    "all": np.arange(6)[None],
+    "none": np.zeros((2, 0), dtype=int),
+}
+
+
+@pytest.mark.parametrize("groups", GROUPS.values(), ids=GROUPS)
+def test_sums_equal_loops(groups):
+    rng = np.random.default_rng(0)
+    left, right = rng.standard_normal((6, 2, 3)), rng.standard_normal((6, 2, 4))
+    sums = [sum((left[i].sum(axis=0) for i in rows), np.zeros(3)) for rows in groups]
+    np.testing.assert_allclose(total(left, groups), sums)
+    products = [sum((left[i].T @ right[i] for i in rows), np.zeros((3, 4))) for rows in groups]
+    np.testing.assert_allclose(outer(left, right, groups), products)
+    pattern = Pattern(np.array([0, 2, 2]), np.array([1, 0, 3]), (3, 4))
+    chosen = np.array(products)[:, pattern.rows, pattern.cols]
+    np.testing.assert_allclose(outer_on(pattern, left, right, groups), chosen)
+
+
+def test_dot_is_rowwise():
+    np.testing.assert_array_equal(
+        dot(np.array([[1.0, 2], [3, 4]]), np.array([[1.0, 1], [0, 2]])), [3, 8]
+    )
+
+
+def test_augment_makes_each_distinct_matrix_once():
+    hessian = Param(np.array([np.eye(2), 3 * np.eye(2)]), np.array([0, 1, 0, 1]))
+    found = augment(hessian, np.array([[0.5], [0.5], [0.5], [2.0]]), 2)
+    assert len(found.values) == 3
+    np.testing.assert_array_equal(found.full()[:, 0, 0], [1.5, 3.5, 1.5, 5.0])
+    assert augment(None, np.full((2, 1), 2.0), 2).values.tolist() == [[[2, 0], [0, 2]]]
+    found = augment(hessian, np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0], [1.0, 3.0]]), 2)
+    np.testing.assert_array_equal(found.full().diagonal(0, 1, 2), [[2, 3], [4, 5], [2, 3], [4, 6]])
+
+
+def test_a_pattern_gets_its_whole_diagonal():
+    pattern = Pattern(np.array([0, 2, 1]), np.array([2, 2, 0]), (3, 3))
+    hessian = Param(np.array([[1.0, 2.0, 3.0]]), np.zeros(2, dtype=int))
+    wider, places, hessian = shifted(pattern, hessian)
+    found = augment(hessian, np.array([[1.0, 2.0, 4.0]] * 2), places)
+    expected = [[1, 0, 1], [3, 2, 0], [0, 0, 6]]
+    np.testing.assert_array_equal(wider.dense(found.values)[0], expected)
