@@ -29,6 +29,10 @@ class Param:
     values: FloatArray
     index: IntArray
 
+    def __post_init__(self) -> None:
+        if not self.values.flags.c_contiguous:  # products round as matrices lie in memory
+            object.__setattr__(self, "values", np.ascontiguousarray(self.values))
+
     def take(self, rows: IntArray) -> "Param":
         """The argument for the given elements; no value is copied."""
         return Param(self.values, self.index[rows])

@@ -73,7 +73,7 @@ class Sizes:
         costs = np.zeros(len(tilt))
         for entries in (mine[0], every):
             parts = [
-                norm(part[:, entries]) for part in (linear, curved, tilt.rho[:, None] * point.x)
+                norm(part * entries) for part in (linear, curved, tilt.rho[:, None] * point.x)
             ]
             costs = np.where(costs > 0, costs, np.max(parts, axis=0))
         costs = np.where(costs > 0, costs, 1.0)  # without any there is nothing to go by
