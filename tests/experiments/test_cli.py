@@ -1,4 +1,6 @@
 import csv
+import errno
+import io
 import json
 
 import pytest
@@ -21,6 +23,25 @@ def test_missing_packages_are_named_with_the_remedy(monkeypatch):
     assert str(caught.value).count("\n") == 0
     assert "rich not found" in str(caught.value)
     assert 'pip install "lpgd[experiments]"' in str(caught.value)
+
+
+def test_a_terminal_that_lacks_a_letter_shows_another(monkeypatch):
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", output)
+    monkeypatch.setattr("lpgd.experiments.commands.app", lambda: print("Exact, ρ = 0.1"))
+    cli.main()
+    output.flush()
+    assert output.buffer.getvalue() == b"Exact, ? = 0.1\n"
+
+
+def test_a_full_disk_behind_the_output(monkeypatch, tmp_path):
+    def full(*_arguments, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("lpgd.experiments.running.execute", full)
+    result = invoke("run", "sudoku", *TINY, "--out", tmp_path)
+    assert result.exit_code == 2
+    assert result.output == "lpgd: standard output: No space left on device\n"
 
 
 def test_run_writes_everything_and_ends_with_the_test_error(tmp_path):

@@ -1,7 +1,9 @@
 import json
 
+import pytest
+
 from lpgd.experiments.contest import Contest, Outcome, play
-from lpgd.experiments.runs import RunDirectory
+from lpgd.experiments.runs import DamagedFileError, RunDirectory, write_json
 from lpgd.experiments.sudoku.config import SudokuConfig
 from lpgd.experiments.sudoku.task import GOAL, SUDOKU
 
@@ -51,3 +53,22 @@ def test_a_run_ends_when_the_goal_is_held(tmp_path, monkeypatch):
     assert ended.ended
     assert len(ended.curves["wrong"]) == 2
     assert play(Contest(SUDOKU, tmp_path, CONFIG, epochs=9, hold=2)) == ended
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epoch": []},
+        {"epoch": ["a"], "seconds": ["b"]},
+        {"seconds": [1.0]},
+        {"curves": {"wrong": [1.0], "mse": [1.0]}},
+        {"curves": {}},
+        {"epochs": None},
+    ],
+)
+def test_a_damaged_outcome_is_said_in_a_line(tmp_path, change):
+    contest = Contest(SUDOKU, tmp_path, CONFIG, epochs=1)
+    content = outcome([50.0, 1.0]).to_json() | change
+    write_json(RunDirectory(tmp_path).result, content)
+    with pytest.raises(DamagedFileError, match=r"result\.json is damaged"):
+        play(contest)

@@ -129,3 +129,14 @@ def test_a_contest_that_is_going_on_is_not_joined(tmp_path):
     ended = play(contest)
     with exclusive(contest.path):
         assert play(contest) == ended  # nothing to write any more
+
+
+def test_a_run_of_a_comparison_is_left_to_it(tmp_path):
+    run = tmp_path / "final" / "average" / "lr-0.1" / "seed-0"
+    play(Contest(SUDOKU, run, CONFIG, epochs=1))
+    (tmp_path / "study.json").write_text("{}")
+    before = contents(tmp_path)
+    refused = CliRunner().invoke(app, ["run", "sudoku", "--resume", str(run)])
+    assert refused.exit_code == 2
+    assert refused.output == f"lpgd: {run} belongs to the comparison in {tmp_path}; continue that\n"
+    assert contents(tmp_path) == before

@@ -41,15 +41,14 @@ class Checkpoint:
         file = io.BytesIO(path.read_bytes())
         try:
             content = torch.load(file, map_location="cpu", weights_only=True)
-            tensors, state = dict(content["tensors"]), json.loads(content["json"])
-            sound = all(isinstance(value, torch.Tensor) for value in tensors.values())
+            loaded = cls(dict(content["tensors"]), json.loads(content["json"]))
         except MemoryError:
             raise
         except Exception:  # damage shows in more ways than can be listed
-            sound = False
-        if not sound:
+            loaded = None
+        if loaded is None or not all(torch.is_tensor(value) for value in loaded.tensors.values()):
             raise pickle.UnpicklingError(_REFUSED)
-        return cls(tensors, state)
+        return loaded
 
 
 def training_tensors(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
+from io import TextIOWrapper
 
 _NEEDED = ("torch", "matplotlib", "rich", "threadpoolctl", "typer")
 
@@ -13,6 +14,9 @@ def main() -> None:
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         sys.exit(f'lpgd: {", ".join(missing)} not found; try: pip install "lpgd[experiments]"')
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no rho ends no comparison
     from lpgd.experiments.commands import app
 
     app()

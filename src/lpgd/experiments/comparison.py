@@ -18,7 +18,15 @@ from lpgd.experiments.jobs import JobPool, job_pool
 from lpgd.experiments.locks import exclusive
 from lpgd.experiments.methods import Method, setting_name
 from lpgd.experiments.progress import ComparisonProgress
-from lpgd.experiments.runs import ExperimentError, read_json, reading, write_json
+from lpgd.experiments.runs import (
+    FINAL,
+    STUDY,
+    TUNING,
+    ExperimentError,
+    read_json,
+    reading,
+    write_json,
+)
 from lpgd.experiments.settings import Settings
 
 _TUNING_SEED = 1000  # no final run starts from it
@@ -65,7 +73,7 @@ Report = Callable[[list[Final], Path], None]
 
 def claim(study: Any, out: Path) -> None:
     """Make ``out`` the directory of this study; refuse that of another."""
-    path, mine = out / "study.json", asdict(study)
+    path, mine = out / STUDY, asdict(study)
     if not path.exists():
         write_json(path, mine)
     with reading(path):
@@ -136,7 +144,7 @@ class _Comparison:
         best = played = 0
         for epochs in stages:
             contests = [
-                Contest(experiment, self._path("tuning", method, config), config, epochs)
+                Contest(experiment, self._path(TUNING, method, config), config, epochs)
                 for config in candidates
             ]
             outcomes = self._play(contests, pool, (epochs - played) / self.effort.jobs)
@@ -158,7 +166,7 @@ class _Comparison:
         contests = [
             Contest(
                 study.experiment,
-                path=self._path("final", method, config) / f"seed-{seed}",
+                path=self._path(FINAL, method, config) / f"seed-{seed}",
                 config=_with_rule(study.config(seed, tuning=False), config),
                 epochs=self.effort.max_epochs,
                 hold=hold,

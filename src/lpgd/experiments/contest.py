@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -68,6 +69,13 @@ class Outcome:
     failures: int
     result: dict[str, Any] = field(default_factory=dict[str, Any])  # empty for a tuning run
 
+    def __post_init__(self) -> None:
+        """Raise unless there are numbers, as many of each kind: a file may hold anything."""
+        lengths = {len(values) for values in (self.epoch, self.seconds, *self.curves.values())}
+        numbers = [self.epochs, *self.epoch, *self.seconds]
+        if len(lengths) != 1 or 0 in lengths or not all(isinstance(x, Real) for x in numbers):
+            raise ValueError("its judgements are not as many numbers of each kind")
+
     def when(self, axis: Literal["epoch", "seconds"], curve: str, limit: float) -> float | None:
         """Return the place of the first judgement of at most ``limit``; None if there is none."""
         places = zip(getattr(self, axis), self.curves[curve], strict=True)
@@ -86,11 +94,13 @@ class Outcome:
 
 def finished(contest: Contest) -> Outcome | None:
     """Read the outcome of a contest; None if there is something left to train."""
-    path = RunDirectory(contest.path).result
+    path, experiment = RunDirectory(contest.path).result, contest.experiment
     if not path.exists():
         return None
     with reading(path):
-        outcome = Outcome.from_json(contest.experiment.config, read_json(path))
+        outcome = Outcome.from_json(experiment.config, read_json(path))
+        experiment.score(outcome)
+        experiment.verdict(outcome)
     return outcome if outcome.ended or outcome.epochs >= contest.epochs else None
 
 

@@ -124,14 +124,16 @@ class ComparisonProgress:
     def _show(self, runs: int) -> None:
         self._counted += runs
         self._bar.update(self._task, completed=self._done, total=self._work)
-        if not self._live and self._clock() - self._told >= _SECONDS_BETWEEN_LINES:
+        due = self._clock() - self._told >= _SECONDS_BETWEEN_LINES
+        if due and not self._live and self._counted < self._runs:
             self._told = self._clock()
             self._console.print(f"  {self._words()}", highlight=False)
 
     def _words(self) -> str:
-        left = self.left()
-        time_left = "" if left is None else f", up to {_minutes(left)} left"
-        return f"{self._counted} of {self._runs} runs{time_left}"
+        left, count = self.left(), f"{self._counted} of {self._runs} runs"
+        if left is None or self._counted >= self._runs:
+            return count
+        return f"{count}, up to {_minutes(left)} left"
 
 
 class _Words(ProgressColumn):

@@ -84,6 +84,10 @@ def execute(
     process can work on it meanwhile.
     """
     experiment.config.read(run)  # refuse what is no run before anything is written
+    if run.comparison is not None:
+        raise ExperimentError(
+            f"{run.path} belongs to the comparison in {run.comparison}; continue that"
+        )
     with exclusive(run.path):
         config = _change(experiment.config.read(run), run, changes or {})
         trainer = Trainer(config, task or experiment.task(config, run.path), run)

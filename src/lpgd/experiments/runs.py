@@ -16,6 +16,9 @@ from typing import Any
 
 from lpgd import LpgdError
 
+# What the directory of a comparison holds: what decides its numbers, and its runs.
+STUDY, TUNING, FINAL = "study.json", "tuning", "final"
+
 
 class ExperimentError(LpgdError):
     """An experiment cannot be started or continued as asked."""
@@ -74,6 +77,15 @@ class RunDirectory:
     @property
     def result(self) -> Path:
         return self.path / "result.json"
+
+    @property
+    def comparison(self) -> Path | None:
+        """The directory of the comparison that this run belongs to, if it does."""
+        for folder in self.path.resolve().parents:
+            if (folder / STUDY).exists():
+                part = self.path.resolve().relative_to(folder).parts[0]
+                return folder if part in (TUNING, FINAL) else None
+        return None
 
     def figure(self, name: str) -> Path:
         """Return the path of a figure."""

@@ -96,9 +96,10 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         raise ExperimentError(f"{name} must be {' or '.join(choices)}, got {value!r}")
 
 
-def _check_whole(name: str, value: object, range_: Range) -> None:
+def _check_whole(name: str, value: Any, range_: Range) -> None:
     least, most = range_
-    limit = f"<= {most}" if isinstance(value, Integral) and value > most else f">= {least}"
-    if not isinstance(value, Integral) or isinstance(value, bool) or not least <= value <= most:
+    whole = int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
+    if whole is None or not least <= whole <= most:
+        limit = f"<= {most}" if whole is not None and whole > most else f">= {least}"
         shown = reprlib.repr(value)  # a number may have a thousand digits
         raise ExperimentError(f"{name} must be a whole number {limit}, got {shown}")

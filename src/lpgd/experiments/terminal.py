@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -26,7 +27,7 @@ def new_console(*, stderr: bool = False) -> Console:
 class OneLineRefusals(TyperGroup):
     """Commands that refuse the value of an option as they refuse all else: in a line."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:
@@ -41,8 +42,10 @@ def report_errors() -> Iterator[None]:
     except BrokenPipeError:
         raise  # whoever read the output has left; nothing to say to them
     except OSError as error:
-        named = "" if error.filename is None else f"{error.filename}: "
-        raise _refusal(f"{named}{error.strerror or error}") from None
+        unnamed = "standard output" if error.errno == errno.ENOSPC else None
+        name = error.filename or unnamed  # whatever else is written is named
+        reason = error.strerror or str(error)
+        raise _refusal(f"{name}: {reason}" if name else reason) from None
     except LpgdError as error:
         raise _refusal(str(error)) from None
     except (MemoryError, RuntimeError) as error:
