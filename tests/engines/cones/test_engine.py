@@ -71,6 +71,19 @@ def test_a_workspace_serves_one_thread_at_a_time(kept):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_answers_do_not_depend_on_what_was_asked_before(engine):
+    """Far tilts, which go to the solver, among near ones, which Newton's method serves."""
+    case = plant(KINDS["mixed"], 1, 3)
+    workspace = engine.solve(case.problem, case.params, keep=True).workspace
+    near, far = tilt_of(case, t=0.05), tilt_of(case, t=30.0).take(np.array([2, 0]))
+    first, other = workspace.resolve(near), workspace.resolve(far)
+    for before, again in ((first, workspace.resolve(near)), (other, workspace.resolve(far))):
+        np.testing.assert_array_equal(before.solution.status, again.solution.status)
+        np.testing.assert_array_equal(before.solution.x, again.solution.x)
+        np.testing.assert_array_equal(before.solution.y, again.solution.y)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("keep", [True, False])
 def test_the_layout_of_the_data_does_not_matter(engine, keep):
     case = plant(KINDS["mixed"], 1, 3)
