@@ -11,6 +11,7 @@ from lpgd.core.solution import Solution, Status
 from lpgd.core.tilt import Tilt
 from lpgd.engines import batch
 from lpgd.engines.daqp import engine as _daqp
+from lpgd.engines.daqp import set_up
 from lpgd.families.qp.qp import QP
 from lpgd.testing import EngineBattery, Shape, plant, tied
 from lpgd.testing.optimality import untilted
@@ -210,6 +211,24 @@ def test_limits_are_statuses():
     case = qps(2, {"q": 2})
     few = DaqpEngine(iteration_limit=1).solve(case.problem, case.params).solution
     assert (few.status == Status.ITERATION_LIMIT).any()
+
+
+def test_a_time_limit_is_not_spent_twice(monkeypatch):
+    case = qps(3, {"q": 3})
+    workspace = solve(case, keep=True).workspace
+    monkeypatch.setattr(set_up.Bench, "solve", lambda *_: (-7, None, None))
+    answer = workspace.resolve(small_tilt(case))
+    assert (answer.solution.status == Status.TIME_LIMIT).all()
+    assert answer.set_ups == 0
+
+
+def test_an_iteration_limit_is_the_user_s():
+    """No other solver takes over behind it."""
+    shape = Shape(6, 1, 6, ("lb", "ub"), batch=4, quadratic=False)
+    case = plant(shape, np.random.default_rng(0))
+    few = DaqpEngine(iteration_limit=1).solve(case.problem, case.params).solution
+    assert (few.status == Status.ITERATION_LIMIT).all()
+    assert not few.x.any()
 
 
 def test_one_workspace_serves_several_threads():
