@@ -96,6 +96,24 @@ def test_working_sets_are_the_elements_own():
         np.testing.assert_array_equal(alone.y[0], together.y[row])
 
 
+@pytest.mark.parametrize("quadratic", [True, False])
+@pytest.mark.parametrize("size", [0.0, 0.1, 3.0])
+def test_rows_of_one_element_know_nothing_of_each_other(size, quadratic):
+    """Whether they differ in their costs alone or in their right-hand sides too."""
+    rng, rows = np.random.default_rng(0), np.array([0, 0, 1, 0, 0, 0, 1, 1])
+    case = plant(Shape(6, 1, 6, ("lb", "ub"), quadratic=quadratic, batch=2), rng)
+    workspace = solve(case, keep=True).workspace
+    dx, dy = rng.normal(size=(8, case.problem.n)), rng.normal(size=(8, case.problem.m))
+    anchor = case.solution.x[rows]
+    tilt = Tilt(rows, np.tile([0.01, 0.3], 4), dx, size * dy, np.zeros(8), anchor)
+    together = workspace.resolve(tilt).solution
+    for row in range(8):
+        alone = workspace.resolve(tilt.take(np.array([row]))).solution
+        assert alone.status[0] == together.status[row]
+        np.testing.assert_array_equal(alone.x[0], together.x[row])
+        np.testing.assert_array_equal(alone.y[0], together.y[row])
+
+
 def test_an_infeasible_neighbour_changes_nothing():
     case = qps(4, {"q": 4, "h": 4})
     bounds = {
