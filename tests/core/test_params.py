@@ -18,7 +18,14 @@ def test_an_empty_batch_of_a_shared_value():
 
 def test_batched_values_are_one_an_element():
     values = np.arange(6.0).reshape(2, 3)
-    np.testing.assert_array_equal(batched(values).full(), values)
+    full = batched(values).full()
+    np.testing.assert_array_equal(full, values)
+    assert not full.flags.writeable  # the caller's own data
+
+
+def test_values_in_another_order_are_not_taken_as_they_lie():
+    param = batched(np.arange(6.0).reshape(3, 2)).take(np.array([2, 0, 1]))
+    np.testing.assert_array_equal(param.full()[:, 0], [4, 0, 2])
 
 
 def test_take_copies_no_value():

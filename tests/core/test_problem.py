@@ -1,11 +1,15 @@
 """What families tell tau="auto" about their data: the same as their Lagrangians do."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from lpgd import Cones
+from lpgd.core.errors import EngineError
 from lpgd.core.params import batched, shared
 from lpgd.core.pattern import Pattern
+from lpgd.core.problem import Ability, demand, users
 from lpgd.core.solution import Solution
 from lpgd.core.tilt import Tilt
 from lpgd.families.conic.conic import Conic
@@ -72,6 +76,22 @@ def test_strictly_convex_elements():
     assert not sparse.strictly_convex(params).any()  # not known
     lp, data = program(q=[0.0, 0.0])
     assert lp.strictly_convex(data).tolist() == [False]
+
+
+def test_all_entries_are_the_user_s_where_a_family_says_nothing():
+    parts = [part.tolist() for part in users(SimpleNamespace(n=2, m=1, own=None))]
+    assert parts == [[True, True], [True]]
+    own = np.array([True, False]), np.array([False])
+    assert users(SimpleNamespace(n=2, m=1, own=own)) is own
+
+
+@pytest.mark.parametrize("missing", Ability)
+def test_what_a_family_cannot_do_is_refused_by_name(missing):
+    every = frozenset(Ability)
+    family = SimpleNamespace(family="pool", abilities=every - {missing})
+    demand(family, every - {missing}, "mine()")
+    with pytest.raises(EngineError, match=r"^mine\(\) needs .* of a pool, which this family"):
+        demand(family, every, "mine()")
 
 
 def test_polyhedral_families():

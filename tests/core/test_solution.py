@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from lpgd.core.solution import Solution, Status
+from lpgd.core.solution import Flag, Solution, Status
 
 
 def solution(*starts):
@@ -48,3 +50,16 @@ def test_take_by_mask():
 
 def test_join_appends():
     np.testing.assert_array_equal(solution(0, 1).join(solution(2)).x[:, 0], [0, 1, 2])
+
+
+def test_what_only_one_of_two_records_has_is_zero_in_the_other():
+    plain = solution(0, 1)
+    more = replace(
+        solution(2), flags=np.full(1, Flag.MOVED, np.uint8), basis=np.ones((1, 3), np.int8)
+    )
+    for joined, there in ((plain.join(more), [0, 0, 1]), (more.join(plain), [1, 0, 0])):
+        np.testing.assert_array_equal(joined.flags, Flag.MOVED * np.array(there))
+        np.testing.assert_array_equal(joined.basis, np.array(there)[:, None] * np.ones((1, 3)))
+    last = np.array([1])
+    np.testing.assert_array_equal(plain.put(last, more).flags, [0, Flag.MOVED])
+    assert not more.take(np.zeros(2, int)).put(last, solution(5)).flags[1]

@@ -1,8 +1,11 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
+import pytest
 
-from lpgd.core.tilt import Cotangent, Tilt
+from lpgd.core.solution import Solution
+from lpgd.core.tilt import Cotangent, Term, Tilt
 
 TILT = Tilt(
     np.array([0, 2]), np.array([0.5, -0.5]), np.ones((2, 3)), np.zeros((2, 1)),
@@ -36,3 +39,20 @@ def test_tilts_cross_processes():
 def test_cotangents_are_rows_as_well():
     cotangent = Cotangent(np.arange(2), np.ones((2, 3)), np.zeros((2, 1)))
     assert cotangent.take(np.array([1])).rows.tolist() == [1]
+
+
+@pytest.mark.parametrize("part", ["dx", "dy", "ds"])
+def test_every_part_of_a_cotangent_is_heard(part):
+    zero = np.zeros((2, 2))
+    silent = Cotangent(np.arange(2), zero, zero, zero)
+    for value, finite in ((1.0, True), (np.inf, False), (np.nan, False)):
+        heard = replace(silent, **{part: np.array([[0.0, 0.0], [0.0, value]])})
+        assert heard.loud.tolist() == [False, True]
+        assert heard.finite.tolist() == [True, finite]
+
+
+def test_multipliers_are_shifted_by_a_tilt_of_the_slacks():
+    point = Solution(np.ones((2, 3)), np.ones((2, 1)), np.zeros(2, np.int8))
+    assert Term(np.ones(2), point, TILT).multipliers.tolist() == [[1.0], [1.0]]
+    shifted = Term(np.ones(2), point, replace(TILT, ds=np.array([[2.0], [4.0]])))
+    assert shifted.multipliers.tolist() == [[0.0], [3.0]]

@@ -11,7 +11,7 @@ from lpgd.core.engine import Answer, Capabilities
 from lpgd.core.params import Param, batched
 from lpgd.core.solution import Solution, Status
 from lpgd.core.tilt import Tilt
-from lpgd.map.attempt import Batch, Parts, attempt, together
+from lpgd.map.attempt import Afresh, Batch, Parts, attempt, together
 from lpgd.map.solution_map import SolutionMap
 from tests.maps import BOX, boxes, forward
 from tests.support import cotangent, groups
@@ -91,7 +91,7 @@ def answer(rows, **more):
 
 
 def test_answers_of_parts_are_joined_with_all_they_say():
-    ray = answer(1).solution
+    ray = answer(1).solution  # parts without rays have zeros
     both = together(
         [
             (np.arange(2), answer(2, accuracy=np.array([0.1, 0.2]))),
@@ -101,7 +101,8 @@ def test_answers_of_parts_are_joined_with_all_they_say():
     assert len(both.solution) == 3
     assert both.set_ups == 2
     np.testing.assert_array_equal(both.accuracy, [0.1, 0.2, np.inf])
-    assert len(both.ray) == 3
+    assert both.ray.x[:, 0].tolist() == [0, 0, 0]
+    assert both.ray.y.tolist() == [[0], [0], [0]]
     assert both.notes == {2: "so"}
     assert isinstance(both.cause, ValueError)
     assert both.workspace is None
@@ -110,12 +111,13 @@ def test_answers_of_parts_are_joined_with_all_they_say():
 class Echo:
     """Answers with the rows that it was asked for."""
 
-    def __init__(self, base):
-        self.base = base
+    def __init__(self, base, cause=None):
+        self.base, self.cause = base, cause
 
     def resolve(self, tilt):
         rows = self.base + tilt.rows.astype(float)[:, None]
-        return Answer(Solution(rows, rows, np.zeros(len(rows), np.int8)), len(rows))
+        solution = Solution(rows, rows, np.zeros(len(rows), np.int8))
+        return Answer(solution, len(rows), cause=self.cause)
 
 
 def test_workspaces_of_parts_serve_any_rows():
@@ -125,6 +127,34 @@ def test_workspaces_of_parts_serve_any_rows():
     found = parts.resolve(Tilt(rows, zero[:, 0], zero, zero, zero[:, 0], zero))
     np.testing.assert_array_equal(found.solution.x[:, 0], [20, 11, 10, 10, 20])
     assert found.set_ups == 5
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_error_of_any_part_is_told(first):
+    error = ValueError("why")
+    causes = [error, None] if first else [None, error]
+    workspaces = [Echo(0, cause) for cause in causes]
+    parts = Parts.of([(np.array([i]), one) for i, one in enumerate(workspaces)], 2)
+    zero = np.zeros((2, 1))
+    tilt = Tilt(np.arange(2), zero[:, 0], zero, zero, zero[:, 0], zero)
+    assert parts.resolve(tilt).cause is error
+
+
+def test_an_engine_that_keeps_nothing_starts_at_the_solution_of_each_row():
+    class Noting:
+        """Notes what it was given."""
+
+        def solve(self, problem, params, **given):
+            self.given = given
+            return answer(len(params["q"].index))
+
+    engine, start = Noting(), replace(answer(2).solution, y=np.zeros((2, 4)))
+    start = replace(start, x=np.array([[0.0, 0.0], [1.0, 1.0]]))
+    rows, zero = np.array([1, 0, 1]), np.zeros(3)
+    tilt = Tilt(rows, zero, np.zeros((3, 2)), np.zeros((3, 4)), zero, start.x[rows])
+    Afresh(engine, BOX, boxes([1, 1], [2, 2]), start, 3).resolve(tilt)
+    np.testing.assert_array_equal(engine.given["start"].x, start.x[rows])
+    assert engine.given["threads"] == 3
 
 
 def test_a_batch_takes_its_starts_along():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lpgd import LPGD, DaqpEngine, SolverError
+from lpgd import LPGD, DaqpEngine, SolverError, SolverWarning
 from lpgd.core.engine import Capabilities
 from lpgd.core.errors import MissingExtraError
 from lpgd.core.solution import Solution, Status
@@ -13,6 +13,7 @@ from lpgd.core.tilt import Term
 from lpgd.map.report import is_stuck
 from lpgd.map.solution_map import SolutionMap
 from lpgd.map.terms import spread, still
+from tests.maps import BOX, boxes, forward
 from tests.support import cotangent, groups, program
 
 
@@ -92,6 +93,35 @@ def test_a_missing_package_names_what_installs_it():
     missing = ModuleNotFoundError("No module named 'more'", name="more")
     with pytest.raises(MissingExtraError, match=r"'raising' needs .*\(more\): pip install more"):
         SolutionMap(LPGD(0.1), Raising(missing, only_tilted=False)).solve(problem, params, (1,))
+
+
+class Forgetful:
+    """DAQP that keeps no workspace, and notes of how many elements one is made anew."""
+
+    name, capabilities = "forgetful", DaqpEngine.capabilities
+
+    def __init__(self):
+        self.sizes = []
+
+    def solve(self, problem, params, **options):
+        return replace(DaqpEngine().solve(problem, params, **options), workspace=None)
+
+    def restore(self, problem, params, solution, threads):
+        self.sizes.append(len(solution))
+        return DaqpEngine().restore(problem, params, solution, threads)
+
+
+def test_a_workspace_is_made_anew_for_the_elements_that_are_tilted():
+    params, engine = boxes([1, -1], [np.nan, 1], [-2, 3], [1, 2]), Forgetful()
+    pulls = replace(cotangent(np.array([[-1.0, 2.0], [0.5, 1.0]]), m=4), rows=np.array([2, 2]))
+    gradients = []
+    for each in (engine, "daqp"):
+        found = SolutionMap(LPGD(4.0), each, "nan")
+        with pytest.warns(SolverWarning):
+            solved = forward(found, BOX, params)
+        gradients.append(found.pullback(solved, pulls, {"q": np.arange(2)[:, None]})["q"])
+    assert engine.sizes == [1]
+    np.testing.assert_array_equal(*gradients)
 
 
 def test_a_tilt_that_overflows_reaches_no_solver():

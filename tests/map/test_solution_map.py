@@ -58,6 +58,13 @@ def test_raises_with_indices_statuses_and_names():
     assert found.stats.failures == 3
 
 
+def test_what_engine_and_check_say_is_said_of_the_element_it_concerns():
+    params = {"A": shared(np.ones((2, 1)), 3), "q": batched(np.array([[np.nan], [1.0], [1.0]]))}
+    params["b"] = batched(np.array([[1.0, 1.0], [1.0, 1.0], [1.0, 1.0 + 4e-6]]))
+    with pytest.raises(SolverError, match=r"0: c has a NaN.*2: .*infeasible by 2e-06"):
+        forward(SolutionMap(LPGD(0.1), "daqp"), QP.of({"A": 2}, 1, {}), params)
+
+
 @stays
 def test_marks_failed_elements_and_solves_the_others():
     found = SolutionMap(LPGD(0.1), "daqp", "nan")

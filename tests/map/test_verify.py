@@ -60,6 +60,19 @@ def test_claims_need_a_proof(claim):
     assert certain.solution.status.tolist() == [claim, claim, 0]
 
 
+def test_an_accurate_point_is_optimal_whatever_it_was_called():
+    found = check(Judge(), scale(1), answer([1e-9], [Status.INACCURATE]))
+    assert found.solution.status.tolist() == [Status.OPTIMAL]
+
+
+def test_claims_need_a_proof_where_an_engine_measured_its_points_too():
+    given = replace(
+        answer([0, 0], [Status.INFEASIBLE, 0], ray=[0.5, 0]), accuracy=np.array([np.inf, 1e-9])
+    )
+    found = check(Judge(), scale(1, 1), given)
+    assert found.solution.status.tolist() == [Status.NUMERICAL, Status.OPTIMAL]
+
+
 def test_what_an_engine_measured_is_not_measured_again():
     given = replace(answer([1e-3, 1e-3], [0, 0]), accuracy=np.array([1e-9, 1e-3]))
     found = check(Judge(), scale(1, 1), given)

@@ -85,6 +85,19 @@ def test_a_vertex_is_tilted_until_the_loss_improves():
     assert found.stats.re_solves == 6
 
 
+@pytest.mark.parametrize("side, pull_", [("lower", -1.0), ("upper", 1.0)])
+def test_the_end_that_is_solved_for_has_to_move(side, pull_):
+    """min x_0 + 2 x_1 over the unit square: the first large tilt moves x_0, and serves."""
+    problem, params = program(q=[1.0, 2.0], lb=[0.0, 0.0], ub=[1.0, 1.0])
+    found = SolutionMap(LPGD(side=side), "daqp")
+    forward = found.solve(problem, params, (1,), keep=True)
+    pulled = found.pullback(forward, cotangent([[pull_, 0.0]], m=4), groups(params))
+    tau = LARGE * np.sqrt(5)
+    np.testing.assert_allclose(found.stats.tau, [tau, tau])
+    np.testing.assert_allclose(pulled["q"][0], [-pull_ / tau, 0])
+    assert found.stats.re_solves == 2
+
+
 def test_it_grows_by_factors_and_ends_at_the_optimum_of_the_loss():
     problem, params = program(q=[1.0, 100.0], lb=[0.0, 0.0], ub=[1.0, 1.0])
     found = SolutionMap(LPGD(side="lower"), "daqp")

@@ -70,20 +70,20 @@ def test_worked_lppm_is_lpgd_with_a_proximal_term():
 class Scripted:
     """Answers tilted solves by the size of their step, and notes what was asked."""
 
-    def __init__(self, point, works):
-        self.point, self.works, self.asked = point, works, []
+    def __init__(self, point, works, failure):
+        self.point, self.works, self.failure, self.asked = point, works, failure, []
 
     def resolve(self, tilt):
         self.asked.append(tilt)
-        status = np.where([self.works(t) for t in tilt.t], Status.OPTIMAL, Status.UNBOUNDED)
+        status = np.where([self.works(t) for t in tilt.t], Status.OPTIMAL, self.failure)
         x = self.point.x[tilt.rows] + tilt.t[:, None]
         return replace(self.point.take(tilt.rows), x=x, status=status.astype(np.int8))
 
 
-def scripted(rule, works, size=2):
+def scripted(rule, works, size=2, failure=Status.UNBOUNDED):
     point = replace(solve(*program(q=[0.0], lb=[0.0])), y=np.zeros((1, 0)))
     point = point.take(np.zeros(size, dtype=np.intp))
-    backward = Scripted(point, works)
+    backward = Scripted(point, works, failure)
     return rule.pullback(point, cotangent(np.ones((size, 1))), backward), backward
 
 
@@ -127,6 +127,19 @@ def test_what_never_works_has_weight_zero_and_its_status():
     assert len(resolve.asked) == 2
     assert (pulled.failed == Status.UNBOUNDED).all()
     assert all((term.weight == 0).all() for term in pulled.terms)
+
+
+@pytest.mark.parametrize("late", [1, -1])
+@pytest.mark.parametrize("side", SIDES)
+def test_a_time_limit_is_not_spent_twice(side, late):
+    """Whichever end ran into it; an end that is solved needs no other either."""
+    pulled, resolve = scripted(
+        LPGD(1.0, 0.0, side), lambda t: t * late < 0, failure=Status.TIME_LIMIT
+    )
+    assert len(resolve.asked) == 1
+    assert pulled.retries == 0
+    met = side in ("average", "lower" if late > 0 else "upper")
+    assert (pulled.failed == (Status.TIME_LIMIT if met else Status.OPTIMAL)).all()
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lpgd.core.tilt import Tilt
-from lpgd.rules.sizes import LEAP, STILL, Sizes, norm
+from lpgd.rules.sizes import FLOOR, LEAP, STILL, Sizes, norm
 from tests.support import program, solve
 
 ACCURACY = 1e-12
@@ -44,6 +44,12 @@ def test_without_any_costs_there_is_still_a_tau():
     found = sizes_of(*program(q=[0.0], lb=[0.0], ub=[1.0]), dx=[4.0])
     np.testing.assert_allclose(found.large, 1 / 4)
     np.testing.assert_allclose(found.small, 1e-6 / 4)
+
+
+def test_a_large_variable_without_costs_does_not_make_the_first_tilt_vanish():
+    found = sizes_of(*program(q=[1.0, 0.0], lb=[1.0, 1e6], ub=[2.0, 1e6]), dx=[0.0, 1.0])
+    np.testing.assert_allclose(found.large, 1.0)
+    np.testing.assert_allclose(found.small, 1e-6 * FLOOR)
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e6])

@@ -1,3 +1,7 @@
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Barrier, BrokenBarrierError
+
 import numpy as np
 import pytest
 
@@ -34,6 +38,49 @@ def test_a_restored_workspace_answers_like_the_kept_one(engine, name, rho):
     np.testing.assert_array_equal(kept.solution.status, restored.solution.status)
     np.testing.assert_allclose(kept.solution.x, restored.solution.x, atol=1e-9)
     np.testing.assert_allclose(kept.solution.y, restored.solution.y, atol=1e-9)
+
+
+class Meeting:
+    """A loaded solver that notices when two threads are inside."""
+
+    def __init__(self, loaded):
+        self.loaded, self.barrier, self.met = loaded, Barrier(2, timeout=0.5), 0
+
+    def solve(self, params, rows, start):
+        try:
+            self.barrier.wait()
+            self.met += 1
+        except BrokenBarrierError:  # nobody came
+            pass
+        return self.loaded.solve(params, rows, start)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_workspace_serves_one_thread_at_a_time(kept):
+    case, engine = plant(KINDS["soc"], 1, 3), MoreauEngine()
+    answer = engine.solve(case.problem, case.params, keep=True)
+    workspace = answer.workspace
+    if not kept:
+        workspace = engine.restore(case.problem, case.params, answer.solution, None)
+    meeting = Meeting(workspace.loaded)
+    workspace, tilt = replace(workspace, loaded=meeting), tilt_of(case, t=0.05)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(workspace.resolve, [tilt, tilt]))
+    assert not meeting.met
+    np.testing.assert_array_equal(found[0].solution.x, found[1].solution.x)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_answers_do_not_depend_on_what_was_asked_before(engine):
+    """Far tilts, which go to the solver, among near ones, which Newton's method serves."""
+    case = plant(KINDS["mixed"], 1, 3)
+    workspace = engine.solve(case.problem, case.params, keep=True).workspace
+    near, far = tilt_of(case, t=0.05), tilt_of(case, t=30.0).take(np.array([2, 0]))
+    first, other = workspace.resolve(near), workspace.resolve(far)
+    for before, again in ((first, workspace.resolve(near)), (other, workspace.resolve(far))):
+        np.testing.assert_array_equal(before.solution.status, again.solution.status)
+        np.testing.assert_array_equal(before.solution.x, again.solution.x)
+        np.testing.assert_array_equal(before.solution.y, again.solution.y)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

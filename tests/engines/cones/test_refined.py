@@ -19,8 +19,8 @@ NAMES = sorted(KINDS)
 class Rough:
     """Finds the planted solution, off by the accuracy that it is asked for; keeps a log."""
 
-    def __init__(self, case, status=None, noise=None):
-        self.case, self.log, self.noise = case, [], noise
+    def __init__(self, case, status=None, noise=None, seconds=0.0):
+        self.case, self.log, self.noise, self.seconds = case, [], noise, seconds
         self.status = np.zeros(len(case.solution), np.int8) if status is None else status
 
     def load(self, conic, params, request):
@@ -36,7 +36,9 @@ class Rough:
         y = known.y[places] + accuracy * rng.normal(size=(len(rows), known.y.shape[1]))
         if self.noise is not None:
             x = x + self.noise[places, None]
-        return Found.of(x, y, self.status[places])
+        found = Found.of(x, y, self.status[places])
+        found.seconds[:], found.set_ups[:] = self.seconds, 1
+        return found
 
 
 def load(case, solver, *, coarse=1e-4, target=1e-11, keep=False):
@@ -71,9 +73,13 @@ def test_what_cannot_be_refined_is_solved_finely():
     case = plant(KINDS["zero"], 0, 3)
     values = case.params["A"].values
     values[0, 1], case.params["b"].values[0, 1] = values[0, 0], case.params["b"].values[0, 0]
-    solver = Rough(case)
-    load(case, solver).solve(case.params, np.arange(3), None)
+    solver = Rough(case, seconds=3.0)
+    loaded = Refined(solver, 1e-4).load(case.problem, case.params, Request(1e-11, 5.0))
+    found = loaded.solve(case.params, np.arange(3), None)
     assert solver.log == [(1e-4, [0, 1, 2]), (1e-11, [0])]
+    assert solver.request.seconds == 2.0  # a time limit is one budget
+    assert found.seconds.tolist() == [6.0, 3.0, 3.0]
+    assert found.set_ups.tolist() == [2, 1, 1]
 
 
 @pytest.mark.parametrize("keep", [True, False])

@@ -6,8 +6,8 @@ from lpgd.core.params import batched, shared
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import Solution, Status
 from lpgd.engines import registry
-from lpgd.engines.cones.rescaled import Units
-from lpgd.engines.cones.solver import Found
+from lpgd.engines.cones.rescaled import Rescaled, Units
+from lpgd.engines.cones.solver import Found, Request
 from lpgd.families.conic.conic import Conic
 from tests.families.conic.defined import residuals, solved
 
@@ -114,6 +114,25 @@ def test_a_saddle_point_is_one_in_all_units():
     units = Units.of(conic, {**params, "b": batched(1e-5 * params["b"].full())})
     scaled = units.matrices(conic, units.linear(params))
     assert (conic.residual(scaled, units.enter(known)) < 1e-8).all()
+
+
+class Noting:
+    """Solves nothing, and notes the linear terms."""
+
+    def load(self, conic, params, request):
+        return self
+
+    def solve(self, params, rows, start):
+        self.tops = [np.abs(params[name].full()).max() for name in ("q", "b")]
+        return Found.nothing(len(rows), BALL)
+
+
+def test_linear_terms_that_a_tilt_made_large_come_in_fair_units():
+    solver = Noting()
+    loaded = Rescaled(solver).load(BALL, ball([1.0], [1.0]), Request(1e-9))
+    for costs, sides in ((1.0, 1.0), (1e8, 1.0), (1e-9, 1e9)):
+        loaded.solve(ball([costs], [sides]), np.zeros(1, int), None)
+        assert all(0.1 < top < 10 for top in solver.tops)
 
 
 def test_fair_data_are_left_alone():

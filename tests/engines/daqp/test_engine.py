@@ -11,6 +11,7 @@ from lpgd.core.solution import Solution, Status
 from lpgd.core.tilt import Tilt
 from lpgd.engines import batch
 from lpgd.engines.daqp import engine as _daqp
+from lpgd.engines.daqp import set_up
 from lpgd.families.qp.qp import QP
 from lpgd.testing import EngineBattery, Shape, plant, tied
 from lpgd.testing.optimality import untilted
@@ -91,6 +92,24 @@ def test_working_sets_are_the_elements_own():
     together = workspace.resolve(tilt).solution
     for row in (3, 1, 1, 0, 2):
         alone = workspace.resolve(tilt.take(np.array([row]))).solution
+        np.testing.assert_array_equal(alone.x[0], together.x[row])
+        np.testing.assert_array_equal(alone.y[0], together.y[row])
+
+
+@pytest.mark.parametrize("quadratic", [True, False])
+@pytest.mark.parametrize("size", [0.0, 0.1, 3.0])
+def test_rows_of_one_element_know_nothing_of_each_other(size, quadratic):
+    """Whether they differ in their costs alone or in their right-hand sides too."""
+    rng, rows = np.random.default_rng(0), np.array([0, 0, 1, 0, 0, 0, 1, 1])
+    case = plant(Shape(6, 1, 6, ("lb", "ub"), quadratic=quadratic, batch=2), rng)
+    workspace = solve(case, keep=True).workspace
+    dx, dy = rng.normal(size=(8, case.problem.n)), rng.normal(size=(8, case.problem.m))
+    anchor = case.solution.x[rows]
+    tilt = Tilt(rows, np.tile([0.01, 0.3], 4), dx, size * dy, np.zeros(8), anchor)
+    together = workspace.resolve(tilt).solution
+    for row in range(8):
+        alone = workspace.resolve(tilt.take(np.array([row]))).solution
+        assert alone.status[0] == together.status[row]
         np.testing.assert_array_equal(alone.x[0], together.x[row])
         np.testing.assert_array_equal(alone.y[0], together.y[row])
 
@@ -210,6 +229,24 @@ def test_limits_are_statuses():
     case = qps(2, {"q": 2})
     few = DaqpEngine(iteration_limit=1).solve(case.problem, case.params).solution
     assert (few.status == Status.ITERATION_LIMIT).any()
+
+
+def test_a_time_limit_is_not_spent_twice(monkeypatch):
+    case = qps(3, {"q": 3})
+    workspace = solve(case, keep=True).workspace
+    monkeypatch.setattr(set_up.Bench, "solve", lambda *_: (-7, None, None))
+    answer = workspace.resolve(small_tilt(case))
+    assert (answer.solution.status == Status.TIME_LIMIT).all()
+    assert answer.set_ups == 0
+
+
+def test_an_iteration_limit_is_the_user_s():
+    """No other solver takes over behind it."""
+    shape = Shape(6, 1, 6, ("lb", "ub"), batch=4, quadratic=False)
+    case = plant(shape, np.random.default_rng(0))
+    few = DaqpEngine(iteration_limit=1).solve(case.problem, case.params).solution
+    assert (few.status == Status.ITERATION_LIMIT).all()
+    assert not few.x.any()
 
 
 def test_one_workspace_serves_several_threads():

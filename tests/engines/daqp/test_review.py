@@ -27,6 +27,7 @@ def test_contradictions_of_printed_digits_give_way():
     assert found.solution.solved.all()
     np.testing.assert_allclose(found.solution.x, [[1.0]], atol=1e-8)
     assert problem.residual(params, found.solution)[0] <= 1e-8
+    assert found.set_ups == 3  # one to keep, one afresh, one for the second look
 
 
 def test_near_misses_name_the_violation_and_the_tolerance():

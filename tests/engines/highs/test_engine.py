@@ -18,6 +18,7 @@ from lpgd.core.tilt import Tilt
 from lpgd.engines.daqp.engine import DaqpEngine
 from lpgd.engines.highs import sweep
 from lpgd.engines.highs.engine import HighsEngine
+from lpgd.engines.highs.run import Found
 from lpgd.families.qp.qp import QP
 
 ENGINE = HighsEngine()
@@ -394,6 +395,15 @@ def test_a_failure_from_a_hot_start_is_confirmed_by_a_cold_one():
     answer = kept.workspace.resolve(tilt)
     assert answer.solution.status.tolist() == [Status.INFEASIBLE, Status.OPTIMAL]
     assert answer.set_ups == 3
+
+
+def test_a_time_limit_is_not_spent_twice(monkeypatch):
+    problem, params = transport()
+    kept = ENGINE.solve(problem, params, keep=True)
+    monkeypatch.setattr(sweep, "solve", lambda *_: Found(Status.TIME_LIMIT))
+    answer = kept.workspace.resolve(tilt_of(problem, kept.solution))
+    assert (answer.solution.status == Status.TIME_LIMIT).all()
+    assert answer.set_ups == len(kept.solution)
 
 
 def test_bounds_that_a_tilt_crosses_are_infeasible():

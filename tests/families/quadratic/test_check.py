@@ -78,6 +78,15 @@ def test_negative_curvature_within_rounding_passes(resolution):
     assert bad == {1: "P has a negative eigenvalue"}
 
 
+def test_no_resolution_hides_more_than_a_tenth():
+    """As 1000 machine epsilons of bfloat16 would."""
+    for P, fault in (
+        ([[1.0, 0.5], [-0.5, 1.0]], "P is not symmetric"),
+        ([[1.0, 0.0], [0.0, -0.5]], "P has a negative eigenvalue"),
+    ):
+        assert check(three(P=P), 2.0**-7)[1] == {1: fault}
+
+
 def test_zero_and_singular_hessians_pass():
     assert check(three(P=np.zeros((2, 2))), DOUBLE)[1] == {}
     assert check(three(P=np.ones((2, 2))), DOUBLE)[1] == {}

@@ -51,6 +51,21 @@ def test_rows_with_a_single_entry_are_bounds(kind, sparse):
     assert (rows[1:3] @ x <= sides[1:3]).all()
 
 
+def test_a_stored_row_of_several_entries_is_no_bound():
+    rows = Pattern(np.zeros(2, int), np.arange(2), (1, 2))
+    params = {"A": shared(np.ones(2), 1), "b": shared(np.ones(1), 1), "q": shared(np.zeros(2), 1)}
+    problem = Conic(2, Cones(nonneg=1), {"A": rows}, quadratic=False)
+    assert moved(problem, params, [1 + 1e-12, 0.0])[0] == 1 + 1e-12
+
+
+@pytest.mark.parametrize("entry", [3.0, -3.0, 7.0, -49.0])
+def test_no_bound_is_broken_by_its_own_rounding(entry):
+    for side in np.linspace(0.1, 1.0, 40):
+        problem, params = program(q=[0], G=[[entry]], h=[side])
+        x = moved(problem, params, [side / entry * (1 + np.sign(entry) * 1e-12)])
+        assert entry * x[0] <= side
+
+
 def test_equalities_and_curved_cones_are_no_bounds():
     A = np.array([[1.0], [1.0], [0.0]])
     problem = Conic(1, Cones(zero=1, soc=(2,)), quadratic=False)
