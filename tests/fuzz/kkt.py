@@ -1,0 +1,154 @@
+"""Whether a point is optimal for a QP or LP, in units of the program's own terms.
+
+In extended precision and range, so that the check has no overflow and no rounding of its own.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+Wide = np.longdouble
+Arrays = Mapping[str, np.ndarray]
+OWN = 1e-6  # of a residual to the terms that it is the sum of
+ALL = 1e-8  # of a residual to the largest that its terms could be
+EPS = float(np.finfo(np.float64).eps)
+
+
+def faults(data: Arrays, point: Arrays, precision: float = EPS) -> list[str]:
+    """What is wrong with a point; an empty list if it is optimal.
+
+    Parameters
+    ----------
+    data : mapping
+        One program.
+    point : mapping
+        ``x``, ``y``, ``z``, ``z_box`` as a layer returns them.
+    precision : float
+        Machine epsilon to which the point has been rounded.
+    """
+    data = {k: v.astype(Wide) for k, v in data.items()}
+    point = {k: v.astype(Wide) for k, v in point.items()}
+    if not all(np.isfinite(v).all() for v in point.values()):
+        return ["not finite"]
+    loose = 100 * precision if precision > 1e-10 else 0.0
+    with np.errstate(all="ignore"):
+        found = _feasible(data, point, loose)
+        found += _stationary(data, point, loose)
+        return found + _complementary(data, point, loose)
+
+
+def outside(data: Arrays, point: Arrays) -> bool:
+    """Whether x breaks a bound by whatever little."""
+    below = "lb" in data and (point["x"] < data["lb"]).any()
+    return bool(below or ("ub" in data and (point["x"] > data["ub"]).any()))
+
+
+def _length(vectors: np.ndarray) -> np.ndarray:
+    return np.sqrt((vectors * vectors).sum(axis=-1))
+
+
+def _allowed(
+    data: Arrays, x: np.ndarray, rows: np.ndarray, sides: np.ndarray, loose: float
+) -> np.ndarray:
+    """Residual of each row that counts as none."""
+    own = np.abs(sides) + np.abs(rows * x).sum(axis=1)
+    lengths = _length(rows)
+    floor = EPS * _reach(data) * lengths
+    return (OWN + loose) * own + (ALL + loose) * lengths * _length(x) + floor
+
+
+def _reach(data: Arrays) -> np.ndarray:
+    """Length of x that right-hand sides, bounds and costs suggest."""
+    sizes = [Wide(0)]
+    for M, side in (("G", "h"), ("A", "b")):
+        if M in data:
+            lengths, sides = _length(data[M]), np.abs(data[side])
+            fit = np.isfinite(sides) & (lengths > 0)
+            sizes.append((sides[fit] / lengths[fit]).max(initial=0.0))
+    for name in ("lb", "ub"):
+        if name in data:
+            sizes.append(np.abs(data[name][np.isfinite(data[name])]).max(initial=0.0))
+    if "P" in data and data["P"].any():
+        sizes.append(_length(data["q"]) / np.abs(data["P"]).max())
+    return max(sizes) or Wide(1e4)  # without any length at all, rounding of ones is none
+
+
+def _feasible(data: Arrays, point: Arrays, loose: float) -> list[str]:
+    x, found = point["x"], list[str]()
+    for M, side in (("G", "h"), ("A", "b")):
+        if M not in data:
+            continue
+        fit = np.isfinite(data[side])
+        rows, sides = data[M][fit], data[side][fit]
+        excess = rows @ x - sides
+        excess = np.abs(excess) if M == "A" else excess
+        bad = excess > _allowed(data, x, rows, sides, loose)
+        if bad.any():
+            found.append(f"{M} violated by {_worst(excess, rows, sides, x):.1e}")
+    reach = EPS * _reach(data)
+    for name, sign in (("lb", -1.0), ("ub", 1.0)):
+        if name in data:
+            fit = np.isfinite(data[name])
+            excess, sides = sign * (x - data[name])[fit], data[name][fit]
+            own = np.abs(sides) + np.abs(x[fit])
+            if (excess > (OWN + loose) * own + ALL * _length(x) + reach).any():
+                found.append(f"{name} violated by {float((excess / own).max()):.1e}")
+    return found
+
+
+def _worst(excess: np.ndarray, rows: np.ndarray, sides: np.ndarray, x: np.ndarray) -> float:
+    own = np.abs(sides) + np.abs(rows * x).sum(axis=1)
+    return float((excess / np.where(own > 0, own, 1)).max())
+
+
+def _terms(data: Arrays, point: Arrays) -> list[np.ndarray]:
+    """Terms of the gradient of the Lagrangian in x, each (k, n), to be summed."""
+    terms = [data["q"][None], point["z_box"][None]]
+    for M, at in (("P", "x"), ("A", "y"), ("G", "z")):
+        if M in data:
+            M_ = 0.5 * (data[M] + data[M].T) if M == "P" else data[M]
+            terms.append(np.where(M_ == 0, 0, M_ * point[at][:, None]))
+    return terms
+
+
+def forces(data: Arrays, point: Arrays) -> np.ndarray:
+    """Sum of the sizes of those terms, for each variable."""
+    return sum((np.abs(t).sum(axis=0) for t in _terms(data, point)), Wide(0))
+
+
+def _cost(data: Arrays) -> np.ndarray:
+    """Size of the costs and of what curvature makes of a typical x."""
+    curved = np.abs(data["P"]).max() * _reach(data) if "P" in data else Wide(0)
+    return max(np.abs(data["q"]).max(), curved) or Wide(1e-4)
+
+
+def _stationary(data: Arrays, point: Arrays, loose: float) -> list[str]:
+    total = sum((t.sum(axis=0) for t in _terms(data, point)), Wide(0))
+    own = forces(data, point)
+    allowed = (OWN + loose) * own + (ALL + loose) * own.max() + 10 * EPS * _cost(data)
+    if (np.abs(total) > allowed).any():
+        worst = float((np.abs(total) / np.where(own > 0, own, 1)).max())
+        return [f"not stationary by {worst:.1e}"]
+    return []
+
+
+def _complementary(data: Arrays, point: Arrays, loose: float) -> list[str]:
+    x, found = point["x"], list[str]()
+    size = max(forces(data, point).max(), 1e-8 * _cost(data))
+    if "G" in data:
+        lengths = _length(data["G"])
+        if (point["z"] * lengths < -(ALL + loose) * size).any():
+            found.append("z negative")
+        slack = data["h"] - data["G"] @ x
+        tight = slack <= 10 * _allowed(data, x, data["G"], data["h"], loose)
+        tight &= np.isfinite(data["h"])
+        if (~tight & (point["z"] * lengths > (10 * ALL + loose) * size)).any():
+            found.append("z pushes at a slack row")
+    box = point["z_box"]
+    near = 10 * ((OWN + loose) * np.abs(x) + (ALL + loose) * _length(x) + EPS * _reach(data))
+    for name, sign in (("lb", -1.0), ("ub", 1.0)):
+        pushes = sign * box > (10 * ALL + loose) * size
+        gap = sign * (data[name] - x) if name in data else np.full(len(x), np.inf)
+        if (pushes & ~(gap <= near)).any():
+            found.append(f"z_box pushes at a slack {name}")
+    return found
