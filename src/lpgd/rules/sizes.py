@@ -72,9 +72,7 @@ class Sizes:
         mine, every = users(family), np.ones(family.n, dtype=np.bool_)
         costs = np.zeros(len(tilt))
         for entries in (mine[0], every):
-            parts = [
-                norm(part * entries) for part in (linear, curved, tilt.rho[:, None] * point.x)
-            ]
+            parts = [norm(part * entries) for part in (linear, curved, tilt.rho[:, None] * point.x)]
             costs = np.where(costs > 0, costs, np.max(parts, axis=0))
         costs = np.where(costs > 0, costs, 1.0)  # without any there is nothing to go by
         work = dot(np.abs(linear) + np.abs(curved), np.abs(point.x))
