@@ -37,7 +37,7 @@ def compared(draw: Draw, case: Case, outcome: Outcome) -> tuple[list[Finding], i
         found += same(own, plain, own.of(order).run(), order, "in another order")
         calls += 1
     name = str(rng.choice(sorted(LAYOUTS)))
-    moved = replace(own, layouts={k: name for k in (*own.sizes, *own.names)})
+    moved = replace(own, layouts=dict.fromkeys((*own.sizes, *own.names), name))
     found += same(own, plain, moved.run(), list(range(count)), f"in memory {name}")
     threads = int(rng.integers(1, 3))
     again = own.of(range(count), threads=threads).run()

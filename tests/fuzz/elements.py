@@ -83,7 +83,7 @@ class Element:
         rounded = replace(
             self, data=data, exact=False, smooth=False, traits=(*self.traits, "rounded")
         )
-        robust = self.smooth and self.strict or self.verdict == "invalid"
+        robust = (self.smooth and self.strict) or self.verdict == "invalid"
         return rounded if robust else rounded.known("unknown")
 
 

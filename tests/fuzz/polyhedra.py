@@ -95,7 +95,7 @@ def _sides(
     places = [("G", i) for i in range(form.m_in)]
     places += [("lb", j) for j in range(form.n) if form.lb]
     places += [("ub", j) for j in range(form.n) if form.ub]
-    held = set(i for i in range(len(places)) if rng.random() < share)
+    held = {i for i in range(len(places)) if rng.random() < share}
     if kind == "vertex":
         room = max(form.n - form.m_eq, 0)
         held = set(rng.permutation(len(places))[:room].tolist())
@@ -195,7 +195,7 @@ def _regular(data: Mapping[str, np.ndarray], point: Mapping[str, np.ndarray]) ->
 
 def _curved(P: np.ndarray, R: np.ndarray) -> bool:
     """Whether P is positive definite along the null space of R, by a margin."""
-    U, sizes, Vt = np.linalg.svd(R) if len(R) else (None, np.zeros(0), np.eye(len(P)))
+    _U, sizes, Vt = np.linalg.svd(R) if len(R) else (None, np.zeros(0), np.eye(len(P)))
     rank = int((sizes > MARGIN).sum())
     if rank < int((sizes > 1e-12).sum()):
         return False
