@@ -11,7 +11,7 @@ from lpgd.experiments.runs import write_bytes
 
 resource = pytest.importorskip("resource", reason="the limit on file sizes is that of POSIX")
 
-TINY = ["--train-size", "40", "--test-size", "10", "--batch", "10", "--epochs", "3"]
+TINY = ["--train-size", "40", "--test-size", "10", "--batch", "20", "--epochs", "2"]
 PUZZLES = "1.34.4.2.143.3.1\n12.43.1.2.4..3.1\n1.3.34..21..4.21\n"
 
 
@@ -35,9 +35,9 @@ def drafts(folder):
 
 
 @pytest.mark.parametrize(
-    ("size", "name"), [(900, "metrics.csv"), (20_000, "checkpoint.pt"), (73_000, "loss.png")]
+    ("size", "name"), [(400, "metrics.csv"), (20_000, "checkpoint.pt"), (70_000, "loss.png")]
 )
-def test_a_run_names_the_file_and_continues_later(tmp_path, size, name):
+def test_a_run_names_the_file_and_leaves_no_draft(tmp_path, size, name):
     with files_of_at_most(size):
         failed = invoke("run", "sudoku", *TINY, "--out", tmp_path)
     (run,) = tmp_path.iterdir()
@@ -45,6 +45,12 @@ def test_a_run_names_the_file_and_continues_later(tmp_path, size, name):
     assert isinstance(failed.exception, SystemExit)
     assert failed.output.splitlines()[-1] == f"lpgd: {run / name}: File too large"
     assert not drafts(run)
+
+
+def test_a_run_continues_when_there_is_room_again(tmp_path):
+    with files_of_at_most(400):
+        assert invoke("run", "sudoku", *TINY, "--out", tmp_path).exit_code == 2
+    (run,) = tmp_path.iterdir()
     continued = invoke("run", "sudoku", "--resume", run)
     assert continued.exit_code == 0, continued.output
     assert (run / "result.json").exists()

@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from lpgd.experiments import locks
 from lpgd.experiments.commands import app
 from lpgd.experiments.comparison import Effort
 from lpgd.experiments.contest import Contest, play
@@ -85,6 +87,39 @@ def test_many_at_once_never_hold_it_together(tmp_path):
         list(pool.map(contend, range(8)))
     assert len(entered) > 8
     assert set(entered) == {1}
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="there no file that is open can go")
+
+
+@posix
+def test_a_lock_that_goes_before_it_is_claimed_is_made_again(tmp_path, monkeypatch):
+    claim = locks._claim
+
+    def claim_late(file):
+        monkeypatch.setattr(locks, "_claim", claim)
+        (tmp_path / ".lock").unlink()  # as its owner does at this moment
+        claim(file)
+
+    monkeypatch.setattr(locks, "_claim", claim_late)
+    with exclusive(tmp_path), in_use(tmp_path), exclusive(tmp_path):
+        pass
+
+
+@posix
+def test_a_lock_goes_while_it_is_held(tmp_path, monkeypatch):
+    unlink, seen = Path.unlink, []
+
+    def watch(path):
+        with in_use(tmp_path), exclusive(tmp_path):
+            pass
+        seen.append(path)
+        unlink(path)
+
+    monkeypatch.setattr(Path, "unlink", watch)
+    with exclusive(tmp_path):
+        pass
+    assert seen == [tmp_path / ".lock"]
 
 
 @pytest.fixture(scope="module")
