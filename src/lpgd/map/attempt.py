@@ -125,26 +125,28 @@ class Parts:
     def resolve(self, tilt: Tilt) -> Answer:
         """See ``Workspace.resolve``."""
         owner = self.part[tilt.rows]
-        answer: Answer | None = None
+        answers: list[Part] = []
         for number in np.unique(owner):
-            chosen, workspace = np.flatnonzero(owner == number), self.workspaces[number]
+            workspace = self.workspaces[int(number)]
             assert workspace is not None  # elements without a solution are not tilted
+            chosen: IntArray = np.flatnonzero(owner == number)
             mine = tilt.take(chosen)
             found = workspace.resolve(replace(mine, rows=self.place[mine.rows]))
-            if len(chosen) == len(tilt):
-                return found
-            answer = found if answer is None else answer
-            answer = _placed(answer, chosen, found, len(tilt))
-        assert answer is not None
-        return answer
+            answers.append((chosen, found))
+        if len(answers) == 1:
+            return answers[0][1]
+        order = np.argsort(np.concatenate([rows for rows, _ in answers]))
+        return _sorted(together(answers), order)
 
 
-def _placed(answer: Answer, rows: IntArray, found: Answer, size: int) -> Answer:
-    """An answer of ``size`` rows, of which some are those of another."""
-    n, m = found.solution.x.shape[1], found.solution.y.shape[1]
-    whole = answer.solution if answer is not found else Solution.blank(size, n, m)
-    count = found.set_ups + (answer.set_ups if answer is not found else 0)
-    return Answer(whole.put(rows, found.solution), count, cause=answer.cause or found.cause)
+def _sorted(answer: Answer, order: IntArray) -> Answer:
+    accuracy, ray = answer.accuracy, answer.ray
+    return replace(
+        answer,
+        solution=answer.solution.take(order),
+        accuracy=None if accuracy is None else accuracy[order],
+        ray=None if ray is None else ray.take(order),
+    )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 
@@ -13,7 +13,7 @@ from lpgd.core.public import public
 from lpgd.core.rule import Rule
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.conic import Conic
-from lpgd.families.conic.polyhedral import forms
+from lpgd.families.conic.polyhedral import Polyhedral, forms
 from lpgd.frontend.views import ConicView
 from lpgd.map.choose import refuse
 from lpgd.map.report import OnFailure
@@ -138,4 +138,4 @@ class ConicLayer(ProgramLayer):
             raise StructureError("P must store both triangles: its pattern is not symmetric")
         conic = Conic(arguments.n, self.cones, arguments.patterns, "P" in arguments.tensors)
         problem = self._map.choose(*forms(conic)).problem
-        return arguments, problem, ConicView(problem)
+        return arguments, problem, ConicView(cast(Conic | Polyhedral, problem))

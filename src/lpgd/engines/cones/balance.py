@@ -12,14 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from lpgd.core.params import Params
-from lpgd.core.solution import FloatArray, IntArray, Rows
+from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows
 
 if TYPE_CHECKING:
     from lpgd.families.conic.conic import Conic
@@ -39,12 +38,17 @@ def balanced(conic: Conic, params: Params, group: IntArray) -> tuple[FloatArray,
     if not k or not conic.n:
         return rows, cols
     A, index = params["A"].values.reshape(len(params["A"].values), -1), params["A"].index
-    graph = _GRAPHS.get(conic) or _GRAPHS.setdefault(conic, _Graph.of(conic, group, k))
+    if _Graph not in conic.derived:
+        conic.derived[_Graph] = _Graph.of(conic, group, k)
+    graph: _Graph = conic.derived[_Graph]
     logs, weights = _logs(A)
     sums = np.concatenate([logs, weights]) @ graph.both
-    fair = (np.abs(_mean(sums[: len(logs)], sums[len(logs) :])) <= FAIR).all(axis=1)
-    b = _Level(*(part @ graph.sides for part in _logs(params["b"].full())), _free(conic, params))
-    fair = fair[index] & (np.abs(graph.level(b, rows, cols)) <= FAIR).all(axis=1)
+    sizes = np.abs(_mean(sums[: len(logs)], sums[len(logs) :]))
+    fair: BoolArray = np.logical_and.reduce(sizes <= FAIR, axis=1)
+    known, there = _logs(params["b"].full())
+    b = _Level(known @ graph.sides, there @ graph.sides, _free(conic, params))
+    close: BoolArray = np.logical_and.reduce(np.abs(graph.level(b, rows, cols)) <= FAIR, axis=1)
+    fair = fair[index] & close
     far = np.flatnonzero(~fair)
     if len(far):
         logs, weights = logs[index[far]], weights[index[far]]
@@ -86,6 +90,7 @@ class _Graph:
         ends = rows, k + cols
         joined = sparse.coo_array((np.ones(len(rows)), ends), shape=(k + n, k + n))
         count, part = connected_components(joined, directed=False)
+        part = part.astype(np.intp)
         parts = _selection(part[:k], count), _selection(part[k:], count)
         return cls(
             rows, cols, _selection(rows, k), _selection(cols, n), _selection(group, k), parts
@@ -120,13 +125,10 @@ class _Graph:
             cols = -self.means(logs, weights, cols, rows)[1]
             level = self.level(b, rows, cols)
             rows, cols = rows - level @ self.parts[0].T, cols + level @ self.parts[1].T
-        return tuple(np.round(np.clip(part, -MOST, MOST)) for part in (rows, cols))
+        return np.round(np.clip(rows, -MOST, MOST)), np.round(np.clip(cols, -MOST, MOST))
 
 
 # Structure only, computed once for each program.
-_GRAPHS: WeakKeyDictionary[Conic, _Graph] = WeakKeyDictionary()
-
-
 def _free(conic: Conic, params: Params) -> FloatArray:
     """Binary logarithm of q / P, (N, n); NaN where one of them is zero."""
     if not conic.quadratic:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from lpgd.core.solution import IntArray, Rows, Solution, Status
+from lpgd.core.solution import BoolArray, IntArray, Rows, Solution, Status
 from lpgd.engines.cones.solver import Found, Loaded, Request, Solver, taken
 from lpgd.families.conic import newton
 from lpgd.families.conic.newton import Model, Point
@@ -68,12 +68,12 @@ class Anchor(Rows):
     def __len__(self) -> int:
         return len(self.point)
 
-    def take(self, rows: IntArray) -> Anchor:
+    def take(self, rows: IntArray | BoolArray) -> Anchor:
         """Some of the rows; the record itself where these are all of them."""
         if np.array_equal(rows, np.arange(len(self))):
             return self
-        parts = self.matrices, self.model, self.point
-        return Anchor(*(part.take(rows) for part in parts))
+        rows = np.arange(len(self))[rows]
+        return Anchor(self.matrices.take(rows), self.model.take(rows), self.point.take(rows))
 
 
 @final

@@ -88,7 +88,8 @@ def solve(lp: LP, options: Any, basis: Basis | None = None) -> Found:
     """Solve an LP, from a basis if one is given."""
     from highspy import _core
 
-    highs = _core._Highs()  # highspy.Highs adds callbacks: Python code within the solve
+    # highspy.Highs adds callbacks: Python code within the solve
+    highs: Any = _core._Highs()
     highs.passOptions(options)
     sides = (lp.lower, lp.upper, lp.row_lower, lp.row_upper)
     highs.passModel(

@@ -8,7 +8,7 @@ L = 1/2 x'Px + q'x + y'(Ax - b), y in the dual cone of K
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 from lpgd.core.params import Params
 from lpgd.core.pattern import Pattern
@@ -38,6 +38,8 @@ class Conic(Structure):
         Entries of A that are known to be constant and not zero.
     own : (n,) bool and (m,) bool, or None
         See ``Problem.own``.
+    derived : dict
+        What engines work out of the structure once and for all.
     """
 
     n: int
@@ -46,6 +48,7 @@ class Conic(Structure):
     quadratic: bool = True
     fixed: BoolArray | None = None
     own: tuple[BoolArray, BoolArray] | None = None
+    derived: dict[type, Any] = field(default_factory=dict[type, Any], init=False, repr=False)
 
     @property
     def family(self) -> str:
