@@ -169,9 +169,9 @@ def _gradient(
 ) -> list[Finding]:
     largest = max((np.abs(v).max(initial=0.0) for v in pull.values()), default=0.0)
     dead = not solved or largest == 0
-    if dead and any(np.any(g != 0) for g in rows.values()):
+    if dead and not np.isnan(largest) and any(np.any(g != 0) for g in rows.values()):
         return [Finding("gradient of a failed element" if not solved else "gradient of nothing")]
-    if dead or not np.isfinite(largest):
+    if dead or not all(np.isfinite(v).all() for v in pull.values()):
         return []
     if any(np.isnan(g).any() for g in rows.values()):
         return [Finding("NaN gradient", ", ".join(k for k, g in rows.items() if np.isnan(g).any()))]
@@ -185,7 +185,7 @@ def _monotone(case: Case, element: Element, rows, pull) -> list[Finding]:
     """<dx, dq> <= 0 for a loss on x: the solution moves against its cotangent."""
     if set(pull) != {"x"} or "q" not in rows or case.precision > 1e-10:
         return []
-    if not (element.exact and element.fair):
+    if not (element.exact and element.fair) or ("tau=" in case.options["rule"] and element.fit):
         return []
     dx = pull["x"].astype(np.longdouble) * element.fit.get("x", 1.0)
     dq = rows["q"].astype(np.longdouble) * element.fit.get("q", 1.0)

@@ -24,7 +24,8 @@ def smaller(name: str, seed: int, kind: str) -> dict[str, int]:
         for change in _changes(_taken(name, seed, fixed)):
             tries += 1
             ((choice, index),) = change.items()
-            if tries > TRIES or fixed.get(choice, index + 1) <= index:
+            lower = fixed.get(choice, index + 1) > index
+            if tries > TRIES or not (lower if choice != "only" else choice not in fixed):
                 continue
             trial = {**fixed, **change}
             if any(f.kind == kind for f in _faults(name, seed, trial)):
@@ -33,9 +34,11 @@ def smaller(name: str, seed: int, kind: str) -> dict[str, int]:
 
 
 def _changes(taken: Mapping[str, int]) -> Iterator[dict[str, int]]:
-    """The sizes first: a smaller case is examined faster."""
+    """One element alone first, then the sizes: a smaller case is examined faster."""
+    if not taken.get("only", 1):
+        yield from ({"only": i} for i in range(1, 9))
     first = ("shape", "n", "m_in", "m_eq", "rows", "bounds")
-    for choice in sorted(taken, key=lambda k: (k not in first, k)):
+    for choice in sorted(set(taken) - {"only"}, key=lambda k: (k not in first, k)):
         for index in range(taken[choice]) if choice in first else (0,):
             if taken[choice] > index:
                 yield {choice: index}

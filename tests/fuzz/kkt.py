@@ -11,6 +11,7 @@ Wide = np.longdouble
 Arrays = Mapping[str, np.ndarray]
 OWN = 1e-6  # of a residual to the terms that it is the sum of
 ALL = 1e-8  # of a residual to the largest that its terms could be
+TINY = 1e-300  # of no account in any units
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -53,7 +54,7 @@ def _allowed(
     """Residual of each row that counts as none."""
     own = np.abs(sides) + np.abs(rows * x).sum(axis=1)
     lengths = _length(rows)
-    floor = EPS * _reach(data) * lengths
+    floor = EPS * _reach(data) * lengths + TINY
     return (OWN + loose) * own + (ALL + loose) * lengths * _length(x) + floor
 
 
@@ -85,7 +86,7 @@ def _feasible(data: Arrays, point: Arrays, loose: float) -> list[str]:
         bad = excess > _allowed(data, x, rows, sides, loose)
         if bad.any():
             found.append(f"{M} violated by {_worst(excess, rows, sides, x):.1e}")
-    reach = EPS * _reach(data)
+    reach = EPS * _reach(data) + TINY
     for name, sign in (("lb", -1.0), ("ub", 1.0)):
         if name in data:
             fit = np.isfinite(data[name])
@@ -119,13 +120,13 @@ def forces(data: Arrays, point: Arrays) -> np.ndarray:
 def _cost(data: Arrays) -> np.ndarray:
     """Size of the costs and of what curvature makes of a typical x."""
     curved = np.abs(data["P"]).max() * _reach(data) if "P" in data else Wide(0)
-    return max(np.abs(data["q"]).max(), curved) or Wide(1e-4)
+    return max(np.abs(data["q"]).max(), curved) or Wide(1e2)
 
 
 def _stationary(data: Arrays, point: Arrays, loose: float) -> list[str]:
     total = sum((t.sum(axis=0) for t in _terms(data, point)), Wide(0))
     own = forces(data, point)
-    allowed = (OWN + loose) * own + (ALL + loose) * own.max() + 10 * EPS * _cost(data)
+    allowed = (OWN + loose) * own + (ALL + loose) * own.max() + 10 * EPS * _cost(data) + TINY
     if (np.abs(total) > allowed).any():
         worst = float((np.abs(total) / np.where(own > 0, own, 1)).max())
         return [f"not stationary by {worst:.1e}"]
@@ -145,7 +146,8 @@ def _complementary(data: Arrays, point: Arrays, loose: float) -> list[str]:
         if (~tight & (point["z"] * lengths > (10 * ALL + loose) * size)).any():
             found.append("z pushes at a slack row")
     box = point["z_box"]
-    near = 10 * ((OWN + loose) * np.abs(x) + (ALL + loose) * _length(x) + EPS * _reach(data))
+    near = (OWN + loose) * np.abs(x) + (ALL + loose) * _length(x) + EPS * _reach(data)
+    near = 10 * near + TINY
     for name, sign in (("lb", -1.0), ("ub", 1.0)):
         pushes = sign * box > (10 * ALL + loose) * size
         gap = sign * (data[name] - x) if name in data else np.full(len(x), np.inf)
