@@ -46,3 +46,9 @@ def figures(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The tests, with coverage of the core."""
     session.run("pytest", "--cov", "--cov-fail-under=95", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Hostile calls of all layers, 50,000 unless told: nox -s fuzz -- --calls 1000 --seed 1."""
+    session.run("python", "benchmarks/fuzz.py", *(session.posargs or ("--calls", "50000")))

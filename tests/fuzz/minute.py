@@ -1,5 +1,7 @@
 """A minute of hostile calls, other ones every time; benchmarks/fuzz.py makes as many as one likes.
 
+Run it by name: ``pytest tests/fuzz/minute.py``.
+
 What fails is printed as a line for that script, which repeats it. Making it small would take longer
 than finding it: that, too, is left to the script.
 """
