@@ -69,7 +69,7 @@ class Capabilities:
 
     families: frozenset[str]
     takes: frozenset[str] = frozenset()
-    tolerance: float = 1e-6
+    tolerance: float = 1e-5
     restores: bool = False
     ranges: tuple[Range, ...] = ()
     entries: float = float("inf")
