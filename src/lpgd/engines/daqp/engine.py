@@ -86,7 +86,11 @@ class DaqpEngine:
 
     name: ClassVar[str] = "daqp"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        frozenset({"QP", "LP"}), restores=True, ranges=RANGES, entries=LARGE_DENSE
+        frozenset({"QP", "LP"}),
+        tolerance=1e-3,
+        restores=True,
+        ranges=RANGES,
+        entries=LARGE_DENSE,
     )
 
     def __post_init__(self) -> None:
