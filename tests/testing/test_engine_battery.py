@@ -92,14 +92,6 @@ class Absolute(Faulty):
         return replace(answer, solution=replace(answer.solution, x=x))
 
 
-class ByLayout(Faulty):
-    def solve(self, problem, params, **options):
-        answer = super().solve(problem, params, **options)
-        shift = 0.0 if params["q"].values.flags.c_contiguous else 1e-15
-        solution = replace(answer.solution, x=answer.solution.x + shift)
-        return replace(answer, solution=solution)
-
-
 class Deaf(Faulty):
     def solve(self, problem, params, **options):
         size, many = len(params["q"].index), {}
@@ -120,7 +112,6 @@ class Deaf(Faulty):
         (Forgetful, "test_losing_the_workspace_changes_no_answer"),
         (Unproven, "test_verdicts_are_proven"),
         (Absolute, "test_units_scale_the_answer"),
-        (ByLayout, "test_memory_layouts_change_nothing"),
         (Deaf, "test_an_interrupt_ends_a_batch_soon"),
     ],
 )
