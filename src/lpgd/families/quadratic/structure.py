@@ -159,6 +159,7 @@ class Structure(Family):
         """See ``Checkable.judged``."""
         return optimality.judged(self, params, point)
 
+    @QUIET
     def residual(self, params: Params, point: Solution) -> FloatArray:
         """How far each point is from optimality; see ``Checkable.judged``."""
         return optimality.residual(self, params, point)
@@ -168,6 +169,7 @@ class Structure(Family):
         """See ``Checkable.refuted``."""
         return optimality.refuted(self, params, ray)
 
+    @QUIET
     def inside(self, params: Params, point: Solution) -> Solution:
         """The points, moved by rounding onto simple bounds."""
         return inside.inside(self, params, point, self.slacks(params, point.x))
