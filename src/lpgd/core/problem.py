@@ -8,7 +8,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from lpgd.core.errors import EngineError
-from lpgd.core.params import Params
+from lpgd.core.params import Param, Params
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
 
@@ -165,11 +165,34 @@ class Family(ABC):
         return cotangent
 
 
+class Linearization(Protocol):
+    """The optimality conditions at the solutions of a batch to first order.
+
+    What it factorizes it keeps, for every cotangent that follows.
+    """
+
+    def adjoint(self, cotangent: Cotangent, rho: float) -> Adjoint:
+        """Solve the adjoint of the conditions, the objective having a proximal term ``rho``."""
+        ...
+
+    def line(self, cotangent: Cotangent, rho: float) -> Adjoint | None:
+        """The same with ``reach``, where that is cheaper than a tilted solve; else None.
+
+        Rows that are not known, or have no reach, have a reach of zero.
+        """
+        ...
+
+
 class Differentiable(Problem, Protocol):
     """A family whose optimality conditions can be differentiated; ``Ability.ADJOINT``."""
 
-    def adjoint(self, params: Params, point: Solution, cotangent: Cotangent, rho: float) -> Adjoint:
-        """Solve the adjoint of the optimality conditions at ``point`` (N rows)."""
+    def linearize(
+        self, params: Params, solution: Solution, roots: Param | None = None
+    ) -> Linearization:
+        """The conditions to first order at the solutions of a batch; puts off all work.
+
+        ``roots`` are the engine's; see ``Answer.roots``.
+        """
         ...
 
 
@@ -179,6 +202,11 @@ class Measured(Problem, Protocol):
     @property
     def polyhedral(self) -> bool:
         """Whether all constraints are linear."""
+        ...
+
+    @property
+    def linear(self) -> bool:
+        """Whether the objective is linear whatever the data."""
         ...
 
     def slope(self, params: Params, x: FloatArray) -> FloatArray:

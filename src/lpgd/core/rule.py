@@ -73,6 +73,10 @@ class Backward(Protocol):
         """Solve the adjoint of the optimality conditions; raises EngineError where none can."""
         ...
 
+    def line(self, cotangent: Cotangent, rho: float) -> Adjoint | None:
+        """See ``Linearization.line``; None for families without one."""
+        ...
+
 
 def is_number(value: object) -> bool:
     """Whether an option is a plain number, and not a bool, a string or an array."""
@@ -95,11 +99,13 @@ class Pullback:
     failed : (N,) int8
         A Status a row: why no difference could be formed, or ``OPTIMAL``.
     tau : (N,) float64 or None
-        The step that each row used.
+        The largest tilt that was made for each row, zero where none was; None where none ever is.
     retries : int
         Tilted solves that were repeated with a smaller step.
     degenerate : (N,) bool or None
-        Rows at which the derivative is not unique or says nothing, where the rule knows.
+        Rows at a kink, on a flat face, at a vertex or with dependent rows, where the rule looks.
+    unverified : (N,) bool or None
+        Rows whose gradient was neither derived nor verified.
     stays : (N,) bool or None
         Rows that may rightly stay where they are, where the rule knows.
     """
@@ -109,6 +115,7 @@ class Pullback:
     tau: FloatArray | None = None
     retries: int = 0
     degenerate: BoolArray | None = None
+    unverified: BoolArray | None = None
     stays: BoolArray | None = None
 
 

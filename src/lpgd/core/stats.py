@@ -22,10 +22,12 @@ class Stats:
     inexact : int
         Inaccurate solutions that were accepted.
     tau : (float, float) or None
-        Smallest and largest tau that the last backward pass used.
+        Smallest and largest tilt that the last backward pass made; None where it made none.
     degenerate : float or None
-        Share of elements in the last backward pass whose derivative is not unique (``Exact``), or
-        says nothing about the costs because they are like an LP (``LPGD(tau="auto")``).
+        Share of elements in the last backward pass at a kink, on a flat face, at a vertex or with
+        dependent active rows: the derivative is not unique there, or says nothing of the costs.
+    unverified : float or None
+        Share of elements whose gradient could be neither derived nor verified.
     seconds_forward, seconds_backward : float
         Wall-clock time within the layer.
     """
@@ -38,6 +40,7 @@ class Stats:
     inexact: int = 0
     tau: tuple[float, float] | None = None
     degenerate: float | None = None
+    unverified: float | None = None
     seconds_forward: float = 0.0
     seconds_backward: float = 0.0
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)

@@ -94,7 +94,7 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Adjoint:
+class Adjoint(Rows):
     """Derivatives of a loss through the optimality conditions.
 
     Attributes
@@ -103,10 +103,19 @@ class Adjoint:
         Derivative in q.
     v : (N, m) float64
         Minus the derivative in the right-hand sides.
-    degenerate : (N,) bool or None
-        Rows whose derivative is not unique, where it is known.
+    degenerate : (N,) bool
+        Rows whose derivative is not unique over the user's entries of x and y.
+    unsure : (N,) bool
+        Rows whose system is too ill-conditioned, or whose solution too inaccurate, to tell.
+    strict : (N,) bool
+        Rows whose objective is known to be strictly convex without a proximal term.
+    reach : (N, 2) float64 or None
+        Up to which |t|, for t < 0 and t > 0, x* + t a and y* + t v solve the tilted problem.
     """
 
     a: FloatArray
     v: FloatArray
-    degenerate: BoolArray | None = None
+    degenerate: BoolArray
+    unsure: BoolArray
+    strict: BoolArray
+    reach: FloatArray | None = None

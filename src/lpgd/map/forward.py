@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import cast
 
 import numpy as np
 
 from lpgd.core.engine import Answer, Engine, Restoring, Workspace
-from lpgd.core.params import Params
-from lpgd.core.problem import Problem, differentiable
+from lpgd.core.params import Param, Params
+from lpgd.core.problem import Ability, Linearization, Problem, differentiable
 from lpgd.core.rule import Memory, Samples
 from lpgd.core.solution import BoolArray, FloatArray, Solution, Status
 from lpgd.core.tilt import Adjoint, Cotangent, Tilt
@@ -39,6 +40,8 @@ class Forward:
     threads : int or None
     samples : (Samples, Solution) or None
         What the rule solved in the place of the batch, and how that ended.
+    roots : Param or None
+        See ``Answer.roots``.
     """
 
     problem: Problem
@@ -50,11 +53,18 @@ class Forward:
     workspace: Workspace | None = None
     threads: int | None = None
     samples: tuple[Samples, Solution] | None = None
+    roots: Param | None = None
 
     @property
     def program(self) -> Problem:
         """What the engine solved."""
         return self.problem.program
+
+    @cached_property
+    def linear(self) -> Linearization:
+        """The optimality conditions of the batch to first order, kept for every cotangent."""
+        program = differentiable(self.program, "an adjoint")
+        return program.linearize(self.params, self.solution, self.roots)
 
     def moving(self, cotangent: Cotangent) -> BoolArray:
         """Rows of a cotangent that move the solution; slacks alone may not."""
@@ -146,5 +156,10 @@ class Solved:
 
     def adjoint(self, cotangent: Cotangent, rho: float) -> Adjoint:
         """See ``Backward.adjoint``."""
-        program = differentiable(self.forward.program, "an adjoint")
-        return program.adjoint(self.forward.params, self.point, cotangent, rho)
+        return self.forward.linear.adjoint(cotangent, rho)
+
+    def line(self, cotangent: Cotangent, rho: float) -> Adjoint | None:
+        """See ``Backward.line``."""
+        if Ability.ADJOINT not in self.forward.program.abilities or self.samples is not None:
+            return None
+        return self.forward.linear.line(cotangent, rho)

@@ -96,10 +96,13 @@ def judge_tilted(
 
 def note(pulled: Pullback, stats: Stats) -> None:
     """What a pullback tells of itself, for the statistics."""
-    if pulled.tau is not None:
-        stats.note(tau=(float(pulled.tau.min()), float(pulled.tau.max())))
-    if pulled.degenerate is not None:
-        stats.note(degenerate=float(pulled.degenerate.mean()))
+    made = None if pulled.tau is None else pulled.tau[pulled.tau > 0]
+    some = made is not None and made.size
+    stats.note(tau=(float(made.min()), float(made.max())) if some else None)
+    for name in ("degenerate", "unverified"):
+        rows = getattr(pulled, name)
+        if rows is not None:
+            stats.note(**{name: float(rows.mean())})
 
 
 def place(element: int, shape: tuple[int, ...]) -> Index:

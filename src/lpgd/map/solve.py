@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lpgd.core.engine import Answer, Engine, Workspace
-from lpgd.core.params import Params
+from lpgd.core.params import Param, Params
 from lpgd.core.problem import Problem
 from lpgd.core.rule import Samples
 from lpgd.core.solution import FloatArray, IntArray, Solution
@@ -34,6 +34,8 @@ class Found:
     notes : mapping from element to str
     cause : Exception or None
     solves : int
+    roots : Param or None
+        See ``Answer.roots``.
     """
 
     solution: Solution
@@ -43,6 +45,7 @@ class Found:
     notes: Mapping[int, str] | None = None
     cause: Exception | None = None
     solves: int = 0
+    roots: Param | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Solver:
         accuracy[fit] = found.accuracy
         return replace(
             found, solution=blank.solution.put(fit, found.solution), accuracy=accuracy,
-            workspace=workspace, notes={**(found.notes or {}), **unfit},
+            workspace=workspace, notes={**(found.notes or {}), **unfit}, roots=None,
         )  # fmt: skip
 
     def _fit(self, batch: Batch, elements: IntArray) -> Found:
@@ -87,7 +90,7 @@ class Solver:
         notes = {int(owners[row]): text for row, text in answer.notes.items()}
         found = Found(solution, accuracy, answer.workspace, None, notes, answer.cause, len(batch))
         if samples is None:
-            return found
+            return replace(found, roots=answer.roots)
         samples = replace(samples, rows=owners)
         mean, accuracy = averaged(owners, solution, accuracy, elements)
         return replace(found, solution=mean, accuracy=accuracy, samples=(samples, solution))

@@ -1,6 +1,6 @@
 """The gradient-descent baseline: implicit differentiation of the optimality conditions."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -8,8 +8,10 @@ import numpy as np
 from lpgd.core.problem import Ability, Problem
 from lpgd.core.public import public
 from lpgd.core.rule import Backward, Pullback, Rule, is_number
-from lpgd.core.solution import FloatArray, Solution, Status
-from lpgd.core.tilt import Cotangent, Term, Tilt
+from lpgd.core.solution import Solution, Status
+from lpgd.core.tilt import Cotangent, Tilt
+from lpgd.rules.ends import derivative
+from lpgd.rules.sizes import ROUGH
 
 
 @public("lpgd")
@@ -45,25 +47,14 @@ class Exact(Rule):
         return frozenset({Ability.ADJOINT})
 
     def pullback(self, point: Solution, cotangent: Cotangent, backward: Backward) -> Pullback:
-        """Solve the adjoint system; see ``Rule.pullback``.
-
-        The Lagrangian of a program with linear constraints is quadratic in (x, y), so the central
-        difference of its gradient along the adjoint direction is its derivative, whatever the
-        step. The step is chosen for the least rounding.
-        """
-        adjoint = backward.adjoint(cotangent, self.rho)
-        a, v = adjoint.a, adjoint.v
-        reach = _size(a, v)
-        step = np.where(reach > 0, (1 + _size(point.x, point.y)) / np.maximum(reach, 1e-200), 1.0)
+        """Solve the adjoint system; see ``Rule.pullback``."""
+        found = backward.adjoint(cotangent, self.rho)
         zero = np.zeros(len(point))
-        terms: list[Term] = []
-        for t in (step, -step):
-            tilt = Tilt(cotangent.rows, t, cotangent.dx, cotangent.dy, zero, point.x, cotangent.ds)
-            moved = replace(point, x=point.x + t[:, None] * a, y=point.y + t[:, None] * v)
-            terms.append(Term(0.5 / t, moved, tilt))
+        at = cotangent.dx, cotangent.dy, zero, point.x, cotangent.ds
         failed = np.full(len(point), Status.OPTIMAL, dtype=np.int8)
-        return Pullback(terms, failed, degenerate=adjoint.degenerate)
-
-
-def _size(*parts: FloatArray) -> FloatArray:
-    return sum((np.abs(part).max(axis=1, initial=0.0) for part in parts), np.zeros(1))
+        return Pullback(
+            derivative(point, Tilt(cotangent.rows, zero, *at), found),
+            failed,
+            degenerate=found.degenerate,
+            unverified=found.unsure | (backward.accuracy[cotangent.rows] > ROUGH),
+        )

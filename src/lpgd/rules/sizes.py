@@ -9,10 +9,16 @@ from lpgd.core.params import Params
 from lpgd.core.problem import Measured, measured, users
 from lpgd.core.rule import Backward
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
-from lpgd.core.tilt import Tilt
+from lpgd.core.tilt import Adjoint, Tilt
+from lpgd.rules.ends import ENDS, Ends, Side
 
 STILL = 10.0  # a move of at most so many times the accuracy is none
+ROUGH = 1e-6  # relative error of a solution from which its derivative is not believed
+LEAST, MOST = 1e-6, 1e-4  # of x: how far a tilt that finds a derivative moves it
+AGREE = 1e-3  # relative difference of moves that are alike
+CLEAR = 0.1  # part of a move that may be rounding where it is to verify something
 LEAP = 100.0  # a change of more than so many times the relative tilt is not smooth
+ROUNDING = 1e-9  # relative move at a tilt as large as the costs that may be rounding
 FLOOR = 1e-3  # least first tilt, relative to what the lengths of costs and cotangent suggest
 TINY = 1e-150
 FLAT = 1e-6  # share of curvature in the work of a tilt up to which there is none
@@ -81,8 +87,25 @@ class Sizes:
 
     @property
     def step(self) -> FloatArray:
-        """The first tilt, relative to the data."""
-        return np.sqrt(self.accuracy)
+        """How far a tilt that finds a derivative moves x, and changes other data, relatively."""
+        return np.clip(np.sqrt(self.accuracy), LEAST, MOST)
+
+    def gentle(self, a: FloatArray) -> FloatArray:
+        """The tau at which rows that move by tau a move by a small step; by their costs if none."""
+        speed = np.abs(a[:, self.mine[0]]).max(axis=1, initial=0.0)
+        known = np.isfinite(speed) & (speed * self.small > LEAST * self.step * self.reach)
+        return np.where(known, self.step * self.reach / _some(speed), self.small)
+
+    @property
+    def reach(self) -> FloatArray:
+        """Size of x, over the user's entries."""
+        size = np.abs(self.point.x[:, self.mine[0]]).max(axis=1, initial=0.0)
+        return np.where(size > 0, size, 1.0)
+
+    def still(self, a: FloatArray) -> BoolArray:
+        """Whether x does not move at the rate ``a`` but by rounding."""
+        speed = np.abs(a[:, self.mine[0]]).max(axis=1, initial=0.0)
+        return speed * self.large <= np.maximum(STILL * self.accuracy, ROUNDING) * self.reach
 
     @property
     def large(self) -> FloatArray:
@@ -129,10 +152,36 @@ class Sizes:
         """Whether an end of all or of some rows is away from x*."""
         start = self.point.x if rows is None else self.point.x[rows]
         accuracy = self.accuracy if rows is None else self.accuracy[rows]
-        size = np.abs(start[:, self.mine[0]]).max(axis=1, initial=0.0)
-        size = np.where(size > 0, size, 1.0)
+        size = self.reach if rows is None else self.reach[rows]
         move = np.abs(end.x - start)[:, self.mine[0]].max(axis=1, initial=0.0)
         return move > STILL * accuracy * size
+
+    def alike(self, ends: Ends, side: Side) -> BoolArray:
+        """Rows both of whose ends move alike along the cotangent, so that it is no kink."""
+        rates, noise = self._rates(ends, side)
+        gap = np.abs(rates.max(axis=0) - rates.min(axis=0))
+        known = ends.solved & (ends.tau > 0) & (len(rates) > 1)
+        return known & (gap <= AGREE * np.abs(rates).max(axis=0) + noise)
+
+    def agree(self, adjoint: Adjoint, ends: Ends, side: Side) -> BoolArray:
+        """Rows whose ends move along the cotangent as the adjoint says."""
+        rates, noise = self._rates(ends, side)
+        rate = dot(self.dx, adjoint.a) + dot(self.tilt.dy, adjoint.v)
+        near = (np.abs(rates - rate) <= AGREE * np.abs(rate) + noise).all(axis=0)
+        stays = self.still(adjoint.a) & ~(self.moved(ends.hi) | self.moved(ends.lo))
+        return near & ends.solved & (ends.tau > 0) & ((noise <= CLEAR * np.abs(rate)) | stays)
+
+    def _rates(self, ends: Ends, side: Side) -> tuple[FloatArray, FloatArray]:
+        """Moves along the cotangent by tau of each end that moves, and what may be rounding."""
+        tau = np.where(ends.tau > 0, ends.tau, 1.0)
+        rates = [
+            dot(self.dx, end.x - self.point.x) + dot(self.tilt.dy, end.y - self.point.y)
+            for end in (ends.hi, ends.lo)
+        ]
+        terms = dot(np.abs(self.dx), np.abs(self.point.x))
+        terms += dot(np.abs(self.tilt.dy), np.abs(self.point.y))
+        used = [rate / (t * tau) for rate, t in zip(rates, ENDS[side], strict=True) if t]
+        return np.stack(used), STILL * self.accuracy * terms / tau
 
     def bent(self, way: FloatArray, tau: FloatArray) -> BoolArray:
         """Whether the objective has curvature along a way (N, n) that a tilt went."""

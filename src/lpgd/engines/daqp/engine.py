@@ -127,8 +127,10 @@ class DaqpEngine:
             batch = Batch(kept.problem, kept.params, kept.group, start, everyone, kept.units)
             answer = kept.solve(batch)
         set_ups = answer.set_ups + (len(kept.set_ups.each) if kept.problem.quadratic else 0)
-        workspace = replace(kept, solution=answer.solution) if keep else None
-        return replace(answer, set_ups=set_ups, workspace=workspace)
+        if not keep:
+            return replace(answer, set_ups=set_ups)
+        workspace = replace(kept, solution=answer.solution)
+        return replace(answer, set_ups=set_ups, workspace=workspace, roots=kept.roots)
 
     def restore(
         self, problem: Problem, params: Params, solution: Solution, threads: int | None
@@ -179,6 +181,13 @@ class Kept:
     units: Units | None
     threads: int | None
     solution: Solution | None = None
+
+    @property
+    def roots(self) -> Param | None:
+        """See ``Answer.roots``."""
+        if self.units is not None or not self.problem.quadratic:
+            return None
+        return Param(self.set_ups.inverses, self.set_ups.change[self.group])
 
     def resolve(self, tilt: Tilt) -> Answer:
         """See ``Workspace.resolve``."""

@@ -12,7 +12,7 @@ from lpgd.core.params import Param, Params
 from lpgd.core.solution import FloatArray, IntArray
 from lpgd.engines.daqp.form import Form
 from lpgd.engines.daqp.polish import polish, residual
-from lpgd.engines.daqp.whitening import diagonal, inverse_factor, product, well_spread
+from lpgd.families.quadratic.whitening import diagonal, inverse_factor, product, well_spread
 from lpgd.families.qp.qp import QP
 
 STATIONARITY = 1e-10  # residual at which DAQP's proximal iterations stop
@@ -73,7 +73,7 @@ class SetUps:
     ----------
     each : list of SetUp
     inverses : (K, n, n) float64
-        Changes of variables x = R^-1 u; see ``lpgd.engines.daqp.whitening``.
+        Changes of variables x = R^-1 u; see ``lpgd.families.quadratic.whitening``.
     change : (D,) int
         Which of them each set-up is kept in, -1 for none.
     """

@@ -12,8 +12,9 @@ back. Eliminating the rows with d < 1 gives the dense system.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -21,66 +22,144 @@ from scipy import sparse
 from scipy.sparse.linalg import lsqr, splu
 
 from lpgd.core.params import Params
+from lpgd.core.problem import users
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.newton import SINGULAR, Model, Point
-from lpgd.families.conic.projections import Derivative, derive
+from lpgd.families.conic.projections import Derivative, derive, edges
 from lpgd.families.conic.reduction import Linear, Matrices, Reduction, balance
-from lpgd.families.quadratic.structure import Structure
+from lpgd.families.quadratic.structure import QUIET, Structure
 
 LARGE = 500  # variables and rows beyond which sparse matrices stay sparse
 LEAST = 1e-14  # relative accuracy of least-squares solutions of sparse systems
+NOTHING = 1e-9  # multipliers and moves below this, relative to others, are none
 WEAK = 1e-9  # multipliers minus slacks below this, relative to the largest, count as zero
 
 
-def adjoint(
-    plan: Reduction[Any], params: Params, point: Solution, cotangent: Cotangent, rho: float
-) -> Adjoint:
-    """Solve the adjoint of the optimality conditions for every row of the cotangent.
+class Linearized:
+    """A ``Linearization`` of cone programs.
 
     The derivative of the solution as q moves along dx and b against dy, s being b - Ax. Nonnegative
     rows are held where slack and multiplier are zero within rounding; a singular system gets its
-    least-squares solution of minimum norm. There the derivative is not unique.
+    least-squares solution of minimum norm.
     """
-    params = {name: param.take(cotangent.rows) for name, param in params.items()}
-    conic, cotangent = plan.conic, plan.conic.folded(params, cotangent)
-    dx = cotangent.dx
-    linear = (dx, -cotangent.dy)
-    matrices = {"A", "P"} if conic.quadratic else {"A"}
-    if conic.n + conic.m > LARGE and matrices <= conic.patterns.keys():
-        return _sparse(conic, params, point, linear, rho)
-    matrices = plan.matrices(params)
-    zero = np.logical_or.reduce(matrices.pivots == 0, axis=1)
-    if not zero.any():
-        return _adjoint(plan, matrices, params, point, linear, rho)
-    a, v, degenerate = np.empty_like(dx), np.empty_like(cotangent.dy), zero.copy()
-    for rows, form in ((~zero, plan), (zero, Reduction[Any].whole(plan.conic))):
-        some, at = {name: param.take(rows) for name, param in params.items()}, point.take(rows)
-        load = linear[0][rows], linear[1][rows]
-        part = _adjoint(form, form.matrices(some), some, at, load, rho)
-        a[rows], v[rows], degenerate[rows] = part.a, part.v, part.degenerate
-    return Adjoint(a, v, degenerate)
+
+    def __init__(self, plan: Reduction[Any], params: Params, solution: Solution) -> None:
+        self.plan, self.params, self.solution = plan, params, solution
+        self._parts: dict[float, list[Part]] = {}
+
+    def line(self, cotangent: Cotangent, rho: float) -> Adjoint | None:
+        """None: curvature bends what is tilted at once."""
+        return None
+
+    @QUIET
+    def adjoint(self, cotangent: Cotangent, rho: float) -> Adjoint:
+        """See ``Linearization.adjoint``."""
+        conic, rows = self.plan.conic, cotangent.rows
+        if cotangent.ds is not None:
+            params = {name: param.take(rows) for name, param in self.params.items()}
+            cotangent = conic.folded(params, cotangent)
+        linear = (cotangent.dx, -cotangent.dy)
+        matrices = {"A", "P"} if conic.quadratic else {"A"}
+        if conic.n + conic.m > LARGE and matrices <= conic.patterns.keys():
+            params = {name: param.take(rows) for name, param in self.params.items()}
+            return _sparse(conic, params, self.solution.take(rows), linear, rho)
+        found = Adjoint(np.empty_like(linear[0]), np.empty_like(linear[1]), *_unknown(len(rows)))
+        for part in self._factorized(rho):
+            mine = np.flatnonzero(part.place[rows] >= 0)
+            if len(mine):
+                load = linear[0][mine], linear[1][mine]
+                found = found.put(mine, part.adjoint(part.place[rows[mine]], load))
+        return found
+
+    def _factorized(self, rho: float) -> list[Part]:
+        if rho not in self._parts:
+            self._parts[rho] = list(self._split(rho))
+        return self._parts[rho]
+
+    def _split(self, rho: float) -> Iterator[Part]:
+        plan = self.plan
+        matrices = plan.matrices(self.params)
+        zero = np.logical_or.reduce(matrices.pivots == 0, axis=1)
+        if not zero.any():
+            yield Part.of(plan, self.params, self.solution, np.arange(len(zero)), rho)
+            return
+        for form, chosen in ((plan, ~zero), (Reduction[Any].whole(plan.conic), zero)):
+            if chosen.any():
+                yield Part.of(form, self.params, self.solution, np.flatnonzero(chosen), rho)
 
 
-def _adjoint(
-    plan: Reduction[Any],
-    matrices: Matrices,
-    params: Params,
-    point: Solution,
-    linear: Linear,
-    rho: float,
-) -> Adjoint:
-    slacks = plan.conic.slacks(params, point.x)
-    matrices = plan.balanced(matrices, params, point.y, slacks)
-    if rho:
-        matrices = matrices.augmented(np.full(len(point), rho))
-    moved = plan.data(matrices, linear)
-    at, weak = _held(plan.cones, plan.enter(matrices, point, slacks))
-    model = Model.of(plan.cones, moved, at)
-    a, _, y = model.step((moved.q, -moved.b), least=True)
-    found = plan.leave(matrices, linear, a, y)
-    return Adjoint(*found, degenerate=weak | ~model.sound)
+@dataclass(frozen=True)
+class Part:
+    """Elements that are reduced alike, factorized.
+
+    Attributes
+    ----------
+    place : (B,) int
+        Where each element of the batch stands here, -1 for elsewhere.
+    weak : (E, m) bool
+        Nonnegative rows without slack and multiplier.
+    edge : (E,) bool
+        Elements with another cone at whose edge a solution bends.
+    """
+
+    plan: Reduction[Any]
+    matrices: Matrices
+    model: Model
+    place: IntArray
+    weak: BoolArray
+    edge: BoolArray
+
+    @classmethod
+    def of(
+        cls, plan: Reduction[Any], params: Params, point: Solution, elements: IntArray, rho: float
+    ) -> Part:
+        """Factorize the conditions at the solutions of some elements."""
+        place = np.full(len(point), -1)
+        place[elements] = np.arange(len(elements))
+        if len(elements) < len(point):
+            params = {name: param.take(elements) for name, param in params.items()}
+            point = point.take(elements)
+        slacks = plan.conic.slacks(params, point.x)
+        matrices = plan.balanced(plan.matrices(params), params, point.y, slacks)
+        if rho:
+            matrices = matrices.augmented(np.full(len(point), rho))
+        zero = np.zeros_like(point.x), np.zeros_like(point.y)
+        at, weak, edge = _held(plan.cones, plan.enter(matrices, point, slacks))
+        model = Model.of(plan.cones, plan.data(matrices, zero), at)
+        return cls(plan, matrices, model, place, weak, edge)
+
+    def adjoint(self, places: IntArray, linear: Linear) -> Adjoint:
+        """The adjoint of the elements at these places for cotangents of theirs."""
+        plan, whole = self.plan, np.array_equal(places, np.arange(len(self.weak)))
+        matrices = self.matrices if whole else self.matrices.take(places)
+        model = self.model if whole else self.model.take(places)
+        moved = plan.data(matrices, linear)
+        a, _, w = model.step((moved.q, -moved.b), least=True)
+        most = np.maximum(_size(w), _size(moved.q))[:, None]
+        kink = (self.weak[places] & (np.abs(w) > NOTHING * most)).any(axis=1) | self.edge[places]
+        flat, strict = ~self._unique(places, model), np.zeros(len(places), dtype=np.bool_)
+        a, v = plan.leave(matrices, linear, a, w)
+        return Adjoint(a, v, kink | flat, ~np.isfinite(a).all(axis=1), strict)
+
+    def _unique(self, places: IntArray, model: Model) -> BoolArray:
+        """Rows whose solution is unique over the user's variables."""
+        unique, own = model.sound.copy(), users(self.plan.conic)[0]
+        for row in np.flatnonzero(~unique):
+            null = model.null(int(row))
+            if null is None:
+                continue
+            way = np.zeros((self.plan.conic.n, null.shape[1]))
+            way[self.plan.kept] = null
+            way[self.plan.gone] = self.matrices.back[places[row]] @ null
+            unique[row] = not (np.abs(way[own]) > NOTHING).any()
+        return unique
+
+
+def _unknown(size: int) -> tuple[BoolArray, BoolArray, BoolArray]:
+    degenerate, unsure, strict = (np.zeros(size, dtype=np.bool_) for _ in range(3))
+    return degenerate, unsure, strict
 
 
 def _sparse(
@@ -89,10 +168,11 @@ def _sparse(
     slacks = conic.slacks(params, point.x)
     units = balance(params, point.y, slacks)
     start = point.y * units[:, None] - slacks
-    at, degenerate = _held(conic.cones, Point(point.x, start, slacks, np.zeros(len(point))))
+    at, weak, edge = _held(conic.cones, Point(point.x, start, slacks, np.zeros(len(point))))
     derivative = derive(conic.cones, at.v, at.s)
     load = derivative.turned(linear[1][..., None])[..., 0]
     a, w = np.zeros_like(linear[0]), np.zeros_like(load)
+    degenerate, unsure, strict = _unknown(len(point))
     for i in range(len(point)):
         given = {name: params[name].take(np.array([i])).full()[0] for name in conic.patterns}
         form = {name: pattern.matrix(given[name]) for name, pattern in conic.patterns.items()}
@@ -104,9 +184,11 @@ def _sparse(
         spare = (1 - derivative.share[i, rows]) / derivative.share[i, rows]
         rhs = -units[i] * linear[0][i], load[i, rows]
         a[i], w[i, rows], sound = _solved(hessian, B, spare, rhs)
-        degenerate[i] |= not sound
+        degenerate[i] = not sound
     v = derivative.turned_back(w[..., None])[..., 0] / units[:, None]
-    return Adjoint(a, v, degenerate)
+    most = np.maximum(_size(w), _size(linear[0]))[:, None]
+    degenerate |= (weak & (np.abs(w) > NOTHING * most)).any(axis=1) | edge
+    return Adjoint(a, v, degenerate, unsure, strict)
 
 
 def _turn(derivative: Derivative, element: int) -> Any:
@@ -151,15 +233,14 @@ def _solved(
     return both[:n], unit * both[n:], sound
 
 
-def _held(cones: Cones, at: Point) -> tuple[Point, BoolArray]:
-    """Hold nonnegative rows without slack, and tell which points have weakly active ones."""
+def _held(cones: Cones, at: Point) -> tuple[Point, BoolArray, BoolArray]:
+    """Hold nonnegative rows without slack; which those are, and who is at the edge of a cone."""
     rows = slice(cones.zero, cones.zero + cones.nonneg)
     reach = np.maximum(_size(at.v), _size(at.s))
     zero = np.maximum(WEAK * reach, np.finfo(np.float64).tiny)[:, None]
-    weak = np.abs(at.v[:, rows]) <= zero
-    v = at.v.copy()
-    v[:, rows] = np.where(weak, zero, v[:, rows])
-    return replace(at, v=v), np.logical_or.reduce(weak, axis=1)
+    weak = np.zeros(at.v.shape, dtype=np.bool_)
+    weak[:, rows] = np.abs(at.v[:, rows]) <= zero
+    return replace(at, v=np.where(weak, zero, at.v)), weak, edges(cones, at.v) <= zero[:, 0]
 
 
 def _size(values: FloatArray) -> FloatArray:

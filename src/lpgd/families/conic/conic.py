@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, final
 
-from lpgd.core.params import Params
+from lpgd.core.params import Param, Params
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import BoolArray, Solution
-from lpgd.core.tilt import Adjoint, Cotangent
-from lpgd.families.conic import adjoint
+from lpgd.families.conic.adjoint import Linearized
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.reduction import Reduction
-from lpgd.families.quadratic.structure import QUIET, Structure
+from lpgd.families.quadratic.structure import Structure
 
 
 @final
@@ -93,7 +92,8 @@ class Conic(Structure):
         )
         return sum(given), sum(sizes.values())
 
-    @QUIET
-    def adjoint(self, params: Params, point: Solution, cotangent: Cotangent, rho: float) -> Adjoint:
-        """Implicit differentiation of the optimality conditions."""
-        return adjoint.adjoint(self.reduction, params, point, cotangent, rho)
+    def linearize(
+        self, params: Params, solution: Solution, roots: Param | None = None
+    ) -> Linearized:
+        """See ``Differentiable.linearize``."""
+        return Linearized(self.reduction, params, solution)

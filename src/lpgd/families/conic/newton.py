@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast, final
 
 import numpy as np
-from scipy.linalg import lapack
+from scipy.linalg import lapack, null_space
 
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows
 from lpgd.families.conic.cones import Cones
@@ -165,6 +165,16 @@ class Model:
             else:
                 part[:] = 0
         return both[upper], both[lower]
+
+    def null(self, row: int) -> FloatArray | None:
+        """Ways (n, d) along which a singular program's x is free; None if its rows are dependent."""
+        equations = self.turned[row, self.held[row]]
+        if not np.isfinite(self.hessians[row]).all() or len(equations) > equations.shape[1]:
+            return None
+        sizes = np.linalg.svd(equations, compute_uv=False)
+        if len(sizes) and sizes[-1] <= SINGULAR * sizes[0]:
+            return None
+        return null_space(np.concatenate([self.hessians[row], equations]), rcond=SINGULAR)
 
     def take(self, rows: IntArray) -> Model:
         """Some of the models."""

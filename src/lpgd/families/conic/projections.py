@@ -93,6 +93,22 @@ def derive(cones: Cones, v: FloatArray, near: FloatArray) -> Derivative:
     return Derivative(share, turns)
 
 
+def edges(cones: Cones, v: FloatArray) -> FloatArray:
+    """How near each v (N, m) is to where a derivative jumps, over second-order and PSD cones."""
+    near = np.full(len(v), np.inf)
+    for rows, of in _groups(cones):
+        part = _pick(v, rows)
+        if of is _soc:
+            size = np.sqrt((part[..., 1:] ** 2).sum(axis=-1))
+            values = np.minimum(np.abs(part[..., 0] + size), np.abs(part[..., 0] - size))
+        elif of is _psd:
+            values = np.abs(np.linalg.eigvalsh(_matrices(part))).min(axis=-1)
+        else:
+            continue
+        near = np.minimum(near, values.min(axis=1))
+    return near
+
+
 def curved(cones: Cones) -> IntArray:
     """Rows whose eigenvalue can lie between 0 and 1; those with 1 and 0 come before in a cone."""
     first = {"soc": 2, "psd": 0, "exp": 2, "power": 2}
@@ -162,13 +178,9 @@ def _soc_basis(w: FloatArray) -> FloatArray:
 
 
 def _psd(v: FloatArray, near: FloatArray, *, derive: bool) -> tuple[FloatArray, Spectrum | None]:
-    order = order_of(v.shape[-1])
-    rows, cols, scale = triangle(order)
-    matrix = np.zeros((*v.shape[:-1], order, order))
-    # LAPACK raises on what is not finite, which would cost the other elements their solutions
+    rows, cols, scale = triangle(order_of(v.shape[-1]))
     sane = np.isfinite(v).all(axis=-1, keepdims=True)
-    matrix[..., rows, cols] = matrix[..., cols, rows] = np.where(sane, v, 0.0) / scale
-    values, U = np.linalg.eigh(matrix)
+    values, U = np.linalg.eigh(_matrices(v))
     above = np.maximum(values, 0.0)
     y = ((U * above[..., None, :]) @ U.swapaxes(-1, -2))[..., rows, cols] * scale
     y = np.where(sane, y, np.nan)
@@ -181,6 +193,16 @@ def _psd(v: FloatArray, near: FloatArray, *, derive: bool) -> tuple[FloatArray, 
     a, b = values[..., rows], values[..., cols]  # in ascending order: a <= b
     mixed = (a <= 0) & (b > 0)
     return y, (Q, np.where(mixed, b / np.where(mixed, b - a, 1.0), (a > 0).astype(np.float64)))
+
+
+def _matrices(v: FloatArray) -> FloatArray:
+    """The symmetric matrices of vectors; zero where LAPACK would raise, at others' expense."""
+    order = order_of(v.shape[-1])
+    rows, cols, scale = triangle(order)
+    matrix = np.zeros((*v.shape[:-1], order, order))
+    sane = np.isfinite(v).all(axis=-1, keepdims=True)
+    matrix[..., rows, cols] = matrix[..., cols, rows] = np.where(sane, v, 0.0) / scale
+    return matrix
 
 
 _KINDS: dict[str, Projection] = {

@@ -61,6 +61,11 @@ class Oracle(Family):
         return True
 
     @property
+    def linear(self) -> bool:
+        """All costs are."""
+        return True
+
+    @property
     def augmented(self) -> str:
         """None: an oracle minimises linear costs.
 

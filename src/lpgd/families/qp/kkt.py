@@ -13,105 +13,99 @@ are unit vectors, and most variables of an LP sit at a bound.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import linalg, sparse
 
 from lpgd.core.params import Params
+from lpgd.core.problem import users
 from lpgd.core.scaling import factors
-from lpgd.core.solution import BoolArray, FloatArray, Solution
-from lpgd.core.tilt import Cotangent
+from lpgd.core.solution import BoolArray, FloatArray
 from lpgd.families.quadratic.structure import Structure
 
-ACTIVE = 1e-7  # a slack or multiplier below this, relative to its own data, counts as zero
-EPS = 1e-9  # rounding in x, relative to its largest entry
 SINGULAR = 1e-11  # singular values below this, relative to the largest, count as zero
+NOTHING = 1e-9  # of what pulls at a row: a multiplier below this is none
+OFF = 1e-8  # residual of a singular system, relative to its right-hand side, that has no solution
 
 Data = Mapping[str, Any]
 
 
-def adjoint(
-    problem: Structure, params: Params, point: Solution, cotangent: Cotangent, rho: float
-) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Solve the adjoint system for every row of the cotangent.
+class Found(NamedTuple):
+    """The adjoint of one element, and what is known of it (see ``core.tilt.Adjoint``)."""
 
-    Every constraint that is active within tolerance is held, weakly active ones too; dependent
-    rows get the least-squares solution of minimum norm. On such elements the derivative is not
-    unique, and other conventions give other gradients.
+    a: FloatArray
+    v: FloatArray
+    degenerate: bool
+    unsure: bool
 
-    Returns
-    -------
-    a : (N, n) float64
-    v : (N, m) float64
-        Zero for inactive constraints.
-    degenerate : (N,) bool
-        Whether the element has weakly active constraints or dependent rows.
-    """
-    a, v = np.zeros_like(point.x), np.zeros_like(point.y)
-    degenerate = np.zeros(len(point), dtype=np.bool_)
-    for row, element in enumerate(cotangent.rows):
+
+class Element:
+    """One element and its active rows; factorized once for each rho."""
+
+    def __init__(self, problem: Structure, params: Params, element: int, held: BoolArray) -> None:
         data: dict[str, Any] = {k: p.values[p.index[element]] for k, p in params.items()}
         for name, pattern in problem.patterns.items():
             data[name] = pattern.matrix(data[name])
-        active, weak = _active(problem, data, point.x[row], point.y[row])
-        dy = np.where(active, cotangent.dy[row], 0.0)
-        a[row], v[row], dependent = _solve(problem, data, active, cotangent.dx[row], dy, rho)
-        degenerate[row] = weak or dependent
-    return a, v, degenerate
+        self.problem, self.data, self.held = problem, data, held
+        self.rows = _pick(held, problem, ("A", "G"))
+        self.lower, self.upper = (_box(held, problem, name) for name in ("lb", "ub"))
+        self.free = np.flatnonzero(~(self.lower | self.upper))
+        mine = [data[name][held[problem.blocks[name]]] for name in ("A", "G") if name in data]
+        self.R: Any = _stack(mine, problem.n)
+        self._systems: dict[float, Saddle] = {}
 
+    def adjoint(self, weak: BoolArray, dx: FloatArray, dy: FloatArray, rho: float) -> Found:
+        """Solve the system of the held rows, ``weak`` being those without a multiplier.
 
-def _active(problem: Structure, data: Data, x: FloatArray, y: FloatArray) -> tuple[BoolArray, bool]:
-    slack, size = np.zeros_like(y), np.ones_like(y)
-    rounding = EPS * np.abs(x).max(initial=0.0)
-    for name, block in problem.blocks.items():
-        if name == "G":
-            slack[block] = data["h"] - data["G"] @ x
-            size[block] = np.maximum(np.abs(data["h"]), abs(data["G"]) @ np.abs(x))
-        elif name != "A":
-            slack[block] = np.abs(x - data[name])
-            # a bound far from x has no say in what is near it
-            size[block] = np.minimum(np.abs(data[name]), np.abs(x)) + rounding / ACTIVE
-    tight = slack <= ACTIVE * size
-    tight[problem.blocks.get("A", slice(0, 0))] = True
-    loaded = y > ACTIVE * max(np.abs(y).max(initial=0.0), np.abs(data["q"]).max(initial=0.0))
-    unloaded = tight & ~loaded
-    unloaded[problem.blocks.get("A", slice(0, 0))] = False  # an equality is never weak
-    return tight | loaded, bool(unloaded.any())
+        Dependent rows get the least-squares solution of minimum norm.
+        """
+        a, v, known = self._solve(dx, np.where(self.held, dy, 0.0), rho)
+        kink = weak.any() and self._pulls(weak, v, np.abs(dx).max(initial=0.0))
+        return Found(a, v, bool(kink) or not known.unique, known.rough)
 
+    def _pulls(self, weak: BoolArray, v: FloatArray, size: float) -> bool:
+        """Whether a weak row has a multiplier that is more than rounding."""
+        pull = np.abs(v)
+        pull[self.rows] *= _largest(self.R)
+        return bool((pull[weak] > NOTHING * max(size, pull.max(initial=0.0))).any())
 
-def _solve(
-    problem: Structure, data: Data, active: BoolArray, dx: FloatArray, dy: FloatArray, rho: float
-) -> tuple[FloatArray, FloatArray, bool]:
-    rows = _pick(active, problem, ("A", "G"))
-    lower, upper = (_box(active, problem, name) for name in ("lb", "ub"))
-    held = [data[name][active[problem.blocks[name]]] for name in ("A", "G") if name in data]
-    R = _stack(held, problem.n)
+    def _system(self, rho: float) -> Saddle:
+        if rho not in self._systems:
+            H, B = _block(self.data, rho, self.free), _dense(self.R[:, self.free])
+            self._systems[rho] = Saddle.of(H, B)
+        return self._systems[rho]
 
-    # the rows of bounds read -a_i = -m_i at lb and a_i = -m_i at ub; their mean where both hold
-    m_lower, m_upper = (_box(dy, problem, name) for name in ("lb", "ub"))
-    a = (m_lower - m_upper) / np.maximum(1.0 * lower + upper, 1.0)
-    free = np.flatnonzero(~(lower | upper))
-    top, bottom = dx + _curve(data, rho, a), dy[rows] + R @ a
-    H = _block(data, rho, free)
-    B = _dense(R[:, free])
-    a[free], w, null = _saddle(H, B, -top[free], -bottom)
+    def _solve(
+        self, dx: FloatArray, dy: FloatArray, rho: float
+    ) -> tuple[FloatArray, FloatArray, Known]:
+        data, R, free, system = self.data, self.R, self.free, self._system(rho)
+        # the rows of bounds read -a_i = -m_i at lb and a_i = -m_i at ub; their mean where both hold
+        count = np.maximum(1.0 * self.lower + self.upper, 1.0)
+        a = (_box(dy, self.problem, "lb") - _box(dy, self.problem, "ub")) / count
+        top, bottom = dx + _curve(data, rho, a), dy[self.rows] + R @ a
+        a[free], w, off = system.solve(-top[free], -bottom)
 
-    # multipliers of bounds follow from stationarity; a part of w in the null space is free
-    pull = dx + _curve(data, rho, a) + R.T @ w
-    weight = np.where(lower & upper, np.sqrt(0.5), 1.0) * (lower | upper)
-    if null is not None:
-        along = np.concatenate([null, -weight[:, None] * (R.T @ null)])
-        w = w + null @ _least(along, -np.concatenate([w, -weight * pull]))
+        # multipliers of bounds follow from stationarity; a part of w in the null space is free
         pull = dx + _curve(data, rho, a) + R.T @ w
-    net = -pull / np.maximum(1.0 * lower + upper, 1.0)
-    v = np.zeros_like(dy)
-    v[rows] = w
-    if "lb" in problem.blocks:
-        v[problem.blocks["lb"]] = np.where(lower, -net, 0.0)
-    if "ub" in problem.blocks:
-        v[problem.blocks["ub"]] = np.where(upper, net, 0.0)
-    return a, v, null is not None
+        null = system.null
+        if null is not None:
+            weight = (self.lower | self.upper) / np.sqrt(count)
+            along = np.concatenate([null, -weight[:, None] * (R.T @ null)])
+            w = w + null @ _least(along, -np.concatenate([w, -weight * pull]))
+            pull = dx + _curve(data, rho, a) + R.T @ w
+        known = system.known(users(self.problem)[0][free], off)
+        return a, self._multipliers(w, -pull / count), known
+
+    def _multipliers(self, w: FloatArray, net: FloatArray) -> FloatArray:
+        v, blocks = np.zeros(len(self.held)), self.problem.blocks
+        v[self.rows] = w
+        if "lb" in blocks:
+            v[blocks["lb"]] = np.where(self.lower, -net, 0.0)
+        if "ub" in blocks:
+            v[blocks["ub"]] = np.where(self.upper, net, 0.0)
+        return v
 
 
 def _least(matrix: FloatArray, rhs: FloatArray) -> FloatArray:
@@ -122,33 +116,75 @@ def _least(matrix: FloatArray, rhs: FloatArray) -> FloatArray:
     return np.asarray(solution, dtype=np.float64)
 
 
-def _saddle(
-    H: FloatArray, B: FloatArray, f: FloatArray, g: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray | None]:
-    """Solve [[H, B'], [B, 0]] (a, w) = (f, g).
+class Known(NamedTuple):
+    """Whether a solution is unique over the user's variables, and whether rounding decides."""
 
-    Returns a, w and, where the system is singular (then a, w is the least-squares solution of
-    minimum norm), a basis of the null space of B', which may be empty.
+    unique: bool
+    rough: bool
+
+
+@dataclass(frozen=True)
+class Saddle:
+    """[[H, B'], [B, 0]], factorized where it is regular.
+
+    Attributes
+    ----------
+    h, r : float, (l,) float64
+        Units: neither those of the costs nor those of a row shall make it look singular.
+    factor : (LU factors, pivots) or None
+    null : (l, d) float64 or None
+        A basis of the null space of B', which may be empty; None of a regular matrix.
     """
-    k, size = len(f), len(f) + len(g)
-    if size == 0:
-        return f, g, None
-    # neither the units of the costs nor those of a row shall make the system look singular
-    h = factors(np.abs(H).max(initial=0.0))
-    r = factors(np.abs(B).max(axis=1, initial=0.0))
-    K = np.zeros((size, size))
-    K[:k, :k], K[k:, :k], K[:k, k:] = h * H, r[:, None] * B, (r[:, None] * B).T
-    rhs = np.concatenate([h * f, r * g])
-    if not (np.isfinite(K).all() and np.isfinite(rhs).all()):
-        return np.full(k, np.nan), np.full(len(g), np.nan), None
-    factor, pivots, flag = linalg.lapack.dgetrf(K)
-    norm = np.abs(K).sum(axis=0).max()
-    if flag == 0 and linalg.lapack.dgecon(factor, norm)[0] > SINGULAR:
-        both, null = linalg.lapack.dgetrs(factor, pivots, rhs)[0], None
-    else:
-        both = linalg.lstsq(K, rhs, cond=SINGULAR, lapack_driver="gelsy")[0]
+
+    K: FloatArray
+    split: int
+    h: float
+    r: FloatArray
+    factor: tuple[FloatArray, FloatArray] | None
+    null: FloatArray | None
+
+    @classmethod
+    def of(cls, H: FloatArray, B: FloatArray) -> Saddle:
+        """Factorize."""
+        k, size = len(H), len(H) + len(B)
+        h = float(factors(np.abs(H).max(initial=0.0)))
+        r = factors(np.abs(B).max(axis=1, initial=0.0))
+        K = np.zeros((size, size))
+        K[:k, :k], K[k:, :k], K[:k, k:] = h * H, r[:, None] * B, (r[:, None] * B).T
+        if size == 0 or not np.isfinite(K).all():
+            return cls(K, k, h, r, None, None)
+        factor, pivots, flag = linalg.lapack.dgetrf(K)
+        norm = np.abs(K).sum(axis=0).max()
+        if flag == 0 and linalg.lapack.dgecon(factor, norm)[0] > SINGULAR:
+            return cls(K, k, h, r, (factor, pivots), None)
         null = r[:, None] * linalg.null_space(K[k:, :k].T, rcond=SINGULAR)
-    return both[:k], r * both[k:] / h, null
+        return cls(K, k, h, r, None, null)
+
+    def solve(self, f: FloatArray, g: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+        """The solution for (f, g), of a singular matrix that of least squares and minimum norm.
+
+        The last is the relative residual; NaN where numbers overflowed.
+        """
+        rhs, off = np.concatenate([self.h * f, self.r * g]), 0.0
+        if not len(rhs):
+            return f, g, off
+        if not (np.isfinite(self.K).all() and np.isfinite(rhs).all()):
+            return np.full(len(f), np.nan), np.full(len(g), np.nan), off
+        if self.factor is not None:
+            both = linalg.lapack.dgetrs(*self.factor, rhs)[0]
+        else:
+            both = linalg.lstsq(self.K, rhs, cond=SINGULAR, lapack_driver="gelsy")[0]
+            most = np.abs(rhs).max(initial=0.0)
+            off = float(np.abs(self.K @ both - rhs).max(initial=0.0) / (most or 1.0))
+        return both[: self.split], self.r * both[self.split :] / self.h, off
+
+    def known(self, own: BoolArray, off: float) -> Known:
+        """What is known of a solution that is ``off``, over the user's ``own`` variables."""
+        if self.null is None:
+            return Known(True, False)
+        flat = linalg.null_space(self.K[:, : self.split], rcond=SINGULAR)
+        unique = not self.null.shape[1] and not (np.abs(flat[own]) > NOTHING).any() and off <= OFF
+        return Known(unique, unique and not flat.shape[1])
 
 
 def _pick(active: BoolArray, problem: Structure, names: tuple[str, ...]) -> BoolArray:
@@ -178,6 +214,13 @@ def _stack(parts: list[Any], n: int) -> Any:
     if any(sparse.issparse(part) for part in parts):
         return sparse.vstack(parts, format="csr")
     return np.concatenate([np.zeros((0, n)), *parts])
+
+
+def _largest(matrix: Any) -> FloatArray:
+    """The largest absolute value of each row."""
+    if sparse.issparse(matrix):
+        return np.asarray(abs(matrix).max(axis=1).todense()).ravel()
+    return np.abs(matrix).max(axis=1, initial=0.0)
 
 
 def _dense(matrix: Any) -> FloatArray:

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import final
 
-from lpgd.core.params import Params
+from lpgd.core.params import Param, Params
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import BoolArray, Solution
-from lpgd.core.tilt import Adjoint, Cotangent
 from lpgd.families.conic.cones import Cones
-from lpgd.families.qp import kkt
-from lpgd.families.quadratic.structure import QUIET, SIDES, Structure
+from lpgd.families.qp.linearized import Linearized
+from lpgd.families.quadratic.structure import SIDES, Structure
 
 
 @final
@@ -98,8 +97,8 @@ class QP(Structure):
         """Whether a P that only a tilt brings is sparse: as other matrices are."""
         return bool(self.patterns)
 
-    @QUIET
-    def adjoint(self, params: Params, point: Solution, cotangent: Cotangent, rho: float) -> Adjoint:
-        """Implicit differentiation of the optimality conditions (math page, section 5, oracle)."""
-        at = {name: param.take(cotangent.rows) for name, param in params.items()}
-        return Adjoint(*kkt.adjoint(self, params, point, self.folded(at, cotangent), rho))
+    def linearize(
+        self, params: Params, solution: Solution, roots: Param | None = None
+    ) -> Linearized:
+        """See ``Differentiable.linearize``."""
+        return Linearized(self, params, solution, roots)

@@ -80,6 +80,11 @@ class Structure(Family):
         return self.cones.zero + self.cones.nonneg == self.cones.m
 
     @property
+    def linear(self) -> bool:
+        """Whether there is no P."""
+        return not self.quadratic
+
+    @property
     def costs(self) -> tuple[str, ...]:
         """Arguments of the objective."""
         return ("P", "q")

@@ -5,7 +5,7 @@ from lpgd import DaqpEngine
 from lpgd.core.params import Param, batched
 from lpgd.core.solution import Status
 from lpgd.engines.daqp.set_up import Bench, SetUps
-from lpgd.engines.daqp.whitening import _inverted, inverse_factor, product
+from lpgd.families.quadratic.whitening import _inverted, inverse_factor, product
 from lpgd.families.qp.qp import QP
 from tests.support import program
 

@@ -1,0 +1,160 @@
+"""Strictly convex QPs to first order, many elements at once.
+
+With P = R'R the rows M = C R^-1 of the active constraints, each of length 1, shrink the system
+
+    [ P   C' ] [a]     [dx]
+    [ C   0  ] [v] = - [m ]      to      (M M') v = m - M R^-T dx,   a = -R^-1 (R^-T dx + M'v)
+
+(math page, section 11). Elements with about as many active rows are solved together. Their rows are
+padded to a multiple of STEP, which is a matter of each element alone: what it gets does not depend
+on its company. M M' squares the condition, so that elements two of whose rows are nearly parallel
+are left to others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import final
+
+import numpy as np
+
+from lpgd.core.params import Param, Params
+from lpgd.core.solution import BoolArray, FloatArray, IntArray
+from lpgd.families.qp.active import Active
+from lpgd.families.quadratic.structure import Structure
+from lpgd.families.quadratic.whitening import inverse_factor
+
+STEP = 8  # to a multiple of which active rows are padded
+APART = 1e-6  # least squared sine of the angle between a row and those before it
+NOTHING = 1e-9  # multipliers below this, relative to the cotangent, are none
+
+
+@final
+@dataclass(frozen=True)
+class Roots:
+    """R^-1 of every distinct Hessian."""
+
+    inverses: FloatArray  # (D, n, n)
+    good: BoolArray  # (B,) of elements
+    index: IntArray  # (B,)
+
+    @classmethod
+    def of(cls, P: Param, rho: float, given: Param | None) -> Roots:
+        """Factorize what is safely positive definite; ``given`` are those that an engine has."""
+        if given is None or rho:
+            given = Param(np.zeros((0, *P.values.shape[1:])), np.full(len(P.index), -1))
+        index, more = given.index.copy(), list[FloatArray]()
+        for place in np.unique(P.index[index < 0]).tolist():
+            found = inverse_factor(P.values[place] + rho * np.eye(P.values.shape[1]))
+            if found is not None:
+                index[(index < 0) & (P.index == place)] = len(given.values) + len(more)
+                more.append(found)
+        inverses = np.concatenate([given.values, more]) if more else given.values
+        return cls(inverses, index >= 0, index)
+
+    def of_elements(self, root: IntArray) -> FloatArray:
+        """The inverse that each of some elements uses; one alone, where there is no other."""
+        return self.inverses if len(self.inverses) == 1 else self.inverses[root]
+
+
+@final
+@dataclass(frozen=True)
+class Group:
+    """Elements with up to k active rows each.
+
+    Attributes
+    ----------
+    elements : (g,) int
+    rows : (g, k) int
+        Their places among the multipliers, 0 where ``used`` is false.
+    used : (g, k) bool
+    M : (g, k, n) float64
+    scale : (g, k) float64
+        By which the rows were multiplied.
+    squares : (g, k, k) float64
+        M M', the identity in unused rows.
+    root : (g,) int
+        Which of the roots is theirs.
+    """
+
+    elements: IntArray
+    rows: IntArray
+    used: BoolArray
+    M: FloatArray
+    scale: FloatArray
+    squares: FloatArray
+    root: IntArray
+
+    @classmethod
+    def of(
+        cls, problem: Structure, params: Params, active: Active, roots: Roots, elements: IntArray
+    ) -> Group:
+        """The active rows of elements that have about equally many."""
+        held = active.held[elements]
+        counts = held.sum(axis=1)
+        size = int(counts.max() + STEP - 1) // STEP * STEP
+        used = np.arange(size) < counts[:, None]
+        rows = np.zeros(used.shape, dtype=np.intp)
+        rows[used] = np.nonzero(held)[1]
+        root = roots.index[elements]
+        M = np.matmul(gathered(problem, params, elements, rows, used), roots.of_elements(root))
+        sizes = np.sqrt(np.einsum("gkn,gkn->gk", M, M))
+        scale = 1 / np.where(sizes > 0, sizes, 1.0)
+        M *= scale[..., None]
+        squares = np.matmul(M, M.swapaxes(1, 2))
+        squares[..., np.arange(size), np.arange(size)] += ~used
+        return cls(elements, rows, used, M, scale, squares, root)
+
+    @property
+    def apart(self) -> BoolArray:
+        """Elements whose rows are safely independent, (g,)."""
+        try:
+            sines = np.linalg.cholesky(self.squares).diagonal(axis1=1, axis2=2)
+        except np.linalg.LinAlgError:
+            sines = np.array([_sines(square) for square in self.squares])
+        return (sines**2 >= APART).all(axis=1)
+
+    def take(self, places: IntArray) -> Group:
+        """Some of the elements, or the group itself where these are all."""
+        if np.array_equal(places, np.arange(len(self.elements))):
+            return self
+        return Group(*(getattr(self, field.name)[places] for field in fields(self)))
+
+    def solve(
+        self, roots: Roots, dx: FloatArray, dy: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """a, v of the active rows, and v beside the cotangent."""
+        M, inverse = self.M, roots.of_elements(self.root)
+        u = np.matmul(dx[:, None], inverse)
+        size = np.abs(u).max(axis=(1, 2), initial=0.0)
+        load = np.where(self.used, self.scale * dy, 0.0)
+        load -= np.matmul(M, u.swapaxes(1, 2))[..., 0]
+        w = np.linalg.solve(self.squares, load[..., None])
+        u += np.matmul(w.swapaxes(1, 2), M)
+        a = -np.matmul(inverse, u.swapaxes(1, 2))[..., 0]
+        shares = np.abs(w[..., 0])
+        size = np.maximum(size, shares.max(axis=1, initial=0.0))
+        return a, self.scale * w[..., 0], shares / np.where(size > 0, size, 1.0)[:, None]
+
+
+def gathered(
+    problem: Structure, params: Params, elements: IntArray, rows: IntArray, used: BoolArray
+) -> FloatArray:
+    """Chosen rows (g, k) of C as a dense array (g, k, n); zero where none is used."""
+    C = np.zeros((*rows.shape, problem.n))
+    for name, block in problem.blocks.items():
+        element, place = np.nonzero(used & (rows >= block.start) & (rows < block.stop))
+        row = rows[element, place] - block.start
+        if name in ("A", "G"):
+            param = params[name]
+            C[element, place] = param.values[param.index[elements[element]], row]
+        else:
+            C[element, place, row] = -1.0 if name == "lb" else 1.0
+    return C
+
+
+def _sines(square: FloatArray) -> FloatArray:
+    try:
+        return np.linalg.cholesky(square).diagonal()
+    except np.linalg.LinAlgError:
+        return np.zeros(len(square))

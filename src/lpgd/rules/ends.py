@@ -1,0 +1,183 @@
+"""The tilted solutions whose difference is a gradient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, final
+
+import numpy as np
+
+from lpgd.core.rule import Backward
+from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status, StatusArray
+from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
+
+Side = Literal["average", "lower", "upper"]
+# Steps of the upper and the lower end of the difference, in units of tau.
+ENDS: dict[Side, tuple[float, float]] = {
+    "lower": (1.0, 0.0),
+    "upper": (0.0, -1.0),
+    "average": (1.0, -1.0),
+}
+
+
+@final
+@dataclass(frozen=True)
+class Ends:
+    """The two ends of each row's difference, and the tau that it used."""
+
+    hi: Solution
+    lo: Solution
+    tau: FloatArray
+    retries: int = 0
+
+    @property
+    def solved(self) -> BoolArray:
+        """Rows of which both ends are known."""
+        return self.hi.solved & self.lo.solved
+
+    def put(self, rows: IntArray, other: Ends) -> Ends:
+        """These ends with some rows replaced, and the retries of both."""
+        tau = self.tau.copy()
+        tau[rows] = other.tau
+        hi, lo = self.hi.put(rows, other.hi), self.lo.put(rows, other.lo)
+        return Ends(hi, lo, tau, self.retries + other.retries)
+
+    def take(self, rows: IntArray | BoolArray) -> Ends:
+        """The ends of some rows, without their retries."""
+        return Ends(self.hi.take(rows), self.lo.take(rows), self.tau[rows])
+
+
+@final
+@dataclass(frozen=True)
+class Tilting:
+    """How the rows of a cotangent are tilted.
+
+    Attributes
+    ----------
+    point : Solution
+        Forward solutions.
+    tilt : Tilt
+        The cotangents, with t = 0.
+    backward : Backward
+    side : {"average", "lower", "upper"}
+    retries : int
+        How often a row whose tilted solve fails is tried again with a quarter of its tau.
+    fallback : bool
+        Whether "average" may use the one side that works.
+    """
+
+    point: Solution
+    tilt: Tilt
+    backward: Backward
+    side: Side
+    retries: int
+    fallback: bool
+
+    @classmethod
+    def of(
+        cls, point: Solution, cotangent: Cotangent, backward: Backward, rho: float, side: Side,
+        retries: int, fallback: bool,
+    ) -> Tilting:  # fmt: skip
+        """Tilts of size zero."""
+        zero = np.zeros(len(point))
+        weight, at = np.full(len(point), float(rho)), (cotangent.dx, cotangent.dy)
+        tilt = Tilt(cotangent.rows, zero, *at, weight, point.x, cotangent.ds)
+        return cls(point, tilt, backward, side, retries, fallback)
+
+    def __len__(self) -> int:
+        return len(self.point)
+
+    def take(self, rows: IntArray) -> Tilting:
+        """Some of the rows."""
+        if len(rows) == len(self):
+            return self
+        return replace(self, point=self.point.take(rows), tilt=self.tilt.take(rows))
+
+    def nowhere(self, tau: FloatArray) -> Ends:
+        """Ends that are at x*."""
+        return Ends(self.point, self.point, tau)
+
+    def reach(self, tau: FloatArray, line: Adjoint | None = None) -> Ends:
+        """Both ends of every row; where one fails, both at a quarter of tau, and so on.
+
+        Within the reach of a ``line`` the ends are on it, and nothing is solved.
+        """
+        if line is not None and line.reach is not None:
+            lower, upper = (tau * abs(end) for end in reversed(ENDS[self.side]))
+            near = (lower <= line.reach[:, 0]) & (upper <= line.reach[:, 1])
+            ends, rest = self._along(tau, line), np.flatnonzero(~near)
+            return ends.put(rest, self.take(rest).reach(tau[rest])) if len(rest) else ends
+        tau, retries = tau.copy(), 0
+        hi, lo = self._solved(tau)
+        for _ in range(self.retries):
+            again = np.flatnonzero(~(hi.solved & lo.solved) & ~_late(hi) & ~_late(lo))
+            if not len(again):
+                break
+            tau[again] /= 4
+            retries += len(again)
+            new = self.take(again)._solved(tau[again])
+            hi, lo = hi.put(again, new[0]), lo.put(again, new[1])
+        return Ends(hi, lo, tau, retries)
+
+    def _along(self, tau: FloatArray, line: Adjoint) -> Ends:
+        t_hi, t_lo = ENDS[self.side]
+        ends = (moved(self.point, line, tau * t) if t else self.point for t in (t_hi, t_lo))
+        return Ends(*ends, tau)
+
+    def _solved(self, tau: FloatArray) -> tuple[Solution, Solution]:
+        t_hi, t_lo = (end * tau for end in ENDS[self.side])
+        if not t_lo.any():
+            return self.backward.resolve(self.tilt.at(t_hi)), self.point
+        if not t_hi.any():
+            return self.point, self.backward.resolve(self.tilt.at(t_lo))
+        both = self.backward.resolve(self.tilt.at(t_hi).join(self.tilt.at(t_lo)))
+        return both.take(np.arange(len(tau))), both.take(np.arange(len(tau), len(both)))
+
+    def difference(self, ends: Ends) -> tuple[list[Term], StatusArray]:
+        """The weighted Lagrangians whose gradient is that of the envelope, and what failed."""
+        hi, lo = ends.hi, ends.lo
+        failed = np.where(hi.solved, lo.status, hi.status)
+        t_hi, t_lo = (ends.tau * end for end in ENDS[self.side])
+        if self.fallback:
+            hi, t_hi = _retreat(hi, t_hi, self.point)
+            lo, t_lo = _retreat(lo, t_lo, self.point)
+            failed = np.where(t_hi > t_lo, Status.OPTIMAL, failed)
+        weight = 1 / np.where((failed == Status.OPTIMAL) & (t_hi > t_lo), t_hi - t_lo, np.inf)
+        terms = [Term(weight, hi, self.tilt.at(t_hi)), Term(-weight, lo, self.tilt.at(t_lo))]
+        return terms, failed
+
+
+def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> list[Term]:
+    """The weighted Lagrangians whose gradient is the derivative.
+
+    The Lagrangian of a program with linear rows is quadratic in (x, y), so that the central
+    difference of its gradient along the adjoint is its derivative, whatever the step. The step is
+    chosen for the least rounding.
+    """
+    reach = _size(adjoint.a, adjoint.v)
+    step = np.where(reach > 0, (1 + _size(point.x, point.y)) / np.maximum(reach, 1e-200), 1.0)
+    tilt = replace(tilt, rho=np.zeros_like(step))
+    return [
+        Term(0.5 / t, moved(point, adjoint, t), tilt.at(t))
+        for t in (step, -step)
+    ]  # fmt: skip
+
+
+def moved(point: Solution, line: Adjoint, t: FloatArray) -> Solution:
+    """Points on a line."""
+    return replace(point, x=point.x + t[:, None] * line.a, y=point.y + t[:, None] * line.v)
+
+
+def _size(*parts: FloatArray) -> FloatArray:
+    return sum((np.abs(part).max(axis=1, initial=0.0) for part in parts), np.zeros(1))
+
+
+def _late(end: Solution) -> BoolArray:
+    """Rows that ran out of time: the limit is not to be spent twice."""
+    return end.status == Status.TIME_LIMIT
+
+
+def _retreat(end: Solution, t: FloatArray, point: Solution) -> tuple[Solution, FloatArray]:
+    """Move an end that has no solution back to the forward solution."""
+    rows: IntArray = np.flatnonzero(~end.solved)
+    return end.put(rows, point.take(rows)), np.where(end.solved, t, 0.0)
