@@ -77,7 +77,7 @@ def test_numbers_of_any_size(make, seed, monkeypatch):
         assert not np.isnan(problem.residual(params, point)[0])
         problem.inside(params, point)
         problem.folded(params, loss)
-        problem.adjoint(params, point, loss, float(rng.choice([0.0, 0.1])))
+        problem.linearize(params, point).adjoint(loss, float(rng.choice([0.0, 0.1])))
         problem.tilt(params, tilt)
         problem.lagrangian(params, point, tilt)
         problem.strictly_convex(params)

@@ -75,12 +75,12 @@ class Raising:
 
 @pytest.mark.parametrize("only_tilted", [False, True])
 def test_a_solver_that_raises_has_crashed_and_is_chained(only_tilted):
-    problem, params = program(P=np.eye(1), q=[1.0])
+    problem, params = program(P=np.eye(1), q=[1.0], lb=[-1.05])  # the tilt reaches the bound
     found = SolutionMap(LPGD(0.1), Raising(MemoryError("no room"), only_tilted))
 
     def both_passes():
         solved = found.solve(problem, params, (1,), keep=True)
-        found.pullback(solved, cotangent([[1.0]], m=0), groups(params))
+        found.pullback(solved, cotangent([[1.0]], m=1), groups(params))
 
     with pytest.raises(SolverError, match="crashed") as caught:
         both_passes()

@@ -56,7 +56,7 @@ def test_dual_losses_of_an_lp_get_their_derivative(seed):
         np.testing.assert_allclose(found[name], expected[name], atol=1e-6, err_msg=name)
 
 
-def test_a_saturated_unit_has_gradient_zero_and_costs_no_further_solve():
+def test_a_saturated_unit_has_gradient_zero_and_costs_no_solve():
     """A rectifier: min 1/2 x^2 + q x over x >= 0."""
     found = SolutionMap(LPGD(), "daqp")
     problem = QP.of({"P": 1, "lb": 1}, 1, {})
@@ -64,8 +64,9 @@ def test_a_saturated_unit_has_gradient_zero_and_costs_no_further_solve():
               "lb": shared(np.zeros(1), 3)}  # fmt: skip
     pulled = pull(found, problem, params, [[-1.0], [-1.0], [1.0]])
     np.testing.assert_allclose(pulled["q"], [[0], [1], [0]], atol=1e-9)
-    assert found.stats.re_solves == 6
-    assert found.stats.degenerate == 0
+    assert found.stats.re_solves == 0
+    assert found.stats.degenerate == found.stats.unverified == 0
+    assert found.stats.tau is None
     all_saturated = {**params, "q": batched(np.full((3, 1), 2.0))}
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # rightly stuck: no warning
@@ -81,8 +82,7 @@ def test_a_vertex_is_tilted_until_the_loss_improves():
     pulled = pull(found, problem, params, [[-1.0, 0.0], [-1.0, -0.001], [-1e-3, 0.0]])
     assert (pulled["q"][:, 0] > 0).all()
     assert found.stats.degenerate == 1
-    # the first tilt and the large one, which serves at once
-    assert found.stats.re_solves == 6
+    assert found.stats.re_solves == 3  # the large tilt serves at once
 
 
 @pytest.mark.parametrize("side, pull_", [("lower", -1.0), ("upper", 1.0)])
@@ -95,7 +95,7 @@ def test_the_end_that_is_solved_for_has_to_move(side, pull_):
     tau = LARGE * np.sqrt(5)
     np.testing.assert_allclose(found.stats.tau, [tau, tau])
     np.testing.assert_allclose(pulled["q"][0], [-pull_ / tau, 0])
-    assert found.stats.re_solves == 2
+    assert found.stats.re_solves == 1
 
 
 def test_it_grows_by_factors_and_ends_at_the_optimum_of_the_loss():
@@ -107,13 +107,13 @@ def test_it_grows_by_factors_and_ends_at_the_optimum_of_the_loss():
     tau = LARGE * np.hypot(1, 100) / np.hypot(1, 0.2) * GROWTH
     np.testing.assert_allclose(found.stats.tau, [tau, tau])
     np.testing.assert_allclose(pulled["q"][0], [0, 1 / tau])
-    assert found.stats.re_solves == 3
+    assert found.stats.re_solves == 2
     # nothing is better than x* for this loss, however large the tilt: no gradient, no warning
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pulled = found.pullback(forward, cotangent([[1.0, 1.0]], m=4), groups(params))
     assert not pulled["q"].any()
-    assert found.stats.re_solves == 3 + 1 + ROUNDS
+    assert found.stats.re_solves == 2 + ROUNDS
 
 
 def test_an_optimal_face_yields_no_explosion():
@@ -187,18 +187,28 @@ def test_retries_find_a_tilt_between():
     assert found.stats.retries == 1
 
 
-def test_failures_of_the_first_tilt_are_failures():
-    class Failing:
-        name, capabilities = "failing", Capabilities(frozenset({"QP", "LP"}))
+class Failing:
+    """DAQP that fails in the backward pass."""
 
-        def solve(self, problem, params, *, start=None, **options):
-            answer = DaqpEngine().solve(problem, params, start=start)
-            if start is not None:
-                answer.solution.status[:] = 6
-            return answer
+    name, capabilities = "failing", Capabilities(frozenset({"QP", "LP"}))
 
-    with pytest.raises(SolverError, match="tilted solve"):
-        pull(SolutionMap(LPGD(), Failing()), BOX, boxes([1, 1]), [[-1.0, 0.0]])
+    def solve(self, problem, params, *, start=None, **options):
+        answer = DaqpEngine().solve(problem, params, start=start)
+        if start is not None:
+            answer.solution.status[:] = 6
+        return answer
+
+
+def test_what_can_be_neither_derived_nor_verified_is_counted():
+    """min 1/2 x^2 over x <= 0 is at a kink, which only tilts could tell from a smooth point."""
+    problem, params = program(P=np.eye(1), q=[0.0], G=[[1.0]], h=[0.0])
+    found = SolutionMap(LPGD(), Failing())
+    pulled = pull(found, problem, params, [[1.0]])
+    assert found.stats.unverified == found.stats.degenerate == 1
+    assert np.isfinite(pulled["q"]).all()
+    known = SolutionMap(LPGD(), "daqp")
+    np.testing.assert_allclose(pull(known, problem, params, [[1.0]])["q"], [[-0.5]], atol=1e-9)
+    assert (known.stats.unverified, known.stats.degenerate) == (0, 1)
 
 
 def test_an_element_does_not_depend_on_its_batch():

@@ -73,6 +73,9 @@ class Scripted:
     def __init__(self, point, works, failure):
         self.point, self.works, self.failure, self.asked = point, works, failure, []
 
+    def line(self, cotangent, rho):
+        return None
+
     def resolve(self, tilt):
         self.asked.append(tilt)
         status = np.where([self.works(t) for t in tilt.t], Status.OPTIMAL, self.failure)

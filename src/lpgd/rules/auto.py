@@ -67,13 +67,13 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
     used = nowhere.put(np.flatnonzero(doubted), ends.take(doubted))
     used = used.put(np.flatnonzero(every), far.take(every))
     pulled = _pulled(tilting, known, derived, [(used, ~derived), (far, costs)])
-    alike = believed | serves | sizes.alike(ends, tilting.side)
+    told = believed | serves | sizes.alike(ends, tilting.side) | (known.degenerate & ends.solved)
     return replace(
         pulled,
         tau=np.where(serves | smoothed, far.tau, ends.tau),
         retries=ends.retries + far.retries,
         degenerate=flat | (doubted & known.degenerate),
-        unverified=doubted & ~alike,
+        unverified=doubted & ~told,
         stays=~(flat & ~found),
     )
 
@@ -143,7 +143,7 @@ def _pulled(
             failed = np.where(rows & (view is _same), status, failed)
             terms += [_only(view(term), rows) for term in difference]
     none = np.zeros(len(tilting), dtype=np.bool_)
-    return Pullback(terms, failed, 0.0 * none, degenerate=none, unverified=none)
+    return Pullback(terms, failed, 0.0 * none, degenerate=none, unverified=none, stays=~none)
 
 
 def _only(term: Term, rows: BoolArray) -> Term:

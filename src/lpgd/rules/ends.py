@@ -11,6 +11,7 @@ from lpgd.core.rule import Backward
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status, StatusArray
 from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
 
+QUIET = np.errstate(all="ignore")  # the map judges terms that overflow
 Side = Literal["average", "lower", "upper"]
 # Steps of the upper and the lower end of the difference, in units of tau.
 ENDS: dict[Side, tuple[float, float]] = {
@@ -119,6 +120,7 @@ class Tilting:
             hi, lo = hi.put(again, new[0]), lo.put(again, new[1])
         return Ends(hi, lo, tau, retries)
 
+    @QUIET
     def _along(self, tau: FloatArray, line: Adjoint) -> Ends:
         t_hi, t_lo = ENDS[self.side]
         ends = (moved(self.point, line, tau * t) if t else self.point for t in (t_hi, t_lo))
@@ -133,6 +135,7 @@ class Tilting:
         both = self.backward.resolve(self.tilt.at(t_hi).join(self.tilt.at(t_lo)))
         return both.take(np.arange(len(tau))), both.take(np.arange(len(tau), len(both)))
 
+    @QUIET
     def difference(self, ends: Ends) -> tuple[list[Term], StatusArray]:
         """The weighted Lagrangians whose gradient is that of the envelope, and what failed."""
         hi, lo = ends.hi, ends.lo
@@ -147,6 +150,7 @@ class Tilting:
         return terms, failed
 
 
+@QUIET
 def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> list[Term]:
     """The weighted Lagrangians whose gradient is the derivative.
 
@@ -157,10 +161,7 @@ def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> list[Term]:
     reach = _size(adjoint.a, adjoint.v)
     step = np.where(reach > 0, (1 + _size(point.x, point.y)) / np.maximum(reach, 1e-200), 1.0)
     tilt = replace(tilt, rho=np.zeros_like(step))
-    return [
-        Term(0.5 / t, moved(point, adjoint, t), tilt.at(t))
-        for t in (step, -step)
-    ]  # fmt: skip
+    return [Term(0.5 / t, moved(point, adjoint, t), tilt.at(t)) for t in (step, -step)]
 
 
 def moved(point: Solution, line: Adjoint, t: FloatArray) -> Solution:

@@ -7,7 +7,7 @@ from lpgd.core.pattern import Pattern
 from lpgd.core.solution import Solution
 from lpgd.core.tilt import Cotangent
 from lpgd.families.conic import adjoint as module
-from lpgd.families.conic.adjoint import adjoint
+from lpgd.families.conic.adjoint import Linearized
 from lpgd.families.conic.conic import Conic
 from lpgd.families.conic.reduction import Reduction
 from lpgd.testing.cone_programs import KINDS, plant
@@ -20,7 +20,7 @@ def test_the_adjoint_is_the_limit_of_tilted_solutions():
     point, rng, t = solved(conic, params), np.random.default_rng(0), 1e-5
     n, m = conic.n, conic.m
     dx, dy = rng.normal(size=(3, n)), rng.normal(size=(3, m))
-    found = adjoint(conic.reduction, params, point, Cotangent(np.arange(3), dx, dy), 0.0)
+    found = Linearized(conic.reduction, params, point).adjoint(Cotangent(np.arange(3), dx, dy), 0.0)
     ends = []
     for sign in (t, -t):
         moved = dict(params)
@@ -39,7 +39,7 @@ def test_weakly_active_rows_are_held_and_reported():
               {"P": [[1.0]], "q": [0.0], "A": [[-1.0]], "b": [0.0]}.items()}  # fmt: skip
     nothing, one = np.zeros((1, 1)), np.ones((1, 1))
     point = Solution(nothing, nothing, np.zeros(1, dtype=np.int8))
-    found = adjoint(conic.reduction, params, point, Cotangent(np.array([0]), one, nothing), 0.0)
+    found = Linearized(conic.reduction, params, point).adjoint(Cotangent(np.array([0]), one, nothing), 0.0)
     assert found.degenerate.all()
     np.testing.assert_allclose(found.a, 0, atol=1e-12)
 
@@ -54,11 +54,11 @@ def test_a_definition_that_a_value_undoes_is_none():
     rng = np.random.default_rng(0)
     dx, dy = rng.normal(size=point.x.shape), rng.normal(size=point.y.shape)
     rows = np.arange(len(point))
-    found = adjoint(conic.reduction, params, point, Cotangent(rows, dx, dy), 0.0)
+    found = Linearized(conic.reduction, params, point).adjoint(Cotangent(rows, dx, dy), 0.0)
     values = {"P": conic.patterns["P"].dense(params["P"].values), "A": pattern.dense(A)}
     dense = {**params, "P": shared(values["P"][0], len(point)), "A": batched(values["A"])}
     whole = Conic(conic.n, conic.cones)
-    expected = adjoint(whole.reduction, dense, point, Cotangent(rows, dx, dy), 0.0)
+    expected = Linearized(whole.reduction, dense, point).adjoint(Cotangent(rows, dx, dy), 0.0)
     np.testing.assert_allclose(found.a, expected.a, atol=1e-8)
     np.testing.assert_allclose(found.v, expected.v, atol=1e-8)
 
@@ -69,11 +69,10 @@ def test_large_sparse_programs_have_the_adjoint_of_dense_ones(name, rho, monkeyp
     case, rng = plant(KINDS[name], 3, 3, sparse=True), np.random.default_rng(0)
     conic, at, rows = case.problem, case.solution, np.array([0, 2, 2, 1])
     loss = Cotangent(rows, *(rng.normal(size=(4, k)) for k in (conic.n, conic.m, conic.m)))
-    at = at.take(rows)
-    expected = conic.adjoint(case.params, at, loss, rho)
+    expected = conic.linearize(case.params, at).adjoint(loss, rho)
     monkeypatch.setattr(module, "LARGE", 0)
     monkeypatch.setattr(Reduction, "matrices", None)  # nothing is made dense
-    found = conic.adjoint(case.params, at, loss, rho)
+    found = conic.linearize(case.params, at).adjoint(loss, rho)
     for part in ("a", "v"):
         wanted = getattr(expected, part)
         error = np.abs(getattr(found, part) - wanted).max() / np.abs(wanted).max()
@@ -94,9 +93,9 @@ def test_singular_sparse_systems_get_least_squares(monkeypatch):
     }
     at = Solution(np.ones((1, 2)), np.array([[-0.5, -0.5, 0.0]]), np.zeros(1, np.int8))
     loss = Cotangent(np.zeros(1, int), np.array([[1.0, 3.0]]), np.zeros((1, 3)))
-    expected = conic.adjoint(params, at, loss, 0.0)
+    expected = conic.linearize(params, at).adjoint(loss, 0.0)
     monkeypatch.setattr(module, "LARGE", 0)
-    found = conic.adjoint(params, at, loss, 0.0)
+    found = conic.linearize(params, at).adjoint(loss, 0.0)
     assert expected.degenerate.all()
     assert found.degenerate.all()
     np.testing.assert_allclose(found.a, expected.a, atol=1e-9)
@@ -111,6 +110,6 @@ def test_weak_rows_of_large_sparse_programs_are_reported(monkeypatch):
     nothing, one = np.zeros((1, 1)), np.ones((1, 1))
     point = Solution(nothing, nothing, np.zeros(1, dtype=np.int8))
     monkeypatch.setattr(module, "LARGE", 0)
-    found = conic.adjoint(params, point, Cotangent(np.array([0]), one, nothing), 0.0)
+    found = conic.linearize(params, point).adjoint(Cotangent(np.array([0]), one, nothing), 0.0)
     assert found.degenerate.all()
     np.testing.assert_allclose(found.a, 0, atol=1e-12)

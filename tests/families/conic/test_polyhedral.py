@@ -121,9 +121,10 @@ def test_the_adjoint_folds_slacks():
     point, tilt = random_point(problem, 3, 0), random_tilt(problem, 0)
     rows = np.arange(3)
     dx, dy, ds = tilt.dx[rows], tilt.dy[rows], tilt.ds[rows]
-    found = problem.program.adjoint(data, point, Cotangent(rows, dx, dy, ds), 0.0)
+    program = problem.program
+    found = program.linearize(data, point).adjoint(Cotangent(rows, dx, dy, ds), 0.0)
     folded = dx - conic.transposed_product(params, ds)
-    want = problem.program.adjoint(data, point, Cotangent(rows, folded, dy), 0.0)
+    want = program.linearize(data, point).adjoint(Cotangent(rows, folded, dy), 0.0)
     np.testing.assert_allclose(found.a, want.a)
     np.testing.assert_allclose(found.v, want.v)
 
