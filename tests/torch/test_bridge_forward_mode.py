@@ -156,13 +156,22 @@ def test_the_step_has_no_scale():
     near(push(1e4, 1.0) * 1e4, push(1.0, 1.0))
 
 
-def test_zero_tangents_need_no_solve():
+def test_only_a_kink_needs_solves():
+    """min 1/2 (x - q)^2 over x <= 0 at q = -1, 0, 1: the mean of both sides at the kink."""
+    layer, one = QPLayer(), torch.ones(1, 1)
+    q = torch.tensor([[1.0], [0.0], [-1.0]])
+    _, pushed = jvp(lambda q: layer(one, q, one, 0 * one[0]), (q,), (-torch.ones_like(q),))
+    torch.testing.assert_close(pushed, torch.tensor([[1.0], [0.5], [0.0]]))
+    assert layer.stats.re_solves == 2
+
+
+def test_zero_tangents_and_derivatives_need_no_solve():
     P, q, G, h = random_qp(3)
     layer = QPLayer()
     way = torch.zeros_like(q)
     way[1] = 1.0
     _, pushed = jvp(lambda q: layer(P, q, G, h), (q,), (way,))
-    assert layer.stats.re_solves == 2
+    assert layer.stats.re_solves == 0
     assert pushed[1].any()
     assert not pushed[[0, 2]].any()
 

@@ -195,6 +195,13 @@ class Differentiable(Problem, Protocol):
         """
         ...
 
+    def drift(self, params: Params, other: Params, point: Solution) -> tuple[FloatArray, FloatArray]:
+        """By how much each point's conditions differ between two data, (N, n) and (N, m).
+
+        The gradients of the Lagrangian in x and in y with ``params``, minus those with ``other``.
+        """
+        ...
+
 
 class Measured(Problem, Protocol):
     """A family that tells how large its data are; ``Ability.SIZES``."""

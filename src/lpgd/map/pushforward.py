@@ -1,9 +1,13 @@
-"""Forward mode: how a solution changes along a change of its data, by a central difference.
+"""Forward mode: how a solution changes along a change of its data.
+
+The optimality conditions are linearised once for both modes, and their matrix is symmetric: what
+changes them at a fixed point is the right-hand side of the adjoint (math page, section 11). Where
+the derivative is not unique, or not known, a central difference stands for it,
 
     z' = [z*(w + h w') - z*(w - h w')] / 2h
 
-(math page, section 5h). The step h is scale-free: it changes each argument by at most
-sqrt(accuracy) of its typical size, accuracy being the relative error of its solution.
+(section 5h). The step h is scale-free: it changes each argument by at most sqrt(accuracy) of its
+typical size, accuracy being the relative error of its solution.
 """
 
 from __future__ import annotations
@@ -15,7 +19,9 @@ import numpy as np
 
 from lpgd.core.errors import EngineError
 from lpgd.core.params import Param, Params, batched, flat
-from lpgd.core.solution import FloatArray, IntArray, Status, StatusArray
+from lpgd.core.problem import Ability, differentiable
+from lpgd.core.solution import BoolArray, FloatArray, IntArray, Status, StatusArray
+from lpgd.core.tilt import Cotangent
 from lpgd.map.attempt import Batch
 from lpgd.map.forward import Forward
 from lpgd.map.report import Failures
@@ -23,6 +29,7 @@ from lpgd.map.solve import Settle, Solver
 
 Gather = Callable[[Forward], Sequence[FloatArray]]
 Tangents = Mapping[str, FloatArray]
+ROUGH = 1e-6  # relative error of a solution from which its derivative is not believed
 WHOLE = 1.0  # a resolution at which a P that its tangent makes asymmetric counts as symmetric
 
 
@@ -59,18 +66,18 @@ class Probe:
     gather: Gather
     settle: Settle
 
-    def solve(self, forward: Forward, params: Params, rows: IntArray) -> _Solved:
+    def solve(self, forward: Forward, params: Params, rows: IntArray) -> _Ends:
         """Solve perturbed data, each row starting from the solution of its element."""
         data, unfit = forward.problem.check(params, WHOLE)
         solver = Solver(forward.program, forward.engine, forward.threads, self.settle)
         found = solver.solve(Batch(data, forward.solution.take(rows), len(rows)), unfit)
         there = replace(forward, params=data, solution=found.solution, workspace=None)
         notes = {int(rows[row]): why for row, why in (found.notes or {}).items()}
-        return _Solved(self.gather(there), found.solution.status, notes, found.cause)
+        return _Ends(self.gather(there), found.solution.status, notes, found.cause)
 
 
 @dataclass(frozen=True)
-class _Solved:
+class _Ends:
     outputs: Sequence[FloatArray]
     status: StatusArray
     notes: Mapping[int, str]
@@ -99,6 +106,8 @@ def push(
     live = np.flatnonzero(usable & (step > 0))
     hole = np.where(usable, 0.0, np.nan)[:, None]
     slopes = [hole + np.zeros((1, part.shape[1])) for part in probe.gather(forward)]
+    if not len(live):
+        return Pushed(slopes, 0, Failures(rows[:0], np.zeros(0, np.int8), {}))
     twice = np.concatenate([live, live])
     signed = np.concatenate([step[live], -step[live]])
     moved = {
@@ -107,7 +116,56 @@ def push(
         else param.take(twice)
         for name, param in params.items()
     }
-    found = probe.solve(forward, moved, rows[twice])
+    derived, ends = _derived(forward, moved, rows[live], step[live], probe)
+    for slope, (above, below) in zip(slopes, ends, strict=False):
+        slope[live[derived]] = ((above - below) / (2 * step[live, None]))[derived]
+    rest = np.flatnonzero(~derived)
+    if not len(rest):
+        return Pushed(slopes, 0, Failures(rows[:0], np.zeros(0, np.int8), {}))
+    both = np.concatenate([rest, len(live) + rest])
+    data = {name: param.take(both) for name, param in moved.items()}
+    return _solved(forward, data, (rows, live[rest], step), slopes, probe)
+
+
+def _derived(
+    forward: Forward, moved: Params, rows: IntArray, step: FloatArray, probe: Probe
+) -> tuple[BoolArray, list[tuple[FloatArray, FloatArray]]]:
+    """Which rows have a derivative that is known, and the outputs at both ends of a step."""
+    size = len(rows)
+    if Ability.ADJOINT not in forward.program.abilities:
+        none = np.zeros(size, dtype=np.bool_)
+        return none, []
+    data, unfit = forward.problem.check(moved, WHOLE)
+    places = np.arange(2 * size)
+    hi, lo = ({k: p.take(part) for k, p in data.items()} for part in np.split(places, 2))
+    family, point = differentiable(forward.program, "forward mode"), forward.solution.take(rows)
+    with np.errstate(all="ignore"):
+        dx, dy = (part / (2 * step[:, None]) for part in family.drift(hi, lo, point))
+        found = forward.linear.adjoint(Cotangent(rows, dx, dy), 0.0)
+        way = replace(point, x=step[:, None] * found.a, y=step[:, None] * found.v)
+    sure = ~(found.degenerate | found.unsure) & (forward.accuracy[rows] <= ROUGH)
+    sure &= np.isfinite(way.x).all(axis=1) & np.isfinite(way.y).all(axis=1)
+    sure[np.array(list(unfit), dtype=np.intp) % max(size, 1)] = False
+    ends = [
+        probe.gather(replace(
+            forward, params=at, workspace=None,
+            solution=replace(point, x=point.x + sign * way.x, y=point.y + sign * way.y),
+        ))
+        for at, sign in ((hi, 1.0), (lo, -1.0))
+    ]  # fmt: skip
+    return sure, list(zip(*ends, strict=True))
+
+
+def _solved(
+    forward: Forward,
+    moved: Params,
+    where: tuple[IntArray, IntArray, FloatArray],
+    slopes: list[FloatArray],
+    probe: Probe,
+) -> Pushed:
+    """Fill in differences of solved ends; ``moved`` holds both ends of the live rows."""
+    rows, live, step = where
+    found = probe.solve(forward, moved, rows[np.concatenate([live, live])])
     hi, lo = np.split(found.status, 2)
     status = np.where(hi != Status.OPTIMAL, hi, lo)
     failed = np.flatnonzero(status)
@@ -116,7 +174,7 @@ def push(
         slope[live] = (above - below) / (2 * step[live, None])
         slope[live[failed]] = np.nan
     why = Failures(rows[live[failed]], status[failed], found.notes, found.cause)
-    return Pushed(slopes, len(twice), why)
+    return Pushed(slopes, 2 * len(live), why)
 
 
 def _steps(accuracy: FloatArray, params: Params, tangents: Tangents) -> FloatArray:

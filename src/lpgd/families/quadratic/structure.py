@@ -153,6 +153,14 @@ class Structure(Family):
         return linear + self.curve(params, x) if self.quadratic else linear
 
     @QUIET
+    def drift(self, params: Params, other: Params, point: Solution) -> tuple[FloatArray, FloatArray]:
+        """See ``Differentiable.drift``."""
+        x, y = point.x, point.y
+        slopes = [self.slope(p, x) + self.transposed_product(p, y) for p in (params, other)]
+        fall = self.slacks(other, x) - self.slacks(params, x)
+        return slopes[0] - slopes[1], np.where(np.isnan(fall), 0.0, fall)  # infinite bounds stay
+
+    @QUIET
     def strictly_convex(self, params: Params) -> BoolArray:
         """Elements with a P that is dense and positive definite, shape (N,)."""
         if not self.quadratic or "P" in self.patterns:
