@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from lpgd import LPGD, DaqpEngine, Exact, SolverError, StuckWarning
+from lpgd import LPGD, DaqpEngine, Exact, StuckWarning
 from lpgd.core.engine import Capabilities
 from lpgd.core.params import batched, shared
 from lpgd.families.qp.qp import QP

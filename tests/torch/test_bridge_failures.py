@@ -166,7 +166,7 @@ def test_a_non_finite_cotangent_gives_nan_and_solves_nothing(rule, value):
     for name, leaf in data.items():
         assert leaf.grad[1].isnan().all(), name
         assert torch.equal(leaf.grad[[0, 2]], clean[name].grad[[0, 2]]), name
-    assert layer.stats.re_solves == (0 if isinstance(rule, lpgd.Exact) else 4)
+    assert layer.stats.re_solves == 0  # the others are within reach
 
 
 def test_a_non_finite_cotangent_of_a_failed_element_is_ignored():

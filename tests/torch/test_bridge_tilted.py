@@ -97,7 +97,7 @@ def test_infeasible_under_a_dual_cotangent_retries_that_element_alone():
     torch.testing.assert_close(gradient, want)
     assert layer.stats.tau == (1 / 16, 1.0)
     assert layer.stats.retries == 2
-    assert layer.stats.re_solves == 6 + 2 + 2
+    assert layer.stats.re_solves == 2 + 2 + 2  # the others are within reach
 
 
 def test_infeasible_under_a_dual_cotangent_falls_back_where_allowed():

@@ -155,6 +155,11 @@ class Family(ABC):
         """What the family can do beyond this protocol."""
         return frozenset()
 
+    @property
+    def linear(self) -> bool:
+        """Whether the objective is linear whatever the data; see ``Measured.linear``."""
+        return False
+
     def refusal(self, families: frozenset[str]) -> str:
         """What a message says of an engine that solves other families only."""
         solves = " or ".join(sorted(families)) or "nothing"
@@ -195,7 +200,9 @@ class Differentiable(Problem, Protocol):
         """
         ...
 
-    def drift(self, params: Params, other: Params, point: Solution) -> tuple[FloatArray, FloatArray]:
+    def drift(
+        self, params: Params, other: Params, point: Solution
+    ) -> tuple[FloatArray, FloatArray]:
         """By how much each point's conditions differ between two data, (N, n) and (N, m).
 
         The gradients of the Lagrangian in x and in y with ``params``, minus those with ``other``.

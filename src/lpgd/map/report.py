@@ -96,9 +96,8 @@ def judge_tilted(
 
 def note(pulled: Pullback, stats: Stats) -> None:
     """What a pullback tells of itself, for the statistics."""
-    made = None if pulled.tau is None else pulled.tau[pulled.tau > 0]
-    some = made is not None and made.size
-    stats.note(tau=(float(made.min()), float(made.max())) if some else None)
+    made = np.zeros(0) if pulled.tau is None else pulled.tau[pulled.tau > 0]
+    stats.note(tau=(float(made.min()), float(made.max())) if len(made) else None)
     for name in ("degenerate", "unverified"):
         rows = getattr(pulled, name)
         if rows is not None:

@@ -31,7 +31,7 @@ import numpy as np
 
 from lpgd.core.problem import Ability, measured
 from lpgd.core.rule import Pullback
-from lpgd.core.solution import BoolArray, Status
+from lpgd.core.solution import BoolArray, FloatArray, Status
 from lpgd.core.tilt import Adjoint, Cotangent, Term
 from lpgd.rules.ends import Ends, Tilting, derivative
 from lpgd.rules.sizes import ROUGH, Sizes
@@ -108,9 +108,7 @@ def _straight(sizes: Sizes, ends: Ends, moves: BoolArray) -> BoolArray:
     return straight
 
 
-def _far(
-    tilting: Tilting, nowhere: Ends, rows: BoolArray, sizes: Sizes
-) -> tuple[Ends, BoolArray]:
+def _far(tilting: Tilting, nowhere: Ends, rows: BoolArray, sizes: Sizes) -> tuple[Ends, BoolArray]:
     """Tilt rows by more and more until they move, and tell of which a tilt was solved."""
     far, found = nowhere, np.zeros_like(rows)
     left, tau = np.flatnonzero(rows), LARGE * sizes.large
@@ -143,7 +141,8 @@ def _pulled(
             failed = np.where(rows & (view is _same), status, failed)
             terms += [_only(view(term), rows) for term in difference]
     none = np.zeros(len(tilting), dtype=np.bool_)
-    return Pullback(terms, failed, 0.0 * none, degenerate=none, unverified=none, stays=~none)
+    zero = np.zeros(len(tilting))
+    return Pullback(terms, failed, zero, degenerate=none, unverified=none, stays=~none)
 
 
 def _only(term: Term, rows: BoolArray) -> Term:

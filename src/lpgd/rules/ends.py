@@ -74,17 +74,6 @@ class Tilting:
     retries: int
     fallback: bool
 
-    @classmethod
-    def of(
-        cls, point: Solution, cotangent: Cotangent, backward: Backward, rho: float, side: Side,
-        retries: int, fallback: bool,
-    ) -> Tilting:  # fmt: skip
-        """Tilts of size zero."""
-        zero = np.zeros(len(point))
-        weight, at = np.full(len(point), float(rho)), (cotangent.dx, cotangent.dy)
-        tilt = Tilt(cotangent.rows, zero, *at, weight, point.x, cotangent.ds)
-        return cls(point, tilt, backward, side, retries, fallback)
-
     def __len__(self) -> int:
         return len(self.point)
 
@@ -123,8 +112,8 @@ class Tilting:
     @QUIET
     def _along(self, tau: FloatArray, line: Adjoint) -> Ends:
         t_hi, t_lo = ENDS[self.side]
-        ends = (moved(self.point, line, tau * t) if t else self.point for t in (t_hi, t_lo))
-        return Ends(*ends, tau)
+        hi, lo = (moved(self.point, line, tau * t) if t else self.point for t in (t_hi, t_lo))
+        return Ends(hi, lo, tau)
 
     def _solved(self, tau: FloatArray) -> tuple[Solution, Solution]:
         t_hi, t_lo = (end * tau for end in ENDS[self.side])
@@ -148,6 +137,14 @@ class Tilting:
         weight = 1 / np.where((failed == Status.OPTIMAL) & (t_hi > t_lo), t_hi - t_lo, np.inf)
         terms = [Term(weight, hi, self.tilt.at(t_hi)), Term(-weight, lo, self.tilt.at(t_lo))]
         return terms, failed
+
+
+def untilted(point: Solution, cotangent: Cotangent, rho: float) -> Tilt:
+    """Tilts along a cotangent, of size zero."""
+    zero = np.zeros(len(point))
+    weight = zero + rho
+    at = cotangent.rows, zero, cotangent.dx, cotangent.dy
+    return Tilt(*at, weight, point.x, cotangent.ds)
 
 
 @QUIET

@@ -9,8 +9,8 @@ from lpgd.core.problem import Ability, Problem
 from lpgd.core.public import public
 from lpgd.core.rule import Backward, Pullback, Rule, is_number
 from lpgd.core.solution import Solution, Status
-from lpgd.core.tilt import Cotangent, Tilt
-from lpgd.rules.ends import derivative
+from lpgd.core.tilt import Cotangent
+from lpgd.rules.ends import derivative, untilted
 from lpgd.rules.sizes import ROUGH
 
 
@@ -49,11 +49,9 @@ class Exact(Rule):
     def pullback(self, point: Solution, cotangent: Cotangent, backward: Backward) -> Pullback:
         """Solve the adjoint system; see ``Rule.pullback``."""
         found = backward.adjoint(cotangent, self.rho)
-        zero = np.zeros(len(point))
-        at = cotangent.dx, cotangent.dy, zero, point.x, cotangent.ds
         failed = np.full(len(point), Status.OPTIMAL, dtype=np.int8)
         return Pullback(
-            derivative(point, Tilt(cotangent.rows, zero, *at), found),
+            derivative(point, untilted(point, cotangent, 0.0), found),
             failed,
             degenerate=found.degenerate,
             unverified=found.unsure | (backward.accuracy[cotangent.rows] > ROUGH),

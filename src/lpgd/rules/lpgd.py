@@ -11,7 +11,7 @@ from lpgd.core.rule import Backward, Pullback, Rule, is_count, is_number
 from lpgd.core.solution import Solution
 from lpgd.core.tilt import Cotangent
 from lpgd.rules.auto import auto
-from lpgd.rules.ends import ENDS, Side, Tilting
+from lpgd.rules.ends import ENDS, Side, Tilting, untilted
 
 LEAST = 1e-300  # a smaller tau has no reciprocal
 
@@ -70,8 +70,9 @@ class LPGD(Rule):
 
     def pullback(self, point: Solution, cotangent: Cotangent, backward: Backward) -> Pullback:
         """Differences of tilted solutions, or what stands for them; see ``Rule.pullback``."""
-        settings = self.rho, self.side, self.retries, self.fallback
-        tilting = Tilting.of(point, cotangent, backward, *settings)
+        tilt = untilted(point, cotangent, self.rho)
+        how = self.side, self.retries, self.fallback
+        tilting = Tilting(point, tilt, backward, *how)
         if isinstance(self.tau, str):
             return auto(tilting, cotangent)
         ends = tilting.reach(

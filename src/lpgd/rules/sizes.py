@@ -14,7 +14,7 @@ from lpgd.rules.ends import ENDS, Ends, Side
 
 STILL = 10.0  # a move of at most so many times the accuracy is none
 ROUGH = 1e-6  # relative error of a solution from which its derivative is not believed
-LEAST, MOST = 1e-6, 1e-4  # of x: how far a tilt that finds a derivative moves it
+LEAST = 1e-6  # of x: how far a tilt that finds a derivative moves it
 AGREE = 1e-3  # relative difference of moves that are alike
 CLEAR = 0.1  # part of a move that may be rounding where it is to verify something
 LEAP = 100.0  # a change of more than so many times the relative tilt is not smooth
@@ -88,7 +88,7 @@ class Sizes:
     @property
     def step(self) -> FloatArray:
         """How far a tilt that finds a derivative moves x, and changes other data, relatively."""
-        return np.clip(np.sqrt(self.accuracy), LEAST, MOST)
+        return np.maximum(np.sqrt(self.accuracy), LEAST)
 
     def gentle(self, a: FloatArray) -> FloatArray:
         """The tau at which rows that move by tau a move by a small step; by their costs if none."""

@@ -39,7 +39,9 @@ def test_weakly_active_rows_are_held_and_reported():
               {"P": [[1.0]], "q": [0.0], "A": [[-1.0]], "b": [0.0]}.items()}  # fmt: skip
     nothing, one = np.zeros((1, 1)), np.ones((1, 1))
     point = Solution(nothing, nothing, np.zeros(1, dtype=np.int8))
-    found = Linearized(conic.reduction, params, point).adjoint(Cotangent(np.array([0]), one, nothing), 0.0)
+    found = Linearized(conic.reduction, params, point).adjoint(
+        Cotangent(np.array([0]), one, nothing), 0.0
+    )
     assert found.degenerate.all()
     np.testing.assert_allclose(found.a, 0, atol=1e-12)
 

@@ -77,7 +77,9 @@ def test_dependent_equalities(seed, rho):
 
 def test_contradicting_cotangents_of_dependent_equalities_meet_in_the_middle():
     problem, params = program(P=np.eye(2), q=[0, 0], A=[[1, 0], [1, 0]], b=[1, 1])
-    a, v, _ = parts(problem.linearize(params, point([1, 0], [1, 1])).adjoint(cotangent([0, 1], [1, 3]), 0.0))
+    a, v, _ = parts(
+        problem.linearize(params, point([1, 0], [1, 1])).adjoint(cotangent([0, 1], [1, 3]), 0.0)
+    )
     np.testing.assert_allclose(a, [[-2, -1]], atol=1e-9)
     np.testing.assert_allclose(v, [[1, 1]], atol=1e-9)
 
@@ -140,12 +142,16 @@ def test_weak_activity_is_held_and_reported():
 def test_an_equality_with_multiplier_zero_is_not_weak():
     problem, params = program(P=np.eye(2), q=[0, 0], A=[[1, 1]], b=[0])
     at = solve(problem, params)
-    assert problem.linearize(params, at).adjoint(cotangent([1, 1], m=1), 0.0).degenerate.tolist() == [False]
+    assert problem.linearize(params, at).adjoint(
+        cotangent([1, 1], m=1), 0.0
+    ).degenerate.tolist() == [False]
 
 
 def test_no_constraints_at_all():
     problem, params = program(P=np.diag([1, 2]), q=[1, 1])
-    a, v, degenerate = parts(problem.linearize(params, point([-1, -0.5], [])).adjoint(cotangent([1, 1]), 0.0))
+    a, v, degenerate = parts(
+        problem.linearize(params, point([-1, -0.5], [])).adjoint(cotangent([1, 1]), 0.0)
+    )
     np.testing.assert_allclose(a, [[-1, -0.5]])
     assert v.shape == (1, 0)
     assert not degenerate.any()

@@ -5,8 +5,8 @@ from lpgd import DaqpEngine
 from lpgd.core.params import Param, batched
 from lpgd.core.solution import Status
 from lpgd.engines.daqp.set_up import Bench, SetUps
-from lpgd.families.quadratic.whitening import _inverted, inverse_factor, product
 from lpgd.families.qp.qp import QP
+from lpgd.families.quadratic.whitening import _inverted, inverse_factor, product
 from tests.support import program
 
 RNG = np.random.default_rng(0)

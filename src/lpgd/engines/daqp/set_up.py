@@ -12,8 +12,8 @@ from lpgd.core.params import Param, Params
 from lpgd.core.solution import FloatArray, IntArray
 from lpgd.engines.daqp.form import Form
 from lpgd.engines.daqp.polish import polish, residual
-from lpgd.families.quadratic.whitening import diagonal, inverse_factor, product, well_spread
 from lpgd.families.qp.qp import QP
+from lpgd.families.quadratic.whitening import diagonal, inverse_factor, product, well_spread
 
 STATIONARITY = 1e-10  # residual at which DAQP's proximal iterations stop
 INEXACT = 1e-6  # relative residual beyond which an iterative answer is not believed

@@ -141,7 +141,8 @@ class Part:
         kink = (self.weak[places] & (np.abs(w) > NOTHING * most)).any(axis=1) | self.edge[places]
         flat, strict = ~self._unique(places, model), np.zeros(len(places), dtype=np.bool_)
         a, v = plan.leave(matrices, linear, a, w)
-        return Adjoint(a, v, kink | flat, ~np.isfinite(a).all(axis=1), strict)
+        unsure = ~np.logical_and.reduce(np.isfinite(a), axis=1)
+        return Adjoint(a, v, kink | flat, unsure, strict)
 
     def _unique(self, places: IntArray, model: Model) -> BoolArray:
         """Rows whose solution is unique over the user's variables."""

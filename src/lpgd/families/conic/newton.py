@@ -167,7 +167,7 @@ class Model:
         return both[upper], both[lower]
 
     def null(self, row: int) -> FloatArray | None:
-        """Ways (n, d) along which a singular program's x is free; None if its rows are dependent."""
+        """Ways (n, d) along which a singular program's x is free; None for dependent rows."""
         equations = self.turned[row, self.held[row]]
         if not np.isfinite(self.hessians[row]).all() or len(equations) > equations.shape[1]:
             return None

@@ -181,7 +181,7 @@ class Saddle:
     def known(self, own: BoolArray, off: float) -> Known:
         """What is known of a solution that is ``off``, over the user's ``own`` variables."""
         if self.null is None:
-            return Known(True, False)
+            return Known(unique=True, rough=False)
         flat = linalg.null_space(self.K[:, : self.split], rcond=SINGULAR)
         unique = not self.null.shape[1] and not (np.abs(flat[own]) > NOTHING).any() and off <= OFF
         return Known(unique, unique and not flat.shape[1])
@@ -218,9 +218,7 @@ def _stack(parts: list[Any], n: int) -> Any:
 
 def _largest(matrix: Any) -> FloatArray:
     """The largest absolute value of each row."""
-    if sparse.issparse(matrix):
-        return np.asarray(abs(matrix).max(axis=1).todense()).ravel()
-    return np.abs(matrix).max(axis=1, initial=0.0)
+    return np.abs(_dense(matrix)).max(axis=1, initial=0.0)
 
 
 def _dense(matrix: Any) -> FloatArray:

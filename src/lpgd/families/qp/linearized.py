@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from lpgd.core.params import Param, Params
-from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
+from lpgd.core.solution import BoolArray, IntArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent
 from lpgd.families.qp.active import Active
 from lpgd.families.qp.kkt import Element

@@ -14,7 +14,7 @@ are left to others.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import final
+from typing import Any, cast, final
 
 import numpy as np
 
@@ -97,13 +97,15 @@ class Group:
         rows = np.zeros(used.shape, dtype=np.intp)
         rows[used] = np.nonzero(held)[1]
         root = roots.index[elements]
-        M = np.matmul(gathered(problem, params, elements, rows, used), roots.of_elements(root))
-        sizes = np.sqrt(np.einsum("gkn,gkn->gk", M, M))
+        rows_of_u = np.matmul(
+            gathered(problem, params, elements, rows, used), roots.of_elements(root)
+        )
+        sizes = np.sqrt(np.einsum("gkn,gkn->gk", rows_of_u, rows_of_u))
         scale = 1 / np.where(sizes > 0, sizes, 1.0)
-        M *= scale[..., None]
-        squares = np.matmul(M, M.swapaxes(1, 2))
+        rows_of_u *= scale[..., None]
+        squares = np.matmul(rows_of_u, rows_of_u.swapaxes(1, 2))
         squares[..., np.arange(size), np.arange(size)] += ~used
-        return cls(elements, rows, used, M, scale, squares, root)
+        return cls(elements, rows, used, rows_of_u, scale, squares, root)
 
     @property
     def apart(self) -> BoolArray:
@@ -112,13 +114,14 @@ class Group:
             sines = np.linalg.cholesky(self.squares).diagonal(axis1=1, axis2=2)
         except np.linalg.LinAlgError:
             sines = np.array([_sines(square) for square in self.squares])
-        return (sines**2 >= APART).all(axis=1)
+        return np.logical_and.reduce(sines**2 >= APART, axis=1)
 
     def take(self, places: IntArray) -> Group:
         """Some of the elements, or the group itself where these are all."""
         if np.array_equal(places, np.arange(len(self.elements))):
             return self
-        return Group(*(getattr(self, field.name)[places] for field in fields(self)))
+        parts: dict[str, Any] = {f.name: getattr(self, f.name)[places] for f in fields(self)}
+        return Group(**parts)
 
     def solve(
         self, roots: Roots, dx: FloatArray, dy: FloatArray
@@ -129,7 +132,7 @@ class Group:
         size = np.abs(u).max(axis=(1, 2), initial=0.0)
         load = np.where(self.used, self.scale * dy, 0.0)
         load -= np.matmul(M, u.swapaxes(1, 2))[..., 0]
-        w = np.linalg.solve(self.squares, load[..., None])
+        w: FloatArray = cast(Any, np.linalg.solve)(self.squares, load[..., None])
         u += np.matmul(w.swapaxes(1, 2), M)
         a = -np.matmul(inverse, u.swapaxes(1, 2))[..., 0]
         shares = np.abs(w[..., 0])
@@ -155,6 +158,6 @@ def gathered(
 
 def _sines(square: FloatArray) -> FloatArray:
     try:
-        return np.linalg.cholesky(square).diagonal()
+        return np.asarray(np.linalg.cholesky(square).diagonal(), dtype=np.float64)
     except np.linalg.LinAlgError:
         return np.zeros(len(square))

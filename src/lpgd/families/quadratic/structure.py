@@ -153,7 +153,9 @@ class Structure(Family):
         return linear + self.curve(params, x) if self.quadratic else linear
 
     @QUIET
-    def drift(self, params: Params, other: Params, point: Solution) -> tuple[FloatArray, FloatArray]:
+    def drift(
+        self, params: Params, other: Params, point: Solution
+    ) -> tuple[FloatArray, FloatArray]:
         """See ``Differentiable.drift``."""
         x, y = point.x, point.y
         slopes = [self.slope(p, x) + self.transposed_product(p, y) for p in (params, other)]
