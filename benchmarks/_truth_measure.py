@@ -3,8 +3,10 @@
 Along a direction d the loss is measured at ±h d for steps h from 1e-2 to 3e-7. From a step and its
 tenth each side gives a slope free of curvature, (10 s(h / 10) - s(h)) / 9. Where both sides and
 their mean agree to ``AGREE``, and smaller steps do not contradict beyond their own noise, that is
-the derivative; an instance where they never do has none. All points are solved in one call of the
-layer itself; an independent solver confirms x* and differences at steps 1e-3 or 1e-4.
+the derivative; an instance where they never do has none. A solution that an engine answers within
+a tolerance may be a smoothed one: it is asked for steps that move it by more than ``MOVE``. All
+points are solved in one call of the layer itself; an independent solver confirms x* and
+differences at steps 1e-3 or 1e-4.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ STEPS = 10.0 ** -np.arange(2, 7, 0.5)  # relative to the size of each parameter
 DECADE = 2  # steps between one and its tenth
 DIRECTIONS = 2
 AGREE = 2e-4  # of both sides, relative
+MOVE = 1e-4  # of the loss, at the larger step of a pair, for solutions not known to rounding
 SAME = 3e-5, 1e-8  # x* against another solver's, against a closed form; relative to max |x|
 CONFLICT = 3e-2  # differences of the layer against those of another solver
-NOTHING = 1e-6, 1e-8  # errors are relative to no less than these of |w x| and |w| rms(x)
-SHARE = 1e-3  # nor to less than this of |w| |dx/dh|
+NOTHING = 1e-6, 1e-7  # errors are relative to no less than these of |w x| and |w| rms(x)
+SHARE = 0.02  # nor to less than this of |w| |dx/dh|
 SEEN = 1e-4  # slopes below this of |w| rms(x) drown in the other solver's errors
 
 
@@ -87,14 +90,14 @@ def _way(rng: Rng, value: Array, kind: str) -> Array:
 
 
 def _weights(rng: Rng, outputs: Sequence[Array], *, single: bool) -> list[Array]:
-    """A random linear loss in units of the outputs; of one entry of the first one if single."""
+    """A random linear loss in units of the outputs; of one entry if single."""
     weights = []
-    for k, output in enumerate(outputs):
+    for output in outputs:
         size = np.sqrt(np.mean(output**2)) or 1.0
         weight = rng.normal(size=output.shape) / size
         if single:
             one = np.zeros(output.size)
-            one[rng.integers(output.size)] = (k == 0) / size
+            one[rng.integers(output.size)] = 1 / size
             weight = one.reshape(output.shape)
         weights.append(weight)
     return weights
@@ -102,7 +105,10 @@ def _weights(rng: Rng, outputs: Sequence[Array], *, single: bool) -> list[Array]
 
 def weighed(one: Instance, rng: Rng, outputs: Sequence[Array]) -> Instance:
     """The instance with a random linear loss of outputs like these."""
-    return replace(one, weights=_weights(rng, outputs, single=one.single))
+    single = (
+        one.single and len(outputs) == 1
+    )  # else costs of an LP with multipliers are at a vertex
+    return replace(one, single=single, weights=_weights(rng, outputs, single=single))
 
 
 def points(one: Instance) -> list[list[Array]]:
@@ -139,8 +145,12 @@ def truth(program: Program, one: Instance, outputs: Sequence[Array]) -> Truth:
     sides = at[1:].reshape(DIRECTIONS, len(STEPS), 2)
     plus, minus = (sides[..., 0] - at[0]) / STEPS, (at[0] - sides[..., 1]) / STEPS
     near, far = _nothing(centre, one.weights)
-    least = np.maximum(max(near, far), SHARE * _moves(outputs, one.weights))
-    known = _agreed(plus, minus, least)
+    moves = _moves(outputs, one.weights)
+    fit = STEPS[:-DECADE] > 0.9e-3
+    typical = moves / np.sqrt(sum(o[0].size for o in outputs))
+    fit |= typical * STEPS[:-DECADE] > MOVE * max(near / NOTHING[0], far / NOTHING[1])
+    least = np.maximum(max(near, far), SHARE * moves)
+    known = _agreed(plus, minus, least, fit | program.sharp)
     if known.verdict != "derivative":
         return known
     if not program.strict and np.abs(known.slopes).max() <= max(near, far):
@@ -179,13 +189,13 @@ def _same(mine: Sequence[Array], other: Sequence[Array] | None, tolerance: float
     )
 
 
-def _agreed(plus: Array, minus: Array, least: Array) -> Truth:
+def _agreed(plus: Array, minus: Array, least: Array, fit: Array) -> Truth:
     up, down = ((10 * s[:, DECADE:] - s[:, :-DECADE]) / 9 for s in (plus, minus))
     mean = 0.5 * (plus + minus)
     both = (100 * mean[:, DECADE:] - mean[:, :-DECADE]) / 99
     scale = np.maximum(np.abs(both).max(axis=0), least)
     spread = np.max([np.abs(s - both).max(axis=0) for s in (up, down)], axis=0) / scale
-    spread = np.where(np.isfinite(spread), spread, np.inf)
+    spread = np.where(fit & np.isfinite(spread), spread, np.inf)
     best = int(spread.argmin())
     if spread[best] > AGREE:
         return Truth("kink", both[:, best], scale[best], spread[best], STEPS[best + DECADE])

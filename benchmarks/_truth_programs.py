@@ -53,6 +53,8 @@ class Program:
     strict : bool
         Whether the objective is strictly convex in the outputs. If not, instances whose solution
         does not move at all sit at a vertex and are left out.
+    quadratic : bool
+        Whether the engine is one for QPs, exact to rounding.
     """
 
     layer: Callable[[Any], Layer]
@@ -61,6 +63,12 @@ class Program:
     kinds: Sequence[str]
     closed: bool = False
     strict: bool = True
+    quadratic: bool = False
+
+    @property
+    def sharp(self) -> bool:
+        """Whether the layer's own solutions are known to be right to rounding."""
+        return self.closed or self.quadratic
 
 
 Build = Callable[[Rng], Program]
@@ -162,7 +170,7 @@ def quadratic(
     def drawn(rng: Rng, units: Units) -> list[Array]:
         return [np.asarray(v, float) for v in draw(rng, units)]
 
-    return Program(layer, drawn, solve, kinds, strict="P" in names)
+    return Program(layer, drawn, solve, kinds, strict="P" in names, quadratic=True)
 
 
 def _named(inner: Any, names: Sequence[str], *, duals: bool) -> Layer:

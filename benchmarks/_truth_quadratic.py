@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cvxpy as cp
 import numpy as np
 from _truth_programs import Array, Program, Rng, Units, conic, family, modelled, quadratic
@@ -52,7 +54,7 @@ def singular(s: Rng) -> Program:
         return [P, r.normal(size=n) * u.f / u.x, *ends]
 
     one = quadratic(("P", "q", "lb", "ub"), ("still", "free", "free", "free"), draw)
-    return Program(one.layer, one.draw, one.solve, one.kinds, strict=False)
+    return replace(one, strict=False)
 
 
 @family("QP, multipliers too")

@@ -45,7 +45,7 @@ from _truth_programs import FAMILIES, SHARES, Program
 import lpgd
 
 RULES = {"auto": lpgd.LPGD(), "exact": lpgd.Exact()}
-GROUP = 8  # successive seeds share one structure, with the call that differences them
+GROUP = 12  # successive seeds share one structure, with the call that differences them
 WRONG, FAR = 1e-3, 0.1
 
 
