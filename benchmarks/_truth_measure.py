@@ -26,7 +26,7 @@ AGREE = 2e-4  # of both sides, relative
 MOVE = 1e-4  # of the loss, at the larger step of a pair, for solutions not known to rounding
 SAME = 3e-5, 1e-8  # x* against another solver's, against a closed form; relative to max |x|
 CONFLICT = 3e-2  # differences of the layer against those of another solver
-NOTHING = 1e-6, 1e-7  # errors are relative to no less than these of |w x| and |w| rms(x)
+NOTHING = 1e-5, 1e-6  # errors are relative to no less than these of |w x| and |w| rms(x)
 SHARE = 0.02  # nor to less than this of |w| |dx/dh|
 SEEN = 1e-4  # slopes below this of |w| rms(x) drown in the other solver's errors
 
