@@ -108,7 +108,8 @@ class Adjoint(Rows):
     unsure : (N,) bool
         Rows whose system is too ill-conditioned, or whose solution too inaccurate, to tell.
     strict : (N,) bool
-        Rows whose objective is known to be strictly convex without a proximal term.
+        Rows at which the objective is known to be strictly convex without a proximal term, or
+        constraints that bend the solution are loaded.
     reach : (N, 2) float64 or None
         Up to which |t|, for t < 0 and t > 0, x* + t a and y* + t v solve the tilted problem.
     """

@@ -26,7 +26,7 @@ from lpgd.core.problem import users
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent
 from lpgd.families.conic.cones import Cones
-from lpgd.families.conic.newton import SINGULAR, Model, Point
+from lpgd.families.conic.newton import HELD, SINGULAR, Model, Point
 from lpgd.families.conic.projections import Derivative, derive, edges
 from lpgd.families.conic.reduction import Linear, Matrices, Reduction, balance
 from lpgd.families.quadratic.structure import QUIET, Structure
@@ -139,7 +139,8 @@ class Part:
         a, _, w = model.step((moved.q, -moved.b), least=True)
         most = np.maximum(_size(w), _size(moved.q))[:, None]
         kink = (self.weak[places] & (np.abs(w) > NOTHING * most)).any(axis=1) | self.edge[places]
-        flat, strict = ~self._unique(places, model), np.zeros(len(places), dtype=np.bool_)
+        flat, share = ~self._unique(places, model), model.at.share
+        strict = np.logical_or.reduce((share > HELD) & (share < 1 - HELD), axis=1)
         a, v = plan.leave(matrices, linear, a, w)
         unsure = ~np.logical_and.reduce(np.isfinite(a), axis=1)
         return Adjoint(a, v, kink | flat, unsure, strict)
@@ -173,7 +174,8 @@ def _sparse(
     derivative = derive(conic.cones, at.v, at.s)
     load = derivative.turned(linear[1][..., None])[..., 0]
     a, w = np.zeros_like(linear[0]), np.zeros_like(load)
-    degenerate, unsure, strict = _unknown(len(point))
+    degenerate, unsure, _ = _unknown(len(point))
+    strict = np.logical_or.reduce((derivative.share > HELD) & (derivative.share < 1 - HELD), axis=1)
     for i in range(len(point)):
         given = {name: params[name].take(np.array([i])).full()[0] for name in conic.patterns}
         form = {name: pattern.matrix(given[name]) for name, pattern in conic.patterns.items()}

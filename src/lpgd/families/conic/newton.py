@@ -267,8 +267,7 @@ def _iterate(
         last = error
         here = replace(here, s=y - here.v)
         used = Model.of(cones, data, here) if model is None else model
-        going &= used.sound
-        dx, dv, dy = used.step(gap)
+        dx, dv, dy = used.step(gap, least=True)
         here = Point(here.x + dx, here.v + dv, here.s + dy - dv, error)
     return best
 
