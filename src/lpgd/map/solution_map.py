@@ -259,7 +259,8 @@ class SolutionMap:
     ) -> None:
         """Warn once when training would stall because every element stayed where it was."""
         relevant = pulled.tau is not None and set(problem.costs) & set(wanted)
-        if not relevant or self._warned_stuck:
+        fine = pulled.stays is not None and bool(pulled.stays.all())
+        if not relevant or fine or self._warned_stuck:
             return
         if report.is_stuck(pulled.terms, point, report.pulling(pulled, cotangent)):
             self._warned_stuck = True

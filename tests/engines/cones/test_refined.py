@@ -69,11 +69,17 @@ def test_what_is_not_solved_is_left_alone():
     assert loaded.place.tolist()[1:3] == [-1, -1]
 
 
-def test_what_cannot_be_refined_is_solved_finely():
+def test_dependent_rows_are_refined_by_least_squares():
     case = plant(KINDS["zero"], 0, 3)
     values = case.params["A"].values
     values[0, 1], case.params["b"].values[0, 1] = values[0, 0], case.params["b"].values[0, 0]
-    solver = Rough(case, seconds=3.0)
+    found = load(case, Rough(case)).solve(case.params, np.arange(3), None)
+    assert (found.error <= newton.FINE).all()
+
+
+def test_what_cannot_be_refined_is_solved_finely():
+    case = plant(KINDS["mixed"], 1, 3)
+    solver = Rough(case, noise=np.array([1e3, 0.0, 0.0]), seconds=3.0)
     loaded = Refined(solver, 1e-4).load(case.problem, case.params, Request(1e-11, 5.0))
     found = loaded.solve(case.params, np.arange(3), None)
     assert solver.log == [(1e-4, [0, 1, 2]), (1e-11, [0])]

@@ -22,9 +22,10 @@ from lpgd.core.params import Param, Params
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
 from lpgd.families.qp.active import Active
 from lpgd.families.quadratic.structure import Structure
-from lpgd.families.quadratic.whitening import inverse_factor
+from lpgd.families.quadratic.whitening import inverse_factor, products
 
 STEP = 8  # to a multiple of which active rows are padded
+FEW = 64  # active rows up to which LAPACK takes many elements in one call
 APART = 1e-6  # least squared sine of the angle between a row and those before it
 NOTHING = 1e-9  # multipliers below this, relative to the cotangent, are none
 
@@ -71,8 +72,9 @@ class Group:
     M : (g, k, n) float64
     scale : (g, k) float64
         By which the rows were multiplied.
-    squares : (g, k, k) float64
-        M M', the identity in unused rows.
+    factors : (g, k, k) float64
+        M M', the identity in unused rows, or beyond FEW rows its inverse factor; NaN in the latter
+        for rows that are not safely independent.
     root : (g,) int
         Which of the roots is theirs.
     """
@@ -82,7 +84,7 @@ class Group:
     used: BoolArray
     M: FloatArray
     scale: FloatArray
-    squares: FloatArray
+    factors: FloatArray
     root: IntArray
 
     @classmethod
@@ -97,24 +99,35 @@ class Group:
         rows = np.zeros(used.shape, dtype=np.intp)
         rows[used] = np.nonzero(held)[1]
         root = roots.index[elements]
-        rows_of_u = np.matmul(
+        moved = products(
             gathered(problem, params, elements, rows, used), roots.of_elements(root)
         )
-        sizes = np.sqrt(np.einsum("gkn,gkn->gk", rows_of_u, rows_of_u))
+        sizes = np.sqrt(np.einsum("gkn,gkn->gk", moved, moved))
         scale = 1 / np.where(sizes > 0, sizes, 1.0)
-        rows_of_u *= scale[..., None]
-        squares = np.matmul(rows_of_u, rows_of_u.swapaxes(1, 2))
+        moved *= scale[..., None]
+        squares = products(moved, moved.swapaxes(1, 2))
         squares[..., np.arange(size), np.arange(size)] += ~used
-        return cls(elements, rows, used, rows_of_u, scale, squares, root)
+        if size > FEW:
+            squares = np.stack([_inverse(square) for square in squares])
+        return cls(elements, rows, used, moved, scale, squares, root)
 
     @property
     def apart(self) -> BoolArray:
         """Elements whose rows are safely independent, (g,)."""
+        if self.factors.shape[1] > FEW:
+            return ~np.isnan(self.factors[:, 0, 0])
         try:
-            sines = np.linalg.cholesky(self.squares).diagonal(axis1=1, axis2=2)
+            sines = np.linalg.cholesky(self.factors).diagonal(axis1=1, axis2=2)
         except np.linalg.LinAlgError:
-            sines = np.array([_sines(square) for square in self.squares])
+            sines = np.array([_sines(square) for square in self.factors])
         return np.logical_and.reduce(sines**2 >= APART, axis=1)
+
+    def _solved(self, load: FloatArray) -> FloatArray:
+        """Multipliers (g, k, 1) of the scaled rows for right-hand sides (g, k)."""
+        if self.factors.shape[1] > FEW:
+            half = np.matmul(load[:, None], self.factors).swapaxes(1, 2)
+            return np.matmul(self.factors, half)
+        return cast(Any, np.linalg.solve)(self.factors, load[..., None])
 
     def take(self, places: IntArray) -> Group:
         """Some of the elements, or the group itself where these are all."""
@@ -132,7 +145,7 @@ class Group:
         size = np.abs(u).max(axis=(1, 2), initial=0.0)
         load = np.where(self.used, self.scale * dy, 0.0)
         load -= np.matmul(M, u.swapaxes(1, 2))[..., 0]
-        w: FloatArray = cast(Any, np.linalg.solve)(self.squares, load[..., None])
+        w = self._solved(load)
         u += np.matmul(w.swapaxes(1, 2), M)
         a = -np.matmul(inverse, u.swapaxes(1, 2))[..., 0]
         shares = np.abs(w[..., 0])
@@ -154,6 +167,12 @@ def gathered(
         else:
             C[element, place, row] = -1.0 if name == "lb" else 1.0
     return C
+
+
+def _inverse(square: FloatArray) -> FloatArray:
+    """The inverse factor of a matrix, NaN where it is not safely positive definite."""
+    found = inverse_factor(square)
+    return np.full_like(square, np.nan) if found is None else found
 
 
 def _sines(square: FloatArray) -> FloatArray:

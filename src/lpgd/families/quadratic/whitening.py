@@ -70,3 +70,11 @@ def product(left: FloatArray, right: FloatArray) -> FloatArray:
         block = np.s_[..., start : start + step, :]
         np.matmul(left[block], right, out=products[block])
     return products
+
+
+def products(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Products of (g, m, n) and (g, n, k) or (1, n, k), in one thread too."""
+    if left.shape[1] * right.shape[1] * right.shape[2] <= SMALL:
+        return np.matmul(left, right)
+    each = np.broadcast_to(right, (len(left), *right.shape[1:]))
+    return np.stack([product(a, b) for a, b in zip(left, each, strict=True)])
