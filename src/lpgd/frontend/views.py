@@ -43,13 +43,13 @@ class QPView:
 
     def gather(self, forward: Forward) -> list[np.ndarray]:
         """See ``View.gather``."""
-        problem, x, y = self.problem, forward.solution.x, forward.solution.y
-        box = np.zeros_like(x)
-        if "lb" in problem.blocks:
-            box -= problem.block(y, "lb")
-        if "ub" in problem.blocks:
-            box += problem.block(y, "ub")
-        return [x, problem.block(y, "A"), problem.block(y, "G"), box]
+        blocks, x, y = self.problem.blocks, forward.solution.x, forward.solution.y
+        box, none = np.zeros_like(x), slice(0, 0)
+        if "lb" in blocks:
+            box -= y[:, blocks["lb"]]
+        if "ub" in blocks:
+            box += y[:, blocks["ub"]]
+        return [x, y[:, blocks.get("A", none)], y[:, blocks.get("G", none)], box]
 
     def cotangent(self, rows: np.ndarray, parts: Sequence[np.ndarray]) -> Cotangent:
         """See ``View.cotangent``."""

@@ -52,8 +52,8 @@ class Solve(Function):
 
     @staticmethod
     def forward(call: Call, *data: torch.Tensor) -> Tensors:
-        program, shape = call.program, call.program.batch([t.shape for t in data])
-        arrays = _data(data, program.cores)
+        program = call.program
+        shape, arrays = program.batch([t.shape for t in data]), _arrays(data, program.cores)
         call.forward, outputs = program.solve(
             arrays, shape, call.resolution, keep=call.keep, start=call.start
         )
@@ -96,10 +96,10 @@ class Derived(Function):
     @staticmethod
     def forward(call: Call, way: Derivative, *tensors: torch.Tensor) -> Tensors:
         count = _vectors(call, way)
-        vectors, data = [_array(t) for t in tensors[:count]], tensors[count:]
+        vectors, data = _arrays(tensors[:count]), tensors[count:]
         assert call.forward is not None
         if way.push:
-            own = _data(data, call.program.cores)
+            own = _arrays(data, call.program.cores)
             return call.outward(call.program.pushforward(call.forward, way, vectors, own))
         shapes = [t.shape for t in data]
         gradients = call.program.pullback(call.forward, way, vectors, shapes)
@@ -142,13 +142,13 @@ def _vectors(call: Call, way: Derivative) -> int:
     return sum(way.flags) if way.push else call.program.view.outputs
 
 
-def _data(data: Sequence[torch.Tensor], cores: Sequence[int]) -> list[np.ndarray]:
-    """Arguments as arrays, in which batch dimensions that were expanded have size 1."""
-    return [_array(t, t.ndim - core) for t, core in zip(data, cores, strict=True)]
-
-
-def _array(tensor: torch.Tensor, batch: int = 0) -> np.ndarray:
-    for dim in range(batch):
-        if tensor.stride(dim) == 0 and tensor.shape[dim] > 1:
-            tensor = tensor.narrow(dim, 0, 1)
-    return tensor.detach().to("cpu", torch.float64).numpy(force=True)  # also conjugated views
+def _arrays(data: Sequence[torch.Tensor], cores: Sequence[int] | None = None) -> list[np.ndarray]:
+    """Tensors as arrays; given ``cores``, batch dimensions that were expanded have size 1."""
+    arrays: list[np.ndarray] = []
+    for place, tensor in enumerate(data):
+        for dim in range(tensor.ndim - cores[place] if cores else 0):
+            if tensor.stride(dim) == 0 and tensor.shape[dim] > 1:
+                tensor = tensor.narrow(dim, 0, 1)
+        # forced: conjugated views need it
+        arrays.append(tensor.detach().to("cpu", torch.float64).numpy(force=True))
+    return arrays

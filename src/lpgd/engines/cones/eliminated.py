@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from lpgd.core.params import Param, Params, batched, distinct
+from lpgd.core.params import Param, Params, batched, distinct, taken
 from lpgd.core.solution import IntArray, Solution, Status
-from lpgd.engines.cones.solver import Found, Loaded, Request, Solver, taken
+from lpgd.engines.cones.solver import Found, Loaded, Request, Solver
 from lpgd.families.conic.reduction import linear_terms
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from lpgd.core.errors import EngineError
-from lpgd.core.params import Params
+from lpgd.core.params import Params, taken
 from lpgd.core.pattern import Pattern
 from lpgd.core.public import public
 from lpgd.core.solution import IntArray, Solution, Status
 from lpgd.engines.cones.engine import ConeEngine
-from lpgd.engines.cones.solver import Found, Loaded, Request, taken
+from lpgd.engines.cones.solver import Found, Loaded, Request
 from lpgd.engines.convert import Compressed
 from lpgd.engines.extras import load
 

@@ -15,15 +15,16 @@ a constant, as in log(x): w has a unit of its own then, and log k moves from b_v
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from lpgd.core.params import Param, Params, batched
+from lpgd.core.params import Param, Params, batched, taken
 from lpgd.core.scaling import factors
 from lpgd.core.solution import FloatArray, IntArray, Rows, Solution
 from lpgd.engines.cones.balance import balanced, diagonal
-from lpgd.engines.cones.solver import Found, Loaded, Request, Solver, taken
+from lpgd.engines.cones.solver import Found, Loaded, Request, Solver
 
 if TYPE_CHECKING:
     from lpgd.families.conic.conic import Conic
@@ -106,7 +107,7 @@ class Units(Rows):
             sides = factors(_top(replace(self, sides=sides).linear(params)["b"].full()))
         return replace(self, costs=factors(costs), sides=sides)
 
-    @property
+    @cached_property
     def idle(self) -> bool:
         """Whether nothing changes."""
         parts = self.rows, self.cols, self.costs, self.sides

@@ -108,8 +108,3 @@ class Solver(Protocol):
     def load(self, conic: Conic, params: Params, request: Request) -> Loaded:
         """Hand over the matrices of a batch; a solver may put off the work until it is needed."""
         ...
-
-
-def taken(params: Params, rows: IntArray) -> Params:
-    """The data of some elements."""
-    return {name: param.take(rows) for name, param in params.items()}

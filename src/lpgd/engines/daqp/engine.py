@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, cast, final
 import numpy as np
 
 from lpgd.core.engine import Answer, Capabilities, Range
-from lpgd.core.params import Param, Params, distinct
+from lpgd.core.params import Params, distinct, taken
 from lpgd.core.public import public
 from lpgd.core.solution import IntArray, Solution
 from lpgd.engines.batch import spread, useful_threads
@@ -139,8 +139,6 @@ class DaqpEngine:
     def _kept(self, problem: Problem, params: Params, threads: int | None) -> Kept:
         """Set up every distinct (P, G, A)."""
         qp = cast(QP, problem)
-        # DAQP reads matrices as they lie in memory, and BLAS rounds as they lie
-        params = {k: Param(np.ascontiguousarray(p.values), p.index) for k, p in params.items()}
         group, first = distinct(params, ("P", "G", "A"))
         with np.errstate(all="ignore"):
             units = Units.of(qp, params)
@@ -199,7 +197,7 @@ class Kept:
         """Solve programs on the set-ups, in DAQP's units and back; ``rows`` are their elements."""
         matrices, units, problem = self.matrices, batch.units, batch.problem
         if rows is not None:
-            matrices = {name: param.take(rows) for name, param in matrices.items()}
+            matrices = taken(matrices, rows)
         linear, start = batch.params, batch.start
         if units is not None:
             linear, start = units.linear(linear), units.enter(start)

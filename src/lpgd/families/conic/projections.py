@@ -8,10 +8,9 @@ Rows are picked by slices or ``take``, whose arrays lie in memory row by row: th
 summation, and with it rounding, then does not depend on the number of rows.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol, final
+from functools import lru_cache, partial
+from typing import NamedTuple, Protocol, final
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from lpgd.core.solution import FloatArray, IntArray
 from lpgd.families.conic.cones import Cones, order_of, triangle
 from lpgd.families.conic.curved import exponential, power
 
+STRUCTURES = 64  # products of cones whose layout is remembered
 Spectrum = tuple[FloatArray | None, FloatArray]
 """Eigenvectors in columns (N, k, d, d), None for unit vectors, and eigenvalues (N, k, d)."""
 
@@ -31,6 +31,19 @@ class Projection(Protocol):
     ) -> tuple[FloatArray, Spectrum | None]:
         """Of v (N, k, d), with the derivative on demand; ``near`` are about the slacks."""
         ...
+
+
+class Places(NamedTuple):
+    """Rows (k, d) of cones, and the slice that they are, if they are one."""
+
+    rows: IntArray
+    span: slice | None
+
+    @classmethod
+    def of(cls, rows: IntArray) -> "Places":
+        """Of these rows."""
+        whole = slice(int(rows[0, 0]), int(rows[-1, -1]) + 1)
+        return cls(rows, whole if whole.stop - whole.start == rows.size else None)
 
 
 @final
@@ -64,19 +77,20 @@ class Derivative:
     def _product(self, values: FloatArray, *, transposed: bool) -> FloatArray:
         product = np.array(values, order="C") if self.turns else values
         for rows, Q in self.turns:
+            at = Places.of(rows)
             turn = np.ascontiguousarray(Q.swapaxes(-1, -2)) if transposed else Q
-            if _adjacent(rows):  # without copies
-                np.matmul(turn, _pick(values, rows), out=_pick(product, rows))
+            if at.span:  # without copies
+                np.matmul(turn, _pick(values, at), out=_pick(product, at))
             else:
-                product[:, rows] = turn @ _pick(values, rows)
+                product[:, at.rows] = turn @ _pick(values, at)
         return product
 
 
 def project(cones: Cones, v: FloatArray, near: FloatArray) -> FloatArray:
     """Project every row of v (N, m); ``near`` are about the slacks, only for speed."""
     y = np.empty_like(v)
-    for rows, of in _groups(cones):
-        y[:, rows], _ = of(_pick(v, rows), _pick(near, rows), derive=False)
+    for at, of in _groups(cones):
+        y[:, at.rows], _ = of(_pick(v, at), _pick(near, at), derive=False)
     return y
 
 
@@ -84,15 +98,16 @@ def derive(cones: Cones, v: FloatArray, near: FloatArray) -> Derivative:
     """Derivatives of the projections of every row of v (N, m)."""
     share = np.empty_like(v)
     turns: list[tuple[IntArray, FloatArray]] = []
-    for rows, of in _groups(cones):
-        _, spectrum = of(_pick(v, rows), _pick(near, rows), derive=True)
+    for at, of in _groups(cones):
+        _, spectrum = of(_pick(v, at), _pick(near, at), derive=True)
         assert spectrum is not None
-        Q, share[:, rows] = spectrum
+        Q, share[:, at.rows] = spectrum
         if Q is not None:
-            turns.append((rows, Q))
+            turns.append((at.rows, Q))
     return Derivative(share, turns)
 
 
+@lru_cache(maxsize=STRUCTURES)
 def curved(cones: Cones) -> IntArray:
     """Rows whose eigenvalue can lie between 0 and 1; those with 1 and 0 come before in a cone."""
     first = {"soc": 2, "psd": 0, "exp": 2, "power": 2}
@@ -100,27 +115,26 @@ def curved(cones: Cones) -> IntArray:
     return np.concatenate([np.zeros(0, dtype=np.intp), *rows])
 
 
-def _adjacent(rows: IntArray) -> bool:
-    return bool(rows[-1, -1] - rows[0, 0] + 1 == rows.size)
-
-
-def _pick(values: FloatArray, rows: IntArray) -> FloatArray:
+def _pick(values: FloatArray, at: Places) -> FloatArray:
     """Rows (k, d) of (N, m, ...), shape (N, k, d, ...); a view where they are adjacent."""
-    if not _adjacent(rows):
-        return values.take(rows, axis=1)
-    part = values[:, rows[0, 0] : rows[-1, -1] + 1]
-    return part.reshape(len(values), *rows.shape, *values.shape[2:])
+    if at.span is None:
+        return values.take(at.rows, axis=1)
+    return values[:, at.span].reshape(len(values), *at.rows.shape, *values.shape[2:])
 
 
-def _groups(cones: Cones) -> Iterator[tuple[IntArray, Projection]]:
-    """Rows (k, d) of cones of one kind and size, with their projection."""
-    places: dict[tuple[str, int], list[int]] = {}
+@lru_cache(maxsize=STRUCTURES)
+def _groups(cones: Cones) -> list[tuple[Places, Projection]]:
+    """Rows of cones of one kind and size, with their projection."""
+    starts: dict[tuple[str, int], list[int]] = {}
     for kind, start, stop in cones.blocks():
         if stop > start:
-            places.setdefault((kind, stop - start), []).append(start)
-    for (kind, size), starts in places.items():
-        rows = np.add.outer(np.array(starts), np.arange(size))
-        yield rows, partial(power, np.array(cones.power)) if kind == "power" else _KINDS[kind]
+            starts.setdefault((kind, stop - start), []).append(start)
+    groups: list[tuple[Places, Projection]] = []
+    for (kind, size), first in starts.items():
+        at = Places.of(np.add.outer(np.array(first), np.arange(size)))
+        of = partial(power, np.array(cones.power)) if kind == "power" else _KINDS[kind]
+        groups.append((at, of))
+    return groups
 
 
 def _zero(v: FloatArray, near: FloatArray, *, derive: bool) -> tuple[FloatArray, Spectrum | None]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import final
 
-from lpgd.core.params import Params
+from lpgd.core.params import Params, taken
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import BoolArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent
@@ -101,5 +101,5 @@ class QP(Structure):
     @QUIET
     def adjoint(self, params: Params, point: Solution, cotangent: Cotangent, rho: float) -> Adjoint:
         """Implicit differentiation of the optimality conditions (math page, section 5, oracle)."""
-        at = {name: param.take(cotangent.rows) for name, param in params.items()}
+        at = taken(params, cotangent.rows)
         return Adjoint(*kkt.adjoint(self, params, point, self.folded(at, cotangent), rho))

@@ -15,7 +15,7 @@ from typing import Any, Self, cast
 
 import numpy as np
 
-from lpgd.core.params import Param, Params, batched
+from lpgd.core.params import Param, Params, batched, taken
 from lpgd.core.pattern import Pattern
 from lpgd.core.problem import Ability, Family, Groups
 from lpgd.core.solution import BoolArray, FloatArray, Solution
@@ -191,7 +191,7 @@ class Structure(Family):
 
         A cotangent of the slacks folds into that of x.
         """
-        tilted = {name: param.take(tilt.rows) for name, param in params.items()}
+        tilted = taken(params, tilt.rows)
         t, rho, dx = tilt.t[:, None], tilt.rho[:, None], tilt.dx
         if tilt.ds is not None and tilt.ds.any():
             dx = dx - self.transposed_product(tilted, tilt.ds)
@@ -224,7 +224,7 @@ class Structure(Family):
     @QUIET
     def lagrangian(self, params: Params, point: Solution, tilt: Tilt) -> FloatArray:
         """Value of the tilted Lagrangian at each point, shape (N,)."""
-        at, x, y = {name: param.take(tilt.rows) for name, param in params.items()}, point.x, point.y
+        at, x, y = taken(params, tilt.rows), point.x, point.y
         slacks = self.slacks(at, x)
         value = dot(at["q"].full(), x) + 0.5 * dot(self.curve(at, x), x)
         # an infinite bound has multiplier zero and must not turn the sum into NaN
