@@ -45,11 +45,11 @@ class Param:
         """One value an element, shape (B, ...); a read-only view where nothing has to be copied."""
         if self._view is None:
             size, count = len(self.index), len(self.values)
-            if count == 1:
-                self._view = np.broadcast_to(self.values, (size, *self.values.shape[1:]))
-            elif count == size and (self.index == np.arange(size)).all():
+            if count == size and (size == 1 or (self.index == np.arange(size)).all()):
                 self._view = self.values.view()
                 self._view.flags.writeable = False
+            elif count == 1:
+                self._view = np.broadcast_to(self.values, (size, *self.values.shape[1:]))
             else:  # copies may be large, so they are not kept
                 return self.values[self.index]
         return self._view

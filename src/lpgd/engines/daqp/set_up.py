@@ -112,25 +112,27 @@ class SetUps:
 
     def costs(self, f: FloatArray, groups: IntArray) -> FloatArray:
         """Costs (N, n) of x as costs of u."""
-        return self._changed(f, groups, lambda part, R: np.matmul(part[:, None], R)[:, 0])
+        rows, inverses = self._inverses(groups)
+        costs = f.copy()
+        if len(inverses):
+            costs[rows] = np.matmul(f[rows, None], inverses)[:, 0]
+        return costs
 
     def points(self, u: FloatArray, groups: IntArray) -> FloatArray:
         """The points x (N, n) of some u."""
-        return self._changed(u, groups, lambda part, R: np.matmul(R, part[:, :, None])[:, :, 0])
+        rows, inverses = self._inverses(groups)
+        x = u.copy()
+        if len(inverses):
+            x[rows] = np.matmul(inverses, u[rows, :, None])[:, :, 0]
+        return x
 
-    def _changed(self, values: FloatArray, groups: IntArray, times: Any) -> FloatArray:
-        if not len(self.inverses):
-            return values
-        which = self.change[groups]
+    def _inverses(self, groups: IntArray) -> tuple[slice | IntArray, FloatArray]:
+        """Rows that are kept in other variables, and the R^-1 of each, or the one of all."""
+        which, inverses = self.change[groups], self.inverses
         rows = np.flatnonzero(which >= 0)
-        inverses = self.inverses
         if len(inverses) > 1 and not np.array_equal(which, np.arange(len(inverses))):
             inverses = inverses[which[rows]]
-        if len(rows) == len(values):
-            return times(values, inverses)
-        changed = values.copy()
-        changed[rows] = times(values[rows], inverses)
-        return changed
+        return slice(None) if len(rows) == len(groups) else rows, inverses
 
 
 @dataclass(slots=True)

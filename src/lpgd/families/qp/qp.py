@@ -79,11 +79,6 @@ class QP(Structure):
         return "QP"
 
     @property
-    def cost(self) -> str:
-        """What users call q."""
-        return "q" if self.quadratic else "c"
-
-    @property
     def stored(self) -> tuple[int, int]:
         """See ``Problem.stored``."""
         return self.entries

@@ -11,7 +11,8 @@ C stacks blocks: matrices (``A``, ``G``), dense or on a pattern, and bounds (-I 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self, cast
+from functools import cached_property
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
@@ -59,12 +60,15 @@ class Structure(Family):
     fixed: BoolArray | None = None
     own: tuple[BoolArray, BoolArray] | None = None
 
+    cost: ClassVar[str | None] = None
+    """What users call q, where it is not ``q`` with a P and ``c`` without."""
+
     @property
     @abstractmethod
     def puts_on_pattern(self) -> bool:
         """Whether a P that only a tilt brings is sparse."""
 
-    @property
+    @cached_property
     def m(self) -> int:
         """Length of the flat multiplier vector."""
         return self.cones.m
@@ -74,7 +78,7 @@ class Structure(Family):
         """See ``Problem.abilities``."""
         return frozenset({Ability.SIZES, Ability.ADJOINT, Ability.CHECK})
 
-    @property
+    @cached_property
     def polyhedral(self) -> bool:
         """Whether all constraints are linear."""
         return self.cones.zero + self.cones.nonneg == self.cones.m
@@ -83,11 +87,6 @@ class Structure(Family):
     def costs(self) -> tuple[str, ...]:
         """Arguments of the objective."""
         return ("P", "q")
-
-    @property
-    def cost(self) -> str:
-        """What users call q."""
-        return "q"
 
     def block(self, y: FloatArray, name: str) -> FloatArray:
         """Multipliers (..., m_name) of one group; length 0 where the group is absent."""
@@ -100,15 +99,23 @@ class Structure(Family):
     @QUIET
     def curve(self, params: Params, x: FloatArray) -> FloatArray:
         """P x of every element, (N, n)."""
-        return self._times("P", params["P"], x) if self.quadratic else np.zeros_like(x)
+        if not self.quadratic:
+            return np.zeros_like(x)
+        if "P" in self.patterns:
+            return self.patterns["P"].product(params["P"].full(), x)
+        return (params["P"].full() @ x[:, :, None])[..., 0]
 
     @QUIET
     def product(self, params: Params, x: FloatArray) -> FloatArray:
         """C x of every element, (N, n) to (N, m)."""
-        parts = [
-            self._times(name, params[name], x) if name in "AG" else -SIDES[name][1] * x
-            for name in self.blocks
-        ]
+        parts: list[FloatArray] = []
+        for name in self.blocks:
+            if name in self.patterns:
+                parts.append(self.patterns[name].product(params[name].full(), x))
+            elif name in "AG":
+                parts.append((params[name].full() @ x[:, :, None])[..., 0])
+            else:
+                parts.append(-SIDES[name][1] * x)
         return parts[0] if len(parts) == 1 else np.concatenate([x[:, :0], *parts], axis=1)
 
     @QUIET
@@ -125,16 +132,14 @@ class Structure(Family):
                 total -= SIDES[name][1] * part
         return total
 
-    def _times(self, name: str, matrix: Param, x: FloatArray) -> FloatArray:
-        if name in self.patterns:
-            return self.patterns[name].product(matrix.full(), x)
-        return (matrix.full() @ x[:, :, None])[..., 0]
-
     def sides(self, params: Params) -> FloatArray:
         """r of every element, (N, m)."""
-        parts = [-sign * params[rhs].full() for rhs, sign in map(SIDES.__getitem__, self.blocks)]
-        size = len(params["q"].index)
-        return parts[0] if len(parts) == 1 else np.concatenate([np.zeros((size, 0)), *parts], 1)
+        parts = [np.zeros((len(params["q"].index), 0))]
+        for name in self.blocks:
+            rhs, sign = SIDES[name]
+            side = params[rhs].full()
+            parts.append(-side if sign > 0 else side)
+        return np.concatenate(parts, axis=1)
 
     @QUIET
     def slacks(self, params: Params, x: FloatArray) -> FloatArray:
