@@ -39,7 +39,7 @@ KEEN = 1e-10
 
 def reaches(conic: Conic) -> bool:
     """Whether a program is small enough for Newton's method."""
-    return conic.reduction.usual <= REACH
+    return conic.usual <= REACH
 
 
 @final

@@ -67,6 +67,11 @@ class Conic(Structure):
         """Which variables a row of equality defines."""
         return Reduction[Conic].of(self)
 
+    @cached_property
+    def usual(self) -> int:
+        """About the size of a Newton matrix of what the reduction leaves."""
+        return self.reduction.usual
+
     @property
     def needs(self) -> frozenset[str]:
         """The kinds of cones, and ``"sparse"`` where a matrix is given on a pattern."""
