@@ -82,17 +82,17 @@ class CvxpyModel(Family):
         """``"cvxpy"``."""
         return "cvxpy"
 
-    @property
-    def program(self) -> Problem:
+    @cached_property
+    def program(self) -> Problem:  # pyright: ignore[reportIncompatibleVariableOverride]
         """What the engines solve."""
         return self.inner.program
 
-    @property
+    @cached_property
     def n(self) -> int:
         """Number of variables of the program."""
         return self.inner.n
 
-    @property
+    @cached_property
     def m(self) -> int:
         """Number of its rows."""
         return self.inner.m
