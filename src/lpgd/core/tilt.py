@@ -30,15 +30,14 @@ class Cotangent(Rows):
     @property
     def loud(self) -> BoolArray:
         """Rows that are not all zero, shape (N,)."""
-        return np.logical_or.reduce([part.any(axis=1) for part in self._parts()])
+        some = self.dx.any(axis=1) | self.dy.any(axis=1)
+        return some if self.ds is None else some | self.ds.any(axis=1)
 
     @property
     def finite(self) -> BoolArray:
         """Rows without a NaN or an infinity, shape (N,)."""
-        return np.logical_and.reduce([np.isfinite(part).all(axis=1) for part in self._parts()])
-
-    def _parts(self) -> list[FloatArray]:
-        return [self.dx, self.dy] if self.ds is None else [self.dx, self.dy, self.ds]
+        all_ = np.isfinite(self.dx).all(axis=1) & np.isfinite(self.dy).all(axis=1)
+        return all_ if self.ds is None else all_ & np.isfinite(self.ds).all(axis=1)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class QPView:
         """See ``View.cotangent``."""
         dx, dy, dz, dbox = parts
         blocks = {"A": dy, "G": dz, "lb": -dbox, "ub": dbox}
-        flat = [dx[:, :0], *(blocks[name] for name in self.problem.blocks)]
+        flat = [dx[:, :0], *map(blocks.__getitem__, self.problem.blocks)]
         return Cotangent(rows, dx, np.concatenate(flat, axis=1))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -70,8 +71,12 @@ class Solve(Function):
     def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         wanted = ctx.needs_input_grad[1:]
         way = Derivative(False, wanted)  # noqa: FBT003
-        gradients = iter(Derived.apply(ctx.call, way, *cotangents, *ctx.saved_tensors))
-        return (None, *(next(gradients) if want else None for want in wanted))
+        found: list[torch.Tensor | None] = [None] * (1 + len(wanted))
+        places = compress(range(1, len(found)), wanted)
+        gradients = Derived.apply(ctx.call, way, *cotangents, *ctx.saved_tensors)
+        for place, gradient in zip(places, gradients, strict=True):
+            found[place] = gradient
+        return tuple(found)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> Tensors:
@@ -101,12 +106,11 @@ class Derived(Function):
         if way.push:
             own = _arrays(data, call.program.cores)
             return call.outward(call.program.pushforward(call.forward, way, vectors, own))
-        shapes = [t.shape for t in data]
-        gradients = call.program.pullback(call.forward, way, vectors, shapes)
-        return tuple(
-            torch.from_numpy(gradient).to(t.device, t.dtype)
-            for gradient, t in zip(gradients, way.chosen(data), strict=True)
-        )
+        gradients = call.program.pullback(call.forward, way, vectors, [t.shape for t in data])
+        found: list[torch.Tensor] = []
+        for gradient, datum in zip(gradients, way.chosen(data), strict=True):
+            found.append(torch.from_numpy(gradient).to(datum.device, datum.dtype))
+        return tuple(found)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensors) -> None:

@@ -127,7 +127,12 @@ def _split(problem: QP, lam: FloatArray) -> FloatArray:
 
 def _merge(problem: QP, y: FloatArray) -> FloatArray:
     """Our multipliers in DAQP's order and signs."""
-    parts = {name: y[:, block] for name, block in problem.blocks.items()}
-    box = [parts[name] * sign for name, sign in (("lb", -1.0), ("ub", 1.0)) if name in parts]
-    general = [parts[name] for name in ("G", "A") if name in parts]
-    return _joined([*([np.sum(box, axis=0)] if box else []), *general], len(y))
+    blocks, parts = problem.blocks, list[FloatArray]()
+    if "lb" in blocks or "ub" in blocks:
+        none = np.zeros((len(y), problem.n))
+        lower, upper = (y[:, blocks[name]] if name in blocks else none for name in ("lb", "ub"))
+        parts.append(upper - lower)
+    for name in ("G", "A"):
+        if name in blocks:
+            parts.append(y[:, blocks[name]])
+    return _joined(parts, len(y))

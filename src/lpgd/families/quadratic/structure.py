@@ -9,7 +9,7 @@ C stacks blocks: matrices (``A``, ``G``), dense or on a pattern, and bounds (-I 
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar, Self, cast
@@ -23,10 +23,11 @@ from lpgd.core.solution import BoolArray, FloatArray, Solution
 from lpgd.core.tilt import Cotangent, Term, Tilt
 from lpgd.families.conic.cones import Cones
 from lpgd.families.quadratic import check, inside, optimality
-from lpgd.families.quadratic.sums import augment, dot, outer, outer_on, shifted, total
+from lpgd.families.quadratic.sums import augment, dot, outer, shifted, total
 
 # Right-hand side of each block of multipliers, and the sign with which it enters L.
 SIDES = {"A": ("b", -1.0), "G": ("h", -1.0), "lb": ("lb", 1.0), "ub": ("ub", -1.0)}
+OWNERS = {rhs: (name, sign) for name, (rhs, sign) in SIDES.items()}
 # What overflows is not finite, and judged by whoever asked; nothing here warns of it.
 QUIET = np.errstate(all="ignore")
 
@@ -247,26 +248,20 @@ class Structure(Family):
         self, params: Params, terms: Sequence[Term], wanted: Mapping[str, Groups]
     ) -> dict[str, FloatArray]:
         """Gradient of the summed terms (math page, section 5). See ``Problem.grad``."""
-        weight = np.stack([term.weight for term in terms], axis=1)[..., None]
-        x = np.stack([term.point.x for term in terms], axis=1)
-        y = np.stack([term.multipliers for term in terms], axis=1) * weight
-        return dict(self._grads(wanted, x, weight * x, y))
-
-    def _grads(
-        self, wanted: Mapping[str, Groups], x: FloatArray, wx: FloatArray, wy: FloatArray
-    ) -> Iterator[tuple[str, FloatArray]]:
-        # x (N, S, n): S terms a row; wx and wy carry the weights, so that every gradient is linear.
-        owners = {rhs: (name, sign) for name, (rhs, sign) in SIDES.items()}
+        # (N, S, n): S terms a row; wx and wy carry the weights, so that every gradient is linear
+        parts: list[tuple[FloatArray, FloatArray, FloatArray]] = []
+        for term in terms:
+            x, weight = term.point.x, term.weight[:, None]
+            parts.append((x, weight * x, weight * term.multipliers))
+        x, wx, wy = (np.stack(side, axis=1) for side in zip(*parts, strict=True))
+        gradients: dict[str, FloatArray] = {}
         for name, groups in wanted.items():
             if name == "q":
-                yield name, total(wx, groups)
-            elif name in owners:
-                owner, sign = owners[name]
-                yield name, sign * total(self.block(wy, owner), groups)
+                gradients[name] = total(wx, groups)
+            elif name in OWNERS:
+                owner, sign = OWNERS[name]
+                gradients[name] = sign * total(wy[..., self.blocks[owner]], groups)
             else:
-                left = 0.5 * wx if name == "P" else self.block(wy, name)
-                pattern = self.patterns.get(name)
-                if pattern is None:
-                    yield name, outer(left, x, groups)
-                else:
-                    yield name, outer_on(pattern, left, x, groups)
+                left = 0.5 * wx if name == "P" else wy[..., self.blocks[name]]
+                gradients[name] = outer(left, x, groups, self.patterns.get(name))
+        return gradients
