@@ -60,7 +60,7 @@ def signature(given: Iterable[tuple[Any, Any]]) -> tuple[Signature, list[torch.T
     for name, value in given:
         if value is not None:
             pattern = value.pattern if type(value) is Sparse else None
-            tensor = value if pattern is None else value.values
+            tensor: Any = value if pattern is None else value.values
             if type(tensor) not in ORDINARY or tensor.is_nested or tensor.layout != torch.strided:
                 return (), []
             found.append((name, tensor.shape, tensor.dtype, tensor.device, pattern))

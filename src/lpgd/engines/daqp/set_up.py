@@ -195,7 +195,7 @@ def afresh(problem: QP, params: Params, count: int) -> list[SetUp]:
 
 def _hessians(P: Param) -> list[FloatArray | None]:
     """The Hessian of each set-up, one object for all that share it; None where it is zero."""
-    there = P.values.any(axis=(1, 2)).tolist()
+    there: Any = P.values.any(axis=(1, 2))
     each = [H if some else None for H, some in zip(P.values, there, strict=True)]
     return [each[i] for i in P.index.tolist()]
 
