@@ -6,8 +6,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.util import find_spec
-from math import isinf
-from numbers import Integral, Real
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -21,6 +19,7 @@ from lpgd.engines.cones.fallback import Fallback
 from lpgd.engines.cones.refined import Refined
 from lpgd.engines.cones.rescaled import Rescaled
 from lpgd.engines.cones.solver import Found, Loaded, Request, Solver
+from lpgd.engines.numbers import flag, number, whole
 from lpgd.engines.registry import get
 from lpgd.families.conic.cones import KINDS
 
@@ -60,21 +59,14 @@ class ConeEngine(ABC):
 
     def __post_init__(self) -> None:
         for name in ("target", "tolerance", "time_limit"):
-            value: Any = getattr(self, name)
-            if not isinstance(value, Real) or isinstance(value, bool):
-                raise ValueError(f"{name} must be a number, got {value!r}")
+            number(name, getattr(self, name))
         if not 0 < self.target <= self.tolerance < 1:
             raise ValueError(
                 f"0 < target <= tolerance < 1 is needed, got {self.target!r}, {self.tolerance!r}"
             )
-        limit: Any = self.iteration_limit
-        if not isinstance(limit, Integral) or isinstance(limit, bool) or limit < 1:
-            raise ValueError(f"iteration_limit must be a positive int, got {limit!r}")
-        if not self.time_limit >= 0 or isinf(self.time_limit):
-            raise ValueError(f"time_limit must be >= 0 and finite, got {self.time_limit!r}")
-        for name in ("verbose", "polish"):
-            if not isinstance(getattr(self, name), (bool, np.bool_)):
-                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        whole("iteration_limit", self.iteration_limit)
+        flag("verbose", self.verbose)
+        flag("polish", self.polish)
 
     @cached_property
     def capabilities(self) -> Capabilities:

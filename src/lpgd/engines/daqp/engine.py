@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from numbers import Real
 from typing import TYPE_CHECKING, ClassVar, cast, final
 
 import numpy as np
@@ -27,6 +26,7 @@ from lpgd.engines.daqp.form import Form
 from lpgd.engines.daqp.review import Review
 from lpgd.engines.daqp.set_up import Bench, SetUps
 from lpgd.engines.daqp.units import Units
+from lpgd.engines.numbers import number, whole
 from lpgd.families.qp.qp import QP
 
 if TYPE_CHECKING:
@@ -95,13 +95,11 @@ class DaqpEngine:
     )
 
     def __post_init__(self) -> None:
-        if not (_number(self.primal_tol) and 0 < self.primal_tol < 1):
-            raise ValueError(f"primal_tol must be in (0, 1), got {self.primal_tol!r}")
-        limit = self.iteration_limit
-        if not (isinstance(limit, int) and not isinstance(limit, bool) and 0 < limit <= MOST):
-            raise ValueError(f"iteration_limit must be a positive int, got {limit!r}")
-        if not (_number(self.time_limit) and 0 <= self.time_limit < np.inf):
-            raise ValueError(f"time_limit must be finite and >= 0, got {self.time_limit!r}")
+        number("primal_tol", self.primal_tol, below=1.0)
+        if not self.primal_tol:
+            raise ValueError("primal_tol must be > 0, got 0")
+        whole("iteration_limit", self.iteration_limit, most=MOST)
+        number("time_limit", self.time_limit)
 
     @cached_property
     def settings(self) -> dict[str, float]:
@@ -147,10 +145,6 @@ class DaqpEngine:
         return Kept(self, qp, params, matrices, set_ups, group, units, threads)
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
 @dataclass(frozen=True)
 class Kept:
     """The set-ups of a forward solve and each element's solution in it."""
@@ -172,30 +166,18 @@ class Kept:
         start = self.solution.take(tilt.rows)
         if _other_hessian(self.params, params):  # one set-up for each distinct one
             return self.engine.solve(problem, params, start=start, threads=self.threads)
-        # rows of an element start alike where nothing but their costs differs
-        element = np.arange(len(tilt)) if tilt.dy.any() else tilt.rows
         with np.errstate(all="ignore"):
-            return self.solve(problem, params, start, tilt.rows, element)
+            return self.solve(problem, params, start, tilt.rows)
 
-    def solve(
-        self,
-        problem: QP,
-        params: Params,
-        start: Solution | None,
-        rows: IntArray,
-        element: IntArray | None = None,
-    ) -> Answer:
-        """Solve programs on the set-ups of ``rows``, in DAQP's units and back.
-
-        Those of one ``element`` have its bounds and start from its working set.
-        """
+    def solve(self, problem: QP, params: Params, start: Solution | None, rows: IntArray) -> Answer:
+        """Solve programs on the set-ups of the elements ``rows``, in DAQP's units and back."""
         units = self.units
         if units is not None:
             units = units.take(rows)
             params, start = units.linear(params), units.enter(start)
         scaled = {**params, **taken(self.matrices, rows)}
         form = Form.of(problem, scaled, start)
-        afresh = self._run(form, self.group[rows], rows if element is None else element)
+        afresh = self._run(form, self.group[rows], rows)
         answer = Answer(form.solution(problem), afresh)
         answer = Review(problem, scaled, self.engine.settings, self.threads).of(answer)
         if units is None:
