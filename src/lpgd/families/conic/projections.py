@@ -19,8 +19,8 @@ from lpgd.families.conic.cones import Cones, order_of, triangle
 from lpgd.families.conic.curved import exponential, power
 
 STRUCTURES = 64  # products of cones whose layout is remembered
-Spectrum = tuple[FloatArray | None, FloatArray]
-"""Eigenvectors in columns (N, k, d, d), None for unit vectors, and eigenvalues (N, k, d)."""
+Spectrum = tuple[FloatArray, FloatArray]
+"""Eigenvectors in columns (N, k, d, d), and eigenvalues (N, k, d)."""
 
 
 class Projection(Protocol):
@@ -77,33 +77,38 @@ class Derivative:
     def _product(self, values: FloatArray, *, transposed: bool) -> FloatArray:
         product = np.array(values, order="C") if self.turns else values
         for rows, Q in self.turns:
-            at = Places.of(rows)
             turn = np.ascontiguousarray(Q.swapaxes(-1, -2)) if transposed else Q
-            if at.span:  # without copies
-                np.matmul(turn, _pick(values, at), out=_pick(product, at))
+            first, stop = rows[0, 0], rows[-1, -1] + 1
+            if stop - first == rows.size:  # without copies
+                shape = (len(values), *rows.shape, values.shape[2])
+                part, out = values[:, first:stop], product[:, first:stop]
+                np.matmul(turn, part.reshape(shape), out=out.reshape(shape))
             else:
-                product[:, at.rows] = turn @ _pick(values, at)
+                product[:, rows] = turn @ values.take(rows, axis=1)
         return product
 
 
 def project(cones: Cones, v: FloatArray, near: FloatArray) -> FloatArray:
     """Project every row of v (N, m); ``near`` are about the slacks, only for speed."""
-    y = np.empty_like(v)
-    for at, of in _groups(cones):
-        y[:, at.rows], _ = of(_pick(v, at), _pick(near, at), derive=False)
+    y, nonneg = np.array(v), slice(cones.zero, cones.zero + cones.nonneg)
+    y[:, nonneg] = np.maximum(v[:, nonneg], 0.0)
+    for at, of, curious in _groups(cones):
+        part = _pick(v, at)
+        y[:, at.rows], _ = of(part, _pick(near, at) if curious else part, derive=False)
     return y
 
 
 def derive(cones: Cones, v: FloatArray, near: FloatArray) -> Derivative:
     """Derivatives of the projections of every row of v (N, m)."""
-    share = np.empty_like(v)
+    share, nonneg = np.ones_like(v), slice(cones.zero, cones.zero + cones.nonneg)
+    share[:, nonneg] = v[:, nonneg] > 0
     turns: list[tuple[IntArray, FloatArray]] = []
-    for at, of in _groups(cones):
-        _, spectrum = of(_pick(v, at), _pick(near, at), derive=True)
+    for at, of, curious in _groups(cones):
+        part = _pick(v, at)
+        _, spectrum = of(part, _pick(near, at) if curious else part, derive=True)
         assert spectrum is not None
         Q, share[:, at.rows] = spectrum
-        if Q is not None:
-            turns.append((at.rows, Q))
+        turns.append((at.rows, Q))
     return Derivative(share, turns)
 
 
@@ -123,26 +128,18 @@ def _pick(values: FloatArray, at: Places) -> FloatArray:
 
 
 @lru_cache(maxsize=STRUCTURES)
-def _groups(cones: Cones) -> list[tuple[Places, Projection]]:
-    """Rows of cones of one kind and size, with their projection."""
+def _groups(cones: Cones) -> list[tuple[Places, Projection, bool]]:
+    """Rows of curved cones of one kind and size, their projection, whether it looks at ``near``."""
     starts: dict[tuple[str, int], list[int]] = {}
     for kind, start, stop in cones.blocks():
-        if stop > start:
+        if kind not in ("zero", "nonneg"):
             starts.setdefault((kind, stop - start), []).append(start)
-    groups: list[tuple[Places, Projection]] = []
+    groups: list[tuple[Places, Projection, bool]] = []
     for (kind, size), first in starts.items():
         at = Places.of(np.add.outer(np.array(first), np.arange(size)))
         of = partial(power, np.array(cones.power)) if kind == "power" else _KINDS[kind]
-        groups.append((at, of))
+        groups.append((at, of, kind in ("exp", "power")))
     return groups
-
-
-def _zero(v: FloatArray, near: FloatArray, *, derive: bool) -> tuple[FloatArray, Spectrum | None]:
-    return v, (None, np.ones_like(v)) if derive else None
-
-
-def _nonneg(v: FloatArray, near: FloatArray, *, derive: bool) -> tuple[FloatArray, Spectrum | None]:
-    return np.maximum(v, 0.0), (None, (v > 0).astype(np.float64)) if derive else None
 
 
 def _soc(v: FloatArray, near: FloatArray, *, derive: bool) -> tuple[FloatArray, Spectrum | None]:
@@ -198,8 +195,6 @@ def _psd(v: FloatArray, near: FloatArray, *, derive: bool) -> tuple[FloatArray, 
 
 
 _KINDS: dict[str, Projection] = {
-    "zero": _zero,
-    "nonneg": _nonneg,
     "soc": _soc,
     "psd": _psd,
     "exp": exponential,
