@@ -98,7 +98,7 @@ class SetUps:
         boxed = "lb" in problem.blocks or "ub" in problem.blocks
         same, each = np.eye(problem.n), list[SetUp]()
         hessians = _hessians(P)  # a model is not handed the same object again
-        flat = (plain & well_spread(P.values))[P.index].tolist()
+        flat = (plain & well_spread(P.values) if plain.any() else plain)[P.index].tolist()
         for group, which in enumerate(change.tolist()):
             H, matrix = hessians[group], rows[group]
             kept: Matrices | None = (H, matrix) if flat[group] else None

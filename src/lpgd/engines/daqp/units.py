@@ -58,7 +58,7 @@ class Units(Rows):
         curved = np.zeros_like(pull)
         if problem.quadratic:  # the largest entry of a convex Hessian lies on the diagonal
             P = params["P"]
-            curved = np.einsum("dii->di", P.values).max(axis=1, initial=0.0)[P.index]
+            curved = P.values.diagonal(axis1=1, axis2=2).max(axis=1, initial=0.0)[P.index]
         size = _size(params, norms, flat, (pull, curved))
         # of 0 <= h nothing but h has a size
         hollow, sides = dict[str, BoolArray](), list[FloatArray]()

@@ -21,13 +21,13 @@ SMALL, FEW, HALVED = 2**18, 8, 128
 
 def diagonal(P: FloatArray) -> BoolArray:
     """Matrices of (D, n, n) with nothing but zeros beside the diagonal."""
-    on = np.einsum("dii->di", P)
+    on = P.diagonal(axis1=1, axis2=2)
     return (P != 0).sum(axis=(1, 2)) == (on != 0).sum(axis=1)
 
 
 def well_spread(P: FloatArray) -> BoolArray:
     """Diagonal matrices of (D, n, n) that are safely positive definite."""
-    on = np.einsum("dii->di", P)
+    on = P.diagonal(axis1=1, axis2=2)
     largest = on.max(axis=1)
     return (on.min(axis=1) * WORST >= largest) & (largest > 0)
 
@@ -40,7 +40,7 @@ def inverse_factors(P: FloatArray, wanted: BoolArray) -> tuple[FloatArray, BoolA
         inverse = _inverted(P[row])
         good[place] = inverse is not None
         found[place] = 0.0 if inverse is None else inverse
-    largest = np.einsum("dii->di", P)[rows].max(axis=1)
+    largest = P.diagonal(axis1=1, axis2=2)[rows].max(axis=1)
     good &= largest * np.einsum("dij,dij->di", found, found).max(axis=1) <= WORST
     sound = np.zeros(len(P), dtype=np.bool_)
     sound[rows] = good
