@@ -30,14 +30,18 @@ class Cotangent(Rows):
     @property
     def loud(self) -> BoolArray:
         """Rows that are not all zero, shape (N,)."""
-        some = self.dx.any(axis=1) | self.dy.any(axis=1)
-        return some if self.ds is None else some | self.ds.any(axis=1)
+        some: BoolArray = np.logical_or.reduce(self.dx, axis=1)
+        some |= np.logical_or.reduce(self.dy, axis=1)
+        return some if self.ds is None else some | np.logical_or.reduce(self.ds, axis=1)
 
     @property
     def finite(self) -> BoolArray:
         """Rows without a NaN or an infinity, shape (N,)."""
-        all_ = np.isfinite(self.dx).all(axis=1) & np.isfinite(self.dy).all(axis=1)
-        return all_ if self.ds is None else all_ & np.isfinite(self.ds).all(axis=1)
+        every: BoolArray = np.logical_and.reduce(np.isfinite(self.dx), axis=1)
+        every &= np.logical_and.reduce(np.isfinite(self.dy), axis=1)
+        if self.ds is None:
+            return every
+        return every & np.logical_and.reduce(np.isfinite(self.ds), axis=1)
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,10 @@ def whole(name: str, value: Any, *, least: int = 1, most: int | None = None) -> 
     ------
     ValueError
     """
-    fits = isinstance(value, Integral) and not isinstance(value, bool) and value >= least
-    if not fits or (most is not None and value > most):
+    if (
+        not isinstance(value, Integral) or isinstance(value, bool) or value < least
+        or (most is not None and not value <= most)
+    ):  # fmt: skip
         span = f">= {least}" + ("" if most is None else f" and <= {most}")
         raise ValueError(f"{name} must be an integer {span}, got {value!r}")
 

@@ -82,17 +82,17 @@ class CvxpyModel(Family):
         """``"cvxpy"``."""
         return "cvxpy"
 
-    @cached_property
-    def program(self) -> Problem:  # pyright: ignore[reportIncompatibleVariableOverride]
+    @property
+    def program(self) -> Problem:
         """What the engines solve."""
         return self.inner.program
 
-    @cached_property
+    @property
     def n(self) -> int:
         """Number of variables of the program."""
         return self.inner.n
 
-    @cached_property
+    @property
     def m(self) -> int:
         """Number of its rows."""
         return self.inner.m

@@ -115,11 +115,11 @@ def _in_fair_units(P: FloatArray) -> tuple[FloatArray, FloatArray, IntArray | No
     squares = np.einsum("dij,dij->d", P, P)
     if ((squares > LEAST) & (squares < 1 / LEAST)).all():
         return P, squares, None
-    P = np.where(_rowwise(np.isfinite(P))[:, None, None], P, 0.0)
-    _, exponent = np.frexp(np.abs(P).max(axis=(1, 2), initial=0.0))
+    finite = np.where(_rowwise(np.isfinite(P))[:, None, None], P, 0.0)
+    _, exponent = np.frexp(np.abs(finite).max(axis=(1, 2), initial=0.0))
     exponent = exponent.astype(np.intp)[:, None, None]
-    P = np.ldexp(P, -exponent)
-    return P, np.einsum("dij,dij->d", P, P), exponent
+    scaled = np.ldexp(finite, -exponent)
+    return scaled, np.einsum("dij,dij->d", scaled, scaled), exponent
 
 
 def _indefinite(P: FloatArray, slack: FloatArray) -> BoolArray:

@@ -11,7 +11,6 @@ C stacks blocks: matrices (``A``, ``G``), dense or on a pattern, and bounds (-I 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -69,7 +68,7 @@ class Structure(Family):
     def puts_on_pattern(self) -> bool:
         """Whether a P that only a tilt brings is sparse."""
 
-    @cached_property
+    @property
     def m(self) -> int:
         """Length of the flat multiplier vector."""
         return self.cones.m
@@ -79,7 +78,7 @@ class Structure(Family):
         """See ``Problem.abilities``."""
         return frozenset({Ability.SIZES, Ability.ADJOINT, Ability.CHECK})
 
-    @cached_property
+    @property
     def polyhedral(self) -> bool:
         """Whether all constraints are linear."""
         return self.cones.zero + self.cones.nonneg == self.cones.m
