@@ -5,14 +5,14 @@ from itertools import product
 import numpy as np
 import pytest
 
-from lpgd.frontend.batches import batches, groups, owners, param
+from lpgd.frontend.batches import groups, owners, params
 
 CASES = [((), (2, 3)), ((3,), (2, 3)), ((2, 1), (2, 3)), ((2, 3), (2, 3)), ((1,), (4,)), ((), ())]
 EMPTY = [((), (0,)), ((0,), (0,)), ((1,), (0,)), ((3, 1), (3, 0)), ((), (2, 0))]
 
 
-def test_trailing_dimensions_are_no_batch_dimensions():
-    assert batches([(5, 3, 2), (4,), (2, 2)], (2, 1, 2)) == [(5,), (), ()]
+def param(values, core, shape):
+    return params(("a",), (values,), (core,), shape)["a"]
 
 
 @pytest.mark.parametrize("batch, shape", CASES + EMPTY)

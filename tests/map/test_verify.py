@@ -9,7 +9,7 @@ from lpgd.core.engine import Answer
 from lpgd.core.params import batched
 from lpgd.core.problem import Ability
 from lpgd.core.solution import Solution, Status
-from lpgd.map.verify import FLOOR, UNKNOWN, accuracy_of, verified
+from lpgd.map.verify import FLOOR, UNKNOWN, verified
 
 
 class Judge:
@@ -43,12 +43,12 @@ def test_what_is_off_is_not_optimal_and_what_is_right_is():
     given = answer([1e-9, 1e-3, 1e-9, np.nan], [0, 0, Status.INACCURATE, 0])
     found = check(Judge(), scale(1, 1, 1, 1), given)
     assert found.solution.status.tolist() == [0, 1, 0, 1]
-    np.testing.assert_array_equal(accuracy_of(found)[:3], [1e-9, 1e-3, 1e-9])
+    np.testing.assert_array_equal(found.accuracy[:3], [1e-9, 1e-3, 1e-9])
 
 
 def test_accuracy_is_measured_and_has_a_floor():
     found = check(Judge(), scale(1, 1), answer([0.0, 1e-8], [0, 0]))
-    np.testing.assert_array_equal(accuracy_of(found), [FLOOR, 1e-8])
+    np.testing.assert_array_equal(found.accuracy, [FLOOR, 1e-8])
 
 
 @pytest.mark.parametrize("claim", [Status.INFEASIBLE, Status.UNBOUNDED])
@@ -85,5 +85,5 @@ def test_families_without_a_check_are_believed():
 
     given = answer([7.0], [0])
     found = check(Trusting(), {}, given)
-    assert found is given
-    np.testing.assert_array_equal(accuracy_of(found), [UNKNOWN])
+    assert found.solution is given.solution
+    np.testing.assert_array_equal(found.accuracy, [UNKNOWN])

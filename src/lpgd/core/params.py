@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar, final
 
 import numpy as np
@@ -14,7 +14,7 @@ Number = TypeVar("Number", np.float64, np.bool_)
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(eq=False, slots=True)
 class Param:
     """One argument of a batch of problems.
 
@@ -28,10 +28,14 @@ class Param:
 
     values: FloatArray
     index: IntArray
+    _view: FloatArray | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.values.flags.c_contiguous:  # products round as matrices lie in memory
-            object.__setattr__(self, "values", np.ascontiguousarray(self.values))
+            self.values = np.ascontiguousarray(self.values)
+
+    def __reduce__(self) -> tuple[type, tuple[FloatArray, IntArray]]:
+        return Param, (self.values, self.index)  # without what is worked out
 
     def take(self, rows: IntArray) -> "Param":
         """The argument for the given elements; no value is copied."""
@@ -39,14 +43,16 @@ class Param:
 
     def full(self) -> FloatArray:
         """One value an element, shape (B, ...); a read-only view where nothing has to be copied."""
-        size = len(self.index)
-        if len(self.values) == 1:
-            return np.broadcast_to(self.values, (size, *self.values.shape[1:]))
-        if len(self.values) == size and np.array_equal(self.index, np.arange(size)):
-            view = self.values.view()
-            view.flags.writeable = False
-            return view
-        return self.values[self.index]
+        if self._view is None:
+            size, count = len(self.index), len(self.values)
+            if count == size and (size == 1 or (self.index == np.arange(size)).all()):
+                self._view = self.values.view()
+                self._view.flags.writeable = False
+            elif count == 1:
+                self._view = np.broadcast_to(self.values, (size, *self.values.shape[1:]))
+            else:  # copies may be large, so they are not kept
+                return self.values[self.index]
+        return self._view
 
 
 Params = Mapping[str, Param]
@@ -62,6 +68,14 @@ def batched(values: FloatArray) -> Param:
     return Param(values, np.arange(len(values)))
 
 
+def taken(params: Params, rows: IntArray) -> dict[str, Param]:
+    """The data of some elements."""
+    size = len(next(iter(params.values())).index) if params else 0
+    if len(rows) == size and (rows == np.arange(size)).all():
+        return dict(params)
+    return {name: Param(param.values, param.index[rows]) for name, param in params.items()}
+
+
 def distinct(params: Params, names: tuple[str, ...]) -> tuple[IntArray, IntArray]:
     """Group elements that share the values of all the named arguments.
 
@@ -74,10 +88,12 @@ def distinct(params: Params, names: tuple[str, ...]) -> tuple[IntArray, IntArray
     """
     batch = len(next(iter(params.values())).index)
     key = np.zeros(batch, dtype=np.intp)
-    for param in (params[name] for name in names if name in params):
-        if len(param.values) > 1:
-            key = key * len(param.values) + param.index
-    if np.array_equal(key, np.arange(batch)):  # each its own
+    for name in names:
+        if name in params and len(params[name].values) > 1:
+            key = key * len(params[name].values) + params[name].index
+    if not key.any():  # one for all
+        return key, key[:1]
+    if (key == np.arange(batch)).all():  # each its own
         return key, key
     _, first, group = np.unique(key, return_index=True, return_inverse=True)
     return group, first

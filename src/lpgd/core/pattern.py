@@ -69,11 +69,12 @@ class Pattern:
 
     def product(self, values: FloatArray, x: FloatArray) -> FloatArray:
         """Every matrix times its vector, (N, nnz) and (N, cols) to (N, rows)."""
-        return _scatter(values * x[:, self.cols], self.rows, self.shape[0])
+        # scipy answers column by column; sums over a row would then depend on the number of rows
+        return np.ascontiguousarray((values * x[:, self.cols]) @ self._sums[0])
 
     def transposed_product(self, values: FloatArray, y: FloatArray) -> FloatArray:
         """Every transposed matrix times its vector, (N, nnz) and (N, rows) to (N, cols)."""
-        return _scatter(values * y[:, self.rows], self.cols, self.shape[1])
+        return np.ascontiguousarray((values * y[:, self.rows]) @ self._sums[1])
 
     def outer(self, left: FloatArray, right: FloatArray) -> FloatArray:
         """Sum over s of left_s right_s' on the pattern; (R, S, m) and (R, S, n) give (R, nnz)."""
@@ -115,11 +116,11 @@ class Pattern:
         whole = len(flat) == self.shape[0] * self.shape[1]
         return None if whole and np.array_equal(flat, np.arange(len(flat))) else flat
 
-
-def _scatter(values: FloatArray, places: IntArray, size: int) -> FloatArray:
-    """Sum the columns of (N, nnz) values that share a place, shape (N, size)."""
-    selection = sparse.csr_matrix(
-        (np.ones(len(places)), (np.arange(len(places)), places)), shape=(len(places), size)
-    )
-    # scipy answers column by column; sums over a row would then depend on the number of rows
-    return np.ascontiguousarray(values @ selection)
+    @cached_property
+    def _sums(self) -> tuple[Any, Any]:
+        """Sums over the entries of each row, and of each column, as products from the right."""
+        ones, every = np.ones(len(self.rows)), np.arange(len(self.rows))
+        shapes = ((len(every), size) for size in self.shape)
+        places = zip((self.rows, self.cols), shapes, strict=True)
+        rows, cols = (sparse.csr_matrix((ones, (every, at)), shape=shape) for at, shape in places)
+        return rows, cols

@@ -1,6 +1,6 @@
 """What a solve returns: a point and a status for every element."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Any, Self
 
@@ -72,36 +72,42 @@ class Rows:
     """A record of arrays that share their first axis, one row an item; optional ones are None."""
 
     def __len__(self) -> int:
-        return len(getattr(self, fields(self)[0].name))
-
-    def _present(self) -> dict[str, NDArray[Any]]:
-        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {name: array for name, array in arrays.items() if array is not None}
+        return len(getattr(self, next(iter(self.__dataclass_fields__))))
 
     def take(self, rows: IntArray | BoolArray) -> Self:
         """The record of the given rows."""
-        return replace(self, **{name: array[rows] for name, array in self._present().items()})
+        parts: list[Any] = []
+        for name in self.__dataclass_fields__:
+            part = getattr(self, name)
+            parts.append(None if part is None else part[rows])
+        return type(self)(*parts)
 
     def put(self, rows: IntArray | BoolArray, other: Self) -> Self:
         """A copy in which the given rows are replaced by those of ``other``."""
-        mine, theirs = self._aligned(other)
-        merged = {name: array.copy() for name, array in mine.items()}
-        for name, array in merged.items():
-            array[rows] = theirs[name]
-        return replace(self, **merged)
+        parts: list[Any] = []
+        for mine, theirs in self._aligned(other):
+            if mine is not None:
+                mine = mine.copy()
+                mine[rows] = theirs
+            parts.append(mine)
+        return type(self)(*parts)
 
     def join(self, other: Self) -> Self:
         """The rows of this record followed by those of the other."""
-        mine, theirs = self._aligned(other)
-        return replace(self, **{k: np.concatenate([mine[k], theirs[k]]) for k in mine})
+        pairs = self._aligned(other)
+        return type(self)(*[None if pair[0] is None else np.concatenate(pair) for pair in pairs])
 
-    def _aligned(self, other: Self) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    def _aligned(self, other: Self) -> list[tuple[Any, Any]]:
         """The arrays of both; what only one of them has is zero in the other."""
-        mine, theirs = self._present(), other._present()
-        for here, there, size in ((mine, theirs, len(self)), (theirs, mine, len(other))):
-            for name in there.keys() - here.keys():
-                here[name] = np.zeros((size, *there[name].shape[1:]), there[name].dtype)
-        return mine, theirs
+        pairs: list[tuple[Any, Any]] = []
+        for name in self.__dataclass_fields__:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine is None and theirs is not None:
+                mine = np.zeros((len(self), *theirs.shape[1:]), theirs.dtype)
+            elif theirs is None and mine is not None:
+                theirs = np.zeros((len(other), *mine.shape[1:]), mine.dtype)
+            pairs.append((mine, theirs))
+        return pairs
 
 
 @dataclass(frozen=True)

@@ -30,15 +30,18 @@ class Cotangent(Rows):
     @property
     def loud(self) -> BoolArray:
         """Rows that are not all zero, shape (N,)."""
-        return np.logical_or.reduce([part.any(axis=1) for part in self._parts()])
+        some: BoolArray = np.logical_or.reduce(self.dx, axis=1)
+        some |= np.logical_or.reduce(self.dy, axis=1)
+        return some if self.ds is None else some | np.logical_or.reduce(self.ds, axis=1)
 
     @property
     def finite(self) -> BoolArray:
         """Rows without a NaN or an infinity, shape (N,)."""
-        return np.logical_and.reduce([np.isfinite(part).all(axis=1) for part in self._parts()])
-
-    def _parts(self) -> list[FloatArray]:
-        return [self.dx, self.dy] if self.ds is None else [self.dx, self.dy, self.ds]
+        every: BoolArray = np.logical_and.reduce(np.isfinite(self.dx), axis=1)
+        every &= np.logical_and.reduce(np.isfinite(self.dy), axis=1)
+        if self.ds is None:
+            return every
+        return every & np.logical_and.reduce(np.isfinite(self.ds), axis=1)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from math import inf, isfinite
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 
 def number(name: str, value: Any, *, least: float = 0.0, below: float = inf) -> None:
     """Refuse what is no finite number in [least, below).
@@ -18,15 +20,19 @@ def number(name: str, value: Any, *, least: float = 0.0, below: float = inf) -> 
         raise ValueError(f"{name} must be a number {span}, got {value!r}")
 
 
-def whole(name: str, value: Any, *, least: int = 1) -> None:
-    """Refuse what is no integer of at least ``least``.
+def whole(name: str, value: Any, *, least: int = 1, most: int | None = None) -> None:
+    """Refuse what is no integer of at least ``least`` and at most ``most``.
 
     Raises
     ------
     ValueError
     """
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
+    if (
+        not isinstance(value, Integral) or isinstance(value, bool) or value < least
+        or (most is not None and not value <= most)
+    ):  # fmt: skip
+        span = f">= {least}" + ("" if most is None else f" and <= {most}")
+        raise ValueError(f"{name} must be an integer {span}, got {value!r}")
 
 
 def flag(name: str, value: Any) -> None:
@@ -36,5 +42,5 @@ def flag(name: str, value: Any) -> None:
     ------
     ValueError
     """
-    if not isinstance(value, bool):
+    if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"{name} must be True or False, got {value!r}")

@@ -14,28 +14,31 @@ from lpgd.core.solution import IntArray
 Shape = tuple[int, ...]
 
 
-def batches(shapes: Sequence[Shape], cores: Sequence[int]) -> list[Shape]:
-    """Batch dimensions of arguments, of which the last ``cores`` dimensions are none."""
-    return [shape[: len(shape) - core] for shape, core in zip(shapes, cores, strict=True)]
-
-
-def param(values: np.ndarray, core: int, shape: Shape) -> Param:
-    """An argument for every element of a batch.
+def params(
+    names: Sequence[str], data: Sequence[np.ndarray], cores: Sequence[int], shape: Shape
+) -> dict[str, Param]:
+    """Arguments for every element of a batch.
 
     Parameters
     ----------
-    values : (..., core dimensions) float64, or object
+    names : sequence of str
+    data : sequence of (..., core dimensions) float64, or object
         Batch dimensions that broadcast to ``shape``; those of size 1 share a value.
-    core : int
-        Number of trailing dimensions that are no batch dimensions.
+    cores : sequence of int
+        Number of trailing dimensions of each that are no batch dimensions.
     shape : tuple of int
     """
-    kept = values.shape[: values.ndim - core]
-    # one layout for all: products of matrices round by it
-    flat = np.ascontiguousarray(values).reshape(prod(kept), *values.shape[len(kept) :])
-    if len(flat) == 1:
-        return Param(flat, np.zeros(prod(shape), dtype=np.intp))
-    return Param(flat, np.arange(len(flat)) if kept == shape else owners(kept, shape).ravel())
+    found: dict[str, Param] = {}
+    for name, values, core in zip(names, data, cores, strict=True):
+        kept = values.shape[: values.ndim - core]
+        # one layout for all: products of matrices round by it
+        flat = np.ascontiguousarray(values).reshape(prod(kept), *values.shape[len(kept) :])
+        if len(flat) == 1:
+            index = np.zeros(prod(shape), dtype=np.intp)
+        else:
+            index = np.arange(len(flat)) if kept == shape else owners(kept, shape).ravel()
+        found[name] = Param(flat, index)
+    return found
 
 
 def owners(batch: Shape, shape: Shape) -> IntArray:

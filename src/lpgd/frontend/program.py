@@ -8,10 +8,10 @@ from math import prod
 
 import numpy as np
 
-from lpgd.core.params import Params
-from lpgd.core.problem import Problem
+from lpgd.core.params import Params, taken
+from lpgd.core.problem import Groups, Problem
 from lpgd.core.solution import FloatArray, Solution
-from lpgd.frontend.batches import Shape, batches, groups, owners, param
+from lpgd.frontend.batches import Shape, groups, owners, params
 from lpgd.frontend.mapped import Derivative
 from lpgd.frontend.views import View
 from lpgd.map.forward import Forward
@@ -45,14 +45,20 @@ class Program:
 
     def batch(self, shapes: Sequence[Shape]) -> Shape:
         """Batch dimensions of the outputs, from the shapes of the arguments."""
-        objects = (array.shape for array in self.opaque.values())
-        own = {*batches(shapes, self.cores), *objects} - {()}
-        return tuple(own.pop()) if len(own) == 1 else np.broadcast_shapes(*own)
+        own: set[Shape] = set()
+        for shape, core in zip(shapes, self.cores, strict=True):
+            own.add(tuple(shape[: len(shape) - core]))
+        if self.opaque:
+            own.update(array.shape for array in self.opaque.values())
+        own.discard(())
+        return own.pop() if len(own) == 1 else np.broadcast_shapes(*own)
 
     def _params(self, data: Sequence[np.ndarray], shape: Shape) -> Params:
-        each = zip(self.names, data, self.cores, strict=True)
-        params = {name: param(values, core, shape) for name, values, core in each}
-        return params | {name: param(array, 0, shape) for name, array in self.opaque.items()}
+        found = params(self.names, data, self.cores, shape)
+        if self.opaque:
+            names, arrays = tuple(self.opaque), tuple(self.opaque.values())
+            found |= params(names, arrays, (0,) * len(names), shape)
+        return found
 
     def solve(
         self,
@@ -84,10 +90,10 @@ class Program:
         outputs : list of (*shape, k) float64
             Arrays of the caller's own; NaN where an element failed.
         """
-        params = self._params(data, shape)
         forward = self.map.solve(
-            self.problem, params, shape, resolution=resolution, keep=keep, start=start
-        )
+            self.problem, self._params(data, shape), shape,
+            resolution=resolution, keep=keep, start=start,
+        )  # fmt: skip
         hole = np.where(forward.solution.solved, 0.0, np.nan)[:, None]
         parts = self.view.gather(forward)
         return forward, [(part + hole).reshape(*shape, part.shape[1]) for part in parts]
@@ -101,9 +107,9 @@ class Program:
         resolution: float,
     ) -> Forward:
         """The forward pass that found this solution, without what the engine kept of it."""
-        params, _ = self.problem.check(self._params(data, shape), resolution)
+        fit, _ = self.problem.check(self._params(data, shape), resolution)
         engine, threads = self.map.choose(self.problem).engine, self.map.threads
-        return Forward(self.problem, params, solution, accuracy, engine, shape, threads=threads)
+        return Forward(self.problem, fit, solution, accuracy, engine, shape, threads=threads)
 
     def pullback(
         self,
@@ -131,13 +137,18 @@ class Program:
         several, size = prod(extra), prod(batch)
         parts = [np.ascontiguousarray(c).reshape(several * size, c.shape[-1]) for c in cotangents]
         cotangent = self.view.cotangent(_rows(size, several), parts)
-        own = dict(zip(self.names, batches(shapes, self.cores), strict=True))
-        chosen = way.chosen(self.names)
-        wanted = {name: groups(own[name], batch, several) for name in chosen}
+        wanted: dict[str, Groups] = {}
+        alike: dict[Shape, Groups] = {}
+        each = zip(self.names, shapes, self.cores, strict=True)
+        for name, shape, core in way.chosen(tuple(each)):
+            own = tuple(shape[: len(shape) - core])
+            if own not in alike:
+                alike[own] = groups(own, batch, several)
+            wanted[name] = alike[own]
         gradients = self.map.pullback(forward, cotangent, wanted)
         return [
             np.ascontiguousarray(gradients[name].reshape(extra + shape))
-            for name, shape in zip(chosen, way.chosen(shapes), strict=True)
+            for name, shape in zip(wanted, way.chosen(shapes), strict=True)
         ]
 
     def pushforward(
@@ -160,7 +171,7 @@ class Program:
         shape, extra = forward.shape, tangents[0].shape[: way.lead]
         several = prod(extra)
         rows = _rows(prod(shape), several)
-        params = {name: p.take(rows) for name, p in self._params(data, shape).items()}
+        given = taken(self._params(data, shape), rows)
         ways: dict[str, FloatArray] = {}
         for name, core, tangent in zip(
             way.chosen(self.names), way.chosen(self.cores), tangents, strict=True
@@ -168,7 +179,7 @@ class Program:
             batch, kept = _split(tangent.shape[way.lead :], core)
             values = np.ascontiguousarray(tangent).reshape(several, prod(batch), *kept)
             ways[name] = values[:, owners(batch, shape).ravel()].reshape(-1, *kept)
-        found = self.map.pushforward(forward, params, ways, rows, self.view.gather)
+        found = self.map.pushforward(forward, given, ways, rows, self.view.gather)
         return [part.reshape(*extra, *shape, part.shape[1]) for part in found]
 
 

@@ -56,6 +56,7 @@ class Settings:
     defaults: Mapping[str, Any]
     made: dict[tuple[tuple[str, str], ...], Setting] = field(default_factory=dict)
     warned: set[str] = field(default_factory=set)
+    plain: Setting | None = field(default=None, init=False, repr=False)
 
     def of(self, args: Mapping[str, Any] | None) -> Setting:
         """The setting for the options of a call.
@@ -67,6 +68,8 @@ class Settings:
         EngineError
             The engine cannot do what problem and rule ask of it.
         """
+        if args is None and self.plain is not None:
+            return self.plain
         merged = {**self.defaults, **options(args)}
         key = tuple(sorted((name, repr(value)) for name, value in merged.items()))
         found = self.made.get(key)
@@ -74,6 +77,8 @@ class Settings:
             if len(self.made) == MOST:
                 self.made.pop(next(iter(self.made)), None)  # the oldest
             found = self.made[key] = self._make(merged)
+        if args is None:
+            self.plain = found
         return found
 
     def _make(self, args: dict[str, Any]) -> Setting:

@@ -43,19 +43,19 @@ class QPView:
 
     def gather(self, forward: Forward) -> list[np.ndarray]:
         """See ``View.gather``."""
-        problem, x, y = self.problem, forward.solution.x, forward.solution.y
-        box = np.zeros_like(x)
-        if "lb" in problem.blocks:
-            box -= problem.block(y, "lb")
-        if "ub" in problem.blocks:
-            box += problem.block(y, "ub")
-        return [x, problem.block(y, "A"), problem.block(y, "G"), box]
+        blocks, x, y = self.problem.blocks, forward.solution.x, forward.solution.y
+        box, none = np.zeros_like(x), slice(0, 0)
+        if "lb" in blocks:
+            box -= y[:, blocks["lb"]]
+        if "ub" in blocks:
+            box += y[:, blocks["ub"]]
+        return [x, y[:, blocks.get("A", none)], y[:, blocks.get("G", none)], box]
 
     def cotangent(self, rows: np.ndarray, parts: Sequence[np.ndarray]) -> Cotangent:
         """See ``View.cotangent``."""
         dx, dy, dz, dbox = parts
         blocks = {"A": dy, "G": dz, "lb": -dbox, "ub": dbox}
-        flat = [dx[:, :0], *(blocks[name] for name in self.problem.blocks)]
+        flat = [dx[:, :0], *map(blocks.__getitem__, self.problem.blocks)]
         return Cotangent(rows, dx, np.concatenate(flat, axis=1))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from lpgd.core.engine import Answer, Engine, Workspace
 from lpgd.core.errors import LpgdError, MissingExtraError
-from lpgd.core.params import Params
+from lpgd.core.params import Params, taken
 from lpgd.core.problem import Problem
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.core.tilt import Tilt
@@ -30,7 +30,7 @@ class Batch:
 
     def take(self, rows: IntArray) -> Batch:
         """Some of the elements."""
-        params = {name: param.take(rows) for name, param in self.params.items()}
+        params = taken(self.params, rows)
         return Batch(params, None if self.start is None else self.start.take(rows), len(rows))
 
 

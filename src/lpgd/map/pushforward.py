@@ -72,7 +72,7 @@ class Probe:
         solver = Solver(forward.program, forward.engine, forward.threads, self.settle)
         found = solver.solve(Batch(data, forward.solution.take(rows), len(rows)), unfit)
         there = replace(forward, params=data, solution=found.solution, workspace=None)
-        notes = {int(rows[row]): why for row, why in (found.notes or {}).items()}
+        notes = {int(rows[row]): why for row, why in found.notes.items()}
         return _Ends(self.gather(there), found.solution.status, notes, found.cause)
 
 

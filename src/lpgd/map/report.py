@@ -50,12 +50,10 @@ class Failures:
     cause: Exception | None = None
 
     @classmethod
-    def of(
-        cls, solution: Solution, notes: Mapping[int, str] | None, cause: Exception | None
-    ) -> Failures:
+    def of(cls, solution: Solution, notes: Mapping[int, str], cause: Exception | None) -> Failures:
         """The rows of a solution that are not solved."""
         failed = np.flatnonzero(~solution.solved)
-        return cls(failed, solution.status[failed], notes or {}, cause)
+        return cls(failed, solution.status[failed], notes, cause)
 
 
 def judge(

@@ -17,7 +17,7 @@ from lpgd.core.engine import Answer, Engine
 from lpgd.core.errors import StuckWarning
 from lpgd.core.params import Params
 from lpgd.core.problem import Groups, Problem
-from lpgd.core.rule import Memory, Pullback, Rule, Samples, is_count
+from lpgd.core.rule import Memory, Pullback, Rule, is_count
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.core.stats import Stats
 from lpgd.core.tilt import Cotangent, Term
@@ -68,6 +68,7 @@ class SolutionMap:
     stats: Stats = field(default_factory=Stats)
     memory: Memory = field(default_factory=Memory)
     _warned_stuck: bool = False
+    _last: tuple[Problem, Engine] | None = field(default=None, init=False, repr=False)
     _chosen: dict[Traits, Choice] = field(
         default_factory=dict[Traits, Choice], init=False, repr=False
     )
@@ -129,23 +130,23 @@ class SolutionMap:
             Some elements failed and ``on_failure`` is ``"raise"``.
         """
         began = time.perf_counter()
-        engine, program = self.choose(problem).engine, problem.program
+        if self._last is None or self._last[0] is not problem:
+            self._last = problem, self.choose(problem).engine
+        engine, program = self._last[1], problem.program
         params, unfit = problem.check(params, resolution)
         size = math.prod(shape)
         near = start if start is not None and len(start) == size else None
-
-        def sample(fit: Params) -> Samples | None:
-            return self.rule.sample(program, fit, self.memory)
-
-        solver = Solver(program, engine, self.threads, self._settle, keep, sample)
+        ways = self.threads, self._settle, keep, self.rule, self.memory
+        solver = Solver(program, engine, *ways)
         found = solver.solve(Batch(params, near, size), unfit)
         forward = Forward(
             problem, params, found.solution, found.accuracy, engine, shape,
             found.workspace, self.threads, found.samples, found.roots,
         )  # fmt: skip
         self.stats.add(solves=found.solves, seconds_forward=time.perf_counter() - began)
-        why = Failures.of(found.solution, found.notes, found.cause)
-        report.judge(why, forward, "forward solve", self.on_failure, self.stats)
+        if found.solution.status.any():
+            why = Failures.of(found.solution, found.notes, found.cause)
+            report.judge(why, forward, "forward solve", self.on_failure, self.stats)
         return forward
 
     def _settle(self, answer: Answer) -> Solution:

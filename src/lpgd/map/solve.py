@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from lpgd.core.engine import Answer, Engine, Workspace
-from lpgd.core.params import Param, Params
+from lpgd.core.params import Param
 from lpgd.core.problem import Problem
-from lpgd.core.rule import Samples
+from lpgd.core.rule import Memory, Rule, Samples
 from lpgd.core.solution import FloatArray, IntArray, Solution
 from lpgd.map.attempt import Batch, Parts, attempt
 from lpgd.map.smooth import averaged
-from lpgd.map.verify import accuracy_of, verified
+from lpgd.map.verify import verified
 
 Settle = Callable[[Answer], Solution]
 """Takes an answer into account and returns its solution."""
-Sample = Callable[[Params], Samples | None]
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Found:
     accuracy: FloatArray
     workspace: Workspace | None = None
     samples: tuple[Samples, Solution] | None = None
-    notes: Mapping[int, str] | None = None
+    notes: Mapping[int, str] = field(default_factory=dict[int, str])
     cause: Exception | None = None
     solves: int = 0
     roots: Param | None = None
@@ -50,50 +49,57 @@ class Found:
 
 @dataclass(frozen=True)
 class Solver:
-    """How a batch is solved; ``sample`` puts other problems in its place."""
+    """How a batch is solved; a rule may put other problems in its place."""
 
     program: Problem
     engine: Engine
     threads: int | None
     settle: Settle
     keep: bool = False
-    sample: Sample = lambda _: None
+    rule: Rule | None = None
+    memory: Memory = field(default_factory=Memory)
 
     def solve(self, batch: Batch, unfit: Mapping[int, str]) -> Found:
         """Solve what is fit."""
-        size, n, m = len(batch), self.program.n, self.program.m
-        blank = Found(Solution.blank(size, n, m), np.full(size, np.inf), notes=unfit)
-        if len(unfit) == size:
-            return blank
-        if not unfit:
+        size = batch.size
+        if size and not unfit:
             return self._fit(batch, np.arange(size))
+        blank = Solution.blank(size, self.program.n, self.program.m)
+        accuracy = np.full(size, np.inf)
+        if len(unfit) == size:
+            return Found(blank, accuracy, notes=unfit)
         fit = np.setdiff1d(np.arange(size), np.fromiter(unfit, dtype=np.intp))
         found = self._fit(batch.take(fit), fit)
-        workspace, accuracy = found.workspace, blank.accuracy
+        workspace = found.workspace
         if workspace is not None and found.samples is None:
             workspace = Parts.of([(fit, workspace)], size)
         accuracy[fit] = found.accuracy
         return replace(
-            found, solution=blank.solution.put(fit, found.solution), accuracy=accuracy,
-            workspace=workspace, notes={**(found.notes or {}), **unfit}, roots=None,
+            found, solution=blank.put(fit, found.solution), accuracy=accuracy,
+            workspace=workspace, notes={**found.notes, **unfit}, roots=None,
         )  # fmt: skip
 
     def _fit(self, batch: Batch, elements: IntArray) -> Found:
-        samples = self.sample(batch.params)
+        rule, samples = self.rule, None
+        if rule is not None:
+            samples = rule.sample(self.program, batch.params, self.memory)
+        owners = elements
         if samples is not None:
-            batch = Batch(samples.params, None, len(samples.rows))
+            batch, owners = Batch(samples.params, None, len(samples.rows)), elements[samples.rows]
         answer = attempt(self.engine, self.program, batch, self._run)
         tolerance = self.engine.capabilities.tolerance
         answer = verified(answer, tolerance, lambda: (self.program, batch.params))
-        solution, accuracy = self.settle(answer), accuracy_of(answer)
-        owners = elements if samples is None else elements[samples.rows]
-        notes = {int(owners[row]): text for row, text in answer.notes.items()}
-        found = Found(solution, accuracy, answer.workspace, None, notes, answer.cause, len(batch))
-        if samples is None:
-            return replace(found, roots=answer.roots)
-        samples = replace(samples, rows=owners)
-        mean, accuracy = averaged(owners, solution, accuracy, elements)
-        return replace(found, solution=mean, accuracy=accuracy, samples=(samples, solution))
+        solution, accuracy, notes = self.settle(answer), answer.accuracy, answer.notes
+        assert accuracy is not None
+        if notes:
+            notes = {int(owners[row]): text for row, text in notes.items()}
+        kept, roots = None, answer.roots
+        if samples is not None:
+            kept, roots = (replace(samples, rows=owners), solution), None
+            solution, accuracy = averaged(owners, solution, accuracy, elements)
+        return Found(
+            solution, accuracy, answer.workspace, kept, notes, answer.cause, batch.size, roots
+        )
 
     def _run(self, work: Batch) -> Answer:
         return self.engine.solve(

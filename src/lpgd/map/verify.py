@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from lpgd.core.engine import Answer
-from lpgd.core.params import Params
+from lpgd.core.params import Params, taken
 from lpgd.core.problem import Ability, Problem, checkable
 from lpgd.core.solution import FloatArray, Status
 
@@ -25,14 +25,15 @@ Posed = Callable[[], tuple[Problem, Params]]
 
 
 def verified(answer: Answer, tolerance: float, posed: Posed) -> Answer:
-    """Judge an answer and measure its accuracy."""
+    """Judge an answer and measure its accuracy, which is then not None."""
     solution, accuracy = answer.solution, answer.accuracy
     doubted = answer.ray is not None and not solution.solved.all()
     if accuracy is not None and not doubted:
         return _measured(answer, accuracy, tolerance)
     problem, params = posed()
     if Ability.CHECK not in problem.abilities:
-        return answer
+        unknown = np.full(len(solution), UNKNOWN)
+        return replace(answer, accuracy=unknown if accuracy is None else accuracy)
     family = checkable(problem, "the map")
     with np.errstate(all="ignore"):
         if accuracy is None:
@@ -40,7 +41,7 @@ def verified(answer: Answer, tolerance: float, posed: Posed) -> Answer:
         claims = np.isin(solution.status, (Status.INFEASIBLE, Status.UNBOUNDED))
         if answer.ray is not None and claims.any():
             rows = np.flatnonzero(claims)
-            chosen = {name: param.take(rows) for name, param in params.items()}
+            chosen = taken(params, rows)
             proven = family.refuted(chosen, answer.ray.take(rows)) <= PROOF
             status = solution.status.copy()
             status[rows[~proven]] = Status.NUMERICAL
@@ -53,15 +54,8 @@ def _measured(answer: Answer, residual: FloatArray, tolerance: float) -> Answer:
     solution = answer.solution
     usable, good = solution.status <= Status.INACCURATE, residual <= tolerance
     accuracy = np.where(usable, np.maximum(residual, FLOOR), np.inf)
-    if (usable & good).all() and solution.solved.all():
-        return replace(answer, solution=solution, accuracy=accuracy)
+    if good.all() and not solution.status.any():
+        return replace(answer, accuracy=accuracy)
     status = solution.status.copy()
     status[usable] = np.where(good, Status.OPTIMAL, Status.INACCURATE)[usable]
     return replace(answer, solution=replace(solution, status=status), accuracy=accuracy)
-
-
-def accuracy_of(answer: Answer) -> FloatArray:
-    """Measured where something was measured."""
-    if answer.accuracy is None:
-        return np.full(len(answer.solution), UNKNOWN)
-    return answer.accuracy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, cast
@@ -15,7 +15,7 @@ from lpgd.core.pattern import Pattern
 from lpgd.frontend.arguments import present, structure
 from lpgd.torch.sparse import Sparse
 
-Signature = tuple[tuple[Any, ...], ...]
+Signature = tuple[Any, ...]
 ORDINARY = (torch.Tensor, torch.nn.Parameter)
 PLAIN = cast(Any, torch.Tensor).__torch_dispatch__
 FLOATS = "float64, float32, bfloat16 or float16"
@@ -53,24 +53,19 @@ class Arguments:
         return max((torch.finfo(tensor.dtype).eps for tensor in own), default=0.0)
 
 
-def signature(given: Mapping[str, Any]) -> Signature | None:
-    """What decides the structure of a call; None where that is looked at each time."""
-    found: list[tuple[Any, ...]] = []
-    for name, value in given.items():
+def signature(given: Iterable[tuple[Any, Any]]) -> tuple[Signature, list[torch.Tensor]]:
+    """What decides the structure of a call, nothing where that is looked at each time; tensors."""
+    found: list[Any] = []
+    tensors: list[torch.Tensor] = []
+    for name, value in given:
         if value is not None:
-            sparse = type(value) is Sparse
-            tensor = value.values if sparse else value
+            pattern = value.pattern if type(value) is Sparse else None
+            tensor: Any = value if pattern is None else value.values
             if type(tensor) not in ORDINARY or tensor.is_nested or tensor.layout != torch.strided:
-                return None
-            pattern = value.pattern if sparse else None
+                return (), []
             found.append((name, tensor.shape, tensor.dtype, tensor.device, pattern))
-    return tuple(found)
-
-
-def values(given: Mapping[str, Any]) -> list[torch.Tensor]:
-    """The tensors of arguments that have a signature."""
-    present = [value for value in given.values() if value is not None]
-    return [value.values if type(value) is Sparse else value for value in present]
+            tensors.append(tensor)
+    return tuple(found), tensors
 
 
 def collect(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,8 @@ class Solve(Function):
 
     @staticmethod
     def forward(call: Call, *data: torch.Tensor) -> Tensors:
-        program, shape = call.program, call.program.batch([t.shape for t in data])
-        arrays = _data(data, program.cores)
+        program = call.program
+        shape, arrays = program.batch([t.shape for t in data]), _arrays(data, program.cores)
         call.forward, outputs = program.solve(
             arrays, shape, call.resolution, keep=call.keep, start=call.start
         )
@@ -70,8 +71,12 @@ class Solve(Function):
     def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         wanted = ctx.needs_input_grad[1:]
         way = Derivative(False, wanted)  # noqa: FBT003
-        gradients = iter(Derived.apply(ctx.call, way, *cotangents, *ctx.saved_tensors))
-        return (None, *(next(gradients) if want else None for want in wanted))
+        found: list[torch.Tensor | None] = [None] * (1 + len(wanted))
+        places = compress(range(1, len(found)), wanted)
+        gradients = Derived.apply(ctx.call, way, *cotangents, *ctx.saved_tensors)
+        for place, gradient in zip(places, gradients, strict=True):
+            found[place] = gradient
+        return tuple(found)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> Tensors:
@@ -96,17 +101,16 @@ class Derived(Function):
     @staticmethod
     def forward(call: Call, way: Derivative, *tensors: torch.Tensor) -> Tensors:
         count = _vectors(call, way)
-        vectors, data = [_array(t) for t in tensors[:count]], tensors[count:]
+        vectors, data = _arrays(tensors[:count]), tensors[count:]
         assert call.forward is not None
         if way.push:
-            own = _data(data, call.program.cores)
+            own = _arrays(data, call.program.cores)
             return call.outward(call.program.pushforward(call.forward, way, vectors, own))
-        shapes = [t.shape for t in data]
-        gradients = call.program.pullback(call.forward, way, vectors, shapes)
-        return tuple(
-            torch.from_numpy(gradient).to(t.device, t.dtype)
-            for gradient, t in zip(gradients, way.chosen(data), strict=True)
-        )
+        gradients = call.program.pullback(call.forward, way, vectors, [t.shape for t in data])
+        found: list[torch.Tensor] = []
+        for gradient, datum in zip(gradients, way.chosen(data), strict=True):
+            found.append(torch.from_numpy(gradient).to(datum.device, datum.dtype))
+        return tuple(found)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensors) -> None:
@@ -142,13 +146,13 @@ def _vectors(call: Call, way: Derivative) -> int:
     return sum(way.flags) if way.push else call.program.view.outputs
 
 
-def _data(data: Sequence[torch.Tensor], cores: Sequence[int]) -> list[np.ndarray]:
-    """Arguments as arrays, in which batch dimensions that were expanded have size 1."""
-    return [_array(t, t.ndim - core) for t, core in zip(data, cores, strict=True)]
-
-
-def _array(tensor: torch.Tensor, batch: int = 0) -> np.ndarray:
-    for dim in range(batch):
-        if tensor.stride(dim) == 0 and tensor.shape[dim] > 1:
-            tensor = tensor.narrow(dim, 0, 1)
-    return tensor.detach().to("cpu", torch.float64).numpy(force=True)  # also conjugated views
+def _arrays(data: Sequence[torch.Tensor], cores: Sequence[int] | None = None) -> list[np.ndarray]:
+    """Tensors as arrays; given ``cores``, batch dimensions that were expanded have size 1."""
+    arrays: list[np.ndarray] = []
+    for place, tensor in enumerate(data):
+        for dim in range(tensor.ndim - cores[place] if cores else 0):
+            if tensor.stride(dim) == 0 and tensor.shape[dim] > 1:
+                tensor = tensor.narrow(dim, 0, 1)
+        # forced: conjugated views need it
+        arrays.append(tensor.detach().to("cpu", torch.float64).numpy(force=True))
+    return arrays

@@ -19,7 +19,14 @@ from lpgd.frontend.settings import Setting, Settings, options
 from lpgd.frontend.views import CvxpyView
 from lpgd.map.report import OnFailure
 from lpgd.map.solution_map import SolutionMap
-from lpgd.torch.arguments import Arguments, check_kind, common_dtype, is_sparse
+from lpgd.torch.arguments import (
+    Arguments,
+    Signature,
+    check_kind,
+    common_dtype,
+    is_sparse,
+    signature,
+)  # fmt: skip
 from lpgd.torch.bridge import Call
 from lpgd.torch.program import ProgramLayer
 
@@ -151,6 +158,12 @@ class CvxpyLayer(ProgramLayer):
     def _shaped(self, output: Output, values: torch.Tensor) -> torch.Tensor:
         shaped = values.reshape((*values.shape[:-1], *output.shape))
         return shaped.exp() if self._gp and not output.dual else shaped
+
+    def _signature(self, given: dict[str, Any]) -> tuple[Signature, list[torch.Tensor]]:
+        if self._gp:  # values are taken apart each time
+            return (), []
+        key, tensors = signature(enumerate(given["params"]))
+        return key and (given["setting"].model, *key), tensors
 
     def _note(self, call: Call) -> None:
         if self._warms and call.forward is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
@@ -19,7 +19,7 @@ from lpgd.map.report import OnFailure
 from lpgd.map.solution_map import SolutionMap
 from lpgd.rules.lpgd import LPGD
 from lpgd.torch import memory
-from lpgd.torch.arguments import Arguments, Signature, signature, values
+from lpgd.torch.arguments import Arguments, Signature, signature
 from lpgd.torch.bridge import Call, Solve
 
 MOST = 64  # structures that a layer remembers
@@ -98,38 +98,37 @@ class ProgramLayer(nn.Module):
     def _note(self, call: Call) -> None:
         """Keep what the next call may want to know of this one: nothing."""
 
+    def _signature(self, given: dict[str, Any]) -> tuple[Signature, list[torch.Tensor]]:
+        return signature(given.items())
+
     def _solve(self, given: dict[str, Any], *, duals: bool) -> Any:
+        solve: Any = self._solve_eagerly
         if torch.compiler.is_compiling():  # a graph break: the solve itself is not traced
-            eager: Callable[[dict[str, Any]], Any]
-            eager = cast(Any, torch.compiler.disable(self._solve_eagerly))
-            solution = eager(given)
-        else:
-            solution = self._solve_eagerly(given)
+            solve = cast(Any, torch.compiler.disable(solve))
+        solution = solve(given)
         return solution if duals else solution.x
 
     def _solve_eagerly(self, given: dict[str, Any]) -> Any:
-        known, tensors = self._understood(given)
+        key, tensors = self._signature(given)
+        known = self._known.get(key)
+        if known is None:
+            known, tensors = self._understood(given)
+            if key:  # the structure decides, and is remembered
+                if len(self._known) == MOST:
+                    self._known.pop(next(iter(self._known)), None)  # the oldest
+                self._known[key] = known
         call = Call(*known, torch.is_grad_enabled(), given.get("start"))
         solution = type(self).outputs(*Solve.apply(call, *tensors))
         self._note(call)
         return solution
 
-    def _understood(self, given: dict[str, Any]) -> tuple[Known, Sequence[torch.Tensor]]:
-        """What a call asks for; the structure of its arguments decides, and is remembered."""
-        key = signature(given)
-        found = self._known.get(key) if key else None
-        if found is not None:
-            return found, values(given)
+    def _understood(self, given: dict[str, Any]) -> tuple[Known, list[torch.Tensor]]:
+        """What a call asks for, of which the structure has not been seen."""
         arguments, problem, view = self._describe(given)
-        tensors = arguments.tensors
-        solving = self._solution_map(given)
+        tensors, solving = arguments.tensors, self._solution_map(given)
         program = Program(solving, problem, view, tuple(tensors), arguments.cores, arguments.opaque)
-        found = Known(program, arguments.dtype, arguments.device, arguments.resolution)
-        if key:
-            if len(self._known) == MOST:
-                self._known.pop(next(iter(self._known)), None)  # the oldest
-            self._known[key] = found
-        return found, list(tensors.values())
+        known = Known(program, arguments.dtype, arguments.device, arguments.resolution)
+        return known, list(tensors.values())
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_known": {}}

@@ -7,7 +7,6 @@ from lpgd.core.params import batched
 from lpgd.core.solution import Status
 from lpgd.engines.daqp.engine import DaqpEngine
 from lpgd.engines.daqp.units import Units
-from lpgd.families.qp.kkt import adjoint
 from tests.support import cotangent, program
 
 
@@ -71,10 +70,10 @@ def test_fair_programs_keep_their_units():
 def test_the_adjoint_knows_no_units(cost):
     problem, params = program(P=cost * np.eye(2), q=[-cost, -0.7 * cost], G=[[1, 1]], h=[0.5])
     point = DaqpEngine().solve(problem, params).solution
-    a, v, degenerate = adjoint(problem, params, point, cotangent([1, 0], m=1), 0.0)
-    np.testing.assert_allclose(a * cost, [[-0.5, 0.5]])
-    np.testing.assert_allclose(v, [[-0.5]])
-    assert not degenerate.any()
+    found = problem.linearize(params, point).adjoint(cotangent([1, 0], m=1), 0.0)
+    np.testing.assert_allclose(found.a * cost, [[-0.5, 0.5]])
+    np.testing.assert_allclose(found.v, [[-0.5]])
+    assert not found.degenerate.any()
 
 
 @pytest.mark.parametrize("quadratic", [False, True])

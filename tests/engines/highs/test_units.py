@@ -7,7 +7,7 @@ from lpgd import HighsEngine
 from lpgd.core.params import batched
 from lpgd.core.solution import Status
 from lpgd.families.qp.qp import QP
-from tests.engines.highs.test_engine import lp, random_lp
+from tests.engines.highs.lps import lp, random_lp
 
 ENGINE = HighsEngine()
 

@@ -5,7 +5,7 @@ import pytest
 
 from lpgd.core.params import Param
 from lpgd.core.pattern import Pattern
-from lpgd.families.quadratic.sums import augment, dot, outer, outer_on, shifted, total
+from lpgd.families.quadratic.sums import augment, dot, outer, shifted, total
 
 GROUPS = {
     "each its own": np.arange(6)[:, None],
@@ -26,7 +26,7 @@ def test_sums_equal_loops(groups):
     np.testing.assert_allclose(outer(left, right, groups), products)
     pattern = Pattern(np.array([0, 2, 2]), np.array([1, 0, 3]), (3, 4))
     chosen = np.array(products)[:, pattern.rows, pattern.cols]
-    np.testing.assert_allclose(outer_on(pattern, left, right, groups), chosen)
+    np.testing.assert_allclose(outer(left, right, groups, pattern), chosen)
 
 
 def test_dot_is_rowwise():

@@ -6,7 +6,7 @@ from lpgd.core.params import Param, batched
 from lpgd.core.solution import Status
 from lpgd.engines.daqp.set_up import Bench, SetUps
 from lpgd.families.qp.qp import QP
-from lpgd.families.quadratic.whitening import _inverted, inverse_factor, product
+from lpgd.families.quadratic.whitening import _inverted, inverse_factors, product
 from tests.support import program
 
 RNG = np.random.default_rng(0)
@@ -62,7 +62,8 @@ def test_factors_lie_row_by_row():
     """Else a batch would round otherwise than its elements do alone."""
     for n in (5, 200):
         H = RNG.normal(size=(n, n))
-        assert inverse_factor(H @ H.T + np.eye(n)).flags.c_contiguous
+        found, _ = inverse_factors((H @ H.T + np.eye(n))[None], np.array([True]))
+        assert found[0].flags.c_contiguous
 
 
 @pytest.mark.parametrize("seed", range(20))

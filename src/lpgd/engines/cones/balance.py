@@ -28,25 +28,24 @@ MOST = 300.0  # binary logarithm of the largest factor
 SWEEPS = 6
 
 
-def balanced(conic: Conic, params: Params, group: IntArray) -> tuple[FloatArray, FloatArray]:
+def balanced(
+    graph: Graph, params: Params, curve: FloatArray | None
+) -> tuple[FloatArray, FloatArray]:
     """Binary logarithms of the factors of groups of rows (N, k), and of variables (N, n).
 
-    ``group`` (m,) says which rows have one factor. Data that are fair get zeros.
+    ``curve`` (N, n) is the diagonal of P, if there is one. Data that are fair get zeros.
     """
-    size, k = len(params["q"].index), int(group.max(initial=-1)) + 1
-    rows, cols = np.zeros((size, k)), np.zeros((size, conic.n))
-    if not k or not conic.n:
+    size, k, n = len(params["q"].index), graph.sides.shape[1], graph.by_col.shape[1]
+    rows, cols = np.zeros((size, k)), np.zeros((size, n))
+    if not k or not n:
         return rows, cols
     A, index = params["A"].values.reshape(len(params["A"].values), -1), params["A"].index
-    if _Graph not in conic.derived:
-        conic.derived[_Graph] = _Graph.of(conic, group, k)
-    graph: _Graph = conic.derived[_Graph]
     logs, weights = _logs(A)
     sums = np.concatenate([logs, weights]) @ graph.both
     sizes = np.abs(_mean(sums[: len(logs)], sums[len(logs) :]))
     fair: BoolArray = np.logical_and.reduce(sizes <= FAIR, axis=1)
     known, there = _logs(params["b"].full())
-    b = _Level(known @ graph.sides, there @ graph.sides, _free(conic, params))
+    b = _Level(known @ graph.sides, there @ graph.sides, _free(params, curve))
     close: BoolArray = np.logical_and.reduce(np.abs(graph.level(b, rows, cols)) <= FAIR, axis=1)
     fair = fair[index] & close
     far = np.flatnonzero(~fair)
@@ -66,9 +65,19 @@ class _Level(Rows):
 
 
 @dataclass(frozen=True)
-class _Graph:
-    """Groups of rows and columns, joined by the entries of A."""
+class Graph:
+    """Groups of rows and columns, joined by the entries of A; structure only.
 
+    Attributes
+    ----------
+    group : (m,) int
+        Which rows have one factor.
+    first : (exp,) int
+        First rows of the exponential cones.
+    """
+
+    group: IntArray
+    first: IntArray
     rows: IntArray
     cols: IntArray
     by_row: Any
@@ -82,9 +91,18 @@ class _Graph:
         return sparse.csr_array(sparse.hstack([self.by_row, self.by_col]))
 
     @classmethod
-    def of(cls, conic: Conic, group: IntArray, k: int) -> _Graph:
-        """Of a program's patterns."""
-        A, n = conic.patterns.get("A"), conic.n
+    def of(cls, conic: Conic) -> Graph:
+        """Of a program, computed once."""
+        if cls not in conic.derived:
+            conic.derived[cls] = cls._of(conic)
+        return conic.derived[cls]
+
+    @classmethod
+    def _of(cls, conic: Conic) -> Graph:
+        stop = conic.m - 3 * len(conic.cones.power)
+        first = np.arange(stop - 3 * conic.cones.exp, stop, 3)
+        group, A, n = _groups(conic, first), conic.patterns.get("A"), conic.n
+        k = int(group.max(initial=-1)) + 1
         rows, cols = np.divmod(np.arange(conic.m * n), n) if A is None else (A.rows, A.cols)
         rows = group[rows]
         ends = rows, k + cols
@@ -92,9 +110,8 @@ class _Graph:
         count, part = connected_components(joined, directed=False)
         part = part.astype(np.intp)
         parts = _selection(part[:k], count), _selection(part[k:], count)
-        return cls(
-            rows, cols, _selection(rows, k), _selection(cols, n), _selection(group, k), parts
-        )
+        by_row, by_col, sides = _selection(rows, k), _selection(cols, n), _selection(group, k)
+        return cls(group, first, rows, cols, by_row, by_col, sides, parts)
 
     def means(
         self, logs: FloatArray, weights: FloatArray, cols: FloatArray, rows: FloatArray
@@ -128,12 +145,26 @@ class _Graph:
         return np.round(np.clip(rows, -MOST, MOST)), np.round(np.clip(cols, -MOST, MOST))
 
 
-# Structure only, computed once for each program.
-def _free(conic: Conic, params: Params) -> FloatArray:
+def _groups(conic: Conic, first: IntArray) -> IntArray:
+    """Which rows have one factor, (m,): those of a cone, where it is no half-line.
+
+    The third row of an exponential cone has its own where nothing stands in the second.
+    """
+    begins = np.zeros(conic.m, dtype=np.intp)
+    begins[[a for kind, a, b in conic.cones.blocks() if b > a]] = 1
+    begins[: conic.cones.zero + conic.cones.nonneg] = 1
+    if "A" in conic.patterns:
+        used = np.bincount(conic.patterns["A"].rows, minlength=conic.m) > 0
+        begins[first[~used[first + 1]] + 2] = 1
+    return np.cumsum(begins) - 1
+
+
+def _free(params: Params, curve: FloatArray | None) -> FloatArray:
     """Binary logarithm of q / P, (N, n); NaN where one of them is zero."""
-    if not conic.quadratic:
-        return np.full((len(params["q"].index), conic.n), np.nan)
-    (top, top_known), (bottom, known) = _logs(params["q"].full()), _logs(diagonal(conic, params))
+    q = params["q"].full()
+    if curve is None:
+        return np.full(q.shape, np.nan)
+    (top, top_known), (bottom, known) = _logs(q), _logs(curve)
     return np.where((top_known > 0) & (known > 0), top - bottom, np.nan)
 
 

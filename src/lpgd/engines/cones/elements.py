@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol, final
 import numpy as np
 from scipy import sparse
 
-from lpgd.core.pattern import Pattern
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.engines.batch import spread, useful_threads
-from lpgd.engines.cones.solver import Found, Request
-from lpgd.engines.convert import Compressed
+from lpgd.engines.cones.solver import Found, Request, compressed
 
 if TYPE_CHECKING:
     from lpgd.core.params import Params
@@ -58,11 +56,7 @@ class Elements:
         n, m = conic.n, conic.m
         self.conic, self.params, self.make, self.request = conic, params, make, request
         self.shapes = {"P": (n, n), "A": (m, n)}
-        none = None if conic.quadratic else Pattern.empty(n)
-        self.forms = {
-            "P": Compressed.of(conic.patterns.get("P", none), (n, n)),
-            "A": Compressed.of(conic.patterns.get("A"), (m, n)),
-        }
+        self.forms = dict(zip("PA", compressed(conic), strict=True))
         self.made: list[Element | None] = [None] * len(params["q"].index)
 
     def solve(self, params: Params, rows: IntArray, start: Solution | None) -> Found:

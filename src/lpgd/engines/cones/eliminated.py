@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from lpgd.core.params import Param, Params, batched, distinct
+from lpgd.core.params import Param, Params, batched, distinct, shared, taken
 from lpgd.core.solution import IntArray, Solution, Status
-from lpgd.engines.cones.solver import Found, Loaded, Request, Solver, taken
+from lpgd.engines.cones.solver import Found, Loaded, Request, Solver
 from lpgd.families.conic.reduction import linear_terms
 
 if TYPE_CHECKING:
     from lpgd.families.conic.conic import Conic
-    from lpgd.families.conic.newton import Dense
 
 LARGEST = 250  # usual size of a Newton matrix beyond which dense matrices do not pay
 
@@ -28,7 +27,7 @@ class Eliminated:
 
     def load(self, conic: Conic, params: Params, request: Request) -> Loaded:
         """See ``Solver.load``."""
-        if conic.reduction.usual > LARGEST or conic.reduction.program is None:
+        if conic.usual > LARGEST or conic.reduction.program is None:
             return self.solver.load(conic, params, request)
         return _Loaded(self.solver, conic, params, request)
 
@@ -45,8 +44,11 @@ class _Loaded:
             name: getattr(self.matrices, name)[:, pattern.rows, pattern.cols]
             for name, pattern in program.patterns.items()
         }
-        data = self.plan.data(self.matrices.spread(self.group), linear_terms(params))
-        self.loaded = solver.load(program, self._params(data, np.arange(len(self.group))), request)
+        size = len(self.group)
+        data = {name: Param(value, self.group) for name, value in self.values.items()}
+        for name, width in (("q", program.n), ("b", program.m)):  # which come with a solve
+            data[name] = shared(np.zeros(width), size)
+        self.loaded = solver.load(program, data, request)
 
     def solve(self, params: Params, rows: IntArray, start: Solution | None) -> Found:
         """See ``Loaded.solve``."""
@@ -56,7 +58,9 @@ class _Loaded:
         if start is not None:
             x, y = start.x.take(plan.kept, axis=1), start.y.take(plan.rest, axis=1)
             begin = Solution(x, y, start.status)
-        data = self._params(plan.data(matrices, (q, b)), rows)
+        reduced, group = plan.data(matrices, (q, b)), self.group[rows]
+        data = {name: Param(value, group) for name, value in self.values.items()}
+        data |= {"q": batched(reduced.q), "b": batched(reduced.b)}
         found = self.loaded.solve(data, rows, begin)
         # directions and multipliers that prove something satisfy the equations without q and b
         point = np.isin(found.status, (Status.OPTIMAL, Status.INACCURATE))[:, None]
@@ -64,7 +68,3 @@ class _Loaded:
         x, y = plan.leave(matrices, linear, found.x, found.y)
         whole = Found.of(x, y, found.status)
         return Found(whole.x, whole.y, whole.status, found.error, found.seconds, found.set_ups)
-
-    def _params(self, data: Dense, rows: IntArray) -> Params:
-        matrices = {name: Param(value, self.group[rows]) for name, value in self.values.items()}
-        return {**matrices, "q": batched(data.q), "b": batched(data.b)}

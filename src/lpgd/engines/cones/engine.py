@@ -4,29 +4,28 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib.util import find_spec
-from math import isinf
-from numbers import Integral, Real
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
 from lpgd.core.engine import Answer, Capabilities, Range
-from lpgd.core.params import Param
+from lpgd.core.params import Params, taken
 from lpgd.core.solution import Solution, Status
 from lpgd.engines.cones.eliminated import Eliminated
 from lpgd.engines.cones.fallback import Fallback
 from lpgd.engines.cones.refined import Refined
 from lpgd.engines.cones.rescaled import Rescaled
-from lpgd.engines.cones.solver import Found, Loaded, Request, Solver, taken
+from lpgd.engines.cones.solver import Found, Loaded, Request, Solver
+from lpgd.engines.numbers import flag, number, whole
 from lpgd.engines.registry import get
 from lpgd.families.conic.cones import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lpgd.core.params import Params
     from lpgd.core.problem import Problem
     from lpgd.core.tilt import Tilt
     from lpgd.families.conic.conic import Conic
@@ -60,23 +59,16 @@ class ConeEngine(ABC):
 
     def __post_init__(self) -> None:
         for name in ("target", "tolerance", "time_limit"):
-            value: Any = getattr(self, name)
-            if not isinstance(value, Real) or isinstance(value, bool):
-                raise ValueError(f"{name} must be a number, got {value!r}")
+            number(name, getattr(self, name))
         if not 0 < self.target <= self.tolerance < 1:
             raise ValueError(
                 f"0 < target <= tolerance < 1 is needed, got {self.target!r}, {self.tolerance!r}"
             )
-        limit: Any = self.iteration_limit
-        if not isinstance(limit, Integral) or isinstance(limit, bool) or limit < 1:
-            raise ValueError(f"iteration_limit must be a positive int, got {limit!r}")
-        if not self.time_limit >= 0 or isinf(self.time_limit):
-            raise ValueError(f"time_limit must be >= 0 and finite, got {self.time_limit!r}")
-        for name in ("verbose", "polish"):
-            if not isinstance(getattr(self, name), (bool, np.bool_)):
-                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        whole("iteration_limit", self.iteration_limit)
+        flag("verbose", self.verbose)
+        flag("polish", self.polish)
 
-    @property
+    @cached_property
     def capabilities(self) -> Capabilities:
         """See ``Engine.capabilities``."""
         return Capabilities(
@@ -98,6 +90,7 @@ class ConeEngine(ABC):
     def load(self, conic: Conic, params: Params, request: Request) -> Loaded:
         """See ``Solver.load``: the solver alone."""
 
+    @cached_property
     def chain(self) -> Solver:
         """The solver with what the wrappers add."""
         engines = [self, *self._others()]
@@ -123,7 +116,7 @@ class ConeEngine(ABC):
         threads: int | None = None,
     ) -> Answer:
         """See ``Engine.solve``."""
-        conic, params = cast("Conic", problem), _ordered(params)
+        conic = cast("Conic", problem)
         with np.errstate(all="ignore"):
             loaded = self._loaded(conic, params, threads, keep=keep)
             found = loaded.solve(params, np.arange(len(params["q"].index)), start)
@@ -137,14 +130,14 @@ class ConeEngine(ABC):
         self, problem: Problem, params: Params, solution: Solution, threads: int | None
     ) -> Kept:
         """See ``Restoring.restore``. Answers agree with those of the kept one to rounding."""
-        conic, params = cast("Conic", problem), _ordered(params)
+        conic = cast("Conic", problem)
         with np.errstate(all="ignore"):
             loaded = self._loaded(conic, params, threads, keep=False)
         return Kept(self, conic, params, solution, threads, loaded)
 
     def _loaded(self, conic: Conic, params: Params, threads: int | None, *, keep: bool) -> Loaded:
         seconds = self.time_limit or float("inf")
-        return self.chain().load(conic, params, Request(self.target, seconds, threads, keep))
+        return self.chain.load(conic, params, Request(self.target, seconds, threads, keep))
 
 
 @dataclass(frozen=True)
@@ -174,11 +167,6 @@ class Kept:
         # the units of the forward data may not fit
         again = self.engine.solve(problem, taken(params, rest), threads=self.threads)
         return _put(answer, rest, again)
-
-
-def _ordered(params: Params) -> Params:
-    """The data in one layout: products round differently in another."""
-    return {k: Param(np.ascontiguousarray(p.values), p.index) for k, p in params.items()}
 
 
 def _answer(conic: Conic, params: Params, found: Found) -> Answer:

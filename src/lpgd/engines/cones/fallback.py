@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from lpgd.core.params import Params, taken
 from lpgd.core.solution import IntArray, Solution, Status
-from lpgd.engines.cones.solver import Found, Loaded, Request, Solver, taken
+from lpgd.engines.cones.solver import Found, Loaded, Request, Solver
 
 if TYPE_CHECKING:
-    from lpgd.core.params import Params
     from lpgd.families.conic.conic import Conic
 
 PROOF = 1e-6  # relative violation of a certificate that is rounding

@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from lpgd.core.errors import EngineError
-from lpgd.core.params import Params
-from lpgd.core.pattern import Pattern
+from lpgd.core.params import Params, taken
 from lpgd.core.public import public
 from lpgd.core.solution import IntArray, Solution, Status
 from lpgd.engines.cones.engine import ConeEngine
-from lpgd.engines.cones.solver import Found, Loaded, Request, taken
-from lpgd.engines.convert import Compressed
+from lpgd.engines.cones.solver import Found, Loaded, Request, compressed
 from lpgd.engines.extras import load
 
 if TYPE_CHECKING:
@@ -126,13 +124,10 @@ class _Compiled:
         moreau = load("moreau", "conic")
         self.engine, self.conic, self.params, self.request = engine, conic, params, request
         self.size, self.fresh = len(params["q"].index), True
-        n, m = conic.n, conic.m
-        none = None if conic.quadratic else Pattern.empty(n)
-        P = Compressed.of(conic.patterns.get("P", none), (n, n))
-        A = Compressed.of(conic.patterns.get("A"), (m, n))
+        P, A = compressed(conic)
         self.warm_start = moreau.BatchedWarmStart
         self.solver = moreau.CompiledSolver(
-            n=n, m=m, P_row_offsets=P.starts, P_col_indices=P.places,
+            n=conic.n, m=conic.m, P_row_offsets=P.starts, P_col_indices=P.places,
             A_row_offsets=A.starts, A_col_indices=A.places,
             cones=_cones(moreau, conic.cones), settings=engine.settings(self.size, request),
         )  # fmt: skip

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from lpgd.core.params import Params, taken
 from lpgd.core.solution import BoolArray, IntArray, Rows, Solution, Status
-from lpgd.engines.cones.solver import Found, Loaded, Request, Solver, taken
+from lpgd.engines.cones.solver import Found, Loaded, Request, Solver
 from lpgd.families.conic import newton
 from lpgd.families.conic.newton import Model, Point
 from lpgd.families.conic.projections import project
 from lpgd.families.conic.reduction import Linear, Matrices, linear_terms
 
 if TYPE_CHECKING:
-    from lpgd.core.params import Params
     from lpgd.families.conic.conic import Conic
 
 # Usual size of a Newton matrix up to which Newton's method follows: it grows with the cube, a
@@ -39,7 +39,7 @@ KEEN = 1e-10
 
 def reaches(conic: Conic) -> bool:
     """Whether a program is small enough for Newton's method."""
-    return conic.reduction.usual <= REACH
+    return conic.usual <= REACH
 
 
 @final

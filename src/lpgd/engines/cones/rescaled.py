@@ -15,15 +15,16 @@ a constant, as in log(x): w has a unit of its own then, and log k moves from b_v
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from lpgd.core.params import Param, Params, batched
+from lpgd.core.params import Param, Params, batched, taken
 from lpgd.core.scaling import factors
 from lpgd.core.solution import FloatArray, IntArray, Rows, Solution
-from lpgd.engines.cones.balance import balanced, diagonal
-from lpgd.engines.cones.solver import Found, Loaded, Request, Solver, taken
+from lpgd.engines.cones.balance import Graph, balanced, diagonal
+from lpgd.engines.cones.solver import Found, Loaded, Request, Solver
 
 if TYPE_CHECKING:
     from lpgd.families.conic.conic import Conic
@@ -53,8 +54,11 @@ class _Loaded:
 
     def solve(self, params: Params, rows: IntArray, start: Solution | None) -> Found:
         """See ``Loaded.solve``. Without a P, factors of q and b leave the matrices as they are."""
+        quadratic = self.conic.quadratic
+        if quadratic and self.units.idle:
+            return self.loaded.solve(params, rows, start)
         units = self.units.take(rows)
-        units = units if self.conic.quadratic else units.fitted(self.conic, params)
+        units = units if quadratic else units.fitted(params)
         linear = units.linear(params)
         inside = {**taken(self.inside, rows), "q": linear["q"], "b": linear["b"]}
         begin = None if start is None else units.enter(start)
@@ -89,28 +93,29 @@ class Units(Rows):
     @classmethod
     def of(cls, conic: Conic, params: Params) -> Units:
         """Units in which the data are fair."""
-        group = _groups(conic)
-        unit, cols = balanced(conic, params, group)
-        rows, one = np.exp2(unit[:, group]), np.ones((len(unit), 1))
-        shift = np.zeros_like(rows)
-        first = _first(conic)
+        graph, curve = Graph.of(conic), diagonal(conic, params) if conic.quadratic else None
+        unit, cols = balanced(graph, params, curve)
+        rows, cols = np.exp2(unit[:, graph.group]), np.exp2(cols)
+        shift, first, one = np.zeros_like(rows), graph.first, np.ones((len(rows), 1))
         shift[:, first] = np.log(rows[:, first + 2] / rows[:, first])
-        return cls(rows, np.exp2(cols), one, one, shift).fitted(conic, params)
+        if curve is None:
+            return cls(rows, cols, one, one, shift).fitted(params)
+        costs = np.maximum(_top(params["q"].full() * cols), _top(curve * cols**2))
+        return cls(rows, cols, factors(costs), one, shift)
 
-    def fitted(self, conic: Conic, params: Params) -> Units:
-        """With factors of the costs and of the right-hand sides for these linear terms."""
-        costs, sides = _top(params["q"].full() * self.cols), np.ones_like(self.sides)
-        if conic.quadratic:
-            costs = np.maximum(costs, _top(diagonal(conic, params) * self.cols**2))
-        else:
-            sides = factors(_top(replace(self, sides=sides).linear(params)["b"].full()))
-        return replace(self, costs=factors(costs), sides=sides)
+    def fitted(self, params: Params) -> Units:
+        """With factors of linear costs and of the right-hand sides for these linear terms."""
+        one = np.ones_like(self.sides)
+        sides = factors(_top(replace(self, sides=one).linear(params)["b"].full()))
+        return replace(self, costs=factors(_top(params["q"].full() * self.cols)), sides=sides)
 
-    @property
+    @cached_property
     def idle(self) -> bool:
         """Whether nothing changes."""
-        parts = self.rows, self.cols, self.costs, self.sides
-        return all(bool((part == 1).all()) for part in parts)
+        return bool(
+            (self.rows == 1).all() and (self.cols == 1).all()
+            and (self.costs == 1).all() and (self.sides == 1).all()
+        )  # fmt: skip
 
     def matrices(self, conic: Conic, params: Params) -> Params:
         """The data with P and A in these units."""
@@ -158,24 +163,3 @@ class Units(Rows):
 
 def _top(values: FloatArray) -> FloatArray:
     return np.abs(values).max(axis=1, initial=0.0, keepdims=True)
-
-
-def _first(conic: Conic) -> IntArray:
-    """First rows of the exponential cones."""
-    stop = conic.m - 3 * len(conic.cones.power)
-    return np.arange(stop - 3 * conic.cones.exp, stop, 3)
-
-
-def _groups(conic: Conic) -> IntArray:
-    """Which rows have one factor, (m,): those of a cone, where it is no half-line.
-
-    The third row of an exponential cone has its own where nothing stands in the second.
-    """
-    begins = np.zeros(conic.m, dtype=np.intp)
-    begins[[a for kind, a, b in conic.cones.blocks() if b > a]] = 1
-    begins[: conic.cones.zero + conic.cones.nonneg] = 1
-    if "A" in conic.patterns:
-        first = _first(conic)
-        used = np.bincount(conic.patterns["A"].rows, minlength=conic.m) > 0
-        begins[first[~used[first + 1]] + 2] = 1
-    return np.cumsum(begins) - 1

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
+from lpgd.core.pattern import Pattern
 from lpgd.core.solution import FloatArray, IntArray, Rows, Solution, Status, StatusArray
+from lpgd.engines.convert import Compressed
 
 if TYPE_CHECKING:
     from lpgd.core.params import Params
@@ -94,6 +96,16 @@ class Found(Rows):
         return Solution(self.x, self.y, self.status)
 
 
+def compressed(conic: Conic) -> tuple[Compressed, Compressed]:
+    """Rows of P, empty where there is none, and of A; computed once."""
+    if Compressed not in conic.derived:
+        n, m = conic.n, conic.m
+        P = conic.patterns.get("P", None if conic.quadratic else Pattern.empty(n))
+        forms = Compressed.of(P, (n, n)), Compressed.of(conic.patterns.get("A"), (m, n))
+        conic.derived[Compressed] = forms
+    return conic.derived[Compressed]
+
+
 class Loaded(Protocol):
     """A solver with the matrices of a batch, for one thread at a time."""
 
@@ -108,8 +120,3 @@ class Solver(Protocol):
     def load(self, conic: Conic, params: Params, request: Request) -> Loaded:
         """Hand over the matrices of a batch; a solver may put off the work until it is needed."""
         ...
-
-
-def taken(params: Params, rows: IntArray) -> Params:
-    """The data of some elements."""
-    return {name: param.take(rows) for name, param in params.items()}

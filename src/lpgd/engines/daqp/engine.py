@@ -12,13 +12,13 @@ such problems are set up afresh every time. What fails is looked at a second tim
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from numbers import Real
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, cast, final
 
 import numpy as np
 
 from lpgd.core.engine import Answer, Capabilities, Range
-from lpgd.core.params import Param, Params, distinct
+from lpgd.core.params import Param, Params, distinct, taken
 from lpgd.core.public import public
 from lpgd.core.solution import IntArray, Solution
 from lpgd.engines.batch import spread, useful_threads
@@ -26,6 +26,7 @@ from lpgd.engines.daqp.form import Form
 from lpgd.engines.daqp.review import Review
 from lpgd.engines.daqp.set_up import Bench, SetUps
 from lpgd.engines.daqp.units import Units
+from lpgd.engines.numbers import number, whole
 from lpgd.families.qp.qp import QP
 
 if TYPE_CHECKING:
@@ -94,15 +95,13 @@ class DaqpEngine:
     )
 
     def __post_init__(self) -> None:
-        if not (_number(self.primal_tol) and 0 < self.primal_tol < 1):
-            raise ValueError(f"primal_tol must be in (0, 1), got {self.primal_tol!r}")
-        limit = self.iteration_limit
-        if not (isinstance(limit, int) and not isinstance(limit, bool) and 0 < limit <= MOST):
-            raise ValueError(f"iteration_limit must be a positive int, got {limit!r}")
-        if not (_number(self.time_limit) and 0 <= self.time_limit < np.inf):
-            raise ValueError(f"time_limit must be finite and >= 0, got {self.time_limit!r}")
+        number("primal_tol", self.primal_tol, below=1.0)
+        if not self.primal_tol:
+            raise ValueError("primal_tol must be > 0, got 0")
+        whole("iteration_limit", self.iteration_limit, most=MOST)
+        number("time_limit", self.time_limit)
 
-    @property
+    @cached_property
     def settings(self) -> dict[str, float]:
         """The options under DAQP's names."""
         return {
@@ -123,9 +122,7 @@ class DaqpEngine:
         """See ``Engine.solve``."""
         kept = self._kept(problem, params, threads)
         with np.errstate(all="ignore"):
-            everyone = np.arange(len(kept.group))
-            batch = Batch(kept.problem, kept.params, kept.group, start, everyone, kept.units)
-            answer = kept.solve(batch)
+            answer = kept.solve(kept.problem, kept.params, start, np.arange(len(kept.group)))
         set_ups = answer.set_ups + (len(kept.set_ups.each) if kept.problem.quadratic else 0)
         if not keep:
             return replace(answer, set_ups=set_ups)
@@ -141,8 +138,6 @@ class DaqpEngine:
     def _kept(self, problem: Problem, params: Params, threads: int | None) -> Kept:
         """Set up every distinct (P, G, A)."""
         qp = cast(QP, problem)
-        # DAQP reads matrices as they lie in memory, and BLAS rounds as they lie
-        params = {k: Param(np.ascontiguousarray(p.values), p.index) for k, p in params.items()}
         group, first = distinct(params, ("P", "G", "A"))
         with np.errstate(all="ignore"):
             units = Units.of(qp, params)
@@ -150,22 +145,6 @@ class DaqpEngine:
             matrices = {name: scaled[name] for name in MATRICES if name in scaled}
             set_ups = SetUps.of(qp, matrices, first)
         return Kept(self, qp, params, matrices, set_ups, group, units, threads)
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Programs to solve, the set-up of each, and where it starts."""
-
-    problem: QP
-    params: Params
-    group: IntArray
-    start: Solution | None
-    element: IntArray  # rows of one element have its bounds and start from its working set
-    units: Units | None
 
 
 @dataclass(frozen=True)
@@ -193,28 +172,21 @@ class Kept:
         """See ``Workspace.resolve``."""
         assert self.solution is not None
         problem, params = self.problem.tilt(self.params, tilt)
-        rows = tilt.rows
-        whole = np.array_equal(rows, np.arange(len(self.group)))
-        start = self.solution if whole else self.solution.take(rows)
+        start = self.solution.take(tilt.rows)
         if _other_hessian(self.params, params):  # one set-up for each distinct one
             return self.engine.solve(problem, params, start=start, threads=self.threads)
-        units = None if self.units is None else self.units.take(rows)
-        # rows of an element start alike where nothing but their costs differs
-        element = np.arange(len(tilt)) if tilt.dy.any() else rows
         with np.errstate(all="ignore"):
-            return self.solve(Batch(problem, params, self.group[rows], start, element, units), rows)
+            return self.solve(problem, params, start, tilt.rows)
 
-    def solve(self, batch: Batch, rows: IntArray | None = None) -> Answer:
-        """Solve programs on the set-ups, in DAQP's units and back; ``rows`` are their elements."""
-        matrices, units, problem = self.matrices, batch.units, batch.problem
-        if rows is not None:
-            matrices = {name: param.take(rows) for name, param in matrices.items()}
-        linear, start = batch.params, batch.start
+    def solve(self, problem: QP, params: Params, start: Solution | None, rows: IntArray) -> Answer:
+        """Solve programs on the set-ups of the elements ``rows``, in DAQP's units and back."""
+        units = self.units
         if units is not None:
-            linear, start = units.linear(linear), units.enter(start)
-        scaled = {**linear, **matrices}
+            units = units.take(rows)
+            params, start = units.linear(params), units.enter(start)
+        scaled = {**params, **taken(self.matrices, rows)}
         form = Form.of(problem, scaled, start)
-        afresh = self._run(batch, form)
+        afresh = self._run(form, self.group[rows], rows)
         answer = Answer(form.solution(problem), afresh)
         answer = Review(problem, scaled, self.engine.settings, self.threads).of(answer)
         if units is None:
@@ -222,13 +194,13 @@ class Kept:
         ray = None if answer.ray is None else units.leave(problem, answer.ray)
         return replace(answer, solution=units.leave(problem, answer.solution), ray=ray)
 
-    def _run(self, batch: Batch, form: Form) -> int:
+    def _run(self, form: Form, group: IntArray, element: IntArray) -> int:
         """Solve on the models of kept set-ups, the rest afresh; how many those were."""
         set_ups, settings = self.set_ups, self.engine.settings
-        costs = list(set_ups.costs(form.f, batch.group))
+        costs = list(set_ups.costs(form.f, group))
         points = np.zeros_like(form.x)  # in the variables of the set-ups
         afresh = np.zeros(len(costs), dtype=np.bool_)
-        owners, elements = batch.group.tolist(), batch.element.tolist()
+        owners, elements = group.tolist(), element.tolist()
         upper, lower, senses = form.rows
 
         def work(chosen: IntArray) -> None:
@@ -247,11 +219,11 @@ class Kept:
                     set_up.solve(form, row, settings)
 
         # neighbours by set-up and element find the model as they need it
-        order = np.lexsort((batch.element, batch.group))
+        order = np.lexsort((element, group))
         entries = form.f.shape[1] * form.upper.shape[1]
         threads = useful_threads(self.threads, entries, PAYS)
         spread(lambda part: work(order[part]), len(order), threads)
-        form.x[:] += set_ups.points(points, batch.group)  # either is zero in each row
+        form.x[:] += set_ups.points(points, group)  # either is zero in each row
         return int(afresh.sum())
 
 

@@ -12,6 +12,7 @@ from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.families.qp.qp import QP
 
 INFINITY = 1e30
+NONE = slice(0, 0)
 EQUALITY, ACTIVE, LOWER = 5, 1, 2  # bits of DAQP's `sense`
 STATUS = np.full(16, Status.NUMERICAL, dtype=np.int8)  # by exit flag, negative ones from the end
 for _flag, _status in {
@@ -49,7 +50,7 @@ class Form:
         f = np.array(params["q"].full(), order="C")
         upper, lower = _bounds(params, f.shape)
         kinds = np.zeros(upper.shape[1], dtype=np.intc)
-        kinds[len(kinds) - _rows(problem, "A") :] = EQUALITY
+        kinds[len(kinds) - problem.blocks.get("A", NONE).stop :] = EQUALITY
         sense = kinds if start is None else _working_sets(problem, start.y, kinds)
         return cls(
             f, upper, lower, "lb" in params or "A" in params, kinds, sense,
@@ -114,26 +115,24 @@ def _working_sets(problem: QP, y: FloatArray, kinds: Any) -> Any:
     return sense
 
 
-def _rows(problem: QP, name: str) -> int:
-    block = problem.blocks.get(name, slice(0, 0))
-    return block.stop - block.start
-
-
 def _split(problem: QP, lam: FloatArray) -> FloatArray:
     """DAQP's multipliers (box, G, A) in our order (A, G, lb, ub), each bound its own."""
-    box = lam.shape[1] - _rows(problem, "G") - _rows(problem, "A")
-    parts = {
-        "A": lam[:, box + _rows(problem, "G") :],
-        "G": lam[:, box : box + _rows(problem, "G")],
-        "lb": np.maximum(-lam[:, :box], 0.0),
-        "ub": np.maximum(lam[:, :box], 0.0),
-    }
-    return _joined([parts[name] for name in problem.blocks], len(lam))
+    blocks = problem.blocks
+    box = problem.n if "lb" in blocks or "ub" in blocks else 0
+    stop = lam.shape[1] - blocks.get("A", NONE).stop
+    parts = {"A": lam[:, stop:], "G": lam[:, box:stop]}
+    parts |= {"lb": np.maximum(-lam[:, :box], 0.0), "ub": np.maximum(lam[:, :box], 0.0)}
+    return _joined([parts[name] for name in blocks], len(lam))
 
 
 def _merge(problem: QP, y: FloatArray) -> FloatArray:
     """Our multipliers in DAQP's order and signs."""
-    parts = {name: y[:, block] for name, block in problem.blocks.items()}
-    box = [parts[name] * sign for name, sign in (("lb", -1.0), ("ub", 1.0)) if name in parts]
-    general = [parts[name] for name in ("G", "A") if name in parts]
-    return _joined([*([np.sum(box, axis=0)] if box else []), *general], len(y))
+    blocks, parts = problem.blocks, list[FloatArray]()
+    if "lb" in blocks or "ub" in blocks:
+        none = np.zeros((len(y), problem.n))
+        lower, upper = (y[:, blocks[name]] if name in blocks else none for name in ("lb", "ub"))
+        parts.append(upper - lower)
+    for name in ("G", "A"):
+        if name in blocks:
+            parts.append(y[:, blocks[name]])
+    return _joined(parts, len(y))

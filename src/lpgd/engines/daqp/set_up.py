@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lpgd.core.params import Param, Params
+from lpgd.core.params import Param, Params, taken
 from lpgd.core.solution import FloatArray, IntArray
 from lpgd.engines.daqp.form import Form
 from lpgd.engines.daqp.polish import polish, residual
 from lpgd.families.qp.qp import QP
-from lpgd.families.quadratic.whitening import diagonal, inverse_factor, product, well_spread
+from lpgd.families.quadratic.whitening import diagonal, inverse_factors, product, well_spread
 
 STATIONARITY = 1e-10  # residual at which DAQP's proximal iterations stop
 INEXACT = 1e-6  # relative residual beyond which an iterative answer is not believed
@@ -85,55 +85,54 @@ class SetUps:
     @classmethod
     def of(cls, problem: QP, params: Params, first: IntArray) -> SetUps:
         """Set up the elements ``first``, one of each group."""
-        params = {name: params[name].take(first) for name in ("P", "G", "A") if name in params}
+        params = taken(params, first)
         if "P" not in params:
             none = np.zeros((0, problem.n, problem.n)), np.full(len(first), -1)
             return cls(afresh(problem, params, len(first)), *none)
         parts = [params[name] for name in ("G", "A") if name in params]
         rows, P = _stacked(parts, len(first), problem.n), params["P"]
-        plain = [diagonal(H) for H in P.values]
-        found = [None if d else inverse_factor(H) for d, H in zip(plain, P.values, strict=True)]
-        changed = np.array([inverse is not None for inverse in found])
-        inverses = np.array([R for R in found if R is not None]).reshape(-1, problem.n, problem.n)
+        plain = diagonal(P.values)
+        inverses, changed = inverse_factors(P.values, ~plain)
         change = np.where(changed, np.cumsum(changed) - 1, -1)[P.index]
         products = [_products(part, inverses, change) for part in parts]
         boxed = "lb" in problem.blocks or "ub" in problem.blocks
         same, each = np.eye(problem.n), list[SetUp]()
-        # a model is not handed the same object again
-        hessians = [H if H.any() else None for H in P.values]
-        flat = [d and well_spread(H) for d, H in zip(plain, P.values, strict=True)]
-        for group, which in enumerate(P.index.tolist()):
-            H, inverse, matrix = hessians[which], found[which], rows[group]
-            kept: Matrices | None = (H, matrix) if flat[which] else None
-            if inverse is not None:
+        hessians = _hessians(P)  # a model is not handed the same object again
+        flat = (plain & well_spread(P.values) if plain.any() else plain)[P.index].tolist()
+        for group, which in enumerate(change.tolist()):
+            H, matrix = hessians[group], rows[group]
+            kept: Matrices | None = (H, matrix) if flat[group] else None
+            if which >= 0:
                 moved = [part[group] for part in products]
                 if boxed or not moved:  # bounds are rows of u
-                    moved.insert(0, inverse if boxed else inverse[:0])
+                    moved.insert(0, inverses[which] if boxed else inverses[which, :0])
                 kept = same, moved[0] if len(moved) == 1 else np.concatenate(moved)
             each.append(SetUp(H, matrix, kept))
         return cls(each, inverses, change)
 
     def costs(self, f: FloatArray, groups: IntArray) -> FloatArray:
         """Costs (N, n) of x as costs of u."""
-        return self._changed(f, groups, lambda part, R: np.matmul(part[:, None], R)[:, 0])
+        rows, inverses = self._inverses(groups)
+        costs = f.copy()
+        if len(inverses):
+            costs[rows] = np.matmul(f[rows, None], inverses)[:, 0]
+        return costs
 
     def points(self, u: FloatArray, groups: IntArray) -> FloatArray:
         """The points x (N, n) of some u."""
-        return self._changed(u, groups, lambda part, R: np.matmul(R, part[:, :, None])[:, :, 0])
+        rows, inverses = self._inverses(groups)
+        x = u.copy()
+        if len(inverses):
+            x[rows] = np.matmul(inverses, u[rows, :, None])[:, :, 0]
+        return x
 
-    def _changed(self, values: FloatArray, groups: IntArray, times: Any) -> FloatArray:
-        if not len(self.inverses):
-            return values
-        which = self.change[groups]
+    def _inverses(self, groups: IntArray) -> tuple[slice | IntArray, FloatArray]:
+        """Rows that are kept in other variables, and the R^-1 of each, or the one of all."""
+        which, inverses = self.change[groups], self.inverses
         rows = np.flatnonzero(which >= 0)
-        inverses = self.inverses
         if len(inverses) > 1 and not np.array_equal(which, np.arange(len(inverses))):
             inverses = inverses[which[rows]]
-        if len(rows) == len(values):
-            return times(values, inverses)
-        changed = values.copy()
-        changed[rows] = times(values[rows], inverses)
-        return changed
+        return slice(None) if len(rows) == len(groups) else rows, inverses
 
 
 @dataclass(slots=True)
@@ -190,20 +189,25 @@ def afresh(problem: QP, params: Params, count: int) -> list[SetUp]:
     rows = _stacked(parts, count, problem.n)
     if not problem.quadratic:
         return [SetUp(None, matrix, None) for matrix in rows]
-    P = params["P"]
-    hessians = [H if H.any() else None for H in P.values]
-    return [
-        SetUp(hessians[i], matrix, None) for i, matrix in zip(P.index.tolist(), rows, strict=True)
-    ]
+    hessians = _hessians(params["P"])
+    return [SetUp(H, matrix, None) for H, matrix in zip(hessians, rows, strict=True)]
+
+
+def _hessians(P: Param) -> list[FloatArray | None]:
+    """The Hessian of each set-up, one object for all that share it; None where it is zero."""
+    there: Any = P.values.any(axis=(1, 2))
+    each = [H if some else None for H, some in zip(P.values, there, strict=True)]
+    return [each[i] for i in P.index.tolist()]
 
 
 def _stacked(parts: list[Param], count: int, n: int) -> list[FloatArray]:
     """All rows of each set-up."""
-    given = [[part.values[i] for i in part.index.tolist()] for part in parts]
-    if len(given) == 1:
-        return given[0]
-    none = np.zeros((0, n))
-    return [np.concatenate([none, *(rows[i] for rows in given)]) for i in range(count)]
+    if not parts:
+        return [np.zeros((0, n))] * count
+    if len(parts) == 1:
+        return [parts[0].values[i] for i in parts[0].index.tolist()]
+    pairs = zip(*(part.index.tolist() for part in parts), strict=True)
+    return [np.concatenate([parts[0].values[i], parts[1].values[j]]) for i, j in pairs]
 
 
 def _products(matrix: Param, inverses: FloatArray, change: IntArray) -> list[FloatArray]:
@@ -211,6 +215,8 @@ def _products(matrix: Param, inverses: FloatArray, change: IntArray) -> list[Flo
     if len(inverses) == 1:
         moved = product(matrix.values, inverses[0])
         return [moved[i] for i in matrix.index.tolist()]
+    values, every = matrix.values, np.arange(len(inverses))
+    if np.array_equal(change, every) and np.array_equal(matrix.index, every):
+        return list(product(values[: len(every)], inverses))
     pairs = zip(matrix.index.tolist(), change.tolist(), strict=True)
-    values = matrix.values
     return [values[i] if j < 0 else product(values[i], inverses[j]) for i, j in pairs]

@@ -10,15 +10,19 @@ are powers of two, so nothing is rounded; fair sizes are left alone, and most pr
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from lpgd.core.params import Param, Params, batched
 from lpgd.core.scaling import Exponents, exponents, fair
-from lpgd.core.solution import FloatArray, IntArray, Rows, Solution
+from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows, Solution
 from lpgd.families.qp.qp import QP
 
 SIDES = {"A": "b", "G": "h"}
+ROWS = {"b": "A", "h": "G"}
+# How far a right-hand side keeps x from the origin, as a function of it.
+AWAY: dict[str, Any] = {"b": np.abs, "h": np.negative, "lb": np.positive, "ub": np.negative}
 SQUARES = 1e-150, 1e150  # sizes whose squares are normal numbers
 
 
@@ -47,24 +51,30 @@ class Units(Rows):
     @classmethod
     def of(cls, problem: QP, params: Params) -> Units | None:
         """Exponents for a batch; None where all are 0."""
-        norms = {name: _norms(params, name) for name in SIDES}
+        norms = {"A": _norms(params, "A"), "G": _norms(params, "G")}
         flat = np.zeros((len(norms["A"]), problem.n), dtype=np.intc)
-        costs, curved = np.abs(params["q"].full()), _curvature(problem, params)
+        costs = np.abs(params["q"].full())
         pull = costs.max(axis=1, initial=0.0)
-        size = _size(problem, params, norms, flat, (pull, curved))
+        curved = np.zeros_like(pull)
+        if problem.quadratic:  # the largest entry of a convex Hessian lies on the diagonal
+            P = params["P"]
+            curved = P.values.diagonal(axis1=1, axis2=2).max(axis=1, initial=0.0)[P.index]
+        size = _size(params, norms, flat, (pull, curved))
         # of 0 <= h nothing but h has a size
-        hollow = {name: norms[name] == 0 for name in SIDES if name in params}
-        sides = [np.abs(params[SIDES[name]].full())[empty] for name, empty in hollow.items()]
+        hollow, sides = dict[str, BoolArray](), list[FloatArray]()
+        for name in SIDES.keys() & params.keys():
+            hollow[name] = norms[name] == 0
+            sides.append(np.abs(params[SIDES[name]].full())[hollow[name]])
         sizes = [*norms.values(), *sides, size, np.where(curved > 0, curved, pull)]
         sizes += [] if problem.quadratic else [_tops(params, {})]
-        if all(fair(each).all() for each in sizes):
+        if fair(np.concatenate(sizes, axis=None)).all():
             return None
         rows = {name: exponents(norms[name]) for name in SIDES}
         if not problem.quadratic:
             flat = -exponents(_tops(params, rows))
             norms = {name: _norms(params, name, flat) for name in SIDES}
             rows = {name: exponents(norms[name]) for name in SIDES}
-            size = _size(problem, params, norms, flat, (pull, curved))
+            size = _size(params, norms, flat, (pull, curved))
         power, curve = exponents(size)[:, None], exponents(curved, step=2)[:, None]
         columns = flat + power
         slope = exponents(np.ldexp(costs, -columns).max(axis=1, initial=0.0), step=2)[:, None]
@@ -111,14 +121,6 @@ class Units(Rows):
         return replace(solution, x=np.ldexp(solution.x, -self.columns), y=y)
 
 
-def _curvature(problem: QP, params: Params) -> FloatArray:
-    """Largest entry of each Hessian, (N,); of a convex one it lies on the diagonal."""
-    if not problem.quadratic:
-        return np.zeros(len(params["q"].index))
-    P = params["P"]
-    return np.einsum("dii->di", P.values).max(axis=1, initial=0.0)[P.index]
-
-
 def _norms(params: Params, name: str, columns: Exponents | None = None) -> FloatArray:
     """Norms of the rows of a matrix, (N, m); of its columns times 2^-``columns``."""
     if name not in params:
@@ -150,7 +152,6 @@ def _tops(params: Params, rows: dict[str, Exponents]) -> FloatArray:
 
 
 def _size(
-    problem: QP,
     params: Params,
     norms: dict[str, FloatArray],
     columns: Exponents,
@@ -161,18 +162,16 @@ def _size(
     At least what keeps the origin infeasible; beyond that, what the costs ask for and the other
     bounds allow: those have the say by their geometric mean, as some may be there for show.
     """
-    sides = {name: params[rhs].full() / norms[name] for name, rhs in SIDES.items() if rhs in params}
-    for bound in ("lb", "ub"):
-        if bound in params:
-            sides[bound] = np.ldexp(params[bound].full(), columns)
-    away = {"A": np.abs, "G": np.negative, "lb": np.positive, "ub": np.negative}
     least = np.zeros(len(columns))
     caps = [np.zeros((len(columns), 0))]
-    for name, side in sides.items():
-        distance = away[name](np.where(np.isfinite(side), side, 0.0))
-        least = np.maximum(least, distance.max(axis=1, initial=0.0))
-        if name != "A":
-            caps.append(np.maximum(-distance, 0.0))
+    for name, away in AWAY.items():
+        if name in params:
+            side = params[name].full()
+            side = np.ldexp(side, columns) if name in ("lb", "ub") else side / norms[ROWS[name]]
+            distance = away(np.where(np.isfinite(side), side, 0.0))
+            least = np.maximum(least, distance.max(axis=1, initial=0.0))
+            if name != "b":
+                caps.append(np.maximum(-distance, 0.0))
     pull, curved = objective
     bent = (curved > 0) & (pull > 0)
     wanted = np.where(bent, pull / np.where(bent, curved, 1.0), np.inf)

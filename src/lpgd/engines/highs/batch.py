@@ -9,7 +9,7 @@ import numpy as np
 from lpgd.core.params import Params
 from lpgd.core.scaling import FAIR
 from lpgd.core.solution import FloatArray
-from lpgd.engines.highs.matrix import Exponents, Matrix, Units
+from lpgd.engines.highs.matrix import Exponents, Matrix
 from lpgd.engines.highs.run import LP
 from lpgd.families.qp.qp import QP
 
@@ -20,7 +20,6 @@ class Batch:
 
     problem: QP
     matrix: Matrix
-    units: Units | None
     cost: FloatArray  # (N, n)
     lower: FloatArray
     upper: FloatArray
@@ -30,7 +29,7 @@ class Batch:
     coarse: Exponents
 
     @classmethod
-    def of(cls, problem: QP, params: Params) -> Batch:
+    def of(cls, problem: QP, params: Params, matrix: Matrix) -> Batch:
         """Gather the linear terms of a batch."""
         cost = params["q"].full()
         above = [params[rhs].full() for rhs in ("b", "h") if rhs in params]
@@ -39,8 +38,7 @@ class Batch:
         none = np.zeros((len(cost), 0))
         row_lower, row_upper = (np.concatenate([none, *side], axis=1) for side in (below, above))
         lower, upper = _bound(params, "lb", cost, -np.inf), _bound(params, "ub", cost, np.inf)
-        matrix = Matrix.of(problem, params)
-        units = matrix.units()
+        units = matrix.units
         if units is not None:
             rows, columns = units.rows[matrix.group], units.columns[matrix.group]
             cost = np.ldexp(cost, -columns)
@@ -48,7 +46,7 @@ class Batch:
             row_lower, row_upper = np.ldexp(row_lower, rows), np.ldexp(row_upper, rows)
         zoom, coarse = zip(_zoom(row_upper, lower, upper), _zoom(cost), strict=True)
         return cls(
-            problem, matrix, units, cost, lower, upper, row_lower, row_upper,
+            problem, matrix, cost, lower, upper, row_lower, row_upper,
             np.stack(zoom, axis=1), np.stack(coarse, axis=1),
         )  # fmt: skip
 
@@ -58,19 +56,18 @@ class Batch:
         return LP(
             self.cost[row], self.lower[row], self.upper[row],
             self.row_lower[row], self.row_upper[row],
-            matrix.starts, matrix.cols, matrix.scaled(row, self.units), point, money,
+            matrix.layout.starts, matrix.layout.cols, matrix.scaled(row), point, money,
         )  # fmt: skip
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Numbers of elements, rows and columns."""
-        return (len(self.cost), *self.matrix.shape)
+        return (len(self.cost), *self.matrix.layout.shape)
 
     def leave(self, x: FloatArray) -> FloatArray:
         """Points or directions in the user's units."""
-        if self.units is None:
-            return x
-        return np.ldexp(x, -self.units.columns[self.matrix.group])
+        units = self.matrix.units
+        return x if units is None else np.ldexp(x, -units.columns[self.matrix.group])
 
     def multipliers(self, rows: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
         """(y, z, mu_l, mu_u) in the user's units, of those of rows and bounds in ours."""
@@ -82,9 +79,9 @@ class Batch:
             "lb": _push(lower, self.lower),
             "ub": _push(upper, self.upper),
         }
-        if self.units is not None:
-            lift = self.units.rows[self.matrix.group]
-            columns = self.units.columns[self.matrix.group]
+        units = self.matrix.units
+        if units is not None:
+            lift, columns = units.rows[self.matrix.group], units.columns[self.matrix.group]
             lifts = {"A": lift[:, : rest.start], "G": lift[:, rest]}
             parts = {k: np.ldexp(part, lifts.get(k, columns)) for k, part in parts.items()}
         return np.concatenate([rows[:, :0], *(parts[name] for name in self.problem.blocks)], axis=1)

@@ -6,7 +6,7 @@ programs start from it, whether or not a workspace was kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast, final
 
 from lpgd.core.engine import Answer, Capabilities, Range
@@ -14,6 +14,7 @@ from lpgd.core.params import Params
 from lpgd.core.public import public
 from lpgd.core.solution import Solution
 from lpgd.engines.highs.batch import Batch
+from lpgd.engines.highs.matrix import Matrix
 from lpgd.engines.highs.rays import certificates
 from lpgd.engines.highs.run import Options
 from lpgd.engines.highs.sweep import Answers, Sweep, solution
@@ -104,13 +105,21 @@ class HighsEngine:
         threads: int | None = None,
     ) -> Answer:
         """See ``Engine.solve``. Of ``start`` the basis is used, where it has one."""
-        batch = Batch.of(cast(QP, problem), params)
+        qp = cast(QP, problem)
+        matrix = Matrix.of(qp, params)
+        answer = self.run(Batch.of(qp, params, matrix), start, threads)
+        if not keep:
+            return answer
+        kept = Restored(self, problem, params, answer.solution, threads, matrix)
+        return replace(answer, workspace=kept)
+
+    def run(self, batch: Batch, start: Solution | None, threads: int | None) -> Answer:
+        """Solve the LPs of a batch."""
         answers = Answers.blank(*batch.shape)
         Sweep(batch, Options.of(self.options), threads, answers).all(start)
         found = solution(batch, answers)
         ray, notes = certificates(batch, answers.rays, found)
-        kept = self.restore(problem, params, found, threads) if keep else None
-        return Answer(found, int(answers.runs.sum()), kept, ray=ray, notes=notes)
+        return Answer(found, int(answers.runs.sum()), ray=ray, notes=notes)
 
     def restore(
         self, problem: Problem, params: Params, solution: Solution, threads: int | None
@@ -121,16 +130,18 @@ class HighsEngine:
 
 @dataclass(frozen=True)
 class Restored:
-    """A forward solve: its data, and its solution with a basis."""
+    """A forward solve: its data, its solution with a basis, and its matrices if they were kept."""
 
     engine: HighsEngine
     problem: Problem
     params: Params
     solution: Solution
     threads: int | None
+    matrix: Matrix | None = None
 
     def resolve(self, tilt: Tilt) -> Answer:
         """See ``Workspace.resolve``. Tilted problems are LPs: no rule gives this engine rho > 0."""
         problem, params = self.problem.tilt(self.params, tilt)
-        start = self.solution.take(tilt.rows)
-        return self.engine.solve(problem, params, start=start, threads=self.threads)
+        start, qp = self.solution.take(tilt.rows), cast(QP, problem)
+        matrix = Matrix.of(qp, params) if self.matrix is None else self.matrix.take(tilt.rows)
+        return self.engine.run(Batch.of(qp, params, matrix), start, self.threads)

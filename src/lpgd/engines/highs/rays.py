@@ -44,8 +44,8 @@ def certificates(
 
 def _matrix(batch: Batch, row: int) -> Any:
     matrix = batch.matrix
-    entries = matrix.scaled(row, batch.units), matrix.cols, matrix.starts
-    return sparse.csr_matrix(entries, shape=matrix.shape)
+    entries = matrix.scaled(row), matrix.layout.cols, matrix.layout.starts
+    return sparse.csr_matrix(entries, shape=matrix.layout.shape)
 
 
 def _farkas(batch: Batch, row: int, ray: Any) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -101,7 +101,7 @@ def solve(lp: LP, options: Any, basis: Basis | None = None) -> Found:
         highs.setBasis(_decoded(_core, basis, len(lp.cost)))
     highs.run()
     status = _status(highs)
-    if status == Status.OPTIMAL and highs.getInfo().simplex_iteration_count > MANY:
+    if status == Status.OPTIMAL and highs.getInfoValue("simplex_iteration_count")[1] > MANY:
         highs.setBasis(highs.getBasis())
         highs.run()
         status = _status(highs)

@@ -134,7 +134,7 @@ class Sweep:
 
         # HiGHS has a scheduler for each calling thread, whose size the first run there decides for
         # good: in threads of our own it collides with no other user of HiGHS.
-        useful = useful_threads(self.threads, len(batch.matrix.cols), PAYS)
+        useful = useful_threads(self.threads, len(batch.matrix.layout.cols), PAYS)
         spread(work, len(rows), useful, apart=True)
         answers.runs[rows] += 1
         answers.settle(batch, rows, zoom)

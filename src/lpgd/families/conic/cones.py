@@ -71,7 +71,7 @@ class Cones:
     @cached_property
     def m(self) -> int:
         """Number of rows."""
-        return sum(stop - start for _, start, stop in self.blocks())
+        return self._blocks[-1][-1] if self._blocks else 0
 
     @cached_property
     def kinds(self) -> frozenset[str]:
@@ -80,6 +80,10 @@ class Cones:
 
     def blocks(self) -> list[tuple[str, int, int]]:
         """(kind, first row, row behind the last) of every cone; zero and nonneg are one each."""
+        return self._blocks
+
+    @cached_property
+    def _blocks(self) -> list[tuple[str, int, int]]:
         sizes = [("zero", self.zero), ("nonneg", self.nonneg)]
         sizes += [("soc", size) for size in self.soc]
         sizes += [("psd", order * (order + 1) // 2) for order in self.psd]

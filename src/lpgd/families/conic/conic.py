@@ -8,7 +8,7 @@ L = 1/2 x'Px + q'x + y'(Ax - b), y in the dual cone of K
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 from lpgd.core.params import Param, Params
 from lpgd.core.pattern import Pattern
@@ -49,6 +49,8 @@ class Conic(Structure):
     own: tuple[BoolArray, BoolArray] | None = None
     derived: dict[type, Any] = field(default_factory=dict[type, Any], init=False, repr=False)
 
+    cost: ClassVar[str | None] = "q"
+
     @property
     def family(self) -> str:
         """``"conic"``."""
@@ -63,6 +65,11 @@ class Conic(Structure):
     def reduction(self) -> "Reduction[Conic]":
         """Which variables a row of equality defines."""
         return Reduction[Conic].of(self)
+
+    @cached_property
+    def usual(self) -> int:
+        """About the size of a Newton matrix of what the reduction leaves."""
+        return self.reduction.usual
 
     @property
     def needs(self) -> frozenset[str]:

@@ -8,10 +8,9 @@ Rows are picked by slices or ``take``, whose arrays lie in memory row by row: th
 summation, and with it rounding, then does not depend on the number of rows.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol, final
+from functools import lru_cache, partial
+from typing import NamedTuple, Protocol, final
 
 import numpy as np
 
@@ -19,8 +18,9 @@ from lpgd.core.solution import FloatArray, IntArray
 from lpgd.families.conic.cones import Cones, order_of, triangle
 from lpgd.families.conic.curved import exponential, power
 
-Spectrum = tuple[FloatArray | None, FloatArray]
-"""Eigenvectors in columns (N, k, d, d), None for unit vectors, and eigenvalues (N, k, d)."""
+STRUCTURES = 64  # products of cones whose layout is remembered
+Spectrum = tuple[FloatArray, FloatArray]
+"""Eigenvectors in columns (N, k, d, d), and eigenvalues (N, k, d)."""
 
 
 class Projection(Protocol):
@@ -31,6 +31,19 @@ class Projection(Protocol):
     ) -> tuple[FloatArray, Spectrum | None]:
         """Of v (N, k, d), with the derivative on demand; ``near`` are about the slacks."""
         ...
+
+
+class Places(NamedTuple):
+    """Rows (k, d) of cones, and the slice that they are, if they are one."""
+
+    rows: IntArray
+    span: slice | None
+
+    @classmethod
+    def of(cls, rows: IntArray) -> "Places":
+        """Of these rows."""
+        whole = slice(int(rows[0, 0]), int(rows[-1, -1]) + 1)
+        return cls(rows, whole if whole.stop - whole.start == rows.size else None)
 
 
 @final
@@ -65,39 +78,45 @@ class Derivative:
         product = np.array(values, order="C") if self.turns else values
         for rows, Q in self.turns:
             turn = np.ascontiguousarray(Q.swapaxes(-1, -2)) if transposed else Q
-            if _adjacent(rows):  # without copies
-                np.matmul(turn, _pick(values, rows), out=_pick(product, rows))
+            first, stop = rows[0, 0], rows[-1, -1] + 1
+            if stop - first == rows.size:  # without copies
+                shape = (len(values), *rows.shape, values.shape[2])
+                part, out = values[:, first:stop], product[:, first:stop]
+                np.matmul(turn, part.reshape(shape), out=out.reshape(shape))
             else:
-                product[:, rows] = turn @ _pick(values, rows)
+                product[:, rows] = turn @ values.take(rows, axis=1)
         return product
 
 
 def project(cones: Cones, v: FloatArray, near: FloatArray) -> FloatArray:
     """Project every row of v (N, m); ``near`` are about the slacks, only for speed."""
-    y = np.empty_like(v)
-    for rows, of in _groups(cones):
-        y[:, rows], _ = of(_pick(v, rows), _pick(near, rows), derive=False)
+    y, nonneg = np.array(v), slice(cones.zero, cones.zero + cones.nonneg)
+    y[:, nonneg] = np.maximum(v[:, nonneg], 0.0)
+    for at, of, curious in _groups(cones):
+        part = _pick(v, at)
+        y[:, at.rows], _ = of(part, _pick(near, at) if curious else part, derive=False)
     return y
 
 
 def derive(cones: Cones, v: FloatArray, near: FloatArray) -> Derivative:
     """Derivatives of the projections of every row of v (N, m)."""
-    share = np.empty_like(v)
+    share, nonneg = np.ones_like(v), slice(cones.zero, cones.zero + cones.nonneg)
+    share[:, nonneg] = v[:, nonneg] > 0
     turns: list[tuple[IntArray, FloatArray]] = []
-    for rows, of in _groups(cones):
-        _, spectrum = of(_pick(v, rows), _pick(near, rows), derive=True)
+    for at, of, curious in _groups(cones):
+        part = _pick(v, at)
+        _, spectrum = of(part, _pick(near, at) if curious else part, derive=True)
         assert spectrum is not None
-        Q, share[:, rows] = spectrum
-        if Q is not None:
-            turns.append((rows, Q))
+        Q, share[:, at.rows] = spectrum
+        turns.append((at.rows, Q))
     return Derivative(share, turns)
 
 
 def edges(cones: Cones, v: FloatArray) -> FloatArray:
     """How near each v (N, m) is to where a derivative jumps, over second-order and PSD cones."""
     near = np.full(len(v), np.inf)
-    for rows, of in _groups(cones):
-        part = _pick(v, rows)
+    for at, of, _ in _groups(cones):
+        part = _pick(v, at)
         if of is _soc:
             size = np.sqrt((part[..., 1:] ** 2).sum(axis=-1))
             values = np.minimum(np.abs(part[..., 0] + size), np.abs(part[..., 0] - size))
@@ -109,6 +128,7 @@ def edges(cones: Cones, v: FloatArray) -> FloatArray:
     return near
 
 
+@lru_cache(maxsize=STRUCTURES)
 def curved(cones: Cones) -> IntArray:
     """Rows whose eigenvalue can lie between 0 and 1; those with 1 and 0 come before in a cone."""
     first = {"soc": 2, "psd": 0, "exp": 2, "power": 2}
@@ -116,35 +136,26 @@ def curved(cones: Cones) -> IntArray:
     return np.concatenate([np.zeros(0, dtype=np.intp), *rows])
 
 
-def _adjacent(rows: IntArray) -> bool:
-    return bool(rows[-1, -1] - rows[0, 0] + 1 == rows.size)
-
-
-def _pick(values: FloatArray, rows: IntArray) -> FloatArray:
+def _pick(values: FloatArray, at: Places) -> FloatArray:
     """Rows (k, d) of (N, m, ...), shape (N, k, d, ...); a view where they are adjacent."""
-    if not _adjacent(rows):
-        return values.take(rows, axis=1)
-    part = values[:, rows[0, 0] : rows[-1, -1] + 1]
-    return part.reshape(len(values), *rows.shape, *values.shape[2:])
+    if at.span is None:
+        return values.take(at.rows, axis=1)
+    return values[:, at.span].reshape(len(values), *at.rows.shape, *values.shape[2:])
 
 
-def _groups(cones: Cones) -> Iterator[tuple[IntArray, Projection]]:
-    """Rows (k, d) of cones of one kind and size, with their projection."""
-    places: dict[tuple[str, int], list[int]] = {}
+@lru_cache(maxsize=STRUCTURES)
+def _groups(cones: Cones) -> list[tuple[Places, Projection, bool]]:
+    """Rows of curved cones of one kind and size, their projection, whether it looks at ``near``."""
+    starts: dict[tuple[str, int], list[int]] = {}
     for kind, start, stop in cones.blocks():
-        if stop > start:
-            places.setdefault((kind, stop - start), []).append(start)
-    for (kind, size), starts in places.items():
-        rows = np.add.outer(np.array(starts), np.arange(size))
-        yield rows, partial(power, np.array(cones.power)) if kind == "power" else _KINDS[kind]
-
-
-def _zero(v: FloatArray, near: FloatArray, *, derive: bool) -> tuple[FloatArray, Spectrum | None]:
-    return v, (None, np.ones_like(v)) if derive else None
-
-
-def _nonneg(v: FloatArray, near: FloatArray, *, derive: bool) -> tuple[FloatArray, Spectrum | None]:
-    return np.maximum(v, 0.0), (None, (v > 0).astype(np.float64)) if derive else None
+        if kind not in ("zero", "nonneg"):
+            starts.setdefault((kind, stop - start), []).append(start)
+    groups: list[tuple[Places, Projection, bool]] = []
+    for (kind, size), first in starts.items():
+        at = Places.of(np.add.outer(np.array(first), np.arange(size)))
+        of = partial(power, np.array(cones.power)) if kind == "power" else _KINDS[kind]
+        groups.append((at, of, kind in ("exp", "power")))
+    return groups
 
 
 def _soc(v: FloatArray, near: FloatArray, *, derive: bool) -> tuple[FloatArray, Spectrum | None]:
@@ -206,8 +217,6 @@ def _matrices(v: FloatArray) -> FloatArray:
 
 
 _KINDS: dict[str, Projection] = {
-    "zero": _zero,
-    "nonneg": _nonneg,
     "soc": _soc,
     "psd": _psd,
     "exp": exponential,

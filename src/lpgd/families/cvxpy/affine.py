@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
@@ -38,11 +39,15 @@ class Linear:
 
     def __call__(self, values: FloatArray) -> FloatArray:
         """Rows (D, size) to (D, k); may be a view of ``values``."""
-        return _apply(self.matrix, self.forth, values)
+        if self.forth:
+            return self.forth(values)
+        return np.ascontiguousarray((self.matrix @ values.T).T)
 
     def pull(self, gradient: FloatArray) -> FloatArray:
         """Rows (R, k) to (R, size) by the transpose; may be a view of ``gradient``."""
-        return _apply(self.transposed, self.back, gradient)
+        if self.back:
+            return self.back(gradient)
+        return np.ascontiguousarray((self.transposed @ gradient.T).T)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +87,6 @@ def _places(indices: Any) -> Places:
     return slice(first, first + len(indices)) if np.array_equal(indices, run) else indices
 
 
-def _apply(matrix: Any, moves: _Moves | None, values: FloatArray) -> FloatArray:
-    return moves(values) if moves else np.ascontiguousarray((matrix @ values.T).T)
-
-
 @final
 @dataclass(frozen=True, eq=False)
 class Affine:
@@ -111,18 +112,21 @@ class Affine:
 
     def __call__(self, params: Params, batch: int) -> Param:
         """The argument for a batch; one value is shared where all it depends on is."""
-        own = tuple(name for name in self.parts if len(params[name].values) > 1)
-        index = first = np.zeros(batch, dtype=np.intp)
-        if own:
-            index, first = distinct(params, own)
-        total = self.constant[None] if self.constant.any() or not self.parts else None
+        if not self.parts:
+            return Param(self.constant[None], np.zeros(batch, dtype=np.intp))
+        index, first = distinct(params, tuple(self.parts))
+        total = self._shift
         # in one order, whatever is shared: rounding must not depend on the batch
         for name, part in self.parts.items():
             chosen = flat(params[name].values)
-            if name in own:
+            if len(chosen) > 1:
                 rows = params[name].index[first]
                 chosen = chosen if np.array_equal(rows, np.arange(len(chosen))) else chosen[rows]
             moved = part(chosen)
             total = moved if total is None else total + moved
         assert total is not None
         return Param(total, index)
+
+    @cached_property
+    def _shift(self) -> FloatArray | None:
+        return self.constant[None] if self.constant.any() else None

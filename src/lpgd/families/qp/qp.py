@@ -10,7 +10,7 @@ Flat multipliers are (y, z, mu_l, mu_u), each block present only with its constr
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 from lpgd.core.params import Param, Params
 from lpgd.core.pattern import Pattern
@@ -40,6 +40,8 @@ class QP(Structure):
         See ``stored``; of dense data that were sparse once.
     own : (n,) bool and (m,) bool, or None
         See ``Problem.own``.
+    derived : dict
+        What engines work out of the structure once and for all.
     """
 
     n: int
@@ -48,6 +50,7 @@ class QP(Structure):
     patterns: Mapping[str, Pattern] = field(default_factory=dict[str, Pattern])
     entries: tuple[int, int] = (0, 0)
     own: tuple[BoolArray, BoolArray] | None = None
+    derived: dict[type, Any] = field(default_factory=dict[type, Any], init=False, repr=False)
 
     @classmethod
     def of(cls, sizes: Mapping[str, int], n: int, patterns: Mapping[str, Pattern]) -> "QP":
@@ -76,11 +79,6 @@ class QP(Structure):
     def augmented(self) -> str:
         """A proximal term makes a QP of an LP."""
         return "QP"
-
-    @property
-    def cost(self) -> str:
-        """What users call q."""
-        return "q" if self.quadratic else "c"
 
     @property
     def stored(self) -> tuple[int, int]:

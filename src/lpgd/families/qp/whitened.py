@@ -22,7 +22,7 @@ from lpgd.core.params import Param, Params
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
 from lpgd.families.qp.active import Active
 from lpgd.families.quadratic.structure import Structure
-from lpgd.families.quadratic.whitening import inverse_factor, products
+from lpgd.families.quadratic.whitening import inverse_factors, products
 
 STEP = 8  # to a multiple of which active rows are padded
 FEW = 64  # active rows up to which LAPACK takes many elements in one call
@@ -44,13 +44,12 @@ class Roots:
         """Factorize what is safely positive definite; ``given`` are those that an engine has."""
         if given is None or rho:
             given = Param(np.zeros((0, *P.values.shape[1:])), np.full(len(P.index), -1))
-        index, more = given.index.copy(), list[FloatArray]()
-        for place in np.unique(P.index[index < 0]).tolist():
-            found = inverse_factor(P.values[place] + rho * np.eye(P.values.shape[1]))
-            if found is not None:
-                index[(index < 0) & (P.index == place)] = len(given.values) + len(more)
-                more.append(found)
-        inverses = np.concatenate([given.values, more]) if more else given.values
+        index, wanted = given.index.copy(), np.zeros(len(P.values), dtype=np.bool_)
+        wanted[P.index[index < 0]] = True
+        more, sound = inverse_factors(P.values + rho * np.eye(P.values.shape[1]), wanted)
+        place = np.where(sound, len(given.values) + np.cumsum(sound) - 1, -1)
+        index = np.where(index < 0, place[P.index], index)
+        inverses = np.concatenate([given.values, more]) if len(given.values) else more
         return cls(inverses, index >= 0, index)
 
     def of_elements(self, root: IntArray) -> FloatArray:
@@ -108,7 +107,7 @@ class Group:
         squares = products(moved, moved.swapaxes(1, 2))
         squares[..., np.arange(size), np.arange(size)] += ~used
         if size > FEW:
-            squares = np.stack([_inverse(square) for square in squares])
+            squares = _inverses(squares)
         return cls(elements, rows, used, moved, scale, squares, root)
 
     @property
@@ -169,10 +168,12 @@ def gathered(
     return C
 
 
-def _inverse(square: FloatArray) -> FloatArray:
-    """The inverse factor of a matrix, NaN where it is not safely positive definite."""
-    found = inverse_factor(square)
-    return np.full_like(square, np.nan) if found is None else found
+def _inverses(squares: FloatArray) -> FloatArray:
+    """Inverse factors, NaN where a matrix is not safely positive definite."""
+    found, sound = inverse_factors(squares, np.ones(len(squares), dtype=np.bool_))
+    every = np.full_like(squares, np.nan)
+    every[sound] = found
+    return every
 
 
 def _sines(square: FloatArray) -> FloatArray:

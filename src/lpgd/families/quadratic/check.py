@@ -1,6 +1,7 @@
 """Which elements of a batch of QPs or cone programs have values that no solver should see."""
 
 from collections.abc import Callable
+from math import isfinite
 
 import numpy as np
 
@@ -35,21 +36,19 @@ def check(
     unfit : dict from element to message
     """
     unfit: dict[int, str] = {}
-    cost = cost or ("q" if "P" in params else "c")
-    for name, param in params.items():
-        if _clean(param.values):
-            continue
-        legal = _LEGAL.get(name, np.isfinite)(param.values)
-        if not legal.all():
-            label = cost if name == "q" else name
-            _note(unfit, param, ~_rowwise(legal), f"{label} {_WHY[name]}")
-    if "lb" in params and "ub" in params:
-        crossed = (params["lb"].full() > params["ub"].full()).any(axis=1)
-        for element in np.flatnonzero(crossed):
-            unfit.setdefault(int(element), "lb exceeds ub")
-    if "P" in params:
-        rounding = min(ROUNDING * resolution, MOST)
-        params = {**params, "P": _symmetrised(params["P"], unfit, rounding, hessian)}
+    with np.errstate(all="ignore"):
+        for name, param in params.items():
+            if not isfinite(param.values.sum()):  # one cheap pass; infinities may be right
+                legal = _LEGAL.get(name, np.isfinite)(param.values)
+                label = (cost or ("q" if "P" in params else "c")) if name == "q" else name
+                _note(unfit, param, ~_rowwise(legal), f"{label} {_WHY[name]}")
+        if "lb" in params and "ub" in params:
+            crossed = (params["lb"].full() > params["ub"].full()).any(axis=1)
+            for element in np.flatnonzero(crossed):
+                unfit.setdefault(int(element), "lb exceeds ub")
+        if "P" in params:
+            rounding = min(ROUNDING * resolution, MOST)
+            params = {**params, "P": _symmetrised(params["P"], unfit, rounding, hessian)}
     return params, unfit
 
 
@@ -64,18 +63,14 @@ def _symmetrised(
     return Param(full.values[:, pattern.rows, pattern.cols], given.index)
 
 
-def _clean(values: FloatArray) -> bool:
-    with np.errstate(all="ignore"):  # one cheap pass: the sum of no NaN and no infinity
-        return bool(np.isfinite(values.sum()))
-
-
 def _rowwise(legal: BoolArray) -> BoolArray:
     return np.logical_and.reduce(flat(legal), axis=1)
 
 
 def _note(unfit: dict[int, str], param: Param, bad: BoolArray, why: str) -> None:
-    for element in np.flatnonzero(bad[param.index]):
-        unfit.setdefault(int(element), why)
+    if bad.any():
+        for element in np.flatnonzero(bad[param.index]):
+            unfit.setdefault(int(element), why)
 
 
 def _below_infinity(values: FloatArray) -> BoolArray:
@@ -100,13 +95,10 @@ _WHY = {
 
 
 def _convex(hessian: Param, unfit: dict[int, str], rounding: float) -> Param:
-    values = hessian.values
-    finite = _rowwise(np.isfinite(values))
-    values = np.where(finite[:, None, None], values, 0.0) if not finite.all() else values
-    values, back = _in_fair_units(values)
-    slack = rounding * np.sqrt(np.einsum("dij,dij->d", values, values))
+    values, squares, back = _in_fair_units(hessian.values)
+    slack = rounding * np.sqrt(squares)
     mirrored = values.swapaxes(1, 2)
-    gap: FloatArray = np.abs(values - mirrored).max(axis=(1, 2), initial=0.0)
+    gap = (values - mirrored).max(axis=(1, 2), initial=0.0)  # its transpose has the other signs
     _note(unfit, hessian, gap > slack, "P is not symmetric")
     if gap.any():
         values = 0.5 * (values + mirrored)
@@ -114,15 +106,20 @@ def _convex(hessian: Param, unfit: dict[int, str], rounding: float) -> Param:
     return Param(values if back is None else np.ldexp(values, back), hessian.index)
 
 
-def _in_fair_units(P: FloatArray) -> tuple[FloatArray, IntArray | None]:
-    """Matrices whose squares neither overflow nor vanish, and the exponents of 2 that lead back."""
-    with np.errstate(over="ignore", under="ignore"):
-        squares = np.einsum("dij,dij->d", P, P)
+def _in_fair_units(P: FloatArray) -> tuple[FloatArray, FloatArray, IntArray | None]:
+    """Matrices whose sums of squares neither overflow nor vanish, these sums, and the way back.
+
+    The way back are exponents of 2; None where nothing is changed. Matrices with an entry that is
+    not finite become zero.
+    """
+    squares = np.einsum("dij,dij->d", P, P)
     if ((squares > LEAST) & (squares < 1 / LEAST)).all():
-        return P, None
-    _, exponent = np.frexp(np.abs(P).max(axis=(1, 2), initial=0.0))
+        return P, squares, None
+    finite = np.where(_rowwise(np.isfinite(P))[:, None, None], P, 0.0)
+    _, exponent = np.frexp(np.abs(finite).max(axis=(1, 2), initial=0.0))
     exponent = exponent.astype(np.intp)[:, None, None]
-    return np.ldexp(P, -exponent), exponent
+    scaled = np.ldexp(finite, -exponent)
+    return scaled, np.einsum("dij,dij->d", scaled, scaled), exponent
 
 
 def _indefinite(P: FloatArray, slack: FloatArray) -> BoolArray:
@@ -142,7 +139,8 @@ def _indefinite(P: FloatArray, slack: FloatArray) -> BoolArray:
 def positive_definite(hessian: Param) -> BoolArray:
     """Elements whose dense P is positive definite by more than rounding, shape (N,)."""
     used, index = np.unique(hessian.index, return_inverse=True)
-    values, _ = _in_fair_units(hessian.values[used])
-    least = ROUNDING * np.finfo(np.float64).eps * np.sqrt(np.einsum("dij,dij->d", values, values))
+    with np.errstate(all="ignore"):
+        values, squares, _ = _in_fair_units(hessian.values[used])
+    least = ROUNDING * np.finfo(np.float64).eps * np.sqrt(squares)
     shifted = values - least[:, None, None] * np.eye(values.shape[1])
     return (~_indefinite(shifted, np.zeros(len(used))) & (least > 0))[index]

@@ -9,23 +9,24 @@ C stacks blocks: matrices (``A``, ``G``), dense or on a pattern, and bounds (-I 
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
-from lpgd.core.params import Param, Params, batched
+from lpgd.core.params import Param, Params, batched, taken
 from lpgd.core.pattern import Pattern
 from lpgd.core.problem import Ability, Family, Groups
 from lpgd.core.solution import BoolArray, FloatArray, Solution
 from lpgd.core.tilt import Cotangent, Term, Tilt
 from lpgd.families.conic.cones import Cones
 from lpgd.families.quadratic import check, inside, optimality
-from lpgd.families.quadratic.sums import augment, dot, outer, outer_on, shifted, total
+from lpgd.families.quadratic.sums import augment, dot, outer, shifted, total
 
 # Right-hand side of each block of multipliers, and the sign with which it enters L.
 SIDES = {"A": ("b", -1.0), "G": ("h", -1.0), "lb": ("lb", 1.0), "ub": ("ub", -1.0)}
+OWNERS = {rhs: (name, sign) for name, (rhs, sign) in SIDES.items()}
 # What overflows is not finite, and judged by whoever asked; nothing here warns of it.
 QUIET = np.errstate(all="ignore")
 
@@ -59,6 +60,9 @@ class Structure(Family):
     fixed: BoolArray | None = None
     own: tuple[BoolArray, BoolArray] | None = None
 
+    cost: ClassVar[str | None] = None
+    """What users call q, where it is not ``q`` with a P and ``c`` without."""
+
     @property
     @abstractmethod
     def puts_on_pattern(self) -> bool:
@@ -89,11 +93,6 @@ class Structure(Family):
         """Arguments of the objective."""
         return ("P", "q")
 
-    @property
-    def cost(self) -> str:
-        """What users call q."""
-        return "q"
-
     def block(self, y: FloatArray, name: str) -> FloatArray:
         """Multipliers (..., m_name) of one group; length 0 where the group is absent."""
         return y[..., self.blocks.get(name, slice(0, 0))]
@@ -105,15 +104,23 @@ class Structure(Family):
     @QUIET
     def curve(self, params: Params, x: FloatArray) -> FloatArray:
         """P x of every element, (N, n)."""
-        return self._times("P", params["P"], x) if self.quadratic else np.zeros_like(x)
+        if not self.quadratic:
+            return np.zeros_like(x)
+        if "P" in self.patterns:
+            return self.patterns["P"].product(params["P"].full(), x)
+        return (params["P"].full() @ x[:, :, None])[..., 0]
 
     @QUIET
     def product(self, params: Params, x: FloatArray) -> FloatArray:
         """C x of every element, (N, n) to (N, m)."""
-        parts = [
-            self._times(name, params[name], x) if name in "AG" else -SIDES[name][1] * x
-            for name in self.blocks
-        ]
+        parts: list[FloatArray] = []
+        for name in self.blocks:
+            if name in self.patterns:
+                parts.append(self.patterns[name].product(params[name].full(), x))
+            elif name in "AG":
+                parts.append((params[name].full() @ x[:, :, None])[..., 0])
+            else:
+                parts.append(-SIDES[name][1] * x)
         return parts[0] if len(parts) == 1 else np.concatenate([x[:, :0], *parts], axis=1)
 
     @QUIET
@@ -130,16 +137,14 @@ class Structure(Family):
                 total -= SIDES[name][1] * part
         return total
 
-    def _times(self, name: str, matrix: Param, x: FloatArray) -> FloatArray:
-        if name in self.patterns:
-            return self.patterns[name].product(matrix.full(), x)
-        return (matrix.full() @ x[:, :, None])[..., 0]
-
     def sides(self, params: Params) -> FloatArray:
         """r of every element, (N, m)."""
-        parts = [-sign * params[rhs].full() for rhs, sign in map(SIDES.__getitem__, self.blocks)]
-        size = len(params["q"].index)
-        return parts[0] if len(parts) == 1 else np.concatenate([np.zeros((size, 0)), *parts], 1)
+        parts = [np.zeros((len(params["q"].index), 0))]
+        for name in self.blocks:
+            rhs, sign = SIDES[name]
+            side = params[rhs].full()
+            parts.append(-side if sign > 0 else side)
+        return np.concatenate(parts, axis=1)
 
     @QUIET
     def slacks(self, params: Params, x: FloatArray) -> FloatArray:
@@ -206,7 +211,7 @@ class Structure(Family):
 
         A cotangent of the slacks folds into that of x.
         """
-        tilted = {name: param.take(tilt.rows) for name, param in params.items()}
+        tilted = taken(params, tilt.rows)
         t, rho, dx = tilt.t[:, None], tilt.rho[:, None], tilt.dx
         if tilt.ds is not None and tilt.ds.any():
             dx = dx - self.transposed_product(tilted, tilt.ds)
@@ -239,7 +244,7 @@ class Structure(Family):
     @QUIET
     def lagrangian(self, params: Params, point: Solution, tilt: Tilt) -> FloatArray:
         """Value of the tilted Lagrangian at each point, shape (N,)."""
-        at, x, y = {name: param.take(tilt.rows) for name, param in params.items()}, point.x, point.y
+        at, x, y = taken(params, tilt.rows), point.x, point.y
         slacks = self.slacks(at, x)
         value = dot(at["q"].full(), x) + 0.5 * dot(self.curve(at, x), x)
         # an infinite bound has multiplier zero and must not turn the sum into NaN
@@ -257,26 +262,20 @@ class Structure(Family):
         self, params: Params, terms: Sequence[Term], wanted: Mapping[str, Groups]
     ) -> dict[str, FloatArray]:
         """Gradient of the summed terms (math page, section 5). See ``Problem.grad``."""
-        weight = np.stack([term.weight for term in terms], axis=1)[..., None]
-        x = np.stack([term.point.x for term in terms], axis=1)
-        y = np.stack([term.multipliers for term in terms], axis=1) * weight
-        return dict(self._grads(wanted, x, weight * x, y))
-
-    def _grads(
-        self, wanted: Mapping[str, Groups], x: FloatArray, wx: FloatArray, wy: FloatArray
-    ) -> Iterator[tuple[str, FloatArray]]:
-        # x (N, S, n): S terms a row; wx and wy carry the weights, so that every gradient is linear.
-        owners = {rhs: (name, sign) for name, (rhs, sign) in SIDES.items()}
+        # (N, S, n): S terms a row; wx and wy carry the weights, so that every gradient is linear
+        parts: list[tuple[FloatArray, FloatArray, FloatArray]] = []
+        for term in terms:
+            x, weight = term.point.x, term.weight[:, None]
+            parts.append((x, weight * x, weight * term.multipliers))
+        x, wx, wy = (np.stack(side, axis=1) for side in zip(*parts, strict=True))
+        gradients: dict[str, FloatArray] = {}
         for name, groups in wanted.items():
             if name == "q":
-                yield name, total(wx, groups)
-            elif name in owners:
-                owner, sign = owners[name]
-                yield name, sign * total(self.block(wy, owner), groups)
+                gradients[name] = total(wx, groups)
+            elif name in OWNERS:
+                owner, sign = OWNERS[name]
+                gradients[name] = sign * total(wy[..., self.blocks[owner]], groups)
             else:
-                left = 0.5 * wx if name == "P" else self.block(wy, name)
-                pattern = self.patterns.get(name)
-                if pattern is None:
-                    yield name, outer(left, x, groups)
-                else:
-                    yield name, outer_on(pattern, left, x, groups)
+                left = 0.5 * wx if name == "P" else wy[..., self.blocks[name]]
+                gradients[name] = outer(left, x, groups, self.patterns.get(name))
+        return gradients

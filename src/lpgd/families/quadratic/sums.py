@@ -18,14 +18,15 @@ def total(values: FloatArray, groups: Groups) -> FloatArray:
     return _fold(values, groups).sum(axis=1)
 
 
-def outer(left: FloatArray, right: FloatArray, groups: Groups) -> FloatArray:
-    """Sum of the outer products of (N, S, m) and (N, S, n) over each group, shape (R, m, n)."""
-    return _fold(left, groups).swapaxes(1, 2) @ _fold(right, groups)
+def outer(
+    left: FloatArray, right: FloatArray, groups: Groups, pattern: Pattern | None = None
+) -> FloatArray:
+    """Sum of the outer products of (N, S, m) and (N, S, n) over each group, shape (R, m, n).
 
-
-def outer_on(pattern: Pattern, left: FloatArray, right: FloatArray, groups: Groups) -> FloatArray:
-    """The same on the places of a pattern only, shape (R, nnz)."""
-    return pattern.outer(_fold(left, groups), _fold(right, groups))
+    With a ``pattern``, on its places only, shape (R, nnz).
+    """
+    left, right = _fold(left, groups), _fold(right, groups)
+    return left.swapaxes(1, 2) @ right if pattern is None else pattern.outer(left, right)
 
 
 def augment(hessian: Param | None, added: FloatArray, places: IntArray | int) -> Param:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import lapack
 
-from lpgd.core.solution import FloatArray
+from lpgd.core.solution import BoolArray, FloatArray
 
 # beyond this condition number DAQP refines its answers in x, so it must see such a P itself
 WORST = 1e6
@@ -19,24 +19,32 @@ WORST = 1e6
 SMALL, FEW, HALVED = 2**18, 8, 128
 
 
-def diagonal(P: FloatArray) -> bool:
-    """Whether nothing but zeros stands beside the diagonal."""
-    return np.count_nonzero(P) == np.count_nonzero(P.diagonal())
+def diagonal(P: FloatArray) -> BoolArray:
+    """Matrices of (D, n, n) with nothing but zeros beside the diagonal."""
+    on = P.diagonal(axis1=1, axis2=2)
+    return (P != 0).sum(axis=(1, 2)) == (on != 0).sum(axis=1)
 
 
-def well_spread(P: FloatArray) -> bool:
-    """Whether a diagonal P is safely positive definite."""
-    entries = P.diagonal()
-    return bool(entries.min() * WORST >= entries.max() > 0)
+def well_spread(P: FloatArray) -> BoolArray:
+    """Diagonal matrices of (D, n, n) that are safely positive definite."""
+    on = P.diagonal(axis1=1, axis2=2)
+    largest = on.max(axis=1)
+    return (on.min(axis=1) * WORST >= largest) & (largest > 0)
 
 
-def inverse_factor(P: FloatArray) -> FloatArray | None:
-    """R^-1 in C order; None where P is not safely positive definite."""
-    inverse = _inverted(P)
-    if inverse is None:
-        return None
-    condition = P.diagonal().max() * np.einsum("ij,ij->i", inverse, inverse).max()
-    return np.ascontiguousarray(inverse) if condition <= WORST else None
+def inverse_factors(P: FloatArray, wanted: BoolArray) -> tuple[FloatArray, BoolArray]:
+    """R^-1 (K, n, n) of the wanted ones of (D, n, n) that are safely positive definite: (D,)."""
+    rows, found = np.flatnonzero(wanted), np.empty((int(wanted.sum()), *P.shape[1:]))
+    good = np.ones(len(rows), dtype=np.bool_)
+    for place, row in enumerate(rows):
+        inverse = _inverted(P[row])
+        good[place] = inverse is not None
+        found[place] = 0.0 if inverse is None else inverse
+    largest = P.diagonal(axis1=1, axis2=2)[rows].max(axis=1)
+    good &= largest * np.einsum("dij,dij->di", found, found).max(axis=1) <= WORST
+    sound = np.zeros(len(P), dtype=np.bool_)
+    sound[rows] = good
+    return (found if good.all() else found[good]), sound
 
 
 def _inverted(P: FloatArray) -> FloatArray | None:
@@ -57,15 +65,15 @@ def _inverted(P: FloatArray) -> FloatArray | None:
 
 
 def product(left: FloatArray, right: FloatArray) -> FloatArray:
-    """Product of (..., m, n) and (n, k), a few rows at a time.
+    """Product of (..., m, n) and (..., n, k), a few rows at a time.
 
     On a busy machine the threads of a larger product wait for each other many times as long as it
     takes.
     """
-    m, step = left.shape[-2], max(FEW, SMALL // max(right.size, 1))
+    m, step = left.shape[-2], max(FEW, SMALL // max(right.shape[-2] * right.shape[-1], 1))
     if m <= step:
         return np.matmul(left, right)
-    products = np.empty((*left.shape[:-1], right.shape[1]))
+    products = np.empty((*left.shape[:-1], right.shape[-1]))
     for start in range(0, m, step):
         block = np.s_[..., start : start + step, :]
         np.matmul(left[block], right, out=products[block])
