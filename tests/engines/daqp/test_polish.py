@@ -26,8 +26,9 @@ def _trades(seed: int) -> tuple[QP, Params]:
     P = np.zeros((3 * ASSETS, 3 * ASSETS))
     P[:ASSETS, :ASSETS] = root.T @ root
     q = np.concatenate([-mean, np.zeros(2 * ASSETS)])
-    params = {name: batched(value[None]) for name, value in (("P", P), ("q", q), ("G", G), ("h", h))}
-    return QP.of({"P": len(P), "G": len(G)}, len(q), {}), params
+    params = {"P": P, "q": q, "G": G, "h": h}
+    problem = QP.of({"P": len(P), "G": len(G)}, len(q), {})
+    return problem, {name: batched(value[None]) for name, value in params.items()}
 
 
 def _residuals(count: int = 40) -> FloatArray:
