@@ -36,9 +36,10 @@ def check(
     """
     unfit: dict[int, str] = {}
     cost = cost or ("q" if "P" in params else "c")
-    for name, param in params.items():
-        if _clean(param.values):
-            continue
+    with np.errstate(all="ignore"):  # one cheap pass: the sum of no NaN and no infinity
+        odd = [name for name in params if not np.isfinite(params[name].values.sum())]
+    for name in odd:
+        param = params[name]
         legal = _LEGAL.get(name, np.isfinite)(param.values)
         if not legal.all():
             label = cost if name == "q" else name
@@ -62,11 +63,6 @@ def _symmetrised(
     pattern = pattern.compact
     full = _convex(Param(pattern.dense(given.values), given.index), unfit, rounding)
     return Param(full.values[:, pattern.rows, pattern.cols], given.index)
-
-
-def _clean(values: FloatArray) -> bool:
-    with np.errstate(all="ignore"):  # one cheap pass: the sum of no NaN and no infinity
-        return bool(np.isfinite(values.sum()))
 
 
 def _rowwise(legal: BoolArray) -> BoolArray:
@@ -100,11 +96,8 @@ _WHY = {
 
 
 def _convex(hessian: Param, unfit: dict[int, str], rounding: float) -> Param:
-    values = hessian.values
-    finite = _rowwise(np.isfinite(values))
-    values = np.where(finite[:, None, None], values, 0.0) if not finite.all() else values
-    values, back = _in_fair_units(values)
-    slack = rounding * np.sqrt(np.einsum("dij,dij->d", values, values))
+    values, squares, back = _in_fair_units(hessian.values)
+    slack = rounding * np.sqrt(squares)
     mirrored = values.swapaxes(1, 2)
     gap: FloatArray = np.abs(values - mirrored).max(axis=(1, 2), initial=0.0)
     _note(unfit, hessian, gap > slack, "P is not symmetric")
@@ -114,15 +107,20 @@ def _convex(hessian: Param, unfit: dict[int, str], rounding: float) -> Param:
     return Param(values if back is None else np.ldexp(values, back), hessian.index)
 
 
-def _in_fair_units(P: FloatArray) -> tuple[FloatArray, IntArray | None]:
-    """Matrices whose squares neither overflow nor vanish, and the exponents of 2 that lead back."""
-    with np.errstate(over="ignore", under="ignore"):
+def _in_fair_units(P: FloatArray) -> tuple[FloatArray, FloatArray, IntArray | None]:
+    """Matrices whose squares neither overflow nor vanish; the sums of these; powers of 2 back.
+
+    Those that are not finite are zero.
+    """
+    with np.errstate(all="ignore"):
         squares = np.einsum("dij,dij->d", P, P)
     if ((squares > LEAST) & (squares < 1 / LEAST)).all():
-        return P, None
-    _, exponent = np.frexp(np.abs(P).max(axis=(1, 2), initial=0.0))
+        return P, squares, None
+    finite = np.where(_rowwise(np.isfinite(P))[:, None, None], P, 0.0)
+    _, exponent = np.frexp(np.abs(finite).max(axis=(1, 2), initial=0.0))
     exponent = exponent.astype(np.intp)[:, None, None]
-    return np.ldexp(P, -exponent), exponent
+    scaled = np.ldexp(finite, -exponent)
+    return scaled, np.einsum("dij,dij->d", scaled, scaled), exponent
 
 
 def _indefinite(P: FloatArray, slack: FloatArray) -> BoolArray:
@@ -142,7 +140,7 @@ def _indefinite(P: FloatArray, slack: FloatArray) -> BoolArray:
 def positive_definite(hessian: Param) -> BoolArray:
     """Elements whose dense P is positive definite by more than rounding, shape (N,)."""
     used, index = np.unique(hessian.index, return_inverse=True)
-    values, _ = _in_fair_units(hessian.values[used])
-    least = ROUNDING * np.finfo(np.float64).eps * np.sqrt(np.einsum("dij,dij->d", values, values))
+    values, squares, _ = _in_fair_units(hessian.values[used])
+    least = ROUNDING * np.finfo(np.float64).eps * np.sqrt(squares)
     shifted = values - least[:, None, None] * np.eye(values.shape[1])
     return (~_indefinite(shifted, np.zeros(len(used))) & (least > 0))[index]

@@ -4,8 +4,7 @@ minimise 1/2 x'Px + q'x  subject to  Cx + s = r, s in K
 
 L = 1/2 x'Px + q'x + y'(Cx - r), y in the dual cone of K
 
-C stacks blocks: matrices (``A``, ``G``), dense or on a pattern, and bounds (-I for ``lb``, I for
-``ub``). r stacks their right-hand sides b, h, -lb and ub.
+``products`` says what C and r are.
 """
 
 from abc import abstractmethod
@@ -22,10 +21,9 @@ from lpgd.core.solution import BoolArray, FloatArray, Solution
 from lpgd.core.tilt import Cotangent, Term, Tilt
 from lpgd.families.conic.cones import Cones
 from lpgd.families.quadratic import check, inside, optimality
+from lpgd.families.quadratic.products import SIDES, Values
 from lpgd.families.quadratic.sums import augment, dot, outer, outer_on, shifted, total
 
-# Right-hand side of each block of multipliers, and the sign with which it enters L.
-SIDES = {"A": ("b", -1.0), "G": ("h", -1.0), "lb": ("lb", 1.0), "ub": ("ub", -1.0)}
 # What overflows is not finite, and judged by whoever asked; nothing here warns of it.
 QUIET = np.errstate(all="ignore")
 
@@ -100,41 +98,21 @@ class Structure(Family):
     @QUIET
     def curve(self, params: Params, x: FloatArray) -> FloatArray:
         """P x of every element, (N, n)."""
-        return self._times("P", params["P"], x) if self.quadratic else np.zeros_like(x)
+        return Values(self, params).curve(x)
 
     @QUIET
     def product(self, params: Params, x: FloatArray) -> FloatArray:
         """C x of every element, (N, n) to (N, m)."""
-        parts = [
-            self._times(name, params[name], x) if name in "AG" else -SIDES[name][1] * x
-            for name in self.blocks
-        ]
-        return parts[0] if len(parts) == 1 else np.concatenate([x[:, :0], *parts], axis=1)
+        return Values(self, params).product(x)
 
     @QUIET
     def transposed_product(self, params: Params, y: FloatArray) -> FloatArray:
         """C'y of every element, (N, m) to (N, n)."""
-        total = np.zeros((len(y), self.n))
-        for name, block in self.blocks.items():
-            part = y[:, block]
-            if name in self.patterns:
-                total += self.patterns[name].transposed_product(params[name].full(), part)
-            elif name in "AG":
-                total += (part[:, None, :] @ params[name].full())[:, 0]
-            else:
-                total -= SIDES[name][1] * part
-        return total
-
-    def _times(self, name: str, matrix: Param, x: FloatArray) -> FloatArray:
-        if name in self.patterns:
-            return self.patterns[name].product(matrix.full(), x)
-        return (matrix.full() @ x[:, :, None])[..., 0]
+        return Values(self, params).transposed_product(y)
 
     def sides(self, params: Params) -> FloatArray:
         """r of every element, (N, m)."""
-        parts = [-sign * params[rhs].full() for rhs, sign in map(SIDES.__getitem__, self.blocks)]
-        size = len(params["q"].index)
-        return parts[0] if len(parts) == 1 else np.concatenate([np.zeros((size, 0)), *parts], 1)
+        return Values(self, params).sides()
 
     @QUIET
     def slacks(self, params: Params, x: FloatArray) -> FloatArray:
@@ -172,7 +150,9 @@ class Structure(Family):
     @QUIET
     def inside(self, params: Params, point: Solution) -> Solution:
         """The points, moved by rounding onto simple bounds."""
-        return inside.inside(self, params, point, self.slacks(params, point.x))
+        values = Values(self, params)
+        sides = values.sides()
+        return inside.inside(values, point, sides, sides - values.product(point.x))
 
     @QUIET
     def folded(self, params: Params, cotangent: Cotangent) -> Cotangent:
