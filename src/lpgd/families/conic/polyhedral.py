@@ -19,7 +19,7 @@ from lpgd.core.tilt import Term, Tilt
 from lpgd.families.conic.conic import Conic
 from lpgd.families.qp.qp import QP
 from lpgd.families.quadratic import check
-from lpgd.families.quadratic.products import SIDES
+from lpgd.families.quadratic.structure import SIDES
 
 
 @final

@@ -18,8 +18,7 @@ from lpgd.core.solution import BoolArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent
 from lpgd.families.conic.cones import Cones
 from lpgd.families.qp import kkt
-from lpgd.families.quadratic.products import SIDES
-from lpgd.families.quadratic.structure import QUIET, Structure
+from lpgd.families.quadratic.structure import QUIET, SIDES, Structure
 
 
 @final
