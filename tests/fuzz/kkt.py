@@ -13,6 +13,7 @@ OWN = 1e-6  # of a residual to the terms that it is the sum of
 ALL = 1e-8  # of a residual to the largest that its terms could be
 TINY = 1e-300  # of no account in any units
 EPS = float(np.finfo(np.float64).eps)
+ROUNDING = 1e3 * EPS  # of the lengths that x is computed from, where x is next to nothing of them
 
 
 def faults(data: Arrays, point: Arrays, precision: float = EPS) -> list[str]:
@@ -54,7 +55,7 @@ def _allowed(
     """Residual of each row that counts as none."""
     own = np.abs(sides) + np.abs(rows * x).sum(axis=1)
     lengths = _length(rows)
-    floor = EPS * _reach(data) * lengths + TINY
+    floor = ROUNDING * _reach(data) * lengths + TINY
     return (OWN + loose) * own + (ALL + loose) * lengths * _length(x) + floor
 
 
@@ -86,7 +87,7 @@ def _feasible(data: Arrays, point: Arrays, loose: float) -> list[str]:
         bad = excess > _allowed(data, x, rows, sides, loose)
         if bad.any():
             found.append(f"{M} violated by {_worst(excess, rows, sides, x):.1e}")
-    reach = EPS * _reach(data) + TINY
+    reach = ROUNDING * _reach(data) + TINY
     for name, sign in (("lb", -1.0), ("ub", 1.0)):
         if name in data:
             fit = np.isfinite(data[name])
@@ -146,7 +147,7 @@ def _complementary(data: Arrays, point: Arrays, loose: float) -> list[str]:
         if (~tight & (point["z"] * lengths > (10 * ALL + loose) * size)).any():
             found.append("z pushes at a slack row")
     box = point["z_box"]
-    near = (OWN + loose) * np.abs(x) + (ALL + loose) * _length(x) + EPS * _reach(data)
+    near = (OWN + loose) * np.abs(x) + (ALL + loose) * _length(x) + ROUNDING * _reach(data)
     near = 10 * near + TINY
     for name, sign in (("lb", -1.0), ("ub", 1.0)):
         pushes = sign * box > (10 * ALL + loose) * size

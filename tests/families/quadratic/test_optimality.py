@@ -114,6 +114,16 @@ def test_units_change_nothing(case, costs, sides):
         np.testing.assert_allclose(same, found, rtol=1e-6)
 
 
+def test_rounding_of_what_x_is_computed_from_is_none():
+    """x solves the equations; beside costs of one, 1e-16 is as good an answer as 1e-20."""
+    b, lb = [3e-20, 3e-20], [-1, -1]
+    problem, params = program(P=np.eye(2), q=[1, -2], A=[[1, 2], [2, 1]], b=b, lb=lb)
+    y = np.array([[5 / 3, -4 / 3, 0, 0]])
+    for x, right in ((1e-20, True), (1e-16, True), (1e-9, False)):
+        at = Solution(np.full((1, 2), x), y, np.zeros(1, np.int8))
+        assert (problem.residual(params, at)[0] < 1e-6) == right
+
+
 def test_rows_that_pass_through_the_origin_are_cheap(monkeypatch):
     """Their terms are rounding at a solution on them; exact sizes of all data are not needed."""
     rng = np.random.default_rng(0)

@@ -15,7 +15,7 @@ import numpy as np
 
 from lpgd.core.params import Param, Params, batched
 from lpgd.core.scaling import Exponents, exponents, fair
-from lpgd.core.solution import FloatArray, IntArray, Rows, Solution
+from lpgd.core.solution import FloatArray, IntArray, Rows, Solution, Status
 from lpgd.families.qp.qp import QP
 
 SIDES = {"A": "b", "G": "h"}
@@ -103,12 +103,17 @@ class Units(Rows):
         return None if start is None else replace(start, x=np.ldexp(start.x, self.columns))
 
     def leave(self, problem: QP, solution: Solution) -> Solution:
-        """A solution in DAQP's units in those of the user."""
+        """A solution in DAQP's units in those of the user; none where it is infinite in these."""
         powers = {"A": self.A, "G": self.G, "lb": self.columns, "ub": self.columns}
         y = solution.y.copy()
         for name, block in problem.blocks.items():
             y[:, block] = np.ldexp(y[:, block], powers[name] - self.cost)
-        return replace(solution, x=np.ldexp(solution.x, -self.columns), y=y)
+        x, status = np.ldexp(solution.x, -self.columns), solution.status
+        finite = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
+        if not finite.all():
+            x[~finite], y[~finite] = 0.0, 0.0
+            status = np.where(finite, status, Status.NUMERICAL).astype(np.int8)
+        return replace(solution, x=x, y=y, status=status)
 
 
 def _curvature(problem: QP, params: Params) -> FloatArray:
@@ -138,15 +143,19 @@ def _norms(params: Params, name: str, columns: Exponents | None = None) -> Float
 
 
 def _tops(params: Params, rows: dict[str, Exponents]) -> FloatArray:
-    """Largest entries of the columns of both matrices in units of their rows, (N, n)."""
-    tops = np.zeros_like(params["q"].full())
+    """Largest entries of the columns of both matrices in units of their rows, and of the costs.
+
+    (N, n); a column in which nothing has a size has none.
+    """
+    costs = np.abs(params["q"].full())
+    tops = costs / np.maximum(costs.max(axis=1, keepdims=True, initial=0.0), SQUARES[0])
     for name in SIDES:
         if name in params:
             values, index = params[name].values, params[name].index
             if name in rows:
                 values, index = np.ldexp(params[name].full(), rows[name][:, :, None]), slice(None)
             tops = np.maximum(tops, np.abs(values).max(axis=1, initial=0.0)[index])
-    return tops
+    return np.where(tops > SQUARES[0], tops, 0.0)
 
 
 def _size(

@@ -10,9 +10,9 @@ import numpy as np
 
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import FloatArray, IntArray, Solution
-from lpgd.families.quadratic.products import Values
+from lpgd.families.quadratic.products import Values, unit
 
-NEAR = 1e-7  # violation, relative to the largest of x and to the bound, that is rounding
+NEAR = 1e-7  # violation, relative to the largest of x, the bound, and ``unit``, that is rounding
 
 
 def inside(values: Values, point: Solution, sides: FloatArray, slacks: FloatArray) -> Solution:
@@ -33,9 +33,19 @@ def inside(values: Values, point: Solution, sides: FloatArray, slacks: FloatArra
         bound = sides[at, row] / entries + 0.0  # no -0.0
         reach = np.maximum(np.abs(point.x[at]).max(axis=1), np.abs(bound))
         near = np.abs(x[at, cols] - bound) <= NEAR * reach
+        if not near.all():
+            reach = np.maximum(reach, _unit(values, sides, at))
+            near = np.abs(x[at, cols] - bound) <= NEAR * reach
         x = x.copy() if x is point.x else x
         x[at[near], cols[near]] = _within(bound[near], entries[near], sides[at, row][near])
     return point if x is point.x or (x == point.x).all() else replace(point, x=x)
+
+
+def _unit(values: Values, sides: FloatArray, elements: IntArray) -> FloatArray:
+    """The size of x that the data of some elements suggest, where x itself says nothing."""
+    params = {name: param.take(elements) for name, param in values.params.items()}
+    sizes = Values(values.of, params).absolute()
+    return unit(sizes.distances(sides[elements]), sizes.bend())
 
 
 def _within(bound: FloatArray, entries: FloatArray, sides: FloatArray) -> FloatArray:

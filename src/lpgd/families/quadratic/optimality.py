@@ -20,7 +20,8 @@ costs, of rows or cones, of the right-hand sides, and of all variables cancel.
 Sizes that are rounding themselves are no measure: gamma_j is at least SMALL times the largest of
 them, and |x_j| in sigma and gamma at least SMALL times X. X is the largest |x_j| or, where that is
 larger, the distance from zero of the nearest row that does not pass through it; of a program whose
-rows all do, ||q|| / ||P||; without any such data, 1.
+rows all do, ||q|| / ||P||; without any such data, 1. It is at least NOISE times what x comes from:
+||q|| / ||P|| and the distances of the rows with multipliers.
 
 An infeasible program has a ray y in the dual cone with C'y = 0 and r'y < 0, an unbounded one an x
 with Px = 0, Cx + s = 0, s in K and q'x < 0. Their violations are measured in the same way, with
@@ -32,14 +33,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from lpgd.core.params import Param, Params
+from lpgd.core.params import Params
 from lpgd.core.solution import FloatArray, Solution, Status
 from lpgd.families.conic.projections import project
 from lpgd.families.quadratic.inside import inside
-from lpgd.families.quadratic.products import Values
+from lpgd.families.quadratic.products import Values, unit
 from lpgd.families.quadratic.rows import Rows
 
 SMALL = 1e-3  # sizes below this, relative to the largest, are no measure of error
+NOISE = 1e-9  # of the lengths that x is computed from: less than this, its terms are rounding
 SURE = 1e-10  # a residual in too small units which needs no other ones
 MARGIN = 1e-8  # of the terms of r'y or q'x: less than this is rounding of the data
 ROUNDING = 64 * np.finfo(np.float64).eps  # of terms that cancel
@@ -108,10 +110,11 @@ def _fair(
     of: Rows, params: Params, point: Solution, gaps: tuple[FloatArray, FloatArray]
 ) -> FloatArray:
     """The residual from the gap of stationarity and the slacks."""
-    values, sizes = Values(of, params), Values(of, _absolute(params))
+    values = Values(of, params)
+    sizes = values.absolute()
     q, sides = np.abs(values["q"]), np.abs(values.sides())
     sides = np.where(np.isfinite(sides), sides, 0.0)
-    x = _reach(sizes, np.abs(point.x), q, sides)
+    x = _reach(sizes, point, sides)
     columns = _floored(_largest(sizes.curve(x), q, _pull(sizes, point.y)))
     u, w = _relative(sizes, columns, np.maximum(np.abs(sizes.product(x)), sides))
     u, w = _share(gaps[1], u), point.y * w
@@ -121,7 +124,8 @@ def _fair(
 
 def refuted(of: Rows, params: Params, ray: Solution) -> FloatArray:
     """Relative violation of the certificate of each row's status, shape (N,)."""
-    values, sizes = Values(of, params), Values(of, _absolute(params))
+    values = Values(of, params)
+    sizes = values.absolute()
     found = np.where(
         ray.status == Status.INFEASIBLE,
         _contradiction(values, sizes, ray.y),
@@ -150,19 +154,20 @@ def _descent(values: Values, sizes: Values, x: FloatArray) -> FloatArray:
 
 def folded(of: Rows, params: Params, dx: FloatArray, ds: FloatArray) -> FloatArray:
     """dx - C'ds, where terms cancel within rounding exactly zero."""
-    sum_ = dx - Values(of, params).transposed_product(ds)
-    terms = np.abs(dx) + _pull(Values(of, _absolute(params)), ds)
+    values = Values(of, params)
+    sum_ = dx - values.transposed_product(ds)
+    terms = np.abs(dx) + _pull(values.absolute(), ds)
     return np.where(np.abs(sum_) <= ROUNDING * terms, 0.0, sum_)
 
 
-def _reach(sizes: Values, x: FloatArray, q: FloatArray, sides: FloatArray) -> FloatArray:
+def _reach(sizes: Values, point: Solution, sides: FloatArray) -> FloatArray:
     """|x|, entries that may be rounding enlarged."""
-    one = np.ones_like(x)
-    near = sides / np.abs(sizes.product(one))
-    near = np.where(near > 0, near, np.inf).min(axis=1, initial=np.inf)
-    flat = _top(q) / _top(sizes.curve(one))
-    unit = np.where(np.isfinite(near), near, np.where(np.isfinite(flat) & (flat > 0), flat, 1.0))
-    return np.maximum(x, SMALL * np.maximum(_top(x), unit)[:, None])
+    x, far, bend = np.abs(point.x), sizes.distances(sides), sizes.bend()
+    held = point.y != 0
+    held[:, : sizes.of.cones.zero] = True
+    drawn = np.where(held & np.isfinite(far), far, 0.0).max(axis=1, initial=0.0)
+    least = SMALL * np.maximum(_top(x), unit(far, bend))
+    return np.maximum(x, np.maximum(least, NOISE * np.maximum(drawn, bend))[:, None])
 
 
 def _relative(
@@ -192,18 +197,6 @@ def _pull(sizes: Values, y: FloatArray) -> FloatArray:
     if "lb" in sizes.of.blocks:  # whose rows are -I
         y[:, sizes.of.blocks["lb"]] *= -1
     return sizes.transposed_product(y)
-
-
-def _absolute(params: Params) -> Params:
-    """The matrices' absolute values, and q as it is."""
-    return {name: params[name] if name == "q" else _used(params[name])
-            for name in params if name in ("P", "A", "G", "q")}  # fmt: skip
-
-
-def _used(param: Param) -> Param:
-    if len(param.values) > len(param.index):
-        return Param(np.abs(param.full()), np.arange(len(param.index)))
-    return Param(np.abs(param.values), param.index)
 
 
 def _floored(sizes: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ from typing import final
 
 import numpy as np
 
-from lpgd.core.params import Params
+from lpgd.core.params import Param, Params
 from lpgd.core.solution import FloatArray
 from lpgd.families.quadratic.rows import Rows
 
@@ -64,3 +64,31 @@ class Values(dict[str, FloatArray]):
         if name in self.of.patterns:
             return self.of.patterns[name].product(self[name], x)
         return (self[name] @ x[:, :, None])[..., 0]
+
+    def absolute(self) -> "Values":
+        """Sizes of the entries of the matrices."""
+        names = self.params.keys() & {"P", "A", "G"}
+        return Values(self.of, {**self.params, **{k: _sizes(self.params[k]) for k in names}})
+
+    def distances(self, sides: FloatArray) -> FloatArray:
+        """How far from zero an x of equal entries meets each row, (N, m); of ``absolute`` ones."""
+        return np.abs(sides / self.product(np.ones((len(sides), self.of.n))))
+
+    def bend(self) -> FloatArray:
+        """Where costs and curvature balance, (N,); 0 without any; of ``absolute`` ones."""
+        pull, curve = np.abs(self["q"]), self.curve(np.ones((1, self.of.n)))
+        bend = pull.max(axis=1, initial=0.0) / curve.max(axis=1, initial=0.0)
+        return np.where(np.isfinite(bend), bend, 0.0)
+
+
+def unit(distances: FloatArray, bend: FloatArray) -> FloatArray:
+    """The size of x that data suggest, (N,)."""
+    known = np.where((distances > 0) & np.isfinite(distances), distances, np.inf)
+    nearest = known.min(axis=1, initial=np.inf)
+    return np.where(np.isfinite(nearest), nearest, np.where(bend > 0, bend, 1.0))
+
+
+def _sizes(param: Param) -> Param:
+    if len(param.values) > len(param.index):
+        return Param(np.abs(param.full()), np.arange(len(param.index)))
+    return Param(np.abs(param.values), param.index)
