@@ -143,7 +143,7 @@ def _unit(case: Case, plain: Outcome, name: str) -> np.longdouble:
     elements = case.elements[: prod(case.shape)]
     loss = max(
         (
-            np.abs(np.nan_to_num(v.astype(np.longdouble) * case.flat(plain.outputs[k], k))).sum()
+            np.abs(np.nan_to_num(v.astype(np.longdouble) * plain.outputs[k].reshape(v.shape))).sum()
             for k, v in case.cotangents.items()
         ),
         default=np.longdouble(0),

@@ -83,7 +83,9 @@ class Element:
         rounded = replace(
             self, data=data, exact=False, smooth=False, traits=(*self.traits, "rounded")
         )
-        robust = (self.smooth and self.strict) or self.verdict == "invalid"
+        crossed = "lb" in data and "ub" in data and (data["lb"] > data["ub"]).any()
+        invalid = self.verdict == "invalid" and ("crossed" not in self.traits or crossed)
+        robust = (self.smooth and self.strict) or invalid
         return rounded if robust else rounded.known("unknown")
 
 

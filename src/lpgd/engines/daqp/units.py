@@ -143,19 +143,15 @@ def _norms(params: Params, name: str, columns: Exponents | None = None) -> Float
 
 
 def _tops(params: Params, rows: dict[str, Exponents]) -> FloatArray:
-    """Largest entries of the columns of both matrices in units of their rows, and of the costs.
-
-    (N, n); a column in which nothing has a size has none.
-    """
-    costs = np.abs(params["q"].full())
-    tops = costs / np.maximum(costs.max(axis=1, keepdims=True, initial=0.0), SQUARES[0])
+    """Largest entries of columns of both matrices in units of their rows, (N, n); 0 for none."""
+    tops = np.zeros_like(params["q"].full())
     for name in SIDES:
         if name in params:
             values, index = params[name].values, params[name].index
             if name in rows:
                 values, index = np.ldexp(params[name].full(), rows[name][:, :, None]), slice(None)
             tops = np.maximum(tops, np.abs(values).max(axis=1, initial=0.0)[index])
-    return np.where(tops > SQUARES[0], tops, 0.0)
+    return np.where(tops > SQUARES[0], tops, 0.0)  # what is next to nothing has no unit
 
 
 def _size(

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast, final
 
+import numpy as np
+
 from lpgd.core.engine import Answer, Capabilities, Range
 from lpgd.core.params import Params
 from lpgd.core.public import public
@@ -104,7 +106,8 @@ class HighsEngine:
         threads: int | None = None,
     ) -> Answer:
         """See ``Engine.solve``. Of ``start`` the basis is used, where it has one."""
-        batch = Batch.of(cast(QP, problem), params)
+        with np.errstate(all="ignore"):
+            batch = Batch.of(cast(QP, problem), params)
         answers = Answers.blank(*batch.shape)
         Sweep(batch, Options.of(self.options), threads, answers).all(start)
         found = solution(batch, answers)
