@@ -51,6 +51,8 @@ def judged(case: Case, element: Element, point: dict[str, np.ndarray]) -> list[F
         return []
     if case.model is not None:
         return _closed_form(case.model, element, point, case.precision)
+    if case.precision > 1e-10 and any(map(_out_of_range, point.values())):
+        return []
     found = list[Finding]()
     if case.precision < 1e-5:
         if case.cones is None:
@@ -64,6 +66,12 @@ def judged(case: Case, element: Element, point: dict[str, np.ndarray]) -> list[F
     if element.exact and not found and case.precision < 1e-10:
         found += compared(element, point, EXACT if case.cones is None else 10 * EXACT)
     return found
+
+
+def _out_of_range(values: np.ndarray) -> bool:
+    """Whether float32 or less cannot hold the values, or not all of their digits."""
+    sizes = np.abs(values)
+    return bool((np.isinf(sizes) | ((sizes > 0) & (sizes < 1e-37))).any())
 
 
 def _closed_form(
@@ -129,7 +137,9 @@ def verdict(element: Element, status: lpgd.Status, *, limited: bool) -> list[Fin
     late = status in (lpgd.Status.ITERATION_LIMIT, lpgd.Status.TIME_LIMIT) and limited
     if known == "solvable" and element.fair and not late:
         return [Finding("solvable but refused", f"{status.text} {element.traits}")]
-    if known in ("infeasible", "unbounded") and said and said != known:
+    # what has no point may have a ray as well, unless P is positive definite, and either is true
+    both = known == "infeasible" and not element.strict
+    if known in ("infeasible", "unbounded") and said and said != known and not both:
         return [Finding(f"{known} but called {said}", str(element.traits))]
     if known != "invalid" and status == lpgd.Status.INVALID and known != "unknown":
         return [Finding("valid but called invalid", str(element.traits))]

@@ -143,7 +143,8 @@ def _exp(rng: np.random.Generator, _: int, face: str, __: float) -> Pair:
     e = np.exp(ratio)
     edge = np.array([ratio * v, v, v * e])
     normal = np.array([-e, -e * (1 - ratio), 1.0])
-    return _faces(rng, face, ([*edge, -0.5, 0.0, 0.5], [*normal, -0.1, 0.3, 0.5]), (edge, normal))
+    inside = edge + np.array([-0.5, 0.0, 0.5]), normal + np.array([-0.1, 0.3, 0.5])
+    return _faces(rng, face, inside, (edge, normal))
 
 
 def _power(rng: np.random.Generator, _: int, face: str, alpha: float) -> Pair:

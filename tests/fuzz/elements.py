@@ -83,10 +83,19 @@ class Element:
         rounded = replace(
             self, data=data, exact=False, smooth=False, traits=(*self.traits, "rounded")
         )
-        robust = (self.smooth and self.strict) or self.verdict == "invalid"
+        # what is too small for a dtype is zero there, and another program
+        whole = all(((data[k] == 0) == (v == 0)).all() for k, v in self.data.items())
+        robust = whole and self.smooth and self.strict
+        robust |= self.verdict == "invalid" and _invalid(data)
         return rounded if robust else rounded.known("unknown")
 
 
 def _lost(moved: np.ndarray, original: np.ndarray) -> bool:
     sizes = np.abs(moved[np.isfinite(original) & (np.abs(original) > TINIEST)])
     return bool(sizes.size and (sizes.min() < TINIEST or sizes.max() > LARGEST))
+
+
+def _invalid(data: Arrays) -> bool:
+    """Whether data are invalid in any precision; an asymmetric P may be symmetric to rounding."""
+    crossed = "lb" in data and "ub" in data and (data["lb"] > data["ub"]).any()
+    return bool(crossed or any(np.isnan(v).any() for v in data.values()))

@@ -13,6 +13,7 @@ OWN = 1e-6  # of a residual to the terms that it is the sum of
 ALL = 1e-8  # of a residual to the largest that its terms could be
 TINY = 1e-300  # of no account in any units
 EPS = float(np.finfo(np.float64).eps)
+ROUNDING = 1e3 * EPS  # of the lengths that x is computed from, where x is next to nothing of them
 
 
 def faults(data: Arrays, point: Arrays, precision: float = EPS) -> list[str]:
@@ -54,24 +55,33 @@ def _allowed(
     """Residual of each row that counts as none."""
     own = np.abs(sides) + np.abs(rows * x).sum(axis=1)
     lengths = _length(rows)
-    floor = EPS * _reach(data) * lengths + TINY
-    return (OWN + loose) * own + (ALL + loose) * lengths * _length(x) + floor
+    floor = ROUNDING * _reach(data) * lengths + TINY
+    return (OWN + loose) * own + (ALL + loose) * lengths * _near(data, x) + floor
+
+
+def _distances(data: Arrays) -> np.ndarray:
+    """How far from zero right-hand sides and bounds are, those that are finite and not zero."""
+    sizes = [np.zeros(0, Wide)]
+    for M, side in (("G", "h"), ("A", "b")):
+        if M in data:
+            sizes.append(np.abs(data[side]) / _length(data[M]))
+    sizes += [np.abs(data[name]) for name in ("lb", "ub") if name in data]
+    every = np.concatenate(sizes)
+    return every[np.isfinite(every) & (every > 0)]
 
 
 def _reach(data: Arrays) -> np.ndarray:
-    """Length of x that right-hand sides, bounds and costs suggest."""
-    sizes = [Wide(0)]
-    for M, side in (("G", "h"), ("A", "b")):
-        if M in data:
-            lengths, sides = _length(data[M]), np.abs(data[side])
-            fit = np.isfinite(sides) & (lengths > 0)
-            sizes.append((sides[fit] / lengths[fit]).max(initial=0.0))
-    for name in ("lb", "ub"):
-        if name in data:
-            sizes.append(np.abs(data[name][np.isfinite(data[name])]).max(initial=0.0))
+    """Length of x that right-hand sides, bounds and costs suggest at most."""
+    sizes = [_distances(data).max(initial=Wide(0))]
     if "P" in data and data["P"].any():
         sizes.append(_length(data["q"]) / np.abs(data["P"]).max())
     return max(sizes) or Wide(1e4)  # without any length at all, rounding of ones is none
+
+
+def _near(data: Arrays, x: np.ndarray) -> np.ndarray:
+    """Length of x, or the distance to the nearest constraint: an x next to zero is zero by that."""
+    distances = _distances(data)
+    return max(_length(x), distances.min()) if len(distances) else _length(x)
 
 
 def _feasible(data: Arrays, point: Arrays, loose: float) -> list[str]:
@@ -86,13 +96,13 @@ def _feasible(data: Arrays, point: Arrays, loose: float) -> list[str]:
         bad = excess > _allowed(data, x, rows, sides, loose)
         if bad.any():
             found.append(f"{M} violated by {_worst(excess, rows, sides, x):.1e}")
-    reach = EPS * _reach(data) + TINY
+    reach = ROUNDING * _reach(data) + TINY
     for name, sign in (("lb", -1.0), ("ub", 1.0)):
         if name in data:
             fit = np.isfinite(data[name])
             excess, sides = sign * (x - data[name])[fit], data[name][fit]
             own = np.abs(sides) + np.abs(x[fit])
-            if (excess > (OWN + loose) * own + ALL * _length(x) + reach).any():
+            if (excess > (OWN + loose) * own + ALL * _near(data, x) + reach).any():
                 found.append(f"{name} violated by {float((excess / own).max()):.1e}")
     return found
 
@@ -146,7 +156,7 @@ def _complementary(data: Arrays, point: Arrays, loose: float) -> list[str]:
         if (~tight & (point["z"] * lengths > (10 * ALL + loose) * size)).any():
             found.append("z pushes at a slack row")
     box = point["z_box"]
-    near = (OWN + loose) * np.abs(x) + (ALL + loose) * _length(x) + EPS * _reach(data)
+    near = (OWN + loose) * np.abs(x) + (ALL + loose) * _near(data, x) + ROUNDING * _reach(data)
     near = 10 * near + TINY
     for name, sign in (("lb", -1.0), ("ub", 1.0)):
         pushes = sign * box > (10 * ALL + loose) * size

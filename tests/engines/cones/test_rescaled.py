@@ -141,3 +141,15 @@ def test_fair_data_are_left_alone():
     assert units.idle
     assert units.linear(params) is params
     assert units.matrices(BALL, params) is params
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_entries_of_next_to_nothing_have_no_say_in_units(name):
+    params = ball([1.0], [1.0])
+    dirty = np.where(A == 0, [[1e-310, 8e-310], [0, 1e-310], [2.5e-311, 0]], A)
+    expected = registry.get(name).solve(BALL, params).solution
+    found = registry.get(name).solve(BALL, {**params, "A": shared(dirty, 1)}).solution
+    assert found.solved.all()
+    np.testing.assert_allclose(found.x, expected.x, rtol=1e-8)
+    units = Units.of(BALL, {**params, "A": shared(dirty, 1)})
+    assert units.idle

@@ -149,3 +149,19 @@ def test_units_know_no_neighbours():
         alone = DaqpEngine().solve(*program(**data[row])).solution
         assert alone.x[0].tobytes() == together.x[row].tobytes()
         assert alone.y[0].tobytes() == together.y[row].tobytes()
+
+
+def test_multipliers_that_are_no_numbers_are_no_solution():
+    """-1e-310 x_2 = 0 holds x_2 by a force of one."""
+    problem, params = program(P=np.eye(2), q=[0, -1], A=[[0, -1e-310]], b=[0])
+    found = DaqpEngine().solve(problem, params).solution
+    assert np.isfinite(found.y).all()
+    assert not found.solved.any()
+
+
+def test_columns_of_next_to_nothing_have_no_unit():
+    problem, params = program(q=[-1, 0, -1], G=[[1e-310, 1e-310, 1]], h=[2], ub=[0, -1.5, 5])
+    found = DaqpEngine().solve(problem, params).solution
+    assert found.solved.all()
+    assert found.x[0, [0, 2]].tolist() == [0, 2]
+    assert problem.residual(params, found)[0] < 1e-12

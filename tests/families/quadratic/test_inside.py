@@ -25,6 +25,12 @@ def test_bounds_of_a_qp():
     assert moved(problem, params, [0.5, -9.0, 7.0]).tolist() == [0.5, -9, 7]
 
 
+def test_where_x_says_nothing_of_its_size_other_rows_do():
+    problem, params = program(q=[1], G=[[-2.0], [1.0]], h=[0, 30])
+    assert moved(problem, params, [-1e-13]).tolist() == [0]
+    assert moved(problem, params, [-1e-3]).tolist() == [-1e-3]
+
+
 def test_what_is_no_rounding_stays():
     problem, params = program(q=[0, 0], lb=[0, 0])
     assert moved(problem, params, [-0.1, 1.0]).tolist() == [-0.1, 1]

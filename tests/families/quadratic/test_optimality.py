@@ -8,9 +8,11 @@ import pytest
 from lpgd.core.params import Param, batched, shared
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import Solution, Status
+from lpgd.engines.daqp.engine import DaqpEngine
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.conic import Conic
 from lpgd.families.qp.qp import QP
+from lpgd.families.quadratic import optimality
 from lpgd.testing import Program, Shape, plant
 from lpgd.testing import cone_programs as cones
 from tests.support import program
@@ -110,6 +112,29 @@ def test_units_change_nothing(case, costs, sides):
         found = residual(case, **{part: getattr(case.solution, part) * way})
         same = residual(other, **{part: getattr(other.solution, part) * way})
         np.testing.assert_allclose(same, found, rtol=1e-6)
+
+
+def test_rounding_of_what_x_is_computed_from_is_none():
+    """x solves the equations; beside costs of one, 1e-16 is as good an answer as 1e-20."""
+    b, lb = [3e-20, 3e-20], [-1, -1]
+    problem, params = program(P=np.eye(2), q=[1, -2], A=[[1, 2], [2, 1]], b=b, lb=lb)
+    y = np.array([[5 / 3, -4 / 3, 0, 0]])
+    for x, right in ((1e-20, True), (1e-16, True), (1e-9, False)):
+        at = Solution(np.full((1, 2), x), y, np.zeros(1, np.int8))
+        assert (problem.residual(params, at)[0] < 1e-6) == right
+
+
+def test_rows_that_pass_through_the_origin_are_cheap(monkeypatch):
+    """Their terms are rounding at a solution on them; exact sizes of all data are not needed."""
+    rng = np.random.default_rng(0)
+    P, G = np.eye(4), rng.normal(size=(2, 4))
+    lb = np.array([0.0, -1, -np.inf, 0])
+    problem, params = program(P=P, q=rng.normal(size=4), G=G, h=np.zeros(2), lb=lb)
+    solution = DaqpEngine().solve(problem, params).solution
+    x = solution.x + 1e-17 * np.abs(rng.normal(size=4))
+    assert np.abs(problem.product(params, x)).min() < 1e-15
+    monkeypatch.setattr(optimality, "_fair", None)
+    assert problem.residual(params, replace(solution, x=x))[0] < 1e-12
 
 
 def test_a_row_of_zeros_is_judged_beside_the_others():

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 FAIR = 6.0  # binary logarithm of mean sizes that are left alone
 MOST = 300.0  # binary logarithm of the largest factor
 SWEEPS = 6
+NOTHING = 2.0**-500  # share of the largest entry that no unit explains
 
 
 def balanced(
@@ -179,8 +180,10 @@ def diagonal(conic: Conic, params: Params) -> FloatArray:
 
 
 def _logs(values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """About the binary logarithms, zero for zeros; and ones, zero for zeros."""
-    return np.frexp(values)[1].astype(np.float64), (values != 0).astype(np.float64)
+    """About the binary logarithms, and ones; zero for zeros and for what is next to nothing."""
+    sizes = np.abs(values)
+    known = sizes > NOTHING * sizes.max(axis=1, initial=0.0, keepdims=True)
+    return np.where(known, np.frexp(values)[1], 0).astype(np.float64), known.astype(np.float64)
 
 
 def _mean(sums: FloatArray, weights: FloatArray) -> FloatArray:

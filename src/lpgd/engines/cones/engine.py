@@ -34,9 +34,6 @@ PATIENCE = 10_000  # iterations of a successor
 PASSES = 10  # residual that passes, in tolerances: ours is relative to smaller sizes
 LEAST = 1e-5  # residual that always passes
 
-# Relative error of curved solutions below which a residual says nothing.
-NOISE = 1e-8
-
 
 @dataclass(frozen=True)
 class ConeEngine(ABC):
@@ -177,9 +174,7 @@ def _answer(conic: Conic, params: Params, found: Found) -> Answer:
     if not usable.all():
         x, y = (np.where(usable[:, None], part, 0.0) for part in (x, y))
         points, ray = Solution(x, y, found.status), points
-    return Answer(
-        conic.inside(params, points), set_ups, accuracy=np.maximum(found.error, NOISE), ray=ray
-    )
+    return Answer(conic.inside(params, points), set_ups, accuracy=found.error, ray=ray)
 
 
 def _put(answer: Answer, rows: Any, again: Answer) -> Answer:

@@ -88,7 +88,7 @@ class DaqpEngine:
     name: ClassVar[str] = "daqp"
     capabilities: ClassVar[Capabilities] = Capabilities(
         frozenset({"QP", "LP"}),
-        tolerance=1e-2,
+        tolerance=1e-6,
         restores=True,
         ranges=RANGES,
         entries=LARGE_DENSE,

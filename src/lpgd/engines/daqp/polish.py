@@ -11,6 +11,9 @@ from lpgd.engines.daqp.form import EQUALITY, Form
 FAINT = 1e-2  # in DAQP's units, in which costs that are not zero and rows have a size near 1
 NEAR = 1e-3  # longest step of polishing, relative to x: a longer one goes along a flat direction
 ROUNDING = 1e-12  # residual that is none
+# Curvature along flat directions, and of multipliers of rows that depend on each other: where many
+# points are as good, polishing ends at the nearest. The error that it makes goes with each step.
+DAMPING, STEPS = 1e-10, 2
 
 
 def residual(form: Form, row: int, hessian: FloatArray | None, matrix: FloatArray) -> float:
@@ -30,10 +33,11 @@ def residual(form: Form, row: int, hessian: FloatArray | None, matrix: FloatArra
 
 
 def polish(form: Form, row: int, hessian: FloatArray, matrix: FloatArray) -> None:
-    """Settle what proximal iterations leave open by one Newton step on the active set.
+    """Settle what proximal iterations leave open by a Newton step on the active set.
 
     They stop where a step gets small. Started at x*, they answer a slightly tilted problem with a
-    part of the way only, an error that no residual shows.
+    part of the way only, an error that no residual shows; and they leave as noise what multipliers
+    near zero are.
     """
     x, lam = form.x[row].copy(), form.lam[row].copy()
     n, boxed = len(x), len(lam) - len(matrix)
@@ -45,16 +49,16 @@ def polish(form: Form, row: int, hessian: FloatArray, matrix: FloatArray) -> Non
     rows[~box] = matrix[held[~box] - boxed]
     sides = np.where(lam[held] < 0, form.lower[row, held], form.upper[row, held])
     system = np.block([[hessian, rows.T], [rows, np.zeros((len(held), len(held)))]])
-    gap = np.concatenate([form.f[row] + hessian @ x + rows.T @ lam[held], rows @ x - sides])
-    step, failed = lapack.dgesv(system, gap)[2:]  # pyright: ignore[reportAttributeAccessIssue]
-    if failed:  # other solutions or multipliers are as good
+    damped = system + DAMPING * np.diag(np.where(np.arange(len(system)) < n, 1.0, -1.0))
+    factor, pivots, _ = lapack.dgetrf(damped)  # pyright: ignore[reportAttributeAccessIssue]
+    before, point = residual(form, row, hessian, matrix), np.concatenate([x, lam[held]])
+    target = np.concatenate([-form.f[row], sides])
+    for _ in range(STEPS):
+        gap = target - system @ point
+        point = point + lapack.dgetrs(factor, pivots, gap)[0]  # pyright: ignore[reportAttributeAccessIssue]
+    if not np.abs(point[:n] - x).max() <= NEAR * max(np.abs(x).max(), NEAR):  # or NaN
         return
-    loads = lam[held] - step[n:]
-    near = np.abs(step[:n]).max() <= NEAR * max(np.abs(x).max(), NEAR)  # false for NaN
-    if not (near and (equal[held] | (loads * lam[held] > 0)).all()):
-        return
-    before = residual(form, row, hessian, matrix)
-    form.x[row] = x - step[:n]
-    form.lam[row, held] = loads
-    if residual(form, row, hessian, matrix) > max(before, ROUNDING):  # another active set
+    kept = equal[held] | (point[n:] * lam[held] > 0)
+    form.x[row], form.lam[row, held] = point[:n], np.where(kept, point[n:], 0.0)
+    if not residual(form, row, hessian, matrix) <= max(before, ROUNDING):  # another active set
         form.x[row], form.lam[row] = x, lam

@@ -25,7 +25,7 @@ WAYS = (
 CLAIMS = (Status.INFEASIBLE, Status.UNBOUNDED, Status.NUMERICAL)
 SOLVED = 1  # exit flag
 DOUBTFUL = (*CLAIMS, Status.INACCURATE, Status.ITERATION_LIMIT)  # DAQP may cycle
-INEXACT = 1e-2  # relative residual of a wrong answer; flat Hessians and tiny costs reach 1e-3
+INEXACT = 1e-6  # relative residual of a wrong answer
 NEARLY = 1e-5  # contradictions below this share of the data may be rounding of the user's
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from lpgd.core.params import Param, Params, batched
 from lpgd.core.scaling import Exponents, exponents, fair
-from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows, Solution
+from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows, Solution, Status
 from lpgd.families.qp.qp import QP
 
 SIDES = {"A": "b", "G": "h"}
@@ -113,12 +113,17 @@ class Units(Rows):
         return None if start is None else replace(start, x=np.ldexp(start.x, self.columns))
 
     def leave(self, problem: QP, solution: Solution) -> Solution:
-        """A solution in DAQP's units in those of the user."""
+        """A solution in DAQP's units in those of the user; none where it is infinite in these."""
         powers = {"A": self.A, "G": self.G, "lb": self.columns, "ub": self.columns}
         y = solution.y.copy()
         for name, block in problem.blocks.items():
             y[:, block] = np.ldexp(y[:, block], powers[name] - self.cost)
-        return replace(solution, x=np.ldexp(solution.x, -self.columns), y=y)
+        x, status = np.ldexp(solution.x, -self.columns), solution.status
+        finite = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
+        if not finite.all():
+            x[~finite], y[~finite] = 0.0, 0.0
+            status = np.where(finite, status, Status.NUMERICAL).astype(np.int8)
+        return replace(solution, x=x, y=y, status=status)
 
 
 def _norms(params: Params, name: str, columns: Exponents | None = None) -> FloatArray:
@@ -140,7 +145,7 @@ def _norms(params: Params, name: str, columns: Exponents | None = None) -> Float
 
 
 def _tops(params: Params, rows: dict[str, Exponents]) -> FloatArray:
-    """Largest entries of the columns of both matrices in units of their rows, (N, n)."""
+    """Largest entries of columns of both matrices in units of their rows, (N, n); 0 for none."""
     tops = np.zeros_like(params["q"].full())
     for name in SIDES:
         if name in params:
@@ -148,7 +153,7 @@ def _tops(params: Params, rows: dict[str, Exponents]) -> FloatArray:
             if name in rows:
                 values, index = np.ldexp(params[name].full(), rows[name][:, :, None]), slice(None)
             tops = np.maximum(tops, np.abs(values).max(axis=1, initial=0.0)[index])
-    return tops
+    return np.where(tops > SQUARES[0], tops, 0.0)  # what is next to nothing has no unit
 
 
 def _size(

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast, final
 
+import numpy as np
+
 from lpgd.core.engine import Answer, Capabilities, Range
 from lpgd.core.params import Params
 from lpgd.core.public import public
@@ -106,8 +108,10 @@ class HighsEngine:
     ) -> Answer:
         """See ``Engine.solve``. Of ``start`` the basis is used, where it has one."""
         qp = cast(QP, problem)
-        matrix = Matrix.of(qp, params)
-        answer = self.run(Batch.of(qp, params, matrix), start, threads)
+        with np.errstate(all="ignore"):
+            matrix = Matrix.of(qp, params)
+            batch = Batch.of(qp, params, matrix)
+        answer = self.run(batch, start, threads)
         if not keep:
             return answer
         kept = Restored(self, problem, params, answer.solution, threads, matrix)

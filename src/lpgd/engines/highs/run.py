@@ -114,7 +114,8 @@ def solve(lp: LP, options: Any, basis: Basis | None = None) -> Found:
 
 
 def _times(values: FloatArray, exponent: int) -> FloatArray:
-    return np.ldexp(values, exponent) if exponent else values
+    with np.errstate(all="ignore"):  # of threads, each of which has a state of its own
+        return np.ldexp(values, exponent) if exponent else values
 
 
 def _status(highs: Any) -> Status:

@@ -4,41 +4,48 @@ A bound is a row of inequality with a single entry, be it given as ``lb``, ``ub`
 matrix. What follows in a user's model, log(w) of w >= 0 say, relies on them.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
 
-from lpgd.core.params import Param, Params
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import FloatArray, IntArray, Solution
-from lpgd.families.quadratic.rows import Rows
+from lpgd.families.quadratic.products import Values, unit
 
-NEAR = 1e-7  # violation, relative to the largest of x and to the bound, that is rounding
+NEAR = 1e-7  # violation, relative to the largest of x, the bound, and ``unit``, that is rounding
 
 
-def inside(of: Rows, params: Params, point: Solution, slacks: FloatArray) -> Solution:
+def inside(values: Values, point: Solution, sides: FloatArray, slacks: FloatArray) -> Solution:
     """The points, with entries that are beyond a bound by rounding on it."""
-    ours = slice(of.cones.zero, of.cones.zero + of.cones.nonneg)
-    elements, rows = np.nonzero(slacks[:, ours] < 0)
-    if not len(rows):
-        return point
-    rows = rows + of.cones.zero
-    x, sides = point.x.copy(), of.sides(params)
-    reach = np.abs(point.x).max(axis=1, initial=0.0)
-    for name, block in of.blocks.items():
+    first = values.of.cones.zero
+    elements, rows = np.nonzero(slacks[:, first : first + values.of.cones.nonneg] < 0)
+    rows = rows + first
+    x = point.x
+    for name, block in values.of.blocks.items() if len(rows) else ():
         chosen = np.flatnonzero((rows >= block.start) & (rows < block.stop))
+        if not len(chosen):
+            continue
         at, row = elements[chosen], rows[chosen]
-        cols, entries = _single(of, params, name, at, row - block.start)
-        alone = np.flatnonzero(entries != 0)
+        alone, cols, entries = _single(values, name, at, row - block.start)
         if not len(alone):
             continue
-        at, row, cols, entries = at[alone], row[alone], cols[alone], entries[alone]
+        at, row = at[alone], row[alone]
         bound = sides[at, row] / entries + 0.0  # no -0.0
-        near = np.abs(x[at, cols] - bound) <= NEAR * np.maximum(reach[at], np.abs(bound))
+        reach = np.maximum(np.abs(point.x[at]).max(axis=1), np.abs(bound))
+        near = np.abs(x[at, cols] - bound) <= NEAR * reach
+        if not near.all():
+            reach = np.maximum(reach, _unit(values, sides, at))
+            near = np.abs(x[at, cols] - bound) <= NEAR * reach
+        x = x.copy() if x is point.x else x
         x[at[near], cols[near]] = _within(bound[near], entries[near], sides[at, row][near])
-    return replace(point, x=x) if (x != point.x).any() else point
+    return point if x is point.x or (x == point.x).all() else replace(point, x=x)
+
+
+def _unit(values: Values, sides: FloatArray, elements: IntArray) -> FloatArray:
+    """The size of x that the data of some elements suggest, where x itself says nothing."""
+    params = {name: param.take(elements) for name, param in values.params.items()}
+    sizes = Values(values.of, params).absolute()
+    return unit(sizes.distances(sides[elements]), sizes.bend())
 
 
 def _within(bound: FloatArray, entries: FloatArray, sides: FloatArray) -> FloatArray:
@@ -48,28 +55,30 @@ def _within(bound: FloatArray, entries: FloatArray, sides: FloatArray) -> FloatA
 
 
 def _single(
-    of: Rows, params: Params, name: str, elements: IntArray, rows: IntArray
-) -> tuple[IntArray, FloatArray]:
-    """Column and value of the only entry of some rows of a block; 0 where it is not alone."""
+    values: Values, name: str, elements: IntArray, rows: IntArray
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Which of some rows of a block have a single entry; its columns and values."""
     if name not in ("A", "G"):
-        return rows, np.full(len(rows), -1.0 if name == "lb" else 1.0)
-    param = params[name]
-    if name in of.patterns:
-        return _stored(of.patterns[name], param, elements, rows)
-    values = param.values[param.index[elements], rows]
-    cols, entries = np.zeros_like(rows), np.zeros(len(rows))
-    alone = np.flatnonzero(np.count_nonzero(values, axis=1) == 1)
-    if len(alone):
-        cols[alone] = np.abs(values[alone]).argmax(axis=1)
-        entries[alone] = values[alone, cols[alone]]
-    return cols, entries
+        return np.arange(len(rows)), rows, np.full(len(rows), -1.0 if name == "lb" else 1.0)
+    matrix = values[name]
+    if name in values.of.patterns:
+        return _stored(values.of.patterns[name], matrix, elements, rows)
+    # a look at two columns sorts most rows out
+    ends = (matrix[elements, rows, 0] == 0) | (matrix[elements, rows, -1] == 0)
+    few = np.flatnonzero(ends | (values.of.n == 1))
+    entries = matrix[elements[few], rows[few]]
+    alone = np.flatnonzero(np.count_nonzero(entries, axis=1) == 1)
+    cols = np.abs(entries[alone]).argmax(axis=1)
+    return few[alone], cols, entries[alone, cols]
 
 
 def _stored(
-    pattern: Pattern, param: Param, elements: IntArray, rows: IntArray
-) -> tuple[IntArray, FloatArray]:
+    pattern: Pattern, matrix: FloatArray, elements: IntArray, rows: IntArray
+) -> tuple[IntArray, IntArray, FloatArray]:
     order = np.argsort(pattern.rows, kind="stable")
     first, behind = (np.searchsorted(pattern.rows[order], rows, side) for side in ("left", "right"))
-    alone = behind - first == 1
-    entry = order[np.where(alone, first, 0)]
-    return pattern.cols[entry], np.where(alone, param.values[param.index[elements], entry], 0.0)
+    alone = np.flatnonzero(behind - first == 1)
+    entry = order[first[alone]]
+    entries = matrix[elements[alone], entry]
+    there = np.flatnonzero(entries)
+    return alone[there], pattern.cols[entry[there]], entries[there]

@@ -20,7 +20,8 @@ costs, of rows or cones, of the right-hand sides, and of all variables cancel.
 Sizes that are rounding themselves are no measure: gamma_j is at least SMALL times the largest of
 them, and |x_j| in sigma and gamma at least SMALL times X. X is the largest |x_j| or, where that is
 larger, the distance from zero of the nearest row that does not pass through it; of a program whose
-rows all do, ||q|| / ||P||; without any such data, 1.
+rows all do, ||q|| / ||P||; without any such data, 1. It is at least NOISE times what x comes from:
+||q|| / ||P|| and the distances of the rows with multipliers.
 
 An infeasible program has a ray y in the dual cone with C'y = 0 and r'y < 0, an unbounded one an x
 with Px = 0, Cx + s = 0, s in K and q'x < 0. Their violations are measured in the same way, with
@@ -32,61 +33,90 @@ from __future__ import annotations
 
 import numpy as np
 
-from lpgd.core.params import Param, Params
+from lpgd.core.params import Params
 from lpgd.core.solution import FloatArray, Solution, Status
 from lpgd.families.conic.projections import project
 from lpgd.families.quadratic.inside import inside
+from lpgd.families.quadratic.products import Values, unit
 from lpgd.families.quadratic.rows import Rows
 
 SMALL = 1e-3  # sizes below this, relative to the largest, are no measure of error
-SURE = 1e-12  # a residual in too small units which needs no other ones
+NOISE = 1e-9  # of the lengths that x is computed from: less than this, its terms are rounding
+SURE = 1e-10  # a residual in too small units which needs no other ones
 MARGIN = 1e-8  # of the terms of r'y or q'x: less than this is rounding of the data
 ROUNDING = 64 * np.finfo(np.float64).eps  # of terms that cancel
+TINY, LARGEST = np.finfo(np.float64).tiny, np.finfo(np.float64).max
 
 
 def judged(of: Rows, params: Params, point: Solution) -> tuple[Solution, FloatArray]:
     """Points within their simple bounds, and their relative distance from optimality (N,)."""
-    sides, reach = of.sides(params), of.product(params, point.x)
-    moved = inside(of, params, point, sides - reach)
+    values = Values(of, params)
+    sides, reach = values.sides(), values.product(point.x)
+    moved = inside(values, point, sides, sides - reach)
     if moved is not point:
-        reach = of.product(params, moved.x)
-    return moved, _distance(of, params, moved, (sides, reach))
+        reach = values.product(moved.x)
+    return moved, _distance(values, moved, sides, reach)
 
 
 def residual(of: Rows, params: Params, point: Solution) -> FloatArray:
     """Relative distance of every point from optimality, shape (N,); infinite for NaN."""
+    values = Values(of, params)
     with np.errstate(all="ignore"):
-        rows = of.sides(params), of.product(params, point.x)
-        return _distance(of, params, point, rows)
+        return _distance(values, point, values.sides(), values.product(point.x))
 
 
-def _distance(
-    of: Rows, params: Params, point: Solution, rows: tuple[FloatArray, FloatArray]
-) -> FloatArray:
-    x, y, q, (sides, reach) = point.x, point.y, params["q"].full(), rows
-    worst = np.full(len(x), np.inf)
-    curve, pull = of.curve(params, x), of.transposed_product(params, y)
-    slope, slacks = curve + q + pull, sides - reach
+def _distance(values: Values, point: Solution, sides: FloatArray, reach: FloatArray) -> FloatArray:
+    of, slacks, q = values.of, sides - reach, values["q"]
+    curve, pull = values.curve(point.x), values.transposed_product(point.y)
+    slope = curve + q + pull
     if of.polyhedral:  # most answers pass in units that are too small, those of sums of terms
-        u, w = _share(slacks, _largest(reach, sides)), np.sign(y)
-        w[:, : of.cones.zero] = np.inf
-        worst = _top(np.minimum(u, w), _share(slope, _largest(curve, q, pull)))
-    rough = np.flatnonzero(~(worst <= SURE))
+        worst = (np.abs(slope) / _floored(_largest(curve, q, pull))).max(axis=1)
+        worst = np.maximum(worst, _broken(values, point, slacks, _largest(reach, sides)))
+        rough = np.flatnonzero(~(worst <= SURE))
+    else:
+        worst = np.empty(len(slope))
+        rough = np.arange(len(slope))
     if len(rough):
-        some = {name: param.take(rough) for name, param in params.items()}
+        some = {name: param.take(rough) for name, param in values.params.items()}
         worst[rough] = _fair(of, some, point.take(rough), (slope[rough], slacks[rough]))
     return worst
+
+
+def _broken(values: Values, point: Solution, slacks: FloatArray, sizes: FloatArray) -> FloatArray:
+    """Violations of rows and of complementarity, in units of terms, the largest of each element.
+
+    Rows without a right-hand side get those of their summands at a point where these cancel.
+    """
+    of, x = values.of, np.abs(point.x)
+    reach = np.maximum(x, SMALL * x.max(axis=1, keepdims=True))
+    held = np.sign(point.y) * LARGEST  # multipliers that are negative are as wrong as can be
+    held[:, : of.cones.zero] = LARGEST
+    gaps = np.abs(np.minimum(slacks, held))
+    for bound in of.blocks.keys() & {"lb", "ub"}:
+        sizes[:, of.blocks[bound]] = np.maximum(sizes[:, of.blocks[bound]], reach)
+    shares = gaps / np.clip(sizes, TINY, LARGEST)
+    elements, rows = np.nonzero(~(shares <= SURE))
+    for name in of.blocks.keys() & {"A", "G"} - of.patterns.keys() if len(rows) else ():
+        block = of.blocks[name]
+        mine = np.flatnonzero((rows >= block.start) & (rows < block.stop))
+        at, row = elements[mine], rows[mine]
+        terms = np.abs(values[name][at, row - block.start])
+        summed = np.maximum(sizes[at, row], np.einsum("kj,kj->k", terms, reach[at]))
+        shares[at, row] = gaps[at, row] / np.clip(summed, TINY, LARGEST)
+    return shares.max(axis=1, initial=0.0)
 
 
 def _fair(
     of: Rows, params: Params, point: Solution, gaps: tuple[FloatArray, FloatArray]
 ) -> FloatArray:
     """The residual from the gap of stationarity and the slacks."""
-    q, sides, sizes = np.abs(params["q"].full()), np.abs(of.sides(params)), _absolute(params)
+    values = Values(of, params)
+    sizes = values.absolute()
+    q, sides = np.abs(values["q"]), np.abs(values.sides())
     sides = np.where(np.isfinite(sides), sides, 0.0)
-    x = _reach(of, sizes, np.abs(point.x), q, sides)
-    columns = _floored(_largest(of.curve(sizes, x), q, _pull(of, sizes, point.y)))
-    u, w = _relative(of, sizes, columns, np.maximum(np.abs(of.product(sizes, x)), sides))
+    x = _reach(sizes, point, sides)
+    columns = _floored(_largest(sizes.curve(x), q, _pull(sizes, point.y)))
+    u, w = _relative(sizes, columns, np.maximum(np.abs(sizes.product(x)), sides))
     u, w = _share(gaps[1], u), point.y * w
     w = w / np.maximum(_whole(of, np.abs(w)), 1.0)  # a cone's multipliers have no unit of their own
     return _top(w - project(of.cones, w - u, u), gaps[0] / columns)
@@ -94,54 +124,58 @@ def _fair(
 
 def refuted(of: Rows, params: Params, ray: Solution) -> FloatArray:
     """Relative violation of the certificate of each row's status, shape (N,)."""
-    sizes, infeasible = _absolute(params), ray.status == Status.INFEASIBLE
+    values = Values(of, params)
+    sizes = values.absolute()
     found = np.where(
-        infeasible, _contradiction(of, params, sizes, ray.y), _descent(of, params, sizes, ray.x)
+        ray.status == Status.INFEASIBLE,
+        _contradiction(values, sizes, ray.y),
+        _descent(values, sizes, ray.x),
     )
     return np.where(np.isin(ray.status, (Status.INFEASIBLE, Status.UNBOUNDED)), found, np.inf)
 
 
-def _contradiction(of: Rows, params: Params, sizes: Params, y: FloatArray) -> FloatArray:
-    sides = of.sides(params)
-    columns = _floored(_pull(of, sizes, y))
-    _, w = _relative(of, sizes, columns, y)
+def _contradiction(values: Values, sizes: Values, y: FloatArray) -> FloatArray:
+    sides = values.sides()
+    columns = _floored(_pull(sizes, y))
+    _, w = _relative(sizes, columns, y)
     w = w * y
-    gap = of.transposed_product(params, y) / columns
+    gap = values.transposed_product(y) / columns
     terms = np.where((y == 0) | (np.isinf(sides) & (y < 0)), 0.0, sides * y)
-    return _proven(_top(gap, w - project(of.cones, w, w)), terms)
+    return _proven(_top(gap, w - project(values.of.cones, w, w)), terms)
 
 
-def _descent(of: Rows, params: Params, sizes: Params, x: FloatArray) -> FloatArray:
+def _descent(values: Values, sizes: Values, x: FloatArray) -> FloatArray:
     reach = np.maximum(np.abs(x), SMALL * _top(x)[:, None])
-    rows, _ = _relative(of, sizes, reach, np.abs(of.product(sizes, reach)))
-    u = np.where(np.isinf(of.sides(params)), 0.0, -_share(of.product(params, x), rows))
-    gap = of.curve(params, x) / _floored(of.curve(sizes, reach))
-    return _proven(_top(gap, project(of.cones, -u, u)), params["q"].full() * x)
+    rows, _ = _relative(sizes, reach, np.abs(sizes.product(reach)))
+    u = np.where(np.isinf(values.sides()), 0.0, -_share(values.product(x), rows))
+    gap = values.curve(x) / _floored(sizes.curve(reach))
+    return _proven(_top(gap, project(values.of.cones, -u, u)), values["q"] * x)
 
 
 def folded(of: Rows, params: Params, dx: FloatArray, ds: FloatArray) -> FloatArray:
     """dx - C'ds, where terms cancel within rounding exactly zero."""
-    sum_ = dx - of.transposed_product(params, ds)
-    terms = np.abs(dx) + _pull(of, _absolute(params), ds)
+    values = Values(of, params)
+    sum_ = dx - values.transposed_product(ds)
+    terms = np.abs(dx) + _pull(values.absolute(), ds)
     return np.where(np.abs(sum_) <= ROUNDING * terms, 0.0, sum_)
 
 
-def _reach(of: Rows, sizes: Params, x: FloatArray, q: FloatArray, sides: FloatArray) -> FloatArray:
+def _reach(sizes: Values, point: Solution, sides: FloatArray) -> FloatArray:
     """|x|, entries that may be rounding enlarged."""
-    one = np.ones_like(x)
-    near = sides / np.abs(of.product(sizes, one))
-    near = np.where(near > 0, near, np.inf).min(axis=1, initial=np.inf)
-    flat = _top(q) / _top(of.curve(sizes, one))
-    unit = np.where(np.isfinite(near), near, np.where(np.isfinite(flat) & (flat > 0), flat, 1.0))
-    return np.maximum(x, SMALL * np.maximum(_top(x), unit)[:, None])
+    x, far, bend = np.abs(point.x), sizes.distances(sides), sizes.bend()
+    held = point.y != 0
+    held[:, : sizes.of.cones.zero] = True
+    drawn = np.where(held & np.isfinite(far), far, 0.0).max(axis=1, initial=0.0)
+    least = SMALL * np.maximum(_top(x), unit(far, bend))
+    return np.maximum(x, np.maximum(least, NOISE * np.maximum(drawn, bend))[:, None])
 
 
 def _relative(
-    of: Rows, sizes: Params, columns: FloatArray, rows: FloatArray
+    sizes: Values, columns: FloatArray, rows: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Sizes of rows, and factors of multipliers; one for each cone that is not a half-line."""
-    factors = np.abs(of.product(sizes, 1 / columns))
-    return _whole(of, rows), _whole(of, factors)
+    factors = np.abs(sizes.product(1 / columns))
+    return _whole(sizes.of, rows), _whole(sizes.of, factors)
 
 
 def _whole(of: Rows, sizes: FloatArray) -> FloatArray:
@@ -157,24 +191,12 @@ def _starts(kind: str, start: int, stop: int) -> range:
     return range(start, stop, 1 if kind in ("zero", "nonneg") else max(stop - start, 1))
 
 
-def _pull(of: Rows, sizes: Params, y: FloatArray) -> FloatArray:
+def _pull(sizes: Values, y: FloatArray) -> FloatArray:
     """|C|' |y|."""
     y = np.abs(y)
-    if "lb" in of.blocks:  # whose rows are -I
-        y[:, of.blocks["lb"]] *= -1
-    return of.transposed_product(sizes, y)
-
-
-def _absolute(params: Params) -> Params:
-    """The matrices' absolute values, and q as it is."""
-    return {name: params[name] if name == "q" else _used(params[name])
-            for name in params if name in ("P", "A", "G", "q")}  # fmt: skip
-
-
-def _used(param: Param) -> Param:
-    if len(param.values) > len(param.index):
-        return Param(np.abs(param.full()), np.arange(len(param.index)))
-    return Param(np.abs(param.values), param.index)
+    if "lb" in sizes.of.blocks:  # whose rows are -I
+        y[:, sizes.of.blocks["lb"]] *= -1
+    return sizes.transposed_product(y)
 
 
 def _floored(sizes: FloatArray) -> FloatArray:
@@ -202,8 +224,9 @@ def _largest(*parts: FloatArray) -> FloatArray:
     return sizes
 
 
-def _top(*parts: FloatArray) -> FloatArray:
+def _top(part: FloatArray, other: FloatArray | None = None) -> FloatArray:
     """Largest absolute value of each row; infinite for NaN."""
-    tops = [np.abs(part).max(axis=1, initial=0.0) for part in parts]
-    worst = tops[0] if len(tops) == 1 else np.maximum(*tops)
+    worst = np.abs(part).max(axis=1, initial=0.0)
+    if other is not None:
+        worst = np.maximum(worst, np.abs(other).max(axis=1, initial=0.0))
     return np.where(np.isnan(worst), np.inf, worst)

@@ -4,8 +4,7 @@ minimise 1/2 x'Px + q'x  subject to  Cx + s = r, s in K
 
 L = 1/2 x'Px + q'x + y'(Cx - r), y in the dual cone of K
 
-C stacks blocks: matrices (``A``, ``G``), dense or on a pattern, and bounds (-I for ``lb``, I for
-``ub``). r stacks their right-hand sides b, h, -lb and ub.
+``products`` says what C and r are.
 """
 
 from abc import abstractmethod
@@ -22,10 +21,9 @@ from lpgd.core.solution import BoolArray, FloatArray, Solution
 from lpgd.core.tilt import Cotangent, Term, Tilt
 from lpgd.families.conic.cones import Cones
 from lpgd.families.quadratic import check, inside, optimality
+from lpgd.families.quadratic.products import SIDES, Values
 from lpgd.families.quadratic.sums import augment, dot, outer, shifted, total
 
-# Right-hand side of each block of multipliers, and the sign with which it enters L.
-SIDES = {"A": ("b", -1.0), "G": ("h", -1.0), "lb": ("lb", 1.0), "ub": ("ub", -1.0)}
 OWNERS = {rhs: (name, sign) for name, (rhs, sign) in SIDES.items()}
 # What overflows is not finite, and judged by whoever asked; nothing here warns of it.
 QUIET = np.errstate(all="ignore")
@@ -104,47 +102,21 @@ class Structure(Family):
     @QUIET
     def curve(self, params: Params, x: FloatArray) -> FloatArray:
         """P x of every element, (N, n)."""
-        if not self.quadratic:
-            return np.zeros_like(x)
-        if "P" in self.patterns:
-            return self.patterns["P"].product(params["P"].full(), x)
-        return (params["P"].full() @ x[:, :, None])[..., 0]
+        return Values(self, params).curve(x)
 
     @QUIET
     def product(self, params: Params, x: FloatArray) -> FloatArray:
         """C x of every element, (N, n) to (N, m)."""
-        parts: list[FloatArray] = []
-        for name in self.blocks:
-            if name in self.patterns:
-                parts.append(self.patterns[name].product(params[name].full(), x))
-            elif name in "AG":
-                parts.append((params[name].full() @ x[:, :, None])[..., 0])
-            else:
-                parts.append(-SIDES[name][1] * x)
-        return parts[0] if len(parts) == 1 else np.concatenate([x[:, :0], *parts], axis=1)
+        return Values(self, params).product(x)
 
     @QUIET
     def transposed_product(self, params: Params, y: FloatArray) -> FloatArray:
         """C'y of every element, (N, m) to (N, n)."""
-        total = np.zeros((len(y), self.n))
-        for name, block in self.blocks.items():
-            part = y[:, block]
-            if name in self.patterns:
-                total += self.patterns[name].transposed_product(params[name].full(), part)
-            elif name in "AG":
-                total += (part[:, None, :] @ params[name].full())[:, 0]
-            else:
-                total -= SIDES[name][1] * part
-        return total
+        return Values(self, params).transposed_product(y)
 
     def sides(self, params: Params) -> FloatArray:
         """r of every element, (N, m)."""
-        parts = [np.zeros((len(params["q"].index), 0))]
-        for name in self.blocks:
-            rhs, sign = SIDES[name]
-            side = params[rhs].full()
-            parts.append(-side if sign > 0 else side)
-        return np.concatenate(parts, axis=1)
+        return Values(self, params).sides()
 
     @QUIET
     def slacks(self, params: Params, x: FloatArray) -> FloatArray:
@@ -192,7 +164,9 @@ class Structure(Family):
     @QUIET
     def inside(self, params: Params, point: Solution) -> Solution:
         """The points, moved by rounding onto simple bounds."""
-        return inside.inside(self, params, point, self.slacks(params, point.x))
+        values = Values(self, params)
+        sides = values.sides()
+        return inside.inside(values, point, sides, sides - values.product(point.x))
 
     @QUIET
     def folded(self, params: Params, cotangent: Cotangent) -> Cotangent:
