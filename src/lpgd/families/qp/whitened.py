@@ -44,6 +44,8 @@ class Roots:
         """Factorize what is safely positive definite; ``given`` are those that an engine has."""
         if given is None or rho:
             given = Param(np.zeros((0, *P.values.shape[1:])), np.full(len(P.index), -1))
+        if (given.index >= 0).all():
+            return cls(given.values, given.index >= 0, given.index)
         index, wanted = given.index.copy(), np.zeros(len(P.values), dtype=np.bool_)
         wanted[P.index[index < 0]] = True
         more, sound = inverse_factors(P.values + rho * np.eye(P.values.shape[1]), wanted)
@@ -93,7 +95,7 @@ class Group:
         """The active rows of elements that have about equally many."""
         held = active.held[elements]
         counts = held.sum(axis=1)
-        size = int(counts.max() + STEP - 1) // STEP * STEP
+        size = -(-int(counts.max()) // STEP) * STEP
         used = np.arange(size) < counts[:, None]
         rows = np.zeros(used.shape, dtype=np.intp)
         rows[used] = np.nonzero(held)[1]
