@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from lpgd.core.params import Param, Params
+from lpgd.core.params import Params
 from lpgd.core.problem import Problem
 from lpgd.core.solution import FloatArray, Solution
 from lpgd.core.tilt import Tilt
@@ -110,9 +110,9 @@ class Answer:
         ``Checkable.refuted``. Without any the engine is believed.
     notes : mapping from row to str
         What else to say of a row that failed.
-    roots : Param or None
-        R^-1 of each row's Hessian P = R'R, (n, n) upper triangular, where the engine has it; the
-        index is -1 where it has none.
+    factors : object
+        What the engine factorized at the solutions and the family's linearisation can use, else
+        None; see ``Differentiable.linearize``.
     """
 
     solution: Solution
@@ -122,7 +122,7 @@ class Answer:
     accuracy: FloatArray | None = None
     ray: Solution | None = None
     notes: Mapping[int, str] = field(default_factory=dict[int, str])
-    roots: Param | None = None
+    factors: Any = None
 
 
 class Engine(Protocol):

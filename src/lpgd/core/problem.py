@@ -3,12 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from lpgd.core.errors import EngineError
-from lpgd.core.params import Param, Params
+from lpgd.core.params import Params
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
 
@@ -191,12 +191,10 @@ class Linearization(Protocol):
 class Differentiable(Problem, Protocol):
     """A family whose optimality conditions can be differentiated; ``Ability.ADJOINT``."""
 
-    def linearize(
-        self, params: Params, solution: Solution, roots: Param | None = None
-    ) -> Linearization:
+    def linearize(self, params: Params, solution: Solution, factors: Any = None) -> Linearization:
         """The conditions to first order at the solutions of a batch; puts off all work.
 
-        ``roots`` are the engine's; see ``Answer.roots``.
+        ``factors`` are what the engine left (``Answer.factors``); what they cannot serve is made.
         """
         ...
 

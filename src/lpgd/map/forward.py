@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
 from lpgd.core.engine import Answer, Engine, Restoring, Workspace
-from lpgd.core.params import Param, Params
+from lpgd.core.params import Params
 from lpgd.core.problem import Ability, Linearization, Problem, differentiable
 from lpgd.core.rule import Memory, Samples
 from lpgd.core.solution import BoolArray, FloatArray, Solution, Status
@@ -40,8 +40,8 @@ class Forward:
     threads : int or None
     samples : (Samples, Solution) or None
         What the rule solved in the place of the batch, and how that ended.
-    roots : Param or None
-        See ``Answer.roots``.
+    factors : object
+        See ``Answer.factors``.
     """
 
     problem: Problem
@@ -53,7 +53,7 @@ class Forward:
     workspace: Workspace | None = None
     threads: int | None = None
     samples: tuple[Samples, Solution] | None = None
-    roots: Param | None = None
+    factors: Any = None
 
     @property
     def program(self) -> Problem:
@@ -64,7 +64,7 @@ class Forward:
     def linear(self) -> Linearization:
         """The optimality conditions of the batch to first order, kept for every cotangent."""
         program = differentiable(self.program, "an adjoint")
-        return program.linearize(self.params, self.solution, self.roots)
+        return program.linearize(self.params, self.solution, self.factors)
 
     def moving(self, cotangent: Cotangent) -> BoolArray:
         """Rows of a cotangent that move the solution; slacks alone may not."""

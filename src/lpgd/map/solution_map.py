@@ -141,7 +141,7 @@ class SolutionMap:
         found = solver.solve(Batch(params, near, size), unfit)
         forward = Forward(
             problem, params, found.solution, found.accuracy, engine, shape,
-            found.workspace, self.threads, found.samples, found.roots,
+            found.workspace, self.threads, found.samples, found.factors,
         )  # fmt: skip
         self.stats.add(solves=found.solves, seconds_forward=time.perf_counter() - began)
         if found.solution.status.any():

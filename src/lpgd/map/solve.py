@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from lpgd.core.engine import Answer, Engine, Workspace
-from lpgd.core.params import Param
 from lpgd.core.problem import Problem
 from lpgd.core.rule import Memory, Rule, Samples
 from lpgd.core.solution import FloatArray, IntArray, Solution
@@ -33,8 +33,8 @@ class Found:
     notes : mapping from element to str
     cause : Exception or None
     solves : int
-    roots : Param or None
-        See ``Answer.roots``.
+    factors : object
+        See ``Answer.factors``.
     """
 
     solution: Solution
@@ -44,7 +44,7 @@ class Found:
     notes: Mapping[int, str] = field(default_factory=dict[int, str])
     cause: Exception | None = None
     solves: int = 0
-    roots: Param | None = None
+    factors: Any = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Solver:
         accuracy[fit] = found.accuracy
         return replace(
             found, solution=blank.put(fit, found.solution), accuracy=accuracy,
-            workspace=workspace, notes={**found.notes, **unfit}, roots=None,
+            workspace=workspace, notes={**found.notes, **unfit}, factors=None,
         )  # fmt: skip
 
     def _fit(self, batch: Batch, elements: IntArray) -> Found:
@@ -93,12 +93,12 @@ class Solver:
         assert accuracy is not None
         if notes:
             notes = {int(owners[row]): text for row, text in notes.items()}
-        kept, roots = None, answer.roots
+        kept, factors = None, answer.factors
         if samples is not None:
-            kept, roots = (replace(samples, rows=owners), solution), None
+            kept, factors = (replace(samples, rows=owners), solution), None
             solution, accuracy = averaged(owners, solution, accuracy, elements)
         return Found(
-            solution, accuracy, answer.workspace, kept, notes, answer.cause, batch.size, roots
+            solution, accuracy, answer.workspace, kept, notes, answer.cause, batch.size, factors
         )
 
     def _run(self, work: Batch) -> Answer:

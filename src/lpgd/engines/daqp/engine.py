@@ -127,7 +127,7 @@ class DaqpEngine:
         if not keep:
             return replace(answer, set_ups=set_ups)
         workspace = replace(kept, solution=answer.solution)
-        return replace(answer, set_ups=set_ups, workspace=workspace, roots=kept.roots)
+        return replace(answer, set_ups=set_ups, workspace=workspace, factors=kept.factors)
 
     def restore(
         self, problem: Problem, params: Params, solution: Solution, threads: int | None
@@ -162,8 +162,8 @@ class Kept:
     solution: Solution | None = None
 
     @property
-    def roots(self) -> Param | None:
-        """See ``Answer.roots``."""
+    def factors(self) -> Param | None:
+        """R^-1 of each element's Hessian R'R; the index is -1 where none was found."""
         if self.units is not None or not self.problem.quadratic:
             return None
         return Param(self.set_ups.inverses, self.set_ups.change[self.group])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, final
 
-from lpgd.core.params import Param, Params
+from lpgd.core.params import Params
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import BoolArray, Solution
 from lpgd.families.conic.adjoint import Linearized
@@ -99,8 +99,6 @@ class Conic(Structure):
         )
         return sum(given), sum(sizes.values())
 
-    def linearize(
-        self, params: Params, solution: Solution, roots: Param | None = None
-    ) -> Linearized:
+    def linearize(self, params: Params, solution: Solution, factors: Any = None) -> Linearized:
         """See ``Differentiable.linearize``."""
         return Linearized(self.reduction, params, solution)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, final
 
-from lpgd.core.params import Param, Params
+from lpgd.core.params import Params
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import BoolArray, Solution
 from lpgd.families.conic.cones import Cones
@@ -95,8 +95,6 @@ class QP(Structure):
         """Whether a P that only a tilt brings is sparse: as other matrices are."""
         return bool(self.patterns)
 
-    def linearize(
-        self, params: Params, solution: Solution, roots: Param | None = None
-    ) -> Linearized:
+    def linearize(self, params: Params, solution: Solution, factors: Any = None) -> Linearized:
         """See ``Differentiable.linearize``."""
-        return Linearized(self, params, solution, roots)
+        return Linearized(self, params, solution, factors)

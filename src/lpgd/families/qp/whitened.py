@@ -100,9 +100,7 @@ class Group:
         rows = np.zeros(used.shape, dtype=np.intp)
         rows[used] = np.nonzero(held)[1]
         root = roots.index[elements]
-        moved = products(
-            gathered(problem, params, elements, rows, used), roots.of_elements(root)
-        )
+        moved = products(gathered(problem, params, elements, rows, used), roots.of_elements(root))
         sizes = np.sqrt(np.einsum("gkn,gkn->gk", moved, moved))
         scale = 1 / np.where(sizes > 0, sizes, 1.0)
         moved *= scale[..., None]
