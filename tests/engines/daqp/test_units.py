@@ -165,3 +165,12 @@ def test_columns_of_next_to_nothing_have_no_unit():
     assert found.solved.all()
     assert found.x[0, [0, 2]].tolist() == [0, 2]
     assert problem.residual(params, found)[0] < 1e-12
+
+
+@pytest.mark.parametrize("P", [np.eye(2), None])
+def test_bounds_next_to_zero_are_bounds_at_zero(P):
+    data = {"q": [-1, -2], "G": [[1, 1]], "h": [3], "ub": [1e-310, 0.5]}
+    problem, params = program(**(data if P is None else {"P": P, **data}))
+    found = DaqpEngine().solve(problem, params).solution
+    assert found.solved.all()
+    np.testing.assert_allclose(found.x, [[0, 0.5]], atol=1e-12)

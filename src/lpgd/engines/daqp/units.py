@@ -185,8 +185,11 @@ def _size(
 
 
 def _middle(caps: FloatArray) -> FloatArray:
-    """Geometric mean of the positive entries, (N,); 1 where all are fair, infinite where none."""
-    present = caps > 0
+    """Geometric mean of the positive entries, (N,); 1 where all are fair, infinite where none.
+
+    Those next to nothing beside others are zeros with rounding.
+    """
+    present = caps > SQUARES[0] * caps.max(axis=1, initial=0.0, keepdims=True)
     if fair(caps).all():
         return np.where(present.any(axis=1), 1.0, np.inf)
     logs = np.log2(np.where(present, caps, 1.0)).sum(axis=1)

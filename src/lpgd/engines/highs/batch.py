@@ -83,7 +83,8 @@ class Batch:
         if units is not None:
             lift, columns = units.rows[self.matrix.group], units.columns[self.matrix.group]
             lifts = {"A": lift[:, : rest.start], "G": lift[:, rest]}
-            parts = {k: np.ldexp(part, lifts.get(k, columns)) for k, part in parts.items()}
+            with np.errstate(all="ignore"):
+                parts = {k: np.ldexp(part, lifts.get(k, columns)) for k, part in parts.items()}
         return np.concatenate([rows[:, :0], *(parts[name] for name in self.problem.blocks)], axis=1)
 
 

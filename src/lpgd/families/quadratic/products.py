@@ -16,6 +16,9 @@ from lpgd.families.quadratic.rows import Rows
 SIDES = {"A": ("b", -1.0), "G": ("h", -1.0), "lb": ("lb", 1.0), "ub": ("ub", -1.0)}
 
 
+TINY = np.finfo(np.float64).tiny  # numbers below have lost digits, and measure nothing
+
+
 @final
 class Values(dict[str, FloatArray]):
     """Data of a batch of N programs by argument, one value an element; each is fetched once."""
@@ -83,7 +86,7 @@ class Values(dict[str, FloatArray]):
 
 def unit(distances: FloatArray, bend: FloatArray) -> FloatArray:
     """The size of x that data suggest, (N,)."""
-    known = np.where((distances > 0) & np.isfinite(distances), distances, np.inf)
+    known = np.where((distances >= TINY) & np.isfinite(distances), distances, np.inf)
     nearest = known.min(axis=1, initial=np.inf)
     return np.where(np.isfinite(nearest), nearest, np.where(bend > 0, bend, 1.0))
 
