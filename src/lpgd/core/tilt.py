@@ -105,8 +105,15 @@ class Adjoint:
         Minus the derivative in the right-hand sides.
     degenerate : (N,) bool or None
         Rows whose derivative is not unique, where it is known.
+    reach : (N, 2) float64 or None
+        Steps t, a negative and a positive one, between which x + t a, y + t v solve the tilted
+        problem.
+    unsure : (N,) bool or None
+        Rows of which rounding decides.
     """
 
     a: FloatArray
     v: FloatArray
     degenerate: BoolArray | None = None
+    reach: FloatArray | None = None
+    unsure: BoolArray | None = None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from lpgd.core.errors import EngineError
+from lpgd.core.extras import load
 from lpgd.core.params import Params
 from lpgd.core.pattern import Pattern
 from lpgd.core.public import public
@@ -22,7 +23,6 @@ from lpgd.core.solution import IntArray, Solution, Status
 from lpgd.engines.cones.engine import ConeEngine
 from lpgd.engines.cones.solver import Found, Loaded, Request, taken
 from lpgd.engines.convert import Compressed
-from lpgd.engines.extras import load
 
 if TYPE_CHECKING:
     from lpgd.families.conic.cones import Cones

@@ -17,7 +17,7 @@ from lpgd.core.pattern import Pattern
 from lpgd.core.solution import BoolArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent
 from lpgd.families.conic.cones import Cones
-from lpgd.families.qp import kkt
+from lpgd.families.qp import kkt, sparse_adjoint
 from lpgd.families.quadratic.structure import QUIET, SIDES, Structure
 
 
@@ -102,4 +102,7 @@ class QP(Structure):
     def adjoint(self, params: Params, point: Solution, cotangent: Cotangent, rho: float) -> Adjoint:
         """Implicit differentiation of the optimality conditions (math page, section 5, oracle)."""
         at = {name: param.take(cotangent.rows) for name, param in params.items()}
-        return Adjoint(*kkt.adjoint(self, params, point, self.folded(at, cotangent), rho))
+        cotangent = self.folded(at, cotangent)
+        if sparse_adjoint.serves(self):
+            return sparse_adjoint.adjoint(self, params, point, cotangent, rho)
+        return Adjoint(*kkt.adjoint(self, params, point, cotangent, rho))

@@ -7,6 +7,7 @@ import numpy as np
 from lpgd.core.params import Param, Params, flat
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
+from lpgd.families.quadratic import inertia
 
 # Asymmetry and negative curvature up to this many machine epsilons of ||P|| are rounding, but
 # never more than a tenth of ||P||, as they would be in bfloat16.
@@ -58,10 +59,26 @@ def _symmetrised(
 ) -> Param:
     if pattern is None:
         return _convex(given, unfit, rounding)
-    # the one place where a sparse matrix is made dense: curvature has no cheaper test here
     pattern = pattern.compact
+    if not inertia.dense(pattern):
+        return _convex_on(pattern, given, unfit, rounding)
     full = _convex(Param(pattern.dense(given.values), given.index), unfit, rounding)
     return Param(full.values[:, pattern.rows, pattern.cols], given.index)
+
+
+def _convex_on(pattern: Pattern, hessian: Param, unfit: dict[int, str], rounding: float) -> Param:
+    """The same as ``_convex`` of values on symmetric places."""
+    values = hessian.values
+    finite = _rowwise(np.isfinite(values))
+    values, back = _in_fair_units(np.where(finite[:, None], values, 0.0))
+    slack = rounding * np.sqrt(_squares(values))
+    mirrored = values[:, pattern.mirror]
+    gap: FloatArray = np.abs(values - mirrored).max(axis=1, initial=0.0)
+    _note(unfit, hessian, gap > slack, "P is not symmetric")
+    values = 0.5 * (values + mirrored)
+    shift = np.maximum(slack, np.finfo(np.float64).tiny)
+    _note(unfit, hessian, ~inertia.definite(pattern, values, shift), "P has a negative eigenvalue")
+    return Param(values if back is None else np.ldexp(values, back), hessian.index)
 
 
 def _clean(values: FloatArray) -> bool:
@@ -104,7 +121,7 @@ def _convex(hessian: Param, unfit: dict[int, str], rounding: float) -> Param:
     finite = _rowwise(np.isfinite(values))
     values = np.where(finite[:, None, None], values, 0.0) if not finite.all() else values
     values, back = _in_fair_units(values)
-    slack = rounding * np.sqrt(np.einsum("dij,dij->d", values, values))
+    slack = rounding * np.sqrt(_squares(values))
     mirrored = values.swapaxes(1, 2)
     gap: FloatArray = np.abs(values - mirrored).max(axis=(1, 2), initial=0.0)
     _note(unfit, hessian, gap > slack, "P is not symmetric")
@@ -117,11 +134,11 @@ def _convex(hessian: Param, unfit: dict[int, str], rounding: float) -> Param:
 def _in_fair_units(P: FloatArray) -> tuple[FloatArray, IntArray | None]:
     """Matrices whose squares neither overflow nor vanish, and the exponents of 2 that lead back."""
     with np.errstate(over="ignore", under="ignore"):
-        squares = np.einsum("dij,dij->d", P, P)
+        squares = _squares(P)
     if ((squares > LEAST) & (squares < 1 / LEAST)).all():
         return P, None
-    _, exponent = np.frexp(np.abs(P).max(axis=(1, 2), initial=0.0))
-    exponent = exponent.astype(np.intp)[:, None, None]
+    _, exponent = np.frexp(np.abs(flat(P)).max(axis=1, initial=0.0))
+    exponent = exponent.astype(np.intp).reshape(-1, *(1,) * (P.ndim - 1))
     return np.ldexp(P, -exponent), exponent
 
 
@@ -139,10 +156,21 @@ def _indefinite(P: FloatArray, slack: FloatArray) -> BoolArray:
     return np.zeros(len(P), dtype=np.bool_)
 
 
-def positive_definite(hessian: Param) -> BoolArray:
-    """Elements whose dense P is positive definite by more than rounding, shape (N,)."""
+def positive_definite(hessian: Param, pattern: Pattern | None = None) -> BoolArray:
+    """Elements whose P is positive definite by more than rounding, shape (N,)."""
     used, index = np.unique(hessian.index, return_inverse=True)
-    values, _ = _in_fair_units(hessian.values[used])
-    least = ROUNDING * np.finfo(np.float64).eps * np.sqrt(np.einsum("dij,dij->d", values, values))
-    shifted = values - least[:, None, None] * np.eye(values.shape[1])
-    return (~_indefinite(shifted, np.zeros(len(used))) & (least > 0))[index]
+    given = hessian.values[used]
+    if pattern is not None and inertia.dense(pattern):
+        given, pattern = pattern.dense(given), None
+    values, _ = _in_fair_units(given)
+    least = ROUNDING * np.finfo(np.float64).eps * np.sqrt(_squares(values))
+    if pattern is None:
+        shifted = values - least[:, None, None] * np.eye(values.shape[1])
+        return (~_indefinite(shifted, np.zeros(len(used))) & (least > 0))[index]
+    if pattern.compact.shape != pattern.shape:
+        return np.zeros(len(index), dtype=np.bool_)
+    return (inertia.definite(pattern, values, -least) & (least > 0))[index]
+
+
+def _squares(matrices: FloatArray) -> FloatArray:
+    return np.einsum("di,di->d", flat(matrices), flat(matrices))
