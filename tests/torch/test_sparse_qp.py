@@ -77,11 +77,12 @@ def test_gradients_against_finite_differences(rule):
 
 
 @pytest.mark.parametrize("names", ["P", "G", "PA", "PGA"])
-def test_any_subset_may_be_sparse(names):
+@pytest.mark.parametrize("rule", [lpgd.LPGD(), lpgd.Exact()])
+def test_any_subset_may_be_sparse(names, rule):
     given, answers = data(n=60), []
     for chosen in ("", names):
         found, args = arguments(given, sparse_names=chosen)
-        solution = QPLayer()(**args, return_duals=True)
+        solution = QPLayer(rule)(**args, return_duals=True)
         (solution.x.square().sum() + solution.z.sum()).backward()
         answers.append([*solution, *(leaf.grad for leaf in found.values())])
     for one, other in zip(*answers, strict=True):

@@ -27,9 +27,10 @@ ROUGH = 1e-7  # residual from which rounding decides
 
 
 def serves(problem: Structure) -> bool:
-    """Whether a QP is sparse and large."""
+    """Whether a QP has a sparse P, or other sparse matrices and is large."""
     sides = sum(block.stop - block.start for name, block in problem.blocks.items() if name in "AG")
-    return problem.quadratic and bool(problem.patterns) and problem.n + sides > LARGE
+    large = bool(problem.patterns) and problem.n + sides > LARGE
+    return problem.quadratic and (large or "P" in problem.patterns)
 
 
 def held(element: Element, x: FloatArray, y: FloatArray) -> Active:
