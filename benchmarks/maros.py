@@ -112,9 +112,10 @@ def one(path, dqp):
         ends = []
         for t in (step, -step):
             _, moved = ours({**data, "q": data["q"] + t * way}, lpgd.Exact())
-            ends.append(float((weight * layer(**moved)).sum()))
+            ends.append(float((weight * layer(**moved)).sum().detach()))
         difference = (ends[0] - ends[1]) / (2 * step)
-        answer["gap"] = abs(slope - difference) / max(abs(difference), abs(slope), 1e-12)
+        noise = 1e-10 * float(weight.abs() @ found.x.detach().abs()) / step
+        answer["gap"] = abs(slope - difference) / max(abs(difference), abs(slope), noise)
     return answer
 
 

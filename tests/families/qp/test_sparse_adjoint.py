@@ -73,6 +73,16 @@ def test_a_weak_row_that_matters_is_told_from_one_that_does_not():
         assert adjoint(problem, params, point, given, 0.0).degenerate.tolist() == [degenerate]
 
 
+def test_a_kink_next_to_the_solution_counts():
+    problem, params = program(P=np.eye(2), q=[0.0, -1.0], lb=[-3e-11, -5.0])
+    point = Solution(np.array([[0.0, 1.0]]), np.zeros((1, 2)), np.zeros(1, np.int8))
+    for dx, degenerate in (([1.0, 0.0], True), ([0.0, 1.0], False)):
+        given = Cotangent(np.zeros(1, np.intp), np.array([dx]), np.zeros((1, 2)))
+        found = adjoint(problem, params, point, given, 0.0)
+        assert found.degenerate.tolist() == [degenerate]
+        np.testing.assert_array_equal(found.a[0], -np.array(dx))
+
+
 def test_dependent_rows_and_flat_objectives_get_the_shortest_solution():
     twice = {"A": np.array([[1.0, 1.0, 0.0]] * 2), "b": [1.0, 1.0]}
     flat = {"P": np.diag([1.0, 1.0, 0.0]), "q": np.zeros(3), **twice}

@@ -21,7 +21,7 @@ from lpgd.families.quadratic.structure import Structure
 
 LARGE = 400  # variables and rows from which sparse systems cost less than dense ones
 TIGHT = 1e-9  # relative slack that is none
-IDLE = 1e-7  # derivative of a multiplier, relative to the largest, that is none
+IDLE = 1e-7  # relative slack and multiplier of weak constraints, and derivatives that are none
 MOST = 2  # systems of an element that are kept
 ROUGH = 1e-7  # residual from which rounding decides
 
@@ -54,9 +54,9 @@ def adjoint(
     """Solve the adjoint system for every row of the cotangent.
 
     Every active constraint is held, weakly active ones too. Where they depend on each other, the
-    shortest solution is taken; ``degenerate`` rows are those with dependent constraints, a flat
-    objective, or a weakly active constraint that changes the derivative. A row of which the system
-    cannot be factorized is NaN.
+    shortest solution is taken. Rows are ``degenerate`` where constraints are dependent, where the
+    objective is flat, and where a constraint that is weakly active, or next to it, changes the
+    derivative. A row of which the system cannot be factorized is NaN.
     """
     size = len(point)
     a, v = np.zeros_like(point.x), np.zeros_like(point.y)
@@ -76,8 +76,10 @@ def adjoint(
         for row in rows:
             dx, dy = cotangent.dx[row], cotangent.dy[row]
             a[row], v[row], error = solved(system, dx, dy)
-            matters = np.abs(v[row][loose]) > IDLE * np.abs(v[row]).max(initial=0.0)
-            degenerate[row] = system.singular or bool(matters.any())
+            gap = one.joined(one.C @ a[row], -a[row], a[row]) + dy
+            felt = [np.abs(v[row]), np.abs(gap)]
+            matters = [f[w] > IDLE * f.max(initial=0.0) for f, w in zip(felt, loose, strict=True)]
+            degenerate[row] = system.singular or any(bool(part.any()) for part in matters)
             unsure[row] = not error <= ROUGH
             reach[row] = breakpoints(system, (x, y), (a[row], v[row]), dy)
     return Adjoint(a, v, degenerate, reach, unsure)
@@ -119,12 +121,18 @@ def breakpoints(
     return -float(ends[0].min(initial=np.inf)), float(ends[1].min(initial=np.inf))
 
 
-def _weak(element: Element, active: Active, x: FloatArray, y: FloatArray) -> BoolArray:
-    """Held inequalities without a multiplier to speak of; never two bounds that are one."""
-    _, load = element.shares(x, y)
-    weak = active.flat(element) & (load <= IDLE)
+def _weak(
+    element: Element, active: Active, x: FloatArray, y: FloatArray
+) -> tuple[BoolArray, BoolArray]:
+    """Inequalities with little slack and little multiplier, those that are held and the others.
+
+    Never two bounds that are one equality.
+    """
+    slack, load = element.shares(x, y)
+    weak = (load <= IDLE) & (slack <= IDLE) & ~active.twice(element)
     weak[: element.equalities] = False
-    return weak & ~active.twice(element)
+    flat = active.flat(element)
+    return weak & flat, weak & ~flat
 
 
 class _Kept:
