@@ -20,17 +20,16 @@ class Units:
 
     @classmethod
     def of(cls, element: Element) -> Units:
-        """Units for an element whose sizes are far from 1.
+        """Units for an element whose data are all small or all large.
 
         Right-hand sides tell the size of the variables, or where they are all zero the costs.
         """
-        sides = (element.r, element.lb, element.ub)
-        largest = max(float(np.abs(s[np.isfinite(s)]).max(initial=0.0)) for s in sides)
-        linear, curved = (float(np.abs(c).max(initial=0.0)) for c in (element.q, element.P.data))
-        if not largest and curved:
-            largest = linear / curved
-        reach = 1 / _factor(largest)
-        return cls(reach, _factor(max(linear * reach, curved * reach**2)))
+        reach = _size(element.r, element.lb, element.ub)
+        if not reach:
+            linear, curved = (np.abs(c).max(initial=0.0) for c in (element.q, element.P.data))
+            reach = float(linear / curved) if curved else 1.0
+        reach = 1 / _factor(reach)
+        return cls(reach, _factor(_size(element.q * reach, element.P.data * reach**2)))
 
     def enter(self, element: Element) -> Element:
         """The element in these units."""
@@ -45,6 +44,18 @@ class Units:
     def leave(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Points and rays in the user's units."""
         return x * self.reach, y / (self.money * self.reach)
+
+
+def _size(*parts: FloatArray) -> float:
+    """The largest size where all are small, the smallest where all are large; 0 without any.
+
+    Finer units than needed find the same solution, coarser ones a wrong one.
+    """
+    sizes = np.abs(np.concatenate(parts))
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+    if not len(sizes):
+        return 0.0
+    return float(min(sizes.max(), max(1.0, sizes.min())))
 
 
 def _factor(size: float) -> float:
