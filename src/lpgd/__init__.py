@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lpgd.engines.cones.scs import ScsEngine
     from lpgd.engines.daqp.engine import DaqpEngine
     from lpgd.engines.highs.engine import HighsEngine
+    from lpgd.engines.piqp.engine import PiqpEngine
     from lpgd.families.conic.cones import Cones
     from lpgd.rules.exact import Exact
     from lpgd.rules.lpgd import LPGD
@@ -40,6 +41,7 @@ _HOMES = {
     "LpgdError": "lpgd.core.errors",
     "MissingExtraError": "lpgd.core.errors",
     "MoreauEngine": "lpgd.engines.cones.moreau",
+    "PiqpEngine": "lpgd.engines.piqp.engine",
     "ScsEngine": "lpgd.engines.cones.scs",
     "SolverError": "lpgd.core.errors",
     "SolverWarning": "lpgd.core.errors",
@@ -59,6 +61,7 @@ __all__ = [
     "LpgdError",
     "MissingExtraError",
     "MoreauEngine",
+    "PiqpEngine",
     "ScsEngine",
     "SolverError",
     "SolverWarning",

@@ -72,8 +72,11 @@ def test_strictly_convex_elements():
     cones = Cones(nonneg=1)
     assert Conic(2, cones).strictly_convex(params).tolist() == expected
     assert not Conic(2, cones, quadratic=False).strictly_convex(params).any()
-    sparse = Conic(2, cones, {"P": Pattern.empty(2)})
-    assert not sparse.strictly_convex(params).any()  # not known
+    none = params | {"P": shared(np.zeros(0), 5)}
+    assert not Conic(2, cones, {"P": Pattern.empty(2)}).strictly_convex(none).any()
+    full = Pattern(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), (2, 2))
+    stored = params | {"P": batched(np.array(hessians).reshape(5, 4))}
+    assert Conic(2, cones, {"P": full}).strictly_convex(stored).tolist() == expected
     lp, data = program(q=[0.0, 0.0])
     assert lp.strictly_convex(data).tolist() == [False]
 

@@ -14,12 +14,14 @@ from lpgd import (
     Exact,
     HighsEngine,
     MoreauEngine,
+    PiqpEngine,
     ScsEngine,
 )
 from lpgd.core.engine import Capabilities
 from lpgd.core.pattern import Pattern
 from lpgd.engines import registry
 from lpgd.engines.daqp.engine import LARGE_TILT, SMALL_LP, SMALL_QP
+from lpgd.engines.piqp.engine import LARGE
 from lpgd.families.conic.conic import Conic
 from lpgd.families.conic.polyhedral import forms
 from lpgd.families.qp.qp import QP
@@ -48,6 +50,7 @@ def problem(n, *, quadratic=False, sparse=False, rows=0):
         ("moreau", MoreauEngine),
         ("clarabel", ClarabelEngine),
         ("scs", ScsEngine),
+        ("piqp", PiqpEngine),
     ],
 )
 def test_names_lead_to_engines(name, kind):
@@ -58,7 +61,7 @@ def test_names_lead_to_engines(name, kind):
 def test_unknown_names_are_refused_with_the_known_ones(monkeypatch):
     mine = EntryPoint("mine", "lpgd:DaqpEngine", "lpgd.engines")
     monkeypatch.setattr(registry, "entry_points", _entry_points(mine))
-    with pytest.raises(EngineError, match="auto, clarabel, daqp, highs, mine, moreau, scs"):
+    with pytest.raises(EngineError, match="auto, clarabel, daqp, highs, mine, moreau, piqp, scs"):
         registry.get("dakp")
 
 
@@ -90,6 +93,9 @@ def _entry_points(*points):
         (problem(SMALL_LP + 1), Exact(), "highs"),
         (problem(SMALL_LP + 1), LPGD(1.0, 1.0), "daqp"),
         (problem(LARGE_TILT), LPGD(1.0, 1.0), "daqp"),
+        (problem(LARGE_TILT + 1, rows=1), LPGD(1.0, 1.0), "piqp"),
+        (problem(20, rows=20, sparse=True), LPGD(1.0, 1.0), "piqp"),
+        (problem(20, quadratic=True, rows=20, sparse=True), LPGD(1.0), "piqp"),
     ],
 )
 def test_auto_chooses_by_structure(given, rule, name):
@@ -103,7 +109,9 @@ def test_auto_chooses_by_structure(given, rule, name):
         (problem(LARGE_TILT + 1, rows=1), r"dense, \d+ variables, 1 multipliers"),
     ],
 )
-def test_auto_refuses_tilts_beyond_reach(given, kind):
+def test_auto_refuses_tilts_beyond_reach(given, kind, monkeypatch):
+    engines = [engine for engine in registry.known() if engine.name != "piqp"]
+    monkeypatch.setattr(registry, "known", lambda: engines)
     with pytest.raises(EngineError, match=r"rho > 0.*" + kind + ".*Use rho = 0.*engine='daqp'"):
         choose([given], "auto", LPGD(1.0, 1.0))
 
@@ -141,8 +149,10 @@ def linear(n, m, *, quadratic=True, filled=None):
         (linear(900, 900), Exact(), "QP", True),
         (linear(SMALL_QP, 300, filled=0.01), LPGD(1.0), "QP", True),
         (linear(SMALL_QP + 1, 300, filled=0.01), LPGD(1.0), "conic", None),
+        (linear(LARGE, 300, filled=0.01), LPGD(1.0), "QP", False),
+        (linear(3000, 3000, filled=0.01), Exact(), "QP", False),
         (linear(300, 300, filled=0.5), LPGD(1.0), "QP", True),
-        (linear(3000, 3000, filled=0.5), LPGD(1.0), "conic", None),
+        (linear(3000, 3000, filled=0.5), LPGD(1.0), "QP", False),
         (linear(SMALL_LP, 99, quadratic=False, filled=0.1), LPGD(1.0), "LP", True),
         (linear(SMALL_LP, 99, quadratic=False, filled=0.1), LPGD(1.0, 1.0), "LP", True),
         (linear(SMALL_LP + 1, 99, quadratic=False, filled=0.1), Exact(), "LP", False),

@@ -175,7 +175,6 @@ QUADRATIC = QP.of({"P": 2}, 2, {})
         ("highs", LPGD(1.0), QUADRATIC, "'highs' does not solve a QP"),
         ("daqp", LPGD(1.0), SPARSE, "'daqp' takes dense arguments only"),
         ("highs", LPGD(1.0, 0.1), BOX, "rho > 0 turns the tilted LP into a QP.*Use rho = 0.*daqp"),
-        ("auto", LPGD(1.0, 0.1), SPARSE, "rho > 0.*Use rho = 0"),
         (Fixed(), LPGD(1.0), QUADRATIC, "'fixed' does not solve a QP"),
     ],
 )

@@ -133,13 +133,17 @@ def test_the_names_are_the_callers():
         LPLayer(RULE)(torch.full((3,), float("nan")), lb=ones(3))
 
 
-def test_only_constraint_matrices_may_be_sparse(layer):
-    for name in ("P", "q", "h", "lb"):
+def test_only_matrices_may_be_sparse(layer):
+    for name in ("q", "h", "lb"):
         data = program()
         data[name] = data[name].to_sparse()
         refused(layer, data, f"^{name} must be dense, got a sparse argument$")
-    pattern = sparse.eye(3, format="csr")
-    refused(layer, program(P=Sparse(pattern, ones(3))), "^P must be dense, got a sparse argument$")
+
+
+def test_a_sparse_P_stores_both_triangles(layer):
+    upper = sparse.csr_matrix(np.triu(np.ones((3, 3))))
+    message = "^P must store both triangles: its pattern is not symmetric$"
+    refused(layer, program(P=Sparse(upper, ones(6))), message)
 
 
 @pytest.mark.filterwarnings("ignore:Sparse:UserWarning")  # torch's, of its beta state
@@ -170,11 +174,10 @@ def test_sparse_arguments_are_checked_like_dense_ones():
     refused(layer, away, "^G is on meta, but the cost is on cpu")
 
 
-def test_sparse_QPs_are_refused_by_the_engine():
+def test_sparse_QPs_are_refused_by_other_engines():
     pattern = sparse.csr_matrix(np.ones((2, 3)))
-    layer = QPLayer(RULE)
-    with pytest.raises(lpgd.EngineError, match=r"no engine for this QP \(sparse, 3 var"):
-        layer(**program(G=Sparse(pattern, ones(6))))
-    assert layer.stats.solves == 0
+    data = program(G=Sparse(pattern, ones(6)))
+    with pytest.raises(lpgd.EngineError, match="engine 'daqp' takes dense arguments only"):
+        QPLayer(RULE, "daqp")(**data)
     with pytest.raises(lpgd.EngineError, match="engine 'highs' does not solve a QP"):
         QPLayer(RULE, "highs")(**program())

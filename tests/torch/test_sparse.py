@@ -195,14 +195,25 @@ def test_engines_agree_on_a_dense_LP():
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("engine", ["auto", "highs"])
-def test_rho_is_refused_before_the_first_solve(engine):
+def test_rho_is_refused_before_the_first_solve():
     data, G, _ = sparse_lp()
-    layer = LPLayer(lpgd.LPGD(1.0, rho=0.1), engine)
+    layer = LPLayer(lpgd.LPGD(1.0, rho=0.1), "highs")
     message = "rho > 0 turns the tilted LP into a QP.*Use rho = 0, or.*engine='daqp'"
     with pytest.raises(lpgd.EngineError, match=message):
         layer(**data | {"G": Sparse(G, torch.from_numpy(G.data))})
     assert layer.stats.solves == 0
+
+
+def test_rho_smooths_a_sparse_LP():
+    grads = []
+    for stored in (False, True):
+        data, pattern, _ = sparse_lp()
+        G = Sparse(pattern, data["G"][places(pattern)]) if stored else data["G"]
+        x = LPLayer(lpgd.LPGD(1.0, rho=0.5))(**data | {"G": G})
+        x.square().sum().backward()
+        grads.append((x.detach(), data["c"].grad, data["h"].grad))
+    for one, other in zip(*grads, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-7)
 
 
 def test_daqp_takes_no_sparse_argument():

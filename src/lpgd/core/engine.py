@@ -24,6 +24,8 @@ class Range:
         Least share of stored entries among those of dense matrices.
     entries : float
         Most entries of dense matrices.
+    least : float
+        Fewest variables.
     """
 
     family: str
@@ -31,13 +33,14 @@ class Range:
     variables: float = float("inf")
     filled: float = 0.0
     entries: float = float("inf")
+    least: float = 0
 
     def holds(self, problem: Problem) -> bool:
         """Whether a problem is within the range."""
         stored, dense = problem.stored
         return (
             problem.family == self.family
-            and problem.n <= self.variables
+            and self.least <= problem.n <= self.variables
             and dense <= self.entries
             and stored >= self.filled * dense
         )

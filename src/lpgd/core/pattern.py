@@ -59,6 +59,17 @@ class Pattern:
             )
         )
 
+    @cached_property
+    def mirror(self) -> IntArray:
+        """Where the mirror image of each place is among the places (symmetric ones)."""
+        mirror = np.empty(len(self.rows), dtype=np.intp)
+        mirror[np.lexsort((self.cols, self.rows))] = np.lexsort((self.rows, self.cols))
+        return mirror
+
+    def select(self, chosen: IntArray) -> "Pattern":
+        """Some of the places."""
+        return Pattern(self.rows[chosen], self.cols[chosen], self.shape)
+
     def dense(self, values: FloatArray) -> FloatArray:
         """The matrices with these values, (D, nnz) to (D, rows, cols); may be a view of them."""
         if self._flat is None:

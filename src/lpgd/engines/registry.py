@@ -15,6 +15,7 @@ from lpgd.core.errors import EngineError
 ENGINES = {
     "daqp": "lpgd.engines.daqp.engine:DaqpEngine",
     "highs": "lpgd.engines.highs.engine:HighsEngine",
+    "piqp": "lpgd.engines.piqp.engine:PiqpEngine",
     "moreau": "lpgd.engines.cones.moreau:MoreauEngine",
     "clarabel": "lpgd.engines.cones.clarabel:ClarabelEngine",
     "scs": "lpgd.engines.cones.scs:ScsEngine",

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from lpgd.core.errors import StructureError
 from lpgd.core.public import public
 from lpgd.families.qp.qp import QP
 from lpgd.frontend.views import QPView
@@ -43,7 +44,9 @@ class _QuadraticLayer(ProgramLayer):
     def _describe(self, given: dict[str, Any]) -> tuple[Arguments, QP, QPView]:
         cost = "q" if "P" in given else "c"
         required = ("P", "q") if "P" in given else ("c",)
-        arguments = collect(given, cost, required, sparse=("G", "A"))
+        arguments = collect(given, cost, required, sparse=("P", "G", "A"))
+        if "P" in arguments.patterns and not arguments.patterns["P"].symmetric:
+            raise StructureError("P must store both triangles: its pattern is not symmetric")
         problem = QP.of(arguments.sizes, arguments.n, arguments.patterns)
         return arguments, problem, QPView(problem)
 
@@ -69,11 +72,11 @@ class QPLayer(_QuadraticLayer):
 
     def forward(
         self,
-        P: torch.Tensor,
+        P: torch.Tensor | Sparse,
         q: torch.Tensor,
-        G: torch.Tensor | None = None,
+        G: Argument = None,
         h: torch.Tensor | None = None,
-        A: torch.Tensor | None = None,
+        A: Argument = None,
         b: torch.Tensor | None = None,
         lb: torch.Tensor | None = None,
         ub: torch.Tensor | None = None,
@@ -87,12 +90,13 @@ class QPLayer(_QuadraticLayer):
 
         Parameters
         ----------
-        P : Tensor, (..., n, n), floating
-            Symmetric positive semidefinite.
+        P : (..., n, n), floating
+            Symmetric positive semidefinite, both triangles. P, G and A may be :class:`Sparse` or
+            a two-dimensional torch COO tensor.
         q : Tensor, (..., n)
-        G, h : Tensor, (..., m_in, n) and (..., m_in), or both None
+        G, h : (..., m_in, n) and (..., m_in), or both None
             An entry of h may be +inf.
-        A, b : Tensor, (..., m_eq, n) and (..., m_eq), or both None
+        A, b : (..., m_eq, n) and (..., m_eq), or both None
         lb, ub : Tensor, (..., n), or None
             May be infinite.
         return_duals : bool

@@ -146,9 +146,20 @@ def test_bad_values_are_named_as_in_the_cone_program():
         assert unfit == {1: f"{name} has a NaN or infinite entry"}
 
 
-def test_other_cones_and_quadratic_patterns_are_refused():
+def test_other_cones_and_missing_patterns_are_refused():
     with pytest.raises(ValueError, match="zero and nonneg"):
         Polyhedral(Conic(3, Cones(soc=(3,))))
-    for conic in (random_case(0, sparse=True)[0], random_case(0, quadratic=False)[0]):
+    for conic in (random_case(0)[0], random_case(0, quadratic=False)[0]):
         with pytest.raises(ValueError, match="dense=False"):
             Polyhedral(conic, dense=False)
+
+
+def test_patterns_of_a_quadratic_program_are_kept():
+    conic, params = random_case(0, sparse=True)
+    program = Polyhedral(conic, dense=False)
+    data, unfit = program.check(params, 2.0**-52)
+    assert not unfit
+    assert program.program.patterns["P"] is conic.patterns["P"]
+    dense, _ = Polyhedral(conic).check(params, 2.0**-52)
+    for name, pattern in program.program.patterns.items():
+        np.testing.assert_array_equal(pattern.dense(data[name].values), dense[name].values)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 from scipy import sparse
 
+from lpgd.core.extras import load
 from lpgd.core.public import public
 from lpgd.core.solution import FloatArray, Status
 from lpgd.engines.cones.elements import Answer, Elements, Start
 from lpgd.engines.cones.engine import ConeEngine
 from lpgd.engines.cones.solver import Loaded, Request
-from lpgd.engines.extras import load
 
 if TYPE_CHECKING:
     from lpgd.core.params import Params

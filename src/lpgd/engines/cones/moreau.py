@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from lpgd.core.errors import EngineError
+from lpgd.core.extras import load
 from lpgd.core.params import Params, taken
 from lpgd.core.public import public
 from lpgd.core.solution import IntArray, Solution, Status
 from lpgd.engines.cones.engine import ConeEngine
 from lpgd.engines.cones.solver import Found, Loaded, Request, compressed
-from lpgd.engines.extras import load
 
 if TYPE_CHECKING:
     from lpgd.families.conic.cones import Cones

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
+from lpgd.core.extras import load
 from lpgd.core.public import public
 from lpgd.core.solution import FloatArray, IntArray, Status
 from lpgd.engines.cones.elements import Answer, Elements, Start
 from lpgd.engines.cones.engine import ConeEngine
 from lpgd.engines.cones.quiet import quiet
 from lpgd.engines.cones.solver import Loaded, Request
-from lpgd.engines.extras import load
 from lpgd.families.conic.cones import order_of
 
 if TYPE_CHECKING:

@@ -32,12 +32,12 @@ class Polyhedral(Family):
     conic : Conic
         With zero and nonnegative rows only.
     dense : bool
-        Whether engines get dense matrices; else A keeps its pattern, and P must be absent.
+        Whether engines get dense matrices; else A keeps its pattern, and so does P.
 
     Raises
     ------
     ValueError
-        There are other cones, or a pattern has to be kept where a QP takes none.
+        There are other cones, or there is no pattern to keep.
     """
 
     conic: Conic
@@ -46,8 +46,8 @@ class Polyhedral(Family):
     def __post_init__(self) -> None:
         if not self.conic.cones.kinds <= {"zero", "nonneg"}:
             raise ValueError(f"only zero and nonneg cones are polyhedral, got {self.conic.cones}")
-        if not self.dense and (self.conic.quadratic or "A" not in self.conic.patterns):
-            raise ValueError("dense=False needs a linear objective and A on a pattern")
+        if not self.dense and not on_patterns(self.conic):
+            raise ValueError("dense=False needs A on a pattern, and P if there is one")
 
     @property
     def family(self) -> str:
@@ -84,6 +84,8 @@ class Polyhedral(Family):
             A, first = self.conic.patterns["A"], self._groups[name].start
             shape = (sizes[name], self.n)
             patterns[name] = Pattern(A.rows[places] - first, A.cols[places], shape)
+        if "P" in sizes and not self.dense:
+            patterns["P"] = self.conic.patterns["P"]
         program = replace(QP.of(sizes, self.n, patterns), own=self.conic.own)
         return replace(program, entries=self.conic.stored) if self.dense else program
 
@@ -111,7 +113,8 @@ class Polyhedral(Family):
         for name in self.conic.patterns.keys() & given.keys() if self.dense else ():
             dense = self.conic.patterns[name].dense(given[name].values)
             given[name] = Param(dense, given[name].index)
-        given, unfit = check.check(given, resolution, cost="q")
+        hessian = None if self.dense else self.conic.patterns.get("P")
+        given, unfit = check.check(given, resolution, hessian, cost="q")
         A, b = given["A"], given["b"]
         data = {name: given[name] for name in ("P", "q") if name in given}
         for name, rows in self._groups.items():
@@ -143,5 +146,10 @@ def forms(conic: Conic) -> tuple[Conic | Polyhedral, ...]:
     """What a cone program can be handed over as: itself, or a QP or LP with or without patterns."""
     if not conic.cones.kinds <= {"zero", "nonneg"}:
         return (conic,)
-    on_pattern = not conic.quadratic and "A" in conic.patterns
-    return (conic, *([Polyhedral(conic, dense=False)] if on_pattern else []), Polyhedral(conic))
+    kept = [Polyhedral(conic, dense=False)] if on_patterns(conic) else []
+    return (conic, *kept, Polyhedral(conic))
+
+
+def on_patterns(conic: Conic) -> bool:
+    """Whether all matrices of a cone program are sparse."""
+    return "A" in conic.patterns and (not conic.quadratic or "P" in conic.patterns)

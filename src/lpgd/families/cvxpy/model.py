@@ -132,7 +132,7 @@ class CvxpyModel(Family):
         if form is None or form.parts:
             return None
         values = form.constant[None]
-        if isinstance(self.inner, Polyhedral):
+        if isinstance(self.inner, Polyhedral) and self.inner.dense:
             return self.inner.conic.patterns["P"].dense(values)
         return values
 

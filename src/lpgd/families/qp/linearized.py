@@ -22,10 +22,15 @@ class Linearized:
 
     Strictly convex elements with safely independent active rows are solved many at once (see
     ``whitened``), the others one by one (``kkt``). What is factorized once serves every cotangent.
+    ``roots`` are the inverse factors of Hessians that an engine has; the index is -1 for none.
     """
 
     def __init__(
-        self, problem: Structure, params: Params, solution: Solution, roots: Param | None
+        self,
+        problem: Structure,
+        params: Params,
+        solution: Solution,
+        roots: Param | None = None,
     ) -> None:
         self.problem, self.params, self.solution = problem, params, solution
         self._given = roots

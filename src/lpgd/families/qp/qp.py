@@ -16,6 +16,7 @@ from lpgd.core.params import Params
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import BoolArray, Solution
 from lpgd.families.conic.cones import Cones
+from lpgd.families.qp import sparse_adjoint
 from lpgd.families.qp.linearized import Linearized
 from lpgd.families.quadratic.structure import SIDES, Structure
 
@@ -95,6 +96,9 @@ class QP(Structure):
         """Whether a P that only a tilt brings is sparse: as other matrices are."""
         return bool(self.patterns)
 
-    def linearize(self, params: Params, solution: Solution, factors: Any = None) -> Linearized:
+    def linearize(
+        self, params: Params, solution: Solution, factors: Any = None
+    ) -> Linearized | sparse_adjoint.Linearized:
         """See ``Differentiable.linearize``."""
-        return Linearized(self, params, solution, factors)
+        of = sparse_adjoint.Linearized if sparse_adjoint.serves(self) else Linearized
+        return of(self, params, solution, factors)

@@ -8,6 +8,7 @@ import numpy as np
 from lpgd.core.params import Param, Params, flat
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
+from lpgd.families.quadratic import inertia
 
 # Asymmetry and negative curvature up to this many machine epsilons of ||P|| are rounding, but
 # never more than a tenth of ||P||, as they would be in bfloat16.
@@ -57,10 +58,24 @@ def _symmetrised(
 ) -> Param:
     if pattern is None:
         return _convex(given, unfit, rounding)
-    # the one place where a sparse matrix is made dense: curvature has no cheaper test here
     pattern = pattern.compact
+    if not inertia.dense(pattern):
+        return _convex_on(pattern, given, unfit, rounding)
     full = _convex(Param(pattern.dense(given.values), given.index), unfit, rounding)
     return Param(full.values[:, pattern.rows, pattern.cols], given.index)
+
+
+def _convex_on(pattern: Pattern, hessian: Param, unfit: dict[int, str], rounding: float) -> Param:
+    """The same as ``_convex`` of values on symmetric places."""
+    values, squares, back = _in_fair_units(hessian.values)
+    slack = rounding * np.sqrt(squares)
+    mirrored = values[:, pattern.mirror]
+    gap = (values - mirrored).max(axis=1, initial=0.0)
+    _note(unfit, hessian, gap > slack, "P is not symmetric")
+    values = 0.5 * (values + mirrored)
+    shift = np.maximum(slack, np.finfo(np.float64).tiny)
+    _note(unfit, hessian, ~inertia.definite(pattern, values, shift), "P has a negative eigenvalue")
+    return Param(values if back is None else np.ldexp(values, back), hessian.index)
 
 
 def _rowwise(legal: BoolArray) -> BoolArray:
@@ -110,16 +125,17 @@ def _in_fair_units(P: FloatArray) -> tuple[FloatArray, FloatArray, IntArray | No
     """Matrices whose sums of squares neither overflow nor vanish, these sums, and the way back.
 
     The way back are exponents of 2; None where nothing is changed. Matrices with an entry that is
-    not finite become zero.
+    not finite become zero. They are given whole or by their stored values.
     """
-    squares = np.einsum("dij,dij->d", P, P)
+    squares = _squares(P)
     if ((squares > LEAST) & (squares < 1 / LEAST)).all():
         return P, squares, None
-    finite = np.where(_rowwise(np.isfinite(P))[:, None, None], P, 0.0)
-    _, exponent = np.frexp(np.abs(finite).max(axis=(1, 2), initial=0.0))
-    exponent = exponent.astype(np.intp)[:, None, None]
+    each = (-1, *(1,) * (P.ndim - 1))
+    finite = np.where(_rowwise(np.isfinite(P)).reshape(each), P, 0.0)
+    _, exponent = np.frexp(np.abs(flat(finite)).max(axis=1, initial=0.0))
+    exponent = exponent.astype(np.intp).reshape(each)
     scaled = np.ldexp(finite, -exponent)
-    return scaled, np.einsum("dij,dij->d", scaled, scaled), exponent
+    return scaled, _squares(scaled), exponent
 
 
 def _indefinite(P: FloatArray, slack: FloatArray) -> BoolArray:
@@ -136,11 +152,22 @@ def _indefinite(P: FloatArray, slack: FloatArray) -> BoolArray:
     return np.zeros(len(P), dtype=np.bool_)
 
 
-def positive_definite(hessian: Param) -> BoolArray:
-    """Elements whose dense P is positive definite by more than rounding, shape (N,)."""
+def positive_definite(hessian: Param, pattern: Pattern | None = None) -> BoolArray:
+    """Elements whose P is positive definite by more than rounding, shape (N,)."""
     used, index = np.unique(hessian.index, return_inverse=True)
+    given = hessian.values[used]
+    if pattern is not None and inertia.dense(pattern):
+        given, pattern = pattern.dense(given), None
     with np.errstate(all="ignore"):
-        values, squares, _ = _in_fair_units(hessian.values[used])
+        values, squares, _ = _in_fair_units(given)
     least = ROUNDING * np.finfo(np.float64).eps * np.sqrt(squares)
-    shifted = values - least[:, None, None] * np.eye(values.shape[1])
-    return (~_indefinite(shifted, np.zeros(len(used))) & (least > 0))[index]
+    if pattern is None:
+        shifted = values - least[:, None, None] * np.eye(values.shape[1])
+        return (~_indefinite(shifted, np.zeros(len(used))) & (least > 0))[index]
+    if pattern.compact.shape != pattern.shape:
+        return np.zeros(len(index), dtype=np.bool_)
+    return (inertia.definite(pattern, values, -least) & (least > 0))[index]
+
+
+def _squares(matrices: FloatArray) -> FloatArray:
+    return np.einsum("di,di->d", flat(matrices), flat(matrices))

@@ -141,10 +141,10 @@ class Structure(Family):
 
     @QUIET
     def strictly_convex(self, params: Params) -> BoolArray:
-        """Elements with a P that is dense and positive definite, shape (N,)."""
-        if not self.quadratic or "P" in self.patterns:
+        """Elements with a P that is positive definite, shape (N,)."""
+        if not self.quadratic:
             return np.zeros(len(params["q"].index), dtype=np.bool_)
-        return check.positive_definite(params["P"])
+        return check.positive_definite(params["P"], self.patterns.get("P"))
 
     @QUIET
     def judged(self, params: Params, point: Solution) -> tuple[Solution, FloatArray]:

@@ -6,7 +6,7 @@ from typing import Any
 from lpgd.core.errors import MissingExtraError
 
 
-def load(module: str, extra: str) -> Any:
+def load(module: str, extra: str, who: str = "the engine") -> Any:
     """Import a solver, or say how to install it.
 
     Raises
@@ -20,5 +20,5 @@ def load(module: str, extra: str) -> Any:
         if error.name != module:
             raise
         raise MissingExtraError(
-            f'the engine needs {module}, which is not installed: pip install "lpgd[{extra}]"'
+            f'{who} needs {module}, which is not installed: pip install "lpgd[{extra}]"'
         ) from error

@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from lpgd import MissingExtraError
-from lpgd.engines.extras import load
+from lpgd.core.extras import load
 
 
 def test_installed_modules_are_loaded():

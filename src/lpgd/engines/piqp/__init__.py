@@ -1,0 +1,1 @@
+"""PIQP: sparse QPs."""
