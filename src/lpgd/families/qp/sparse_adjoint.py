@@ -91,7 +91,7 @@ class Linearized:
                 a[mine], v[mine], unsure[mine], degenerate[mine] = np.nan, np.nan, True, True
                 continue
             for row in mine:
-                self._solve(system, element, row, cotangent, found)
+                self._solve(system, element, int(row), cotangent, found)
         return found
 
     def _system(self, element: int, rho: float) -> System:
