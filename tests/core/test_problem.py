@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from lpgd import Cones
+from lpgd.core.abilities import demand
 from lpgd.core.errors import EngineError
 from lpgd.core.params import batched, shared
 from lpgd.core.pattern import Pattern
-from lpgd.core.problem import Ability, demand, users
+from lpgd.core.problem import Ability, users
 from lpgd.core.solution import Solution
 from lpgd.core.tilt import Tilt
 from lpgd.families.conic.conic import Conic

@@ -3,14 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 
-from lpgd.core.errors import EngineError
 from lpgd.core.params import Params
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
-from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
+from lpgd.core.tilt import Cotangent, Term, Tilt
 
 Groups = IntArray
 """Which rows are summed into one gradient: (R, g), R gradients of g rows each."""
@@ -168,155 +167,6 @@ class Family(ABC):
     def folded(self, params: Params, cotangent: Cotangent) -> Cotangent:
         """What of a cotangent moves the solution: all of it, for families without slacks."""
         return cotangent
-
-
-class Linearization(Protocol):
-    """The optimality conditions at the solutions of a batch to first order.
-
-    What it factorizes it keeps, for every cotangent that follows.
-    """
-
-    def adjoint(self, cotangent: Cotangent, rho: float) -> Adjoint:
-        """Solve the adjoint of the conditions, the objective having a proximal term ``rho``."""
-        ...
-
-    def line(self, cotangent: Cotangent, rho: float) -> Adjoint | None:
-        """The same with ``reach``, where that is cheaper than a tilted solve; else None.
-
-        Rows that are not known, or have no reach, have a reach of zero.
-        """
-        ...
-
-
-class Differentiable(Problem, Protocol):
-    """A family whose optimality conditions can be differentiated; ``Ability.ADJOINT``."""
-
-    def linearize(self, params: Params, solution: Solution, factors: Any = None) -> Linearization:
-        """The conditions to first order at the solutions of a batch; puts off all work.
-
-        ``factors`` are what the engine left (``Answer.factors``); what they cannot serve is made.
-        """
-        ...
-
-    def drift(
-        self, params: Params, other: Params, point: Solution
-    ) -> tuple[FloatArray, FloatArray]:
-        """By how much each point's conditions differ between two data, (N, n) and (N, m).
-
-        The gradients of the Lagrangian in x and in y with ``params``, minus those with ``other``.
-        """
-        ...
-
-
-class Measured(Problem, Protocol):
-    """A family that tells how large its data are; ``Ability.SIZES``."""
-
-    @property
-    def polyhedral(self) -> bool:
-        """Whether all constraints are linear."""
-        ...
-
-    @property
-    def linear(self) -> bool:
-        """Whether the objective is linear whatever the data."""
-        ...
-
-    def slope(self, params: Params, x: FloatArray) -> FloatArray:
-        """Gradient of the objective at ``x`` (N, n), shape (N, n); ``params`` hold N elements."""
-        ...
-
-    def slacks(self, params: Params, x: FloatArray) -> FloatArray:
-        """Right-hand sides minus left-hand sides of the constraints at ``x``, shape (N, m)."""
-        ...
-
-    def strictly_convex(self, params: Params) -> BoolArray:
-        """Elements whose objective is known to be strictly convex, shape (N,)."""
-        ...
-
-
-class Checkable(Problem, Protocol):
-    """A family that judges what engines say; ``Ability.CHECK``."""
-
-    def judged(self, params: Params, point: Solution) -> tuple[Solution, FloatArray]:
-        """The points, moved by rounding onto simple bounds, and how far each is from optimality.
-
-        The distance (N,) is the largest of infeasibility, stationarity and complementarity, each
-        relative to the terms that make it up: it does not change when a program is scaled.
-        """
-        ...
-
-    def refuted(self, params: Params, ray: Solution) -> FloatArray:
-        """How far each ray is from a certificate of the status of its row, shape (N,).
-
-        Rows with the status ``INFEASIBLE`` hold multipliers y that no point satisfies, those with
-        ``UNBOUNDED`` a direction x along which the objective falls for ever. Relative; infinite for
-        what certifies nothing.
-        """
-        ...
-
-
-def measured(problem: Problem, who: str) -> Measured:
-    """The problem as one that can be measured; ``who`` asks.
-
-    Raises
-    ------
-    EngineError
-    """
-    _demand(problem, Ability.SIZES, who)
-    return cast(Measured, problem)
-
-
-def differentiable(problem: Problem, who: str) -> Differentiable:
-    """The problem as one whose optimality conditions can be differentiated; ``who`` asks.
-
-    Raises
-    ------
-    EngineError
-    """
-    _demand(problem, Ability.ADJOINT, who)
-    return cast(Differentiable, problem)
-
-
-def checkable(problem: Problem, who: str) -> Checkable:
-    """The problem as one that judges what engines say; ``who`` asks.
-
-    Raises
-    ------
-    EngineError
-    """
-    _demand(problem, Ability.CHECK, who)
-    return cast(Checkable, problem)
-
-
-_WHAT = {
-    Ability.SIZES: "the sizes of the data",
-    Ability.ADJOINT: "the adjoint of the optimality conditions",
-    Ability.CHECK: "a check of optimality",
-}
-_INSTEAD = {
-    Ability.SIZES: "Give the rule a tau.",
-    Ability.ADJOINT: "Use lpgd.LPGD(tau=...).",
-    Ability.CHECK: "Use another engine.",
-}
-
-
-def _demand(problem: Problem, ability: Ability, who: str) -> None:
-    if ability not in problem.abilities:
-        raise EngineError(
-            f"{who} needs {_WHAT[ability]} of a {problem.family}, which this family does not have. "
-            f"{_INSTEAD[ability]}"
-        )
-
-
-def demand(problem: Problem, abilities: frozenset[Ability], who: str) -> None:
-    """Refuse a family without these abilities by a message that names both.
-
-    Raises
-    ------
-    EngineError
-    """
-    for ability in sorted(abilities):
-        _demand(problem, ability, who)
 
 
 def users(problem: Problem) -> tuple[BoolArray, BoolArray]:

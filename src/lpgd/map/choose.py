@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import NamedTuple
 
+from lpgd.core.abilities import demand
 from lpgd.core.engine import Engine
 from lpgd.core.errors import EngineError
-from lpgd.core.problem import Problem, demand
+from lpgd.core.problem import Problem
 from lpgd.core.rule import Rule
 from lpgd.engines import registry
 

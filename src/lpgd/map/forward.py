@@ -9,9 +9,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from lpgd.core.abilities import Linearization, differentiable
 from lpgd.core.engine import Answer, Engine, Restoring, Workspace
 from lpgd.core.params import Params
-from lpgd.core.problem import Ability, Linearization, Problem, differentiable
+from lpgd.core.problem import Ability, Problem
 from lpgd.core.rule import Memory, Samples
 from lpgd.core.solution import BoolArray, FloatArray, Solution, Status
 from lpgd.core.tilt import Adjoint, Cotangent, Tilt

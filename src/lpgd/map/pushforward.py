@@ -17,9 +17,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lpgd.core.abilities import differentiable
 from lpgd.core.errors import EngineError
 from lpgd.core.params import Param, Params, batched, flat
-from lpgd.core.problem import Ability, differentiable
+from lpgd.core.problem import Ability
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Status, StatusArray
 from lpgd.core.tilt import Cotangent
 from lpgd.map.attempt import Batch

@@ -12,9 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from lpgd.core.abilities import checkable
 from lpgd.core.engine import Answer
 from lpgd.core.params import Params, taken
-from lpgd.core.problem import Ability, Problem, checkable
+from lpgd.core.problem import Ability, Problem
 from lpgd.core.solution import FloatArray, Status
 
 FLOOR = 1e-12  # no residual says that a solution is more accurate than this

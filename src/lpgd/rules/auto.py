@@ -29,7 +29,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from lpgd.core.problem import Ability, measured
+from lpgd.core.abilities import measured
+from lpgd.core.problem import Ability
 from lpgd.core.rule import Pullback
 from lpgd.core.solution import BoolArray, FloatArray, Status
 from lpgd.core.tilt import Adjoint, Cotangent, Term

@@ -5,8 +5,9 @@ from typing import final
 
 import numpy as np
 
+from lpgd.core.abilities import Measured, measured
 from lpgd.core.params import Params
-from lpgd.core.problem import Measured, measured, users
+from lpgd.core.problem import users
 from lpgd.core.rule import Backward
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.core.tilt import Adjoint, Tilt

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lpgd.core.abilities import checkable
 from lpgd.core.engine import Restoring
 from lpgd.core.params import Param, Params
-from lpgd.core.problem import Ability, Problem, checkable
+from lpgd.core.problem import Ability, Problem
 from lpgd.core.solution import Solution
 from lpgd.map.attempt import Batch, attempt
 from lpgd.testing.engine_cases import EngineCases, assert_same
