@@ -30,15 +30,17 @@ from dataclasses import replace
 import numpy as np
 
 from lpgd.core.abilities import measured
+from lpgd.core.params import taken
 from lpgd.core.problem import Ability
 from lpgd.core.rule import Pullback
 from lpgd.core.solution import BoolArray, FloatArray, Status
 from lpgd.core.tilt import Adjoint, Cotangent, Term
-from lpgd.rules.ends import Ends, Tilting, derivative
+from lpgd.rules.ends import Ends, Tilting, derivative, objective, only
 from lpgd.rules.sizes import ROUGH, Sizes
 
 LARGE = 3.0  # tilt of an element that is like an LP, relative to its costs
 GROWTH, ROUNDS = 8.0, 3  # 3, 24 and 192 times the costs
+Part = tuple[Ends, BoolArray] | None
 
 
 def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
@@ -48,7 +50,7 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
     sure &= tilting.backward.accuracy[cotangent.rows] <= ROUGH
     nowhere = tilting.nowhere(np.zeros(len(tilting)))
     if (sure & known.strict).all():
-        return _pulled(tilting, known, sure, [])
+        return _pulled(tilting, known, sure)
     sizes = Sizes.of(tilting.point, tilting.tilt, tilting.backward)
     smoothed, doubted = sizes.smoothed, ~(sure | sizes.smoothed)
     ends = _tilted(tilting, nowhere, doubted, sizes.gentle(known.a))
@@ -67,7 +69,7 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
     derived = ~every & (sure | believed | ~ends.solved & np.isfinite(known.a).all(axis=1))
     used = nowhere.put(np.flatnonzero(doubted), ends.take(doubted))
     used = used.put(np.flatnonzero(every), far.take(every))
-    pulled = _pulled(tilting, known, derived, [(used, ~derived), (far, costs)])
+    pulled = _pulled(tilting, known, derived, (used, ~derived), (far, costs))
     told = believed | serves | sizes.alike(ends, tilting.side) | (known.degenerate & ends.solved)
     return replace(
         pulled,
@@ -104,8 +106,7 @@ def _straight(sizes: Sizes, ends: Ends, moves: BoolArray) -> BoolArray:
         straight = moves & ~sizes.bent(ends.hi.x - ends.lo.x, ends.tau)
     still = np.flatnonzero(~moves)
     if len(still):
-        params = {name: param.take(still) for name, param in sizes.params.items()}
-        straight[still] = ~sizes.family.strictly_convex(params)
+        straight[still] = ~sizes.family.strictly_convex(taken(sizes.params, still))
     return straight
 
 
@@ -127,36 +128,20 @@ def _far(tilting: Tilting, nowhere: Ends, rows: BoolArray, sizes: Sizes) -> tupl
 
 
 def _pulled(
-    tilting: Tilting, known: Adjoint, derived: BoolArray, parts: list[tuple[Ends, BoolArray]]
+    tilting: Tilting, known: Adjoint, derived: BoolArray, every: Part = None, costs: Part = None
 ) -> Pullback:
-    """The derivative of some rows, and differences of others: of all data, and of the costs."""
+    """The derivative of some rows, differences of others, and those of the costs of some."""
     terms: list[Term] = []
-    failed = np.full(len(tilting), Status.OPTIMAL, dtype=np.int8)
-    if derived.any():
-        zero = np.where(derived[:, None], known.a, 0.0), np.where(derived[:, None], known.v, 0.0)
-        of = replace(known, a=zero[0], v=zero[1])
-        terms += [_only(term, derived) for term in derivative(tilting.point, tilting.tilt, of)]
-    for (ends, rows), view in zip(parts, (_same, objective), strict=False):
-        if rows.any():
-            difference, status = tilting.difference(ends)
-            failed = np.where(rows & (view is _same), status, failed)
-            terms += [_only(view(term), rows) for term in difference]
     none = np.zeros(len(tilting), dtype=np.bool_)
-    zero = np.zeros(len(tilting))
+    failed, zero = np.full(len(tilting), Status.OPTIMAL, dtype=np.int8), np.zeros(len(tilting))
+    if derived.any():
+        a, v = (np.where(derived[:, None], part, 0.0) for part in (known.a, known.v))
+        slope = derivative(tilting.point, tilting.tilt, replace(known, a=a, v=v))
+        terms += only(slope, derived)
+    if every is not None and every[1].any():
+        difference, status = tilting.difference(every[0])
+        failed = np.where(every[1], status, failed)
+        terms += only(difference, every[1])
+    if costs is not None and costs[1].any():
+        terms += only(map(objective, tilting.difference(costs[0])[0]), costs[1])
     return Pullback(terms, failed, zero, degenerate=none, unverified=none, stays=~none)
-
-
-def _only(term: Term, rows: BoolArray) -> Term:
-    return replace(term, weight=np.where(rows, term.weight, 0.0))
-
-
-def _same(term: Term) -> Term:
-    return term
-
-
-def objective(term: Term) -> Term:
-    """The term without its constraints: at y = 0 a Lagrangian is the objective."""
-    none, tilt = np.zeros_like(term.weight), term.tilt
-    ds = None if tilt.ds is None else np.zeros_like(tilt.ds)
-    point = replace(term.point, y=np.zeros_like(term.point.y))
-    return Term(term.weight, point, replace(tilt, t=none, ds=ds))

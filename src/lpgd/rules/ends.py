@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, final
 
@@ -159,6 +160,19 @@ def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> list[Term]:
     step = np.where(reach > 0, (1 + _size(point.x, point.y)) / np.maximum(reach, 1e-200), 1.0)
     tilt = replace(tilt, rho=np.zeros_like(step))
     return [Term(0.5 / t, moved(point, adjoint, t), tilt.at(t)) for t in (step, -step)]
+
+
+def objective(term: Term) -> Term:
+    """The term without its constraints: at y = 0 a Lagrangian is the objective."""
+    none, tilt = np.zeros_like(term.weight), term.tilt
+    ds = None if tilt.ds is None else np.zeros_like(tilt.ds)
+    point = replace(term.point, y=np.zeros_like(term.point.y))
+    return Term(term.weight, point, replace(tilt, t=none, ds=ds))
+
+
+def only(terms: Iterable[Term], rows: BoolArray) -> list[Term]:
+    """The terms of some rows; those of the others have no weight."""
+    return [replace(term, weight=np.where(rows, term.weight, 0.0)) for term in terms]
 
 
 def moved(point: Solution, line: Adjoint, t: FloatArray) -> Solution:
