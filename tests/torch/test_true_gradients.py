@@ -1,0 +1,104 @@
+"""Gradients of programs on which small tilts are wrong in silence, and their closed forms."""
+
+import cvxpy as cp
+import numpy as np
+import pytest
+import torch
+
+import lpgd
+from lpgd.torch import CvxpyLayer, LPLayer
+
+RULES = [lpgd.LPGD(), lpgd.Exact()]
+SLACK = {
+    "norm": lambda x: cp.norm(x) <= 10,
+    "exp": lambda x: cp.exp(x) <= 99,
+    "norm1": lambda x: cp.norm1(x) <= 50,
+}
+
+
+def slope(problem, parameter, variable, value, loss, rule, **options):
+    layer = CvxpyLayer(problem, [parameter], [variable], rule=rule, **options)
+    leaf = torch.tensor(value, dtype=torch.float64, requires_grad=True)
+    loss(layer(leaf)[0]).backward()
+    return leaf.grad.numpy(), layer.stats
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("constraint", SLACK.values(), ids=SLACK)
+def test_costs_that_vanish_beside_a_slack_cone(rule, constraint):
+    """x* = p, dx/dp = I, though the costs are zero there; and nothing is degenerate."""
+    x, p = cp.Variable(3), cp.Parameter(3)
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(x - p)), [constraint(x)])
+    found, stats = slope(problem, p, x, [1.0, 2.0, 3.0], torch.sum, rule)
+    np.testing.assert_allclose(found, 1.0, rtol=1e-6)
+    assert (stats.degenerate, stats.unverified) == (0, 0)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("alpha", [1.0, 0.3, 0.2])
+def test_a_saturated_softmax_is_no_vertex(rule, alpha):
+    """x = softmax((1, b) / alpha) with b = -2."""
+    x, b = cp.Variable(2), cp.Parameter()
+    objective = cp.Maximize(x[0] + b * x[1] + alpha * cp.sum(cp.entr(x)))
+    found, stats = slope(cp.Problem(objective, [cp.sum(x) == 1]), b, x, -2.0, lambda x: x[1], rule)
+    share = 1 / (1 + np.exp(3 / alpha))
+    np.testing.assert_allclose(found, share * (1 - share) / alpha, rtol=1e-4)
+    assert stats.unverified == 0
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("budget", [1e-3, 1.0, 1e3])
+def test_log_utility_in_any_unit(rule, budget):
+    """x = budget w / sum w."""
+    x, w = cp.Variable(2), cp.Parameter(2, nonneg=True)
+    problem = cp.Problem(cp.Maximize(w @ cp.log(x)), [cp.sum(x) <= budget])
+    found, _ = slope(problem, w, x, [1.0, 1.0], lambda x: x[0], rule)
+    np.testing.assert_allclose(found, [budget / 4, -budget / 4], rtol=1e-5)
+
+
+@pytest.mark.parametrize("engine", [None, "clarabel", "scs"])
+@pytest.mark.parametrize("rule", RULES, ids=str)
+def test_flat_objectives(rule, engine):
+    """x_0 = 1/2 + (a_0 - a_1) / 4e-3 on the simplex."""
+    x, a = cp.Variable(2), cp.Parameter(2)
+    objective = cp.Maximize(a @ x - 1e-3 * cp.sum_squares(x))
+    problem = cp.Problem(objective, [cp.sum(x) == 1, x >= 0, cp.norm(x) <= 1])
+    found, _ = slope(problem, a, x, [1.0, 1.0002], lambda x: x[0], rule, solver=engine)
+    np.testing.assert_allclose(found, [250, -250], rtol=1e-4)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e-3, 1.0, 1e3])
+def test_constraints_of_an_lp_in_small_units(unit):
+    """dx = G^-1 dh over the active rows, whatever the unit of h."""
+    rng = np.random.default_rng(3)
+    G, h = rng.normal(size=(6, 3)), unit * rng.uniform(0.5, 1.0, 6)
+    active = [0, 2, 5]
+    c = -G[active].T @ [0.3, 0.8, 0.4]
+    point = np.linalg.solve(G[active], h[active])
+    h = np.where(np.isin(np.arange(6), active), h, G @ point + unit)
+    layer, leaf = LPLayer(), torch.tensor(h, requires_grad=True)
+    layer(torch.tensor(c), torch.tensor(G), leaf)[0].backward()
+    want = np.zeros(6)
+    want[active] = np.linalg.inv(G[active])[0]
+    np.testing.assert_allclose(leaf.grad.numpy(), want, atol=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_at_a_kink_the_gradient_lies_between_the_sides(seed):
+    """No trade: turnover costs hold the position; a change of r moves it one way or not at all."""
+    n, rng = 4, np.random.default_rng(seed)
+    x, r = cp.Variable(n), cp.Parameter(n)
+    held, loss = np.full(n, 1 / n), torch.tensor(rng.normal(size=n))
+    objective = r @ x - cp.sum_squares(x) - 0.05 * cp.norm1(x - held)
+    layer = CvxpyLayer(cp.Problem(cp.Maximize(objective), [cp.sum(x) == 1]), [r], [x])
+    at = torch.zeros(n, dtype=torch.float64)
+    at[0], at[1] = 0.05, -0.05  # where buying 0 for 1 just begins to pay
+    leaf, way = at.clone().requires_grad_(), torch.tensor(rng.normal(size=n))
+    (layer(leaf)[0] @ loss).backward()
+    with torch.no_grad():
+        here = layer(at)[0] @ loss
+        sides = [(layer(at + h * way)[0] @ loss - here) / h for h in (1e-4, -1e-4)]
+    lo, hi = min(sides).item(), max(sides).item()
+    room = 1e-3 * (hi - lo) + 1e-6
+    assert lo - room <= (leaf.grad @ way).item() <= hi + room
+    assert layer.stats.degenerate == 1
