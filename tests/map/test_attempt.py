@@ -61,7 +61,9 @@ def test_a_tilted_solve_that_breaks_costs_its_element_only():
     solved = forward(found, BOX, boxes([1, 12], [1, -2], [3, 3]))
     with pytest.warns(SolverWarning, match=r"tilted solve.*1 of 3.*0: crashed"):
         pulled = found.pullback(
-            solved, cotangent(np.array([[0, 1], [0, 3], [1, 1]]), m=4), groups(boxes(*[[0, 0]] * 3))
+            solved,
+            cotangent(np.array([[-2, 1], [0, 3], [1, 1]]), m=4),
+            groups(boxes(*[[0, 0]] * 3)),
         )
     np.testing.assert_array_equal(pulled["q"], [[0, 0], [0, -1], [0, 0]])
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lpgd.core.solution import Solution
+from lpgd.families.qp import kkt
 from lpgd.families.quadratic.structure import SIDES
 from lpgd.testing import Shape, plant
 from tests.support import cotangent, program, solve
@@ -173,3 +174,24 @@ def test_several_cotangents_of_one_element():
     for k, _ in enumerate(rows):
         single = type(several)(rows[k : k + 1], dx[k : k + 1], several.dy[:1])
         np.testing.assert_array_equal(linear.adjoint(single, 0.0).a[0], a[k])
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_vertex_is_two_square_systems(seed, sparse, monkeypatch):
+    case = plant(Shape(6, 2, 5, ("lb", "ub"), quadratic=False, sparse=sparse),
+                 np.random.default_rng(seed))  # fmt: skip
+    rng = np.random.default_rng(seed)
+    loss = cotangent(rng.normal(size=6), rng.normal(size=case.problem.m))
+    halves = case.problem.linearize(case.params, case.solution).adjoint(loss, 0.0)
+    monkeypatch.setattr(kkt.Vertex, "of", lambda B: None)
+    whole = case.problem.linearize(case.params, case.solution).adjoint(loss, 0.0)
+    np.testing.assert_allclose(halves.a, whole.a, atol=1e-10)
+    np.testing.assert_allclose(halves.v, whole.v, atol=1e-10)
+
+
+def test_the_line_of_an_lp_ends_where_its_basis_does():
+    """min x_0 + 2 x_1 over x >= 0 and x_0 + x_1 >= 1: a pull at x_1 changes the basis at 1."""
+    problem, params = program(q=[1.0, 2.0], G=[[-1.0, -1.0]], h=[-1.0], lb=[0.0, 0.0])
+    line = problem.linearize(params, solve(problem, params)).line(cotangent([0, -1], m=3), 0.0)
+    np.testing.assert_allclose(line.reach, [[np.inf, 1.0]], rtol=1e-6)

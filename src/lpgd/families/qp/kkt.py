@@ -12,12 +12,13 @@ are unit vectors, and most variables of an LP sit at a bound.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from scipy import linalg, sparse
+from scipy.sparse.linalg import splu
 
 from lpgd.core.params import Params
 from lpgd.core.problem import users
@@ -54,7 +55,7 @@ class Element:
         self.free = np.flatnonzero(~(self.lower | self.upper))
         mine = [data[name][held[problem.blocks[name]]] for name in ("A", "G") if name in data]
         self.R: Any = _stack(mine, problem.n)
-        self._systems: dict[float, Saddle] = {}
+        self._systems: dict[float, Saddle | Vertex] = {}
 
     def adjoint(self, weak: BoolArray, dx: FloatArray, dy: FloatArray, rho: float) -> Found:
         """Solve the system of the held rows, ``weak`` being those without a multiplier.
@@ -71,10 +72,14 @@ class Element:
         pull[self.rows] *= _largest(self.R)
         return bool((pull[weak] > NOTHING * max(size, pull.max(initial=0.0))).any())
 
-    def _system(self, rho: float) -> Saddle:
+    def _system(self, rho: float) -> Saddle | Vertex:
         if rho not in self._systems:
-            H, B = _block(self.data, rho, self.free), _dense(self.R[:, self.free])
-            self._systems[rho] = Saddle.of(H, B)
+            B, found = self.R[:, self.free], None
+            if "P" not in self.data and not rho and B.shape[0] == B.shape[1]:
+                found = Vertex.of(B)
+            if found is None:
+                found = Saddle.of(_block(self.data, rho, self.free), _dense(B))
+            self._systems[rho] = found
         return self._systems[rho]
 
     def _solve(
@@ -121,6 +126,64 @@ class Known(NamedTuple):
 
     unique: bool
     rough: bool
+
+
+@dataclass(frozen=True)
+class Vertex:
+    """The same system at a vertex: H = 0 and B square and regular, so that each half is its own.
+
+    Attributes
+    ----------
+    r : (l,) float64
+        Units of the rows.
+    solve_with : callable
+        Solves with B in these units ("N"), or with its transpose ("T").
+    """
+
+    r: FloatArray
+    solve_with: Callable[[FloatArray, str], FloatArray]
+    null: None = None
+
+    @classmethod
+    def of(cls, B: Any) -> Vertex | None:
+        """Factorize; None for a matrix that looks singular."""
+        r = factors(_largest(B))
+        if sparse.issparse(B):
+            solver = _sparse_solver((sparse.diags(r) @ B).tocsc())
+        else:
+            solver = _dense_solver(r[:, None] * B)
+        return None if solver is None else cls(r, solver)
+
+    def solve(self, f: FloatArray, g: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+        """See ``Saddle.solve``."""
+        return self.solve_with(self.r * g, "N"), self.r * self.solve_with(f, "T"), 0.0
+
+    def known(self, own: BoolArray, off: float) -> Known:
+        """All is known; see ``Saddle.known``."""
+        return Known(unique=True, rough=False)
+
+
+def _sparse_solver(B: Any) -> Callable[[FloatArray, str], FloatArray] | None:
+    if not (B.shape[0] and np.isfinite(B.data).all()):
+        return None
+    try:
+        factor: Any = cast(Any, splu)(B)
+    except RuntimeError:  # exactly singular
+        return None
+    pivots = np.abs(factor.U.diagonal())
+    if not pivots.min() > SINGULAR * pivots.max():
+        return None
+    return lambda rhs, way: factor.solve(rhs, way)
+
+
+def _dense_solver(B: FloatArray) -> Callable[[FloatArray, str], FloatArray] | None:
+    if not (len(B) and np.isfinite(B).all()):
+        return None
+    lapack: Any = linalg.lapack
+    lu, pivots, failed = lapack.dgetrf(B)
+    if failed or not lapack.dgecon(lu, np.abs(B).sum(axis=0).max())[0] > SINGULAR:
+        return None
+    return lambda rhs, way: lapack.dgetrs(lu, pivots, rhs, trans=int(way == "T"))[0]
 
 
 @dataclass(frozen=True)
@@ -218,7 +281,10 @@ def _stack(parts: list[Any], n: int) -> Any:
 
 def _largest(matrix: Any) -> FloatArray:
     """The largest absolute value of each row."""
-    return np.abs(_dense(matrix)).max(axis=1, initial=0.0)
+    if sparse.issparse(matrix):
+        found: Any = cast(Any, abs)(matrix)
+        return np.asarray(found.max(axis=1).todense(), dtype=np.float64).ravel()
+    return np.abs(matrix).max(axis=1, initial=0.0)
 
 
 def _dense(matrix: Any) -> FloatArray:

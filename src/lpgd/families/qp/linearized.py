@@ -55,11 +55,16 @@ class Linearized:
 
     @QUIET
     def line(self, cotangent: Cotangent, rho: float) -> Adjoint | None:
-        """See ``Linearization.line``: of elements that are solved many at once."""
-        if self._root(rho) is None:
+        """See ``Linearization.line``: of LPs, and of elements that are solved many at once."""
+        linear = not (self.problem.quadratic or rho)
+        if not linear and self._root(rho) is None:
             return None
         cotangent = self._folded(cotangent)
-        found, done = self._whitened(cotangent, rho)
+        if linear:
+            found = self._exactly(cotangent, rho)
+            done = ~found.unsure
+        else:
+            found, done = self._whitened(cotangent, rho)
         rows, problem = cotangent.rows, self.problem
         params = {name: param.take(rows) for name, param in self.params.items()}
         rate = cotangent.dy + problem.product(params, found.a)
