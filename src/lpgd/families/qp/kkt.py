@@ -149,7 +149,8 @@ class Vertex:
         """Factorize; None for a matrix that looks singular."""
         r = factors(_largest(B))
         if sparse.issparse(B):
-            solver = _sparse_solver((sparse.diags(r) @ B).tocsc())
+            scaled: Any = cast(Any, sparse.diags(r)) @ B
+            solver = _sparse_solver(scaled.tocsc())
         else:
             solver = _dense_solver(r[:, None] * B)
         return None if solver is None else cls(r, solver)
