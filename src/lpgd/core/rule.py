@@ -12,6 +12,7 @@ from lpgd.core.problem import Ability, Problem
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, StatusArray
 from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
 
+ROUGH = 1e-6  # relative error of a solution from which its derivative is not believed
 Memory = dict[str, NDArray[Any]]
 """What a rule remembers between calls: random state, steps that training adapts."""
 

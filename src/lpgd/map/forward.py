@@ -13,7 +13,7 @@ from lpgd.core.abilities import Linearization, differentiable
 from lpgd.core.engine import Answer, Engine, Restoring, Workspace
 from lpgd.core.params import Params
 from lpgd.core.problem import Ability, Problem
-from lpgd.core.rule import Memory, Samples
+from lpgd.core.rule import ROUGH, Memory, Samples
 from lpgd.core.solution import BoolArray, FloatArray, Solution, Status
 from lpgd.core.tilt import Adjoint, Cotangent, Tilt
 from lpgd.map.attempt import Afresh, attempt
@@ -163,4 +163,7 @@ class Solved:
         """See ``Backward.line``."""
         if Ability.ADJOINT not in self.forward.program.abilities or self.samples is not None:
             return None
-        return self.forward.linear.line(cotangent, rho)
+        found = self.forward.linear.line(cotangent, rho)
+        if found is not None and found.reach is not None:  # rough solutions hide their active set
+            found.reach[self.forward.accuracy[cotangent.rows] > ROUGH] = 0.0
+        return found

@@ -21,6 +21,7 @@ from lpgd.core.abilities import differentiable
 from lpgd.core.errors import EngineError
 from lpgd.core.params import Param, Params, batched, flat
 from lpgd.core.problem import Ability
+from lpgd.core.rule import ROUGH
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Status, StatusArray
 from lpgd.core.tilt import Cotangent
 from lpgd.map.attempt import Batch
@@ -30,7 +31,6 @@ from lpgd.map.solve import Settle, Solver
 
 Gather = Callable[[Forward], Sequence[FloatArray]]
 Tangents = Mapping[str, FloatArray]
-ROUGH = 1e-6  # relative error of a solution from which its derivative is not believed
 WHOLE = 1.0  # a resolution at which a P that its tangent makes asymmetric counts as symmetric
 
 

@@ -32,11 +32,11 @@ import numpy as np
 from lpgd.core.abilities import measured
 from lpgd.core.params import taken
 from lpgd.core.problem import Ability
-from lpgd.core.rule import Pullback
+from lpgd.core.rule import ROUGH, Pullback
 from lpgd.core.solution import BoolArray, FloatArray, Status
 from lpgd.core.tilt import Adjoint, Cotangent, Term
 from lpgd.rules.ends import Ends, Tilting, derivative, objective, only
-from lpgd.rules.sizes import ROUGH, Sizes
+from lpgd.rules.sizes import Sizes
 
 LARGE = 3.0  # tilt of an element that is like an LP, relative to its costs
 GROWTH, ROUNDS = 8.0, 3  # 3, 24 and 192 times the costs

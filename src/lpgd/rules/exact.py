@@ -7,11 +7,10 @@ import numpy as np
 
 from lpgd.core.problem import Ability, Problem
 from lpgd.core.public import public
-from lpgd.core.rule import Backward, Pullback, Rule, is_number
+from lpgd.core.rule import ROUGH, Backward, Pullback, Rule, is_number
 from lpgd.core.solution import Solution, Status
 from lpgd.core.tilt import Cotangent
 from lpgd.rules.ends import derivative, untilted
-from lpgd.rules.sizes import ROUGH
 
 
 @public("lpgd")

@@ -14,7 +14,6 @@ from lpgd.core.tilt import Adjoint, Tilt
 from lpgd.rules.ends import ENDS, Ends, Side
 
 STILL = 10.0  # a move of at most so many times the accuracy is none
-ROUGH = 1e-6  # relative error of a solution from which its derivative is not believed
 LEAST = 1e-6  # of x: how far a tilt that finds a derivative moves it
 AGREE = 1e-3  # relative difference of moves that are alike
 CLEAR = 0.1  # part of a move that may be rounding where it is to verify something
