@@ -102,3 +102,20 @@ def test_at_a_kink_the_gradient_lies_between_the_sides(seed):
     room = 1e-3 * (hi - lo) + 1e-6
     assert lo - room <= (leaf.grad @ way).item() <= hi + room
     assert layer.stats.degenerate == 1
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("seed", range(3))
+def test_slack_exponentials_of_any_size(rule, seed):
+    """Their curvature, 1e9 times that of the costs, hides nothing: x* solves the equality QP."""
+    n, rng = 5, np.random.default_rng(seed)
+    L = np.linalg.cholesky(np.cov(rng.normal(size=(n, 3 * n))) + 0.1 * np.eye(n))
+    x, q = cp.Variable(n), cp.Parameter(n)
+    rows = [cp.norm(x) <= 50, cp.sum(cp.exp(x)) <= 1e6, cp.sum(x) == 1]
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(L.T @ x) + q @ x), rows)
+    loss = torch.tensor(rng.normal(size=n))
+    found, stats = slope(problem, q, x, 3 * rng.normal(size=n), lambda x: x @ loss, rule)
+    K = np.block([[2 * L @ L.T, np.ones((n, 1))], [np.ones((1, n)), np.zeros((1, 1))]])
+    want = -np.linalg.solve(K, [*loss.numpy(), 0.0])[:n]
+    np.testing.assert_allclose(found, want, rtol=1e-7)
+    assert stats.unverified == 0

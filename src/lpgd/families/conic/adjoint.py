@@ -33,6 +33,7 @@ from lpgd.families.quadratic.structure import QUIET, Structure
 
 LARGE = 500  # variables and rows beyond which sparse matrices stay sparse
 LEAST = 1e-14  # relative accuracy of least-squares solutions of sparse systems
+OFF = 1e-6  # relative residual of an adjoint that is none
 NOTHING = 1e-9  # multipliers and moves below this, relative to others, are none
 WEAK = 1e-9  # multipliers minus slacks below this, relative to the largest, count as zero
 
@@ -138,11 +139,14 @@ class Part:
         moved = plan.data(matrices, linear)
         a, _, w = model.step((moved.q, -moved.b), least=True)
         most = np.maximum(_size(w), _size(moved.q))[:, None]
+        curve, pull = (moved.P @ a[..., None])[..., 0], (w[:, None] @ moved.A)[:, 0]
+        terms = np.max([_size(part) for part in (curve, pull, moved.q)], axis=0)
+        off = _size(curve + pull + moved.q) / np.where(terms > 0, terms, 1.0)
         kink = (self.weak[places] & (np.abs(w) > NOTHING * most)).any(axis=1) | self.edge[places]
         flat, share = ~self._unique(places, model), model.at.share
         strict = np.logical_or.reduce((share > HELD) & (share < 1 - HELD), axis=1)
         a, v = plan.leave(matrices, linear, a, w)
-        unsure = ~np.logical_and.reduce(np.isfinite(a), axis=1)
+        unsure = ~np.logical_and.reduce(np.isfinite(a), axis=1) | (off > OFF)
         return Adjoint(a, v, kink | flat, unsure, strict)
 
     def _unique(self, places: IntArray, model: Model) -> BoolArray:

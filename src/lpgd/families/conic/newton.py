@@ -28,6 +28,8 @@ from lpgd.families.conic.projections import Derivative, curved, derive, project
 
 HELD = 1e-9  # rows whose d is this close to 1 are equations
 SINGULAR = 1e-11  # pivots or singular values below this, relative to the largest, count as zero
+OFF = 1e-8  # relative residual of a singular system in which units decide
+SWEEPS = 4  # that bring the entries of a matrix near 1
 GOAL = 1e-12  # relative residual at which nothing is left to gain
 STEPS = 12
 PATIENCE = 2  # steps after which half of the residual must be gone
@@ -161,7 +163,7 @@ class Model:
                 if not (np.isfinite(K).all() and np.isfinite(part).all()):  # LAPACK may not return
                     part[:] = np.nan
                     continue
-                part[:] = np.linalg.lstsq(K, part, rcond=SINGULAR)[0]
+                part[:] = _least(K, part)
             else:
                 part[:] = 0
         return both[upper], both[lower]
@@ -182,6 +184,21 @@ class Model:
             self.at.take(rows), self.turned[rows], [self.hessians[i] for i in rows],
             [self.factors[i] for i in rows], self.sound[rows],
         )  # fmt: skip
+
+
+def _least(K: FloatArray, rhs: FloatArray) -> FloatArray:
+    """The least-squares solution of minimum norm, in units in which K solves best.
+
+    Curvature may be so large that what else is in K looks like nothing beside it.
+    """
+    found = np.linalg.lstsq(K, rhs, rcond=SINGULAR)[0]
+    if np.abs(K @ found - rhs).max(initial=0.0) <= OFF * np.abs(rhs).max(initial=0.0):
+        return found
+    unit = np.ones(len(K))
+    for _ in range(SWEEPS):
+        sizes = (np.abs(K) * unit).max(axis=1, initial=0.0) * unit
+        unit = unit / np.sqrt(np.where(sizes > 0, sizes, 1.0))
+    return unit * np.linalg.lstsq(unit[:, None] * K * unit, unit * rhs, rcond=SINGULAR)[0]
 
 
 def _assemble(hessian: FloatArray, equations: FloatArray, room: FloatArray) -> FloatArray:
