@@ -173,3 +173,21 @@ def test_several_cotangents_of_one_element():
     for k, _ in enumerate(rows):
         single = type(several)(rows[k : k + 1], dx[k : k + 1], several.dy[:1])
         np.testing.assert_array_equal(linear.adjoint(single, 0.0).a[0], a[k])
+
+
+@pytest.mark.parametrize("quadratic", [True, False])
+def test_units_of_variables_do_not_make_a_system_singular(quadratic):
+    rng = np.random.default_rng(0)
+    n, m = 4, 2 if quadratic else 4
+    units = 2.0 ** np.array([25, -20, 3, -13])
+    half, A, x, dx = (rng.normal(size=size) for size in ((n, n), (m, n), n, n))
+    found = []
+    for unit in (np.ones(n), units):
+        data = {"P": (half.T @ half + np.eye(n)) * unit * unit[:, None]} if quadratic else {}
+        problem, params = program(q=np.zeros(n), A=A * unit, b=A @ x, **data)
+        system = problem.linearize(params, point(x / unit, np.ones(m)))
+        dy = np.arange(1.0, m + 1)
+        a, v, degenerate = parts(system.adjoint(cotangent(dx * unit, dy), 0.0))
+        assert not degenerate.any()
+        found.append(np.concatenate([a[0] * unit, v[0]]))
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-9)

@@ -27,6 +27,7 @@ from lpgd.families.quadratic.structure import Structure
 
 SINGULAR = 1e-11  # singular values below this, relative to the largest, count as zero
 NOTHING = 1e-9  # of what pulls at a row: a multiplier below this is none
+ROUNDS = 8  # of balancing: each halves the logarithms of what is to be made alike
 OFF = 1e-8  # residual of a singular system, relative to its right-hand side, that has no solution
 
 Data = Mapping[str, Any]
@@ -131,6 +132,8 @@ class Saddle:
     ----------
     h, r : float, (l,) float64
         Units: neither those of the costs nor those of a row shall make it look singular.
+    unit : (k + l,) float64 or None
+        Nor those of a variable: what was factorized had its rows and columns multiplied by these.
     factor : (LU factors, pivots) or None
     null : (l, d) float64 or None
         A basis of the null space of B', which may be empty; None of a regular matrix.
@@ -140,6 +143,7 @@ class Saddle:
     split: int
     h: float
     r: FloatArray
+    unit: FloatArray | None
     factor: tuple[FloatArray, FloatArray] | None
     null: FloatArray | None
 
@@ -152,13 +156,16 @@ class Saddle:
         K = np.zeros((size, size))
         K[:k, :k], K[k:, :k], K[:k, k:] = h * H, r[:, None] * B, (r[:, None] * B).T
         if size == 0 or not np.isfinite(K).all():
-            return cls(K, k, h, r, None, None)
-        factor, pivots, flag = linalg.lapack.dgetrf(K)
-        norm = np.abs(K).sum(axis=0).max()
-        if flag == 0 and linalg.lapack.dgecon(factor, norm)[0] > SINGULAR:
-            return cls(K, k, h, r, (factor, pivots), None)
+            return cls(K, k, h, r, None, None, None)
+        factor = _factorized(K)
+        if factor is not None:
+            return cls(K, k, h, r, None, factor, None)
+        unit = _units(K)
+        factor = None if unit is None else _factorized(unit[:, None] * K * unit)
+        if factor is not None:
+            return cls(K, k, h, r, unit, factor, None)
         null = r[:, None] * linalg.null_space(K[k:, :k].T, rcond=SINGULAR)
-        return cls(K, k, h, r, None, null)
+        return cls(K, k, h, r, None, None, null)
 
     def solve(self, f: FloatArray, g: FloatArray) -> tuple[FloatArray, FloatArray, float]:
         """The solution for (f, g), of a singular matrix that of least squares and minimum norm.
@@ -171,7 +178,8 @@ class Saddle:
         if not (np.isfinite(self.K).all() and np.isfinite(rhs).all()):
             return np.full(len(f), np.nan), np.full(len(g), np.nan), off
         if self.factor is not None:
-            both = linalg.lapack.dgetrs(*self.factor, rhs)[0]
+            unit = 1.0 if self.unit is None else self.unit
+            both = unit * linalg.lapack.dgetrs(*self.factor, unit * rhs)[0]
         else:
             both = linalg.lstsq(self.K, rhs, cond=SINGULAR, lapack_driver="gelsy")[0]
             most = np.abs(rhs).max(initial=0.0)
@@ -185,6 +193,31 @@ class Saddle:
         flat = linalg.null_space(self.K[:, : self.split], rcond=SINGULAR)
         unique = not self.null.shape[1] and not (np.abs(flat[own]) > NOTHING).any() and off <= OFF
         return Known(unique, unique and not flat.shape[1])
+
+
+def _factorized(K: FloatArray) -> tuple[FloatArray, FloatArray] | None:
+    """LU factors and pivots of a matrix that is safely regular."""
+    factor, pivots, flag = linalg.lapack.dgetrf(K)
+    norm = np.abs(K).sum(axis=0).max()
+    regular = flag == 0 and linalg.lapack.dgecon(factor, norm)[0] > SINGULAR
+    return (factor, pivots) if regular else None
+
+
+def _units(K: FloatArray) -> FloatArray | None:
+    """Powers of two that make the largest entries of rows and columns alike (Ruiz, 2001).
+
+    None where that changes little, or a row is zero.
+    """
+    sizes, unit = np.abs(K), np.ones(len(K))
+    if not (sizes.max(axis=1) > 0).all():
+        return None
+    for _ in range(ROUNDS):
+        more = factors(np.sqrt(sizes.max(axis=1)))
+        if (more == 1).all():
+            break
+        unit *= more
+        sizes *= more[:, None] * more
+    return unit if (unit != 1).any() else None
 
 
 def _pick(active: BoolArray, problem: Structure, names: tuple[str, ...]) -> BoolArray:
