@@ -1,8 +1,12 @@
 """The adjoint against the whole system of optimality conditions, solved by a pseudo-inverse."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from lpgd.core.params import batched
+from lpgd.core.pattern import Pattern
 from lpgd.core.solution import Solution
 from lpgd.families.quadratic.structure import SIDES
 from lpgd.testing import Shape, plant
@@ -191,3 +195,15 @@ def test_units_of_variables_do_not_make_a_system_singular(quadratic):
         assert not degenerate.any()
         found.append(np.concatenate([a[0] * unit, v[0]]))
     np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_units_of_a_row_do_not_make_other_rows_weak(sparse):
+    """A multiplier of 1e9, of a row of length 1e-9, is no larger than one of 1 of a bound."""
+    problem, params = program(q=[-1, 1], G=[[1e-9, 0]], h=[1e-9], lb=[-9, 0])
+    if sparse:
+        pattern = Pattern(np.array([0]), np.array([0]), (1, 2))
+        problem = replace(problem, patterns={"G": pattern})
+        params["G"] = batched(np.array([[1e-9]]))
+    system = problem.linearize(params, point([1, 0], [1e9, 0, 1]))
+    assert not system.adjoint(cotangent([1.0, 1.0], m=3), 0.0).degenerate.any()
