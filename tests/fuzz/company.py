@@ -1,5 +1,6 @@
 """An element alone, in company, in another order, elsewhere in memory: bit for bit the same."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
@@ -14,6 +15,8 @@ from tests.fuzz.draws import Draw
 from tests.fuzz.elements import Element
 from tests.fuzz.findings import Finding
 from tests.fuzz.layouts import LAYOUTS
+
+ZERO = 1e-18  # what a number that is zero in exact arithmetic may be
 
 ALONE = 3  # elements of a case that are also called alone
 
@@ -138,15 +141,31 @@ def _unit(case: Case, plain: Outcome, name: str) -> np.longdouble:
     """What a gradient is large beside: the loss over the size of the argument.
 
     A gradient that is zero in exact arithmetic is the rounding of terms of that size. An argument
-    of zeros has no size; it goes by its gradient alone.
+    of zeros, other than P, has no size; it goes by its gradient alone.
     """
     elements = case.elements[: prod(case.shape)]
     loss = max(
         (
-            np.abs(np.nan_to_num(v.astype(np.longdouble) * plain.outputs[k].reshape(v.shape))).sum()
+            (np.abs(v.astype(np.longdouble)) * _known(plain.outputs[k]).reshape(v.shape)).sum()
             for k, v in case.cotangents.items()
         ),
         default=np.longdouble(0),
     )
-    sizes = [np.abs(e.data[name][np.isfinite(e.data[name])]).max(initial=0.0) for e in elements]
-    return loss / max(sizes) if max(sizes) > 0 else np.longdouble(0)
+    size = _largest(elements, name)
+    if size == 0 and name == "P":  # curvature counts where Px is as large as q
+        first = plain.outputs[case.names[0]].astype(np.longdouble)
+        reach = np.abs(np.nan_to_num(first)).max(initial=0.0)
+        size = _largest(elements, "q") / reach if reach > 0 else np.longdouble(0)
+    return loss / size if size > 0 else np.longdouble(0)
+
+
+def _known(output: np.ndarray) -> np.ndarray:
+    """Sizes of an output; of zero, what rounding may make of it."""
+    return np.maximum(np.abs(np.nan_to_num(output.astype(np.longdouble))), ZERO)
+
+
+def _largest(elements: Sequence[Element], name: str) -> np.longdouble:
+    values = [e.data[name][np.isfinite(e.data[name])] for e in elements]
+    return max(
+        (np.longdouble(np.abs(v).max(initial=0.0)) for v in values), default=np.longdouble(0)
+    )

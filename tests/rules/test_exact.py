@@ -94,3 +94,16 @@ def test_requires_no_engine():
 def test_bad_rho_is_refused(rho):
     with pytest.raises(ValueError, match="rho must be"):
         Exact(rho)
+
+
+@pytest.mark.parametrize("unit", [2.0**-45, 2.0**45])
+def test_units_of_a_small_program_cost_no_digits(unit):
+    """x and multipliers of length ``unit``, which is that of the costs and right-hand sides."""
+    found = []
+    for size in (1.0, unit):
+        q, A, b = size * np.array([1.0, 2.0]), [[3.0, 4.0]], [5.0 * size]
+        problem, params = program(P=np.diag([1.0, 7.0]), q=q, A=A, b=b)
+        pulled = pull(Exact(), problem, params, np.array([0.3, -0.8]))
+        found.append({k: v / (size if k in "PA" else 1.0) for k, v in pulled.items()})
+    for name, values in found[0].items():
+        np.testing.assert_allclose(found[1][name], values, rtol=1e-12, err_msg=name)

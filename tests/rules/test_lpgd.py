@@ -177,6 +177,7 @@ def test_requires_a_qp_engine_for_augmented_lps(quadratic, rho, family):
         ({"tau": np.inf}, "tau must be"),
         ({"tau": 1.0, "rho": -1.0}, "rho must be"),
         ({"tau": 1.0, "side": "both"}, "side must be one of"),
+        ({"tau": 1.0, "side": [3]}, "side must be one of"),
         ({"tau": 1.0, "retries": -1}, "retries must be"),
     ],
 )

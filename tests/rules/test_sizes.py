@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lpgd.core.tilt import Tilt
+from lpgd.core.tilt import Adjoint, Tilt
+from lpgd.rules.ends import Ends
 from lpgd.rules.sizes import FLOOR, LEAP, STILL, Sizes, norm
 from tests.support import program, solve
 
@@ -120,3 +121,19 @@ def test_extreme_cotangents_neither_overflow_nor_vanish(size):
     found = sizes_of(*qp(), dx=[size, size])
     assert np.isfinite(found.large).all()
     assert (found.small > 0).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("pull_by", [5e-324, 1e-200, 1e200, 1.7e308])
+@pytest.mark.parametrize("unit", [1e-150, 1.0, 1e150])
+def test_losses_and_costs_of_any_size_are_measured_in_silence(pull_by, unit):
+    problem, params = program(q=[unit, -unit], G=[[1.0, 1.0]], h=[1.0], lb=[0.0, 0.0])
+    for dx, dy in (([pull_by, -pull_by], [0.0, 0.0, 0.0]), ([0.0, 0.0], [pull_by, 0.0, 0.0])):
+        found = sizes_of(problem, params, dx, dy)
+        a = np.array([[pull_by, 0.0]])
+        taus = np.concatenate([found.large, found.small, found.gentle(a)])
+        assert np.isfinite(taus).all()
+        ends = Ends(found.point, found.point, found.large)
+        adjoint = Adjoint(a, np.zeros((1, 3)), *np.zeros((3, 1), dtype=bool))
+        found.agree(adjoint, ends, "average"), found.alike(ends, "average")
+        found.bent(a, found.large), found.still(a), found.moved(found.point)

@@ -55,7 +55,7 @@ class LPGD(Rule):
             )
         if not (is_number(self.rho) and 0 <= self.rho < np.inf):
             raise ValueError(f"rho must be a finite number >= 0, got {self.rho!r}")
-        if self.side not in ENDS:
+        if self.side not in tuple(ENDS):  # not hashed: it may be anything
             raise ValueError(f"side must be one of {sorted(ENDS)}, got {self.side!r}")
         if not (is_count(self.retries)):
             raise ValueError(f"retries must be an int >= 0, got {self.retries!r}")

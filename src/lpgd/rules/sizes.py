@@ -11,7 +11,7 @@ from lpgd.core.problem import users
 from lpgd.core.rule import Backward
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.core.tilt import Adjoint, Tilt
-from lpgd.rules.ends import ENDS, Ends, Side
+from lpgd.rules.ends import ENDS, QUIET, Ends, Side
 
 STILL = 10.0  # a move of at most so many times the accuracy is none
 LEAST = 1e-6  # of x: how far a tilt that finds a derivative moves it
@@ -20,7 +20,7 @@ CLEAR = 0.1  # part of a move that may be rounding where it is to verify somethi
 LEAP = 100.0  # a change of more than so many times the relative tilt is not smooth
 ROUNDING = 1e-9  # relative move at a tilt as large as the costs that may be rounding
 FLOOR = 1e-3  # least first tilt, relative to what the lengths of costs and cotangent suggest
-TINY = 1e-150
+TINY, HUGE = 1e-150, 1e300  # least size to divide by, largest tau
 FLAT = 1e-6  # share of curvature in the work of a tilt up to which there is none
 
 
@@ -63,6 +63,7 @@ class Sizes:
     accuracy: FloatArray
 
     @classmethod
+    @QUIET
     def of(cls, point: Solution, tilt: Tilt, backward: Backward) -> "Sizes":
         """Measure the rows of a cotangent."""
         family = measured(backward.problem, "tau='auto'")
@@ -90,6 +91,7 @@ class Sizes:
         """How far a tilt that finds a derivative moves x, and changes other data, relatively."""
         return np.maximum(np.sqrt(self.accuracy), LEAST)
 
+    @QUIET
     def gentle(self, a: FloatArray) -> FloatArray:
         """The tau at which rows that move by tau a move by a small step; by their costs if none."""
         speed = np.abs(a[:, self.mine[0]]).max(axis=1, initial=0.0)
@@ -102,17 +104,20 @@ class Sizes:
         size = np.abs(self.point.x[:, self.mine[0]]).max(axis=1, initial=0.0)
         return np.where(size > 0, size, 1.0)
 
+    @QUIET
     def still(self, a: FloatArray) -> BoolArray:
         """Whether x does not move at the rate ``a`` but by rounding."""
         speed = np.abs(a[:, self.mine[0]]).max(axis=1, initial=0.0)
         return speed * self.large <= np.maximum(STILL * self.accuracy, ROUNDING) * self.reach
 
     @property
+    @QUIET
     def large(self) -> FloatArray:
         """The tau at which the tilt is as large as the costs."""
-        return self.costs / _some(norm(self.dx))
+        return np.minimum(self.costs / _some(norm(self.dx)), HUGE)
 
     @property
+    @QUIET
     def small(self) -> FloatArray:
         """The tau of the first tilt: small against the costs and against the right-hand sides."""
         pulled = dot(np.abs(self.dx), np.abs(self.point.x))
@@ -122,17 +127,17 @@ class Sizes:
         shift = norm(self.tilt.dy)
         if shift.any():
             tau = np.minimum(tau, np.where(shift > 0, self._sides() / _some(shift), np.inf))
-        return self.step * tau
+        return self.step * np.minimum(tau, HUGE)
 
+    @QUIET
     def _sides(self) -> FloatArray:
         """Size of the right-hand sides that are shifted, and of what stands beside them."""
         zero = np.zeros_like(self.point.x)
         sides = self.family.slacks(self.params, zero)
-        with np.errstate(invalid="ignore"):  # infinite bounds
-            sizes = np.maximum(
-                np.abs(sides), np.abs(self.family.slacks(self.params, self.point.x) - sides)
-            )
-        sizes = np.where(np.isfinite(sizes), sizes, 0.0)
+        sizes = np.maximum(
+            np.abs(sides), np.abs(self.family.slacks(self.params, self.point.x) - sides)
+        )
+        sizes = np.where(np.isfinite(sizes), sizes, 0.0)  # of infinite bounds
         shifted, every = norm(sizes * (self.tilt.dy != 0)), norm(sizes)
         return np.where(shifted > 0, shifted, np.where(every > 0, every, 1.0))
 
@@ -148,6 +153,7 @@ class Sizes:
             return np.zeros(len(self.tilt), dtype=np.bool_)
         return self.primal & (self.tilt.rho > 0)
 
+    @QUIET
     def moved(self, end: Solution, rows: IntArray | None = None) -> BoolArray:
         """Whether an end of all or of some rows is away from x*."""
         start = self.point.x if rows is None else self.point.x[rows]
@@ -156,6 +162,7 @@ class Sizes:
         move = np.abs(end.x - start)[:, self.mine[0]].max(axis=1, initial=0.0)
         return move > STILL * accuracy * size
 
+    @QUIET
     def alike(self, ends: Ends, side: Side) -> BoolArray:
         """Rows both of whose ends move alike along the cotangent, so that it is no kink."""
         rates, noise = self._rates(ends, side)
@@ -163,6 +170,7 @@ class Sizes:
         known = ends.solved & (ends.tau > 0) & (len(rates) > 1)
         return known & (gap <= AGREE * np.abs(rates).max(axis=0) + noise)
 
+    @QUIET
     def agree(self, adjoint: Adjoint, ends: Ends, side: Side) -> BoolArray:
         """Rows whose ends move along the cotangent as the adjoint says."""
         rates, noise = self._rates(ends, side)
@@ -171,6 +179,7 @@ class Sizes:
         stays = self.still(adjoint.a) & ~(self.moved(ends.hi) | self.moved(ends.lo))
         return near & ends.solved & (ends.tau > 0) & ((noise <= CLEAR * np.abs(rate)) | stays)
 
+    @QUIET
     def _rates(self, ends: Ends, side: Side) -> tuple[FloatArray, FloatArray]:
         """Moves along the cotangent by tau of each end that moves, and what may be rounding."""
         tau = np.where(ends.tau > 0, ends.tau, 1.0)
@@ -183,11 +192,13 @@ class Sizes:
         used = [rate / (t * tau) for rate, t in zip(rates, ENDS[side], strict=True) if t]
         return np.stack(used), STILL * self.accuracy * terms / tau
 
+    @QUIET
     def bent(self, way: FloatArray, tau: FloatArray) -> BoolArray:
         """Whether the objective has curvature along a way (N, n) that a tilt went."""
         bend = dot(way, self.family.slope(self.params, way) - self.linear)
         return bend > FLAT * tau * np.abs(dot(way, self.dx))
 
+    @QUIET
     def steady(self, hi: Solution, lo: Solution) -> BoolArray:
         """Whether multipliers change no more than smooth ones would."""
         theirs = self.mine[1]
@@ -195,6 +206,7 @@ class Sizes:
         return np.abs(hi.y - lo.y)[:, theirs].max(axis=1, initial=0.0) <= leap
 
 
+@QUIET
 def norm(vectors: FloatArray) -> FloatArray:
     """Euclidean length of each row, also where squares would overflow."""
     most = np.abs(vectors).max(axis=1, initial=0.0)

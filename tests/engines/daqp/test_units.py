@@ -174,3 +174,15 @@ def test_bounds_next_to_zero_are_bounds_at_zero(P):
     found = DaqpEngine().solve(problem, params).solution
     assert found.solved.all()
     np.testing.assert_allclose(found.x, [[0, 0.5]], atol=1e-12)
+
+
+@pytest.mark.parametrize("unit", [2.0**-35, 2.0**-60])
+def test_variables_without_curvature_have_units_of_their_own(unit):
+    """Least squares by residuals r = Ax - b: min |r|^2, where only r is curved."""
+    rng = np.random.default_rng(1)
+    A, b = rng.normal(size=(5, 2)), rng.normal(size=5)
+    rows = np.concatenate([A * unit, -np.eye(5)], axis=1)
+    problem, params = program(P=np.diag([0, 0, 2, 2, 2, 2, 2]), q=np.zeros(7), A=rows, b=b * unit)
+    found = DaqpEngine().solve(problem, params).solution
+    assert found.solved.all()
+    np.testing.assert_allclose(found.x[0, :2], np.linalg.lstsq(A, b)[0], rtol=1e-6)

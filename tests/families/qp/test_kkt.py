@@ -1,10 +1,14 @@
 """The adjoint against the whole system of optimality conditions, solved by a pseudo-inverse."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from lpgd.core.params import batched
+from lpgd.core.pattern import Pattern
 from lpgd.core.solution import Solution
-from lpgd.families.qp import kkt
+from lpgd.families.qp import saddle
 from lpgd.families.quadratic.structure import SIDES
 from lpgd.testing import Shape, plant
 from tests.support import cotangent, program, solve
@@ -184,7 +188,7 @@ def test_a_vertex_is_two_square_systems(seed, sparse, monkeypatch):
     rng = np.random.default_rng(seed)
     loss = cotangent(rng.normal(size=6), rng.normal(size=case.problem.m))
     halves = case.problem.linearize(case.params, case.solution).adjoint(loss, 0.0)
-    monkeypatch.setattr(kkt.Vertex, "of", lambda B: None)
+    monkeypatch.setattr(saddle.Vertex, "of", lambda B: None)
     whole = case.problem.linearize(case.params, case.solution).adjoint(loss, 0.0)
     np.testing.assert_allclose(halves.a, whole.a, atol=1e-10)
     np.testing.assert_allclose(halves.v, whole.v, atol=1e-10)
@@ -195,3 +199,33 @@ def test_the_line_of_an_lp_ends_where_its_basis_does():
     problem, params = program(q=[1.0, 2.0], G=[[-1.0, -1.0]], h=[-1.0], lb=[0.0, 0.0])
     line = problem.linearize(params, solve(problem, params)).line(cotangent([0, -1], m=3), 0.0)
     np.testing.assert_allclose(line.reach, [[np.inf, 1.0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("quadratic", [True, False])
+def test_units_of_variables_do_not_make_a_system_singular(quadratic):
+    rng = np.random.default_rng(0)
+    n, m = 4, 2 if quadratic else 4
+    units = 2.0 ** np.array([25, -20, 3, -13])
+    half, A, x, dx = (rng.normal(size=size) for size in ((n, n), (m, n), n, n))
+    found = []
+    for unit in (np.ones(n), units):
+        data = {"P": (half.T @ half + np.eye(n)) * unit * unit[:, None]} if quadratic else {}
+        problem, params = program(q=np.zeros(n), A=A * unit, b=A @ x, **data)
+        system = problem.linearize(params, point(x / unit, np.ones(m)))
+        dy = np.arange(1.0, m + 1)
+        a, v, degenerate = parts(system.adjoint(cotangent(dx * unit, dy), 0.0))
+        assert not degenerate.any()
+        found.append(np.concatenate([a[0] * unit, v[0]]))
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_units_of_a_row_do_not_make_other_rows_weak(sparse):
+    """A multiplier of 1e9, of a row of length 1e-9, is no larger than one of 1 of a bound."""
+    problem, params = program(q=[-1, 1], G=[[1e-9, 0]], h=[1e-9], lb=[-9, 0])
+    if sparse:
+        pattern = Pattern(np.array([0]), np.array([0]), (1, 2))
+        problem = replace(problem, patterns={"G": pattern})
+        params["G"] = batched(np.array([[1e-9]]))
+    system = problem.linearize(params, point([1, 0], [1e9, 0, 1]))
+    assert not system.adjoint(cotangent([1.0, 1.0], m=3), 0.0).degenerate.any()

@@ -3,8 +3,9 @@
 DAQP's tolerances are absolute: a row whose norm in the metric of the inverse Hessian is below 1e-6
 is dropped, violations below ``primal_tol`` count as none, and proximal iterations stop on an
 absolute residual. Rows of norm 1, a Hessian or costs of size 1, right-hand sides that ask for an x
-of size 1 and, for LPs, columns of size 1 make them mean the same in every user's units. All factors
-are powers of two, so nothing is rounded; fair sizes are left alone, and most programs are fair.
+of size 1 and, where there is no curvature, columns of size 1 make them mean the same in every
+user's units. All factors are powers of two, so nothing is rounded; fair sizes are left alone, and
+most programs are fair.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Units(Rows):
     cost : (N, 1) int
         Of the objective.
     columns : (N, n) int
-        Of x. In those of a QP all variables share one.
+        Of x. Variables with curvature share one.
     A, G : (N, m_eq) and (N, m_in) int
         Of the right-hand sides of the rows.
     curve : (N, 1) int
@@ -55,10 +56,11 @@ class Units(Rows):
         flat = np.zeros((len(norms["A"]), problem.n), dtype=np.intc)
         costs = np.abs(params["q"].full())
         pull = costs.max(axis=1, initial=0.0)
-        curved = np.zeros_like(pull)
+        curved, straight = np.zeros_like(pull), np.ones(costs.shape, dtype=np.bool_)
         if problem.quadratic:  # the largest entry of a convex Hessian lies on the diagonal
             P = params["P"]
-            curved = P.values.diagonal(axis1=1, axis2=2).max(axis=1, initial=0.0)[P.index]
+            bends = P.values.diagonal(axis1=1, axis2=2)
+            curved, straight = bends.max(axis=1, initial=0.0)[P.index], (bends == 0)[P.index]
         size = _size(params, norms, flat, (pull, curved))
         # of 0 <= h nothing but h has a size
         hollow, sides = dict[str, BoolArray](), list[FloatArray]()
@@ -66,12 +68,12 @@ class Units(Rows):
             hollow[name] = norms[name] == 0
             sides.append(np.abs(params[SIDES[name]].full())[hollow[name]])
         sizes = [*norms.values(), *sides, size, np.where(curved > 0, curved, pull)]
-        sizes += [] if problem.quadratic else [_tops(params, {})]
+        sizes += [_tops(params, {}) * straight] if straight.any() else []
         if fair(np.concatenate(sizes, axis=None)).all():
             return None
         rows = {name: exponents(norms[name]) for name in SIDES}
-        if not problem.quadratic:
-            flat = -exponents(_tops(params, rows))
+        if straight.any():
+            flat = -exponents(_tops(params, rows) * straight)
             norms = {name: _norms(params, name, flat) for name in SIDES}
             rows = {name: exponents(norms[name]) for name in SIDES}
             size = _size(params, norms, flat, (pull, curved))

@@ -42,8 +42,9 @@ class Active(Rows):
         """Those of N points of programs with linear rows."""
         y, slacks = point.y, problem.slacks(params, point.x)
         tight = slacks <= ACTIVE * _sizes(problem, params, point.x)
-        most = np.maximum(_top(y), _top(params["q"].full()))
-        loaded = y > ACTIVE * most[:, None]
+        pull = y * _strengths(problem, params)  # which no unit of a row changes
+        most = np.maximum(_top(pull), _top(params["q"].full()))
+        loaded = pull > ACTIVE * most[:, None]
         equal = slice(0, problem.cones.zero)
         tight[:, equal] = True
         held, weak = tight | loaded, tight & ~loaded
@@ -91,6 +92,21 @@ def _row_sizes(problem: Structure, params: Params, x: FloatArray) -> FloatArray:
     pattern = problem.patterns.get("G")
     reach = pattern.product(absolute, x) if pattern else (absolute @ x[:, :, None])[..., 0]
     return np.maximum(sides, reach)
+
+
+def _strengths(problem: Structure, params: Params) -> FloatArray:
+    """The largest entry of each row, (N, m)."""
+    sizes = np.ones((len(params["q"].index), problem.m))
+    for name in problem.blocks.keys() & {"A", "G"}:
+        values = np.abs(params[name].values)
+        if name in problem.patterns:
+            pattern = problem.patterns[name]
+            largest = np.zeros((len(values), pattern.shape[0]))
+            np.maximum.at(largest.T, pattern.rows, values.T)
+        else:
+            largest = values.max(axis=2, initial=0.0)
+        sizes[:, problem.blocks[name]] = largest[params[name].index]
+    return sizes
 
 
 def _top(values: FloatArray) -> FloatArray:
