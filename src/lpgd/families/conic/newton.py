@@ -191,14 +191,15 @@ def _least(K: FloatArray, rhs: FloatArray) -> FloatArray:
 
     Curvature may be so large that what else is in K looks like nothing beside it.
     """
-    found = np.linalg.lstsq(K, rhs, rcond=SINGULAR)[0]
+    lstsq: Any = np.linalg.lstsq
+    found = lstsq(K, rhs, rcond=SINGULAR)[0]
     if np.abs(K @ found - rhs).max(initial=0.0) <= OFF * np.abs(rhs).max(initial=0.0):
         return found
     unit = np.ones(len(K))
     for _ in range(SWEEPS):
         sizes = (np.abs(K) * unit).max(axis=1, initial=0.0) * unit
         unit = unit / np.sqrt(np.where(sizes > 0, sizes, 1.0))
-    return unit * np.linalg.lstsq(unit[:, None] * K * unit, unit * rhs, rcond=SINGULAR)[0]
+    return unit * lstsq(unit[:, None] * K * unit, unit * rhs, rcond=SINGULAR)[0]
 
 
 def _assemble(hessian: FloatArray, equations: FloatArray, room: FloatArray) -> FloatArray:
