@@ -11,7 +11,7 @@ import numpy as np
 
 from lpgd.core.abilities import Linearization, differentiable
 from lpgd.core.engine import Answer, Engine, Restoring, Workspace
-from lpgd.core.params import Params
+from lpgd.core.params import Params, taken
 from lpgd.core.problem import Ability, Problem
 from lpgd.core.rule import ROUGH, Memory, Samples
 from lpgd.core.solution import BoolArray, FloatArray, Solution, Status
@@ -70,7 +70,7 @@ class Forward:
     def moving(self, cotangent: Cotangent) -> BoolArray:
         """Rows of a cotangent that move the solution; slacks alone may not."""
         if cotangent.ds is not None:
-            params = {name: param.take(cotangent.rows) for name, param in self.params.items()}
+            params = taken(self.params, cotangent.rows)
             with np.errstate(all="ignore"):  # of elements that failed
                 cotangent = self.program.folded(params, cotangent)
         return cotangent.loud
@@ -90,7 +90,7 @@ class Forward:
 
         def resolve(tilt: Tilt) -> Answer:
             rows, place = np.unique(tilt.rows, return_inverse=True)
-            data = {name: param.take(rows) for name, param in params.items()}
+            data = taken(params, rows)
             given = (self.program, data, solution.take(rows), self.threads)
             if self.engine.capabilities.restores:
                 workspace = cast(Restoring, self.engine).restore(*given)

@@ -19,7 +19,7 @@ import numpy as np
 
 from lpgd.core.abilities import differentiable
 from lpgd.core.errors import EngineError
-from lpgd.core.params import Param, Params, batched, flat
+from lpgd.core.params import Param, Params, batched, flat, taken
 from lpgd.core.problem import Ability
 from lpgd.core.rule import ROUGH
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Status, StatusArray
@@ -124,7 +124,7 @@ def push(
     if not len(rest):
         return Pushed(slopes, 0, Failures(rows[:0], np.zeros(0, np.int8), {}))
     both = np.concatenate([rest, len(live) + rest])
-    data = {name: param.take(both) for name, param in moved.items()}
+    data = taken(moved, both)
     return _solved(forward, data, (rows, live[rest], step), slopes, probe)
 
 
@@ -138,7 +138,7 @@ def _derived(
         return none, []
     data, unfit = forward.problem.check(moved, WHOLE)
     places = np.arange(2 * size)
-    hi, lo = ({k: p.take(part) for k, p in data.items()} for part in np.split(places, 2))
+    hi, lo = (taken(data, part) for part in np.split(places, 2))
     family, point = differentiable(forward.program, "forward mode"), forward.solution.take(rows)
     with np.errstate(all="ignore"):
         dx, dy = (part / (2 * step[:, None]) for part in family.drift(hi, lo, point))

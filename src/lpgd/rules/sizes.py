@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 
 from lpgd.core.abilities import Measured, measured
-from lpgd.core.params import Params
+from lpgd.core.params import Params, taken
 from lpgd.core.problem import users
 from lpgd.core.rule import Backward
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
@@ -67,7 +67,7 @@ class Sizes:
     def of(cls, point: Solution, tilt: Tilt, backward: Backward) -> "Sizes":
         """Measure the rows of a cotangent."""
         family = measured(backward.problem, "tau='auto'")
-        params = {name: param.take(tilt.rows) for name, param in backward.params.items()}
+        params = taken(backward.params, tilt.rows)
         zero = np.zeros_like(point.x)
         linear, dx = family.slope(params, zero), tilt.dx
         if tilt.ds is not None:

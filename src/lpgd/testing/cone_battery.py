@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lpgd.core.engine import Answer, Engine
-from lpgd.core.params import Param, Params, batched, shared
+from lpgd.core.params import Param, Params, batched, shared, taken
 from lpgd.core.public import public
 from lpgd.core.solution import FloatArray, Solution, Status
 from lpgd.core.tilt import Tilt
@@ -81,7 +81,7 @@ class ConeBattery:
         np.testing.assert_array_equal(found.status, cold.status)
         assert found.solved.all() or t == 5.0
         solved = np.flatnonzero(found.solved)
-        part = {key: param.take(solved) for key, param in params.items()}
+        part = taken(params, solved)
         size = 1 + np.abs(found.y).max(initial=0.0)
         assert optimality(cast(Any, problem), part, found.take(solved)) < self.residual * size
 
@@ -105,7 +105,7 @@ class ConeBattery:
         np.testing.assert_array_equal(part.x, moved.x[rows])
         np.testing.assert_array_equal(part.y, moved.y[rows])
         for row in range(4):
-            one = {name: param.take(np.array([row])) for name, param in case.params.items()}
+            one = taken(case.params, np.array([row]))
             alone = self.engine.solve(case.problem, one, threads=1).solution
             np.testing.assert_array_equal(alone.x[0], answer.solution.x[row])
             np.testing.assert_array_equal(alone.y[0], answer.solution.y[row])

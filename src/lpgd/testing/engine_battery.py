@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lpgd.core.params import taken
 from lpgd.core.public import public
 from lpgd.core.solution import Solution, Status
 from lpgd.core.tilt import Tilt
@@ -102,7 +103,7 @@ class EngineBattery(EngineHardships):
             assert_same(self._both(case, tilt, threads), (solution, moved))
             self._same_alone(case.problem, case.params, solution)
             order = np.random.default_rng(1).permutation(len(solution))
-            params = {name: param.take(order) for name, param in case.params.items()}
+            params = taken(case.params, order)
             shuffled = Program(case.problem, params, case.solution)
             place = np.argsort(order)  # the shuffled position of each element
             back = Tilt(place[tilt.rows], tilt.t, tilt.dx, tilt.dy, tilt.rho, tilt.anchor)

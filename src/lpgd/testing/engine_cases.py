@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from lpgd.core.engine import Answer, Engine
-from lpgd.core.params import Params, shared
+from lpgd.core.params import Params, shared, taken
 from lpgd.core.problem import Problem
 from lpgd.core.solution import Solution
 from lpgd.core.tilt import Tilt
@@ -45,7 +45,7 @@ class EngineCases:
     def _same_alone(self, problem: Problem, params: Params, solution: Solution) -> None:
         for row in range(len(solution)):
             part = np.array([row])
-            single = {name: param.take(part) for name, param in params.items()}
+            single = taken(params, part)
             assert_same(self._solve(problem, single).solution, solution.take(part))
 
     def _both(self, case: Program, tilt: Tilt, threads: int | None) -> tuple[Solution, Solution]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lpgd.core.abilities import checkable
 from lpgd.core.engine import Restoring
-from lpgd.core.params import Param, Params
+from lpgd.core.params import Param, Params, taken
 from lpgd.core.problem import Ability, Problem
 from lpgd.core.solution import Solution
 from lpgd.map.attempt import Batch, attempt
@@ -101,7 +101,7 @@ class EngineHardships(EngineCases):
                 assert answer.ray is not None
                 if Ability.CHECK in problem.abilities:
                     rows = np.array([1, 2])
-                    chosen = {name: param.take(rows) for name, param in params.items()}
+                    chosen = taken(params, rows)
                     left = checkable(problem, "the battery").refuted(chosen, answer.ray.take(rows))
                     assert left.max() <= PROOF
 
@@ -114,7 +114,7 @@ class EngineHardships(EngineCases):
         self._solve(problem, params, threads=threads)
         share = (time.perf_counter() - began) / len(params["q"].index)
         rows = np.zeros(int(10 * threads * SOON / share), dtype=np.intp)
-        many = {name: param.take(rows) for name, param in params.items()}
+        many = taken(params, rows)
         main = threading.main_thread().ident
         assert main is not None
         timer = threading.Timer(SOON, signal.pthread_kill, (main, signal.SIGINT))

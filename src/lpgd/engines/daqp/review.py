@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lpgd.core.engine import Answer
-from lpgd.core.params import Params
+from lpgd.core.params import Params, taken
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.engines.daqp.form import Form
 from lpgd.engines.daqp.set_up import afresh
@@ -54,7 +54,7 @@ class Review:
         return self._settled(answer, rows) if len(rows) else answer
 
     def _settled(self, answer: Answer, rows: IntArray) -> Answer:
-        data = {name: param.take(rows) for name, param in self.params.items()}
+        data = taken(self.params, rows)
         look = elastic(self.problem, data, self.threads)
         falls = recession(self.problem, data, self.threads)
         impossible = look.known & (look.share > max(self.settings["primal_tol"], MARGIN))
@@ -92,7 +92,7 @@ class Review:
         found = form.solution(self.problem)
         rest = np.flatnonzero(~found.solved & (before.status != Status.ITERATION_LIMIT))
         if len(rest) and not self.problem.quadratic:
-            part = {name: param.take(rest) for name, param in data.items()}
+            part = taken(data, rest)
             other = FINE.solve(self.problem, part, threads=self.threads).solution
             found = found.put(rest, replace(other, basis=None))
         return before.put(found.solved, found.take(found.solved))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, cast, final
 import numpy as np
 
 from lpgd.core.engine import Answer, Capabilities, Range
-from lpgd.core.params import Params
+from lpgd.core.params import Params, taken
 from lpgd.core.public import public
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.engines.batch import spread, useful_threads
@@ -252,7 +252,7 @@ class _Batch:
 
     def _residual(self, row: int) -> Residual:
         rows = np.array([row])
-        params = {name: param.take(rows) for name, param in self.params.items()}
+        params = taken(self.params, rows)
 
         def residual(x: FloatArray, y: FloatArray) -> tuple[Point, float]:
             point = Solution(x[None], y[None], np.zeros(1, dtype=np.int8))

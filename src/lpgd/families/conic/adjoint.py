@@ -21,7 +21,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import lsqr, splu
 
-from lpgd.core.params import Params
+from lpgd.core.params import Params, taken
 from lpgd.core.problem import users
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent
@@ -59,12 +59,12 @@ class Linearized:
         """See ``Linearization.adjoint``."""
         conic, rows = self.plan.conic, cotangent.rows
         if cotangent.ds is not None:
-            params = {name: param.take(rows) for name, param in self.params.items()}
+            params = taken(self.params, rows)
             cotangent = conic.folded(params, cotangent)
         linear = (cotangent.dx, -cotangent.dy)
         matrices = {"A", "P"} if conic.quadratic else {"A"}
         if conic.n + conic.m > LARGE and matrices <= conic.patterns.keys():
-            params = {name: param.take(rows) for name, param in self.params.items()}
+            params = taken(self.params, rows)
             return _sparse(conic, params, self.solution.take(rows), linear, rho)
         found = Adjoint(np.empty_like(linear[0]), np.empty_like(linear[1]), *_unknown(len(rows)))
         for part in self._factorized(rho):
@@ -120,7 +120,7 @@ class Part:
         place = np.full(len(point), -1)
         place[elements] = np.arange(len(elements))
         if len(elements) < len(point):
-            params = {name: param.take(elements) for name, param in params.items()}
+            params = taken(params, elements)
             point = point.take(elements)
         slacks = plan.conic.slacks(params, point.x)
         matrices = plan.balanced(plan.matrices(params), params, point.y, slacks)

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar, cast, final
 
 import numpy as np
 
-from lpgd.core.params import Params, distinct
+from lpgd.core.params import Params, distinct, taken
 from lpgd.core.pattern import Pattern
 from lpgd.core.scaling import factors
 from lpgd.core.solution import FloatArray, IntArray, Rows, Solution
@@ -151,7 +151,7 @@ class Reduction(Generic[Program]):
         group, first = distinct(params, ("P", "A"))
         if len(first) == len(group):
             return self._matrices(params)
-        some = self._matrices({name: param.take(first) for name, param in params.items()})
+        some = self._matrices(taken(params, first))
         return some.spread(group)
 
     def _matrices(self, params: Params) -> Matrices:

@@ -14,7 +14,7 @@ from typing import final
 import numpy as np
 
 from lpgd.core.errors import EngineError
-from lpgd.core.params import Params, batched
+from lpgd.core.params import Params, batched, taken
 from lpgd.core.problem import Ability, Family, Groups
 from lpgd.core.solution import BoolArray, FloatArray, Solution
 from lpgd.core.tilt import Term, Tilt
@@ -99,7 +99,7 @@ class Oracle(Family):
         """
         if tilt.rho.any() or (tilt.curve is not None and tilt.curve.any()):
             raise EngineError("an oracle takes linear tilts only: no proximal term, no curvature")
-        at = {name: param.take(tilt.rows) for name, param in params.items()}
+        at = taken(params, tilt.rows)
         return self, {**at, COST: batched(at[COST].full() + tilt.t[:, None] * tilt.dx)}
 
     def lagrangian(self, params: Params, point: Solution, tilt: Tilt) -> FloatArray:

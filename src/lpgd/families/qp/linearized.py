@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from lpgd.core.params import Param, Params
+from lpgd.core.params import Param, Params, taken
 from lpgd.core.solution import BoolArray, IntArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent
 from lpgd.families.qp.active import Active
@@ -66,7 +66,7 @@ class Linearized:
         else:
             found, done = self._whitened(cotangent, rho)
         rows, problem = cotangent.rows, self.problem
-        params = {name: param.take(rows) for name, param in self.params.items()}
+        params = taken(self.params, rows)
         rate = cotangent.dy + problem.product(params, found.a)
         active, y = self.active.take(rows), self.solution.y[rows]
         reach = active.reach(problem.cones.zero, y, found.v, rate)
@@ -76,7 +76,7 @@ class Linearized:
     def _folded(self, cotangent: Cotangent) -> Cotangent:
         if cotangent.ds is None:
             return cotangent
-        params = {name: param.take(cotangent.rows) for name, param in self.params.items()}
+        params = taken(self.params, cotangent.rows)
         return self.problem.folded(params, cotangent)
 
     def _root(self, rho: float) -> Roots | None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from lpgd.core.params import taken
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import FloatArray, IntArray, Solution
 from lpgd.families.quadratic.products import Values, unit
@@ -43,7 +44,7 @@ def inside(values: Values, point: Solution, sides: FloatArray, slacks: FloatArra
 
 def _unit(values: Values, sides: FloatArray, elements: IntArray) -> FloatArray:
     """The size of x that the data of some elements suggest, where x itself says nothing."""
-    params = {name: param.take(elements) for name, param in values.params.items()}
+    params = taken(values.params, elements)
     sizes = Values(values.of, params).absolute()
     return unit(sizes.distances(sides[elements]), sizes.bend())
 

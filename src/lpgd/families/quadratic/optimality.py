@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lpgd.core.params import Params
+from lpgd.core.params import Params, taken
 from lpgd.core.solution import FloatArray, Solution, Status
 from lpgd.families.conic.projections import project
 from lpgd.families.quadratic.inside import inside
@@ -77,7 +77,7 @@ def _distance(values: Values, point: Solution, sides: FloatArray, reach: FloatAr
         worst = np.empty(len(slope))
         rough = np.arange(len(slope))
     if len(rough):
-        some = {name: param.take(rough) for name, param in values.params.items()}
+        some = taken(values.params, rough)
         worst[rough] = _fair(of, some, point.take(rough), (slope[rough], slacks[rough]))
     return worst
 
