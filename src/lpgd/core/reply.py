@@ -1,6 +1,6 @@
 """What an oracle may say beside its minimisers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,7 @@ class Reply:
         What was raised for an element that ``CRASHED``.
     """
 
-    x: Sequence[Any]
+    x: Any
     status: StatusArray | None = None
     flags: FlagArray | None = None
     notes: Mapping[int, str] = field(default_factory=dict[int, str])
