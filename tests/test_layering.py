@@ -27,6 +27,7 @@ LAYERS: dict[str, set[str]] = {
     "lpgd.families.cvxpy": {"lpgd.core", "lpgd.families.quadratic", "lpgd.families.conic"},
     "lpgd.families.oracle": {"lpgd.core"},
     "lpgd.families": {"lpgd.core"},
+    "lpgd.oracles": {"lpgd.core"},
     "lpgd.rules": {"lpgd.core"},
     "lpgd.engines.oracle": {"lpgd.core"},
     "lpgd.engines": {"lpgd.core", "lpgd.families"},
@@ -44,6 +45,7 @@ OUTSIDE = {
     "lpgd.core": {"scipy"},
     "lpgd.families": {"scipy"},
     "lpgd.engines": {"scipy"},
+    "lpgd.oracles": {"scipy"},
     "lpgd.torch": {"torch", "scipy"},
     "lpgd.jax": {"jax"},
     "lpgd.testing": {"hypothesis", "pytest"},
@@ -52,6 +54,7 @@ OUTSIDE = {
 SOLVERS = {
     "lpgd.engines.daqp": {"daqp"},
     "lpgd.engines.highs": {"highspy"},
+    "lpgd.oracles": {"highspy"},
 }
 
 
