@@ -6,7 +6,12 @@ from lpgd.losses.linear import Array, Solve, inner
 
 
 def imitation(
-    costs: Array, target: Array, slope: Array | float, solve: Solve, tau: float = 1.0
+    costs: Array,
+    target: Array,
+    slope: Array | float,
+    solve: Solve,
+    tau: float = 1.0,
+    best: Array | None = None,
 ) -> Array:
     """max_x <slope - costs / tau, x - target>.
 
@@ -20,22 +25,30 @@ def imitation(
     solve : callable
     tau : float
         > 0.
+    best : (...), optional
+        What stands for <slope, target>, where that is known otherwise.
 
     Returns
     -------
     (...)
         Not negative, and zero where the target minimises.
     """
-    (worst,) = solve(costs / tau - slope)
-    return inner(costs / tau - slope, target - worst)
+    tilted = costs / tau - slope
+    (worst,) = solve(tilted)
+    if best is None:
+        return inner(tilted, target - worst)
+    return inner(costs / tau, target) - best - inner(tilted, worst)
 
 
-def spo_plus(costs: Array, true_costs: Array, target: Array, solve: Solve) -> Array:
+def spo_plus(
+    costs: Array, true_costs: Array, target: Array, solve: Solve, best: Array | None = None
+) -> Array:
     """SPO+ (Elmachtoub and Grigas, 2022): ``imitation`` of regret, with tau = 1/2.
 
     -L*(2 c - c_t) + 2 <c, x_t> - <c_t, x_t>; gradient 2 (x_t - x*(2 c - c_t)).
+    ``best`` stands for L*(c_t) = <c_t, x_t>.
     """
-    return imitation(costs, target, true_costs, solve, 0.5)
+    return imitation(costs, target, true_costs, solve, 0.5, best)
 
 
 def structured_hinge(costs: Array, target: Array, solve: Solve, tau: float = 1.0) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from lpgd.core.params import Params
 from lpgd.core.problem import Problem
 from lpgd.core.public import public
-from lpgd.core.rule import Backward, Memory, Pullback, Rule, Samples
+from lpgd.core.rule import Backward, Memory, Pullback, Rule, Samples, is_number
 from lpgd.core.solution import BoolArray, Solution, Status
 from lpgd.core.tilt import Cotangent, Term
 from lpgd.rules.ends import Side
@@ -21,7 +21,7 @@ from lpgd.rules.noise import Noise, SumOfGamma
 from lpgd.rules.perturbation import Perturbation, found
 
 SEEN = 1e-8  # entries of a gradient above this are not zero
-STEP, DECAY = 1e-3, 0.9  # of alpha, and of the mean share of entries that are not zero
+DECAY = 0.9  # of the running mean of the share of entries that are not zero
 
 
 @public("lpgd.rules")
@@ -87,7 +87,7 @@ class AdaptiveIMLE(Rule):
     """Adaptive implicit maximum likelihood (Minervini et al., AAAI 2023).
 
     ``IMLE`` with tau = alpha ||c|| / ||dx||, both norms over the whole batch. Each backward pass
-    raises alpha, 1 at first, by 0.001 while fewer than all entries of the gradient are not zero, in
+    raises alpha, 1 at first, while fewer than all entries of the gradient are not zero, in
     a running mean, and else lowers it. The step so follows batch and history: the one rule of which
     elements are not independent. What it has learnt is in a layer's ``state_dict``: ``alpha`` and
     the mean ``share``.
@@ -96,6 +96,8 @@ class AdaptiveIMLE(Rule):
     ----------
     sigma, samples, noise, side, fixed
         See ``IMLE``.
+    step : float
+        By which alpha is raised or lowered, >= 0.
     """
 
     sigma: float = 1.0
@@ -103,9 +105,12 @@ class AdaptiveIMLE(Rule):
     noise: Noise = field(default_factory=SumOfGamma)
     side: Side = "lower"
     fixed: tuple[int, ...] = ()
+    step: float = 1e-3
 
     def __post_init__(self) -> None:
         LPGD(1.0, side=self.side)
+        if not (is_number(self.step) and 0 <= self.step < np.inf):
+            raise ValueError(f"step must be a finite number >= 0, got {self.step!r}")
         self._perturbation()
 
     def _perturbation(self) -> Perturbation:
@@ -135,7 +140,7 @@ class AdaptiveIMLE(Rule):
         gradient = sum(term.weight[:, None] * term.point.x for term in made.terms)
         share = (np.abs(gradient) > SEEN).sum() / costs.size
         memory["share"] = DECAY * memory["share"] + (1 - DECAY) * share
-        step = STEP if memory["share"][0] < 1 else -STEP
+        step = self.step if memory["share"][0] < 1 else -self.step
         memory["alpha"] = np.maximum(memory["alpha"] + step, 0.0)
         return made
 
