@@ -26,6 +26,7 @@ LAYERS: dict[str, set[str]] = {
     "lpgd.families.conic": {"lpgd.core", "lpgd.families.quadratic", "lpgd.families.qp", *CONES},
     "lpgd.families.cvxpy": {"lpgd.core", "lpgd.families.quadratic", "lpgd.families.conic"},
     "lpgd.families.oracle": {"lpgd.core"},
+    "lpgd.families.lagrangian": {"lpgd.core", "lpgd.families.quadratic", *CONES},
     "lpgd.families": {"lpgd.core"},
     "lpgd.oracles": {"lpgd.core"},
     "lpgd.rules": {"lpgd.core"},

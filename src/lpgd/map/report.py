@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from lpgd.core.engine import Answer
 from lpgd.core.errors import Index, SolverError, SolverWarning, word_failure
 from lpgd.core.rule import Pullback
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status, StatusArray
@@ -90,6 +91,12 @@ def judge_tilted(
     else:
         tau = pulled.tau[rows].min(initial=np.inf)
         judge(why, where, f"tilted solve at tau {tau:.3g}", policy, stats, advice)
+
+
+def cause_of(answer: Answer) -> Exception | None:
+    """What a solver raised, or else what it says of a row that failed."""
+    said = next(iter(answer.notes.values()), None)
+    return answer.cause or (RuntimeError(said) if said else None)
 
 
 def note(pulled: Pullback, stats: Stats) -> None:

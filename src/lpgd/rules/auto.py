@@ -70,7 +70,9 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
     used = nowhere.put(np.flatnonzero(doubted), ends.take(doubted))
     used = used.put(np.flatnonzero(every), far.take(every))
     pulled = _pulled(tilting, known, derived, (used, ~derived), (far, costs))
-    told = believed | serves | sizes.alike(ends, tilting.side) | (known.degenerate & ends.solved)
+    told = believed | serves | (known.degenerate & ends.solved)
+    if known.span is None:  # else both ends may leave as a root of t does
+        told |= sizes.alike(ends, tilting.side)
     return replace(
         pulled,
         tau=np.where(serves | smoothed, far.tau, ends.tau),

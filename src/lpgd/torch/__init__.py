@@ -15,6 +15,7 @@ from lpgd.torch.conic import ConicLayer, ConicSolution
 from lpgd.torch.cvxpy import CvxpyLayer
 from lpgd.torch.layers import DualSolution, LPLayer, QPLayer
 from lpgd.torch.oracle import OracleLayer
+from lpgd.torch.saddle import SaddleLayer, SaddlePoint
 from lpgd.torch.sparse import Sparse
 
 __all__ = [
@@ -25,5 +26,7 @@ __all__ = [
     "LPLayer",
     "OracleLayer",
     "QPLayer",
+    "SaddleLayer",
+    "SaddlePoint",
     "Sparse",
 ]
