@@ -18,6 +18,10 @@ if TYPE_CHECKING:
         StuckWarning,
     )
     from lpgd.core.solution import Status
+    from lpgd.diagnosis.causes import Finding
+    from lpgd.diagnosis.diagnose import diagnose
+    from lpgd.diagnosis.elements import Elements
+    from lpgd.diagnosis.report import Diagnosis
     from lpgd.engines.cones.clarabel import ClarabelEngine
     from lpgd.engines.cones.moreau import MoreauEngine
     from lpgd.engines.cones.scs import ScsEngine
@@ -35,8 +39,11 @@ _HOMES = {
     "ClarabelEngine": "lpgd.engines.cones.clarabel",
     "Cones": "lpgd.families.conic.cones",
     "DaqpEngine": "lpgd.engines.daqp.engine",
+    "Diagnosis": "lpgd.diagnosis.report",
+    "Elements": "lpgd.diagnosis.elements",
     "EngineError": "lpgd.core.errors",
     "Exact": "lpgd.rules.exact",
+    "Finding": "lpgd.diagnosis.causes",
     "HighsEngine": "lpgd.engines.highs.engine",
     "LpgdError": "lpgd.core.errors",
     "MissingExtraError": "lpgd.core.errors",
@@ -48,6 +55,7 @@ _HOMES = {
     "Status": "lpgd.core.solution",
     "StructureError": "lpgd.core.errors",
     "StuckWarning": "lpgd.core.errors",
+    "diagnose": "lpgd.diagnosis.diagnose",
 }
 
 __all__ = [
@@ -55,8 +63,11 @@ __all__ = [
     "ClarabelEngine",
     "Cones",
     "DaqpEngine",
+    "Diagnosis",
+    "Elements",
     "EngineError",
     "Exact",
+    "Finding",
     "HighsEngine",
     "LpgdError",
     "MissingExtraError",
@@ -68,6 +79,7 @@ __all__ = [
     "Status",
     "StructureError",
     "StuckWarning",
+    "diagnose",
 ]
 
 
