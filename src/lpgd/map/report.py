@@ -25,10 +25,10 @@ MOVED = 1e-12
 ROUNDING = 4 * np.finfo(np.float64).eps
 
 STUCK = (
-    "no element moved under its tilt: every solution stayed where it was, at a vertex or within "
-    "rounding, so the gradient of the costs is zero and training would stall. Use a larger tau, or "
-    "rho > 0 with a tau that makes the tilt comparable to the costs. A loss averaged over a batch "
-    "of B needs a tau B times as large as its sum."
+    "no element moved under its tilt by more than rounding, so the gradient of the costs is zero "
+    "and training would stall: the tilt is too small beside what holds the solutions, curvature or "
+    "a corner. Use a larger tau, or rho > 0 with a tau that makes the tilt comparable to the costs. "
+    "A loss averaged over a batch of B needs a tau B times as large as its sum."
 )
 
 
