@@ -27,8 +27,8 @@ ROUNDING = 4 * np.finfo(np.float64).eps
 STUCK = (
     "no element moved under its tilt by more than rounding, so the gradient of the costs is zero "
     "and training would stall: the tilt is too small beside what holds the solutions, curvature or "
-    "a corner. Use a larger tau, or rho > 0 with a tau that makes the tilt comparable to the costs. "
-    "A loss averaged over a batch of B needs a tau B times as large as its sum."
+    "a corner. Use a larger tau, or rho > 0 with a tau that makes the tilt comparable to the "
+    "costs. A loss averaged over a batch of B needs a tau B times as large as its sum."
 )
 
 
