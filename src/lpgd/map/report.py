@@ -27,11 +27,11 @@ ROUNDING = 4 * np.finfo(np.float64).eps
 
 ASK = "lpgd.diagnose(layer, ..., loss=...) looks at each element."
 STUCK = (
-    "no element moved under its tilt: every solution stayed where it was, at a vertex or within "
-    "rounding, so the gradient of the costs is zero and training would stall. Use a larger tau, or "
-    "rho > 0 with a tau that makes the tilt comparable to the costs. A loss averaged over a batch "
-    "of B needs a tau B times as large as its sum. lpgd.diagnose(layer, ..., loss=...) tells which "
-    "tau would do."
+    "no element moved under its tilt by more than rounding, so the gradient of the costs is zero "
+    "and training would stall: the tilt is too small beside what holds the solutions, curvature or "
+    "a corner. Use a larger tau, or rho > 0 with a tau that makes the tilt comparable to the "
+    "costs. A loss averaged over a batch of B needs a tau B times as large as its sum. "
+    "lpgd.diagnose(layer, ..., loss=...) tells which tau would do."
 )
 
 

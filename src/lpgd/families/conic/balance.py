@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -19,9 +19,7 @@ from scipy.sparse.csgraph import connected_components
 
 from lpgd.core.params import Params
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows
-
-if TYPE_CHECKING:
-    from lpgd.families.conic.conic import Conic
+from lpgd.families.quadratic.structure import Structure
 
 FAIR = 6.0  # binary logarithm of mean sizes that are left alone
 MOST = 300.0  # binary logarithm of the largest factor
@@ -92,14 +90,14 @@ class Graph:
         return sparse.csr_array(sparse.hstack([self.by_row, self.by_col]))
 
     @classmethod
-    def of(cls, conic: Conic) -> Graph:
+    def of(cls, conic: Structure) -> Graph:
         """Of a program, computed once."""
         if cls not in conic.derived:
             conic.derived[cls] = cls._of(conic)
         return conic.derived[cls]
 
     @classmethod
-    def _of(cls, conic: Conic) -> Graph:
+    def _of(cls, conic: Structure) -> Graph:
         stop = conic.m - 3 * len(conic.cones.power)
         first = np.arange(stop - 3 * conic.cones.exp, stop, 3)
         group, A, n = _groups(conic, first), conic.patterns.get("A"), conic.n
@@ -146,13 +144,13 @@ class Graph:
         return np.round(np.clip(rows, -MOST, MOST)), np.round(np.clip(cols, -MOST, MOST))
 
 
-def _groups(conic: Conic, first: IntArray) -> IntArray:
+def _groups(conic: Structure, first: IntArray) -> IntArray:
     """Which rows have one factor, (m,): those of a cone, where it is no half-line.
 
     The third row of an exponential cone has its own where nothing stands in the second.
     """
     begins = np.zeros(conic.m, dtype=np.intp)
-    begins[[a for kind, a, b in conic.cones.blocks() if b > a]] = 1
+    begins[[a for _, a, b in conic.cones.blocks() if b > a]] = 1
     begins[: conic.cones.zero + conic.cones.nonneg] = 1
     if "A" in conic.patterns:
         used = np.bincount(conic.patterns["A"].rows, minlength=conic.m) > 0
@@ -169,7 +167,7 @@ def _free(params: Params, curve: FloatArray | None) -> FloatArray:
     return np.where((top_known > 0) & (known > 0), top - bottom, np.nan)
 
 
-def diagonal(conic: Conic, params: Params) -> FloatArray:
+def diagonal(conic: Structure, params: Params) -> FloatArray:
     """Diagonal of P, (N, n)."""
     P, pattern = params["P"], conic.patterns.get("P")
     if pattern is None:
