@@ -122,7 +122,8 @@ def _far(tilting: Tilting, nowhere: Ends, rows: BoolArray, sizes: Sizes) -> tupl
         far = far.put(left[fresh], replace(new.take(fresh), retries=new.retries))
         found[left] |= new.solved
         end = new.lo if tilting.side == "upper" else new.hi
-        left = left[new.solved & ~sizes.moved(end, left)]
+        # where a retry took less of tau, more of it finds no solution either
+        left = left[new.solved & (new.tau == tau[left]) & ~sizes.moved(end, left)]
         if not len(left):
             break
         tau = tau * GROWTH
