@@ -187,6 +187,16 @@ def test_retries_find_a_tilt_between():
     assert found.stats.retries == 1
 
 
+def test_nothing_beyond_a_tilt_that_failed_is_tried():
+    """min x_0 + x_1 over x >= 0 is unbounded from t = 1 on: 4.2 and 1.06 fail, 0.27 stays."""
+    problem, params = program(q=[1.0, 1.0], lb=[0.0, 0.0])
+    found = SolutionMap(LPGD(side="lower"), "daqp")
+    with pytest.warns(StuckWarning):
+        pulled = pull(found, problem, params, [[-1.0, 0.0]])
+    assert not pulled["q"].any()
+    assert (found.stats.re_solves, found.stats.retries) == (3, 2)
+
+
 class Failing:
     """DAQP that fails in the backward pass."""
 
