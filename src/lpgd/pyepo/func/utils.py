@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lpgd.pyepo import _models, _solvers
 from lpgd.pyepo._rest import rest
 from lpgd.pyepo.func._checks import positive, positive_int
 
@@ -56,6 +57,19 @@ class sumGammaDistribution:
         if key not in self._generators:
             self._generators[key] = torch.Generator(device).manual_seed(self.seed)
         return self._generators[key]
+
+
+def _solve_batch(
+    cp: Any, optmodel: Any, processes: int, pool: Any
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Solutions (B, d) and objectives (B,) of costs (B, d), by whoever solves the model here."""
+    costs = torch.as_tensor(cp)
+    array, sign = costs.detach().to("cpu", torch.float64).numpy(), _models.sign(optmodel)
+    solve = _solvers.recognised(optmodel) or _solvers.by_model(optmodel, processes, pool)
+    x = solve(sign * array)
+    found = x, (array * x).sum(axis=1) + _models.offset(optmodel)
+    x, objectives = (torch.from_numpy(part).to(costs.device, costs.dtype) for part in found)
+    return x, objectives
 
 
 __getattr__ = rest(__name__)
