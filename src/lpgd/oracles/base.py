@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lpgd.core.errors import StructureError
+from lpgd.core.errors import Index, SolverError, StructureError, word_failure
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, Status
 
@@ -37,12 +37,21 @@ class SetOracle(ABC):
         """Minimisers of costs (B, *shape), and how each was found."""
 
     def __call__(self, costs: FloatArray, instances: Sequence[Any] | None = None) -> FloatArray:
-        """Minimisers of costs (B, *shape) float64; NaN for an element that has none."""
+        """Minimisers of costs (B, *shape) float64.
+
+        Raises
+        ------
+        SolverError
+            Elements without a minimiser. A layer asks for a ``reply`` instead, in which they are
+            marked, and does as its ``on_failure`` says.
+        """
         found = self.reply(self._costs(costs), instances)
-        x = np.array(found.x, dtype=np.float64)
-        if found.status is not None:
-            x[found.status != Status.OPTIMAL] = np.nan
-        return x
+        if found.status is not None and found.status.any():
+            rows = np.flatnonzero(found.status)
+            failed: dict[Index, Status] = {int(r): Status(int(found.status[r])) for r in rows}
+            message = word_failure(type(self).__name__, failed, len(costs), {**found.notes})
+            raise SolverError(message, list(failed), list(failed.values())) from found.cause
+        return np.asarray(found.x, dtype=np.float64)
 
     def _costs(self, costs: Any) -> FloatArray:
         costs = np.asarray(costs, dtype=np.float64)

@@ -46,6 +46,31 @@ PLAIN: dict[str, Any] = {
     "mip_heuristic_run_root_reduced_cost": False,
 }
 
+Limits = tuple[tuple[str, Any], ...]
+BARE: Limits = (("presolve", "off"), ("solver", "simplex"))
+PRIMAL: Limits = (
+    *BARE,
+    ("simplex_strategy", 4),
+    ("primal_simplex_bound_perturbation_multiplier", 0.0),
+)
+
+
+class Basis(NamedTuple):
+    """The statuses of columns and rows in a simplex basis, as HiGHS's codes."""
+
+    columns: tuple[int, ...]
+    rows: tuple[int, ...]
+
+    def restored(self) -> Any:
+        """As HiGHS takes it."""
+        from highspy import _core
+
+        made: Any = _core.HighsBasis()
+        made.valid, made.alien = True, False
+        made.col_status = list(map(_core.HighsBasisStatus, self.columns))
+        made.row_status = list(map(_core.HighsBasisStatus, self.rows))
+        return made
+
 
 class Outcome(NamedTuple):
     """How one solve ended; x is None where there is no usable point."""
@@ -76,7 +101,7 @@ class Program:
     lower: FloatArray
     upper: FloatArray
     integer: BoolArray
-    _options: dict[Any, Any] = field(default_factory=dict[Any, Any], repr=False, compare=False)
+    _made: dict[Any, Any] = field(default_factory=dict[Any, Any], repr=False, compare=False)
 
     @classmethod
     def of(cls, matrix: Any, rows: Any, bounds: Any, integer: Any) -> Program:
@@ -97,7 +122,7 @@ class Program:
         return len(self.lower)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_options": {}}
+        return {**self.__dict__, "_made": {}}
 
     def with_rows(self, matrix: Any, lower: Any, upper: Any) -> Program:
         """The program with more rows."""
@@ -111,18 +136,13 @@ class Program:
             row_upper=np.concatenate([self.row_upper, more.row_upper]),
         )
 
-    def solve(self, q: FloatArray, limits: tuple[tuple[str, Any], ...] = ()) -> Outcome:
-        """Minimise; ``limits`` are further options by HiGHS's names."""
-        from highspy import _core
-
-        highs: Any = _core._Highs()
-        highs.passOptions(self._made(_core, limits))
-        size = int(np.frexp(np.abs(q).max(initial=0.0))[1])
-        highs.passModel(
-            self.n, len(self.row_upper), len(self.cols), ROW_WISE, MINIMISE, 0.0,
-            np.ldexp(q, -size), self.lower, self.upper, self.row_lower, self.row_upper,
-            self.starts, self.cols, self.values, self.integer.astype(np.int32),
-        )  # fmt: skip
+    def solve(self, q: FloatArray, limits: Limits = (), basis: Basis | None = None) -> Outcome:
+        """Minimise; ``limits`` are further options by HiGHS's names, ``basis`` where to start."""
+        highs = self._loaded(q, limits if basis is None else PRIMAL)
+        if basis is not None:
+            if basis not in self._made:
+                self._made[basis] = basis.restored()
+            highs.setBasis(self._made[basis])
         highs.run()
         status = STATUS.get(highs.getModelStatus().name, Status.NUMERICAL)
         if status not in (Status.OPTIMAL, *LIMITS):
@@ -138,15 +158,37 @@ class Program:
             return Outcome(x, Status.OPTIMAL, Flag.INCUMBENT)
         return Outcome(x, status)
 
-    def _made(self, core: Any, limits: tuple[tuple[str, Any], ...]) -> Any:
-        if limits not in self._options:
+    def vertex(self) -> Basis | None:
+        """A basis of the set of an LP, that of some vertex; None if it has none."""
+        highs = self._loaded(np.zeros(self.n), BARE)
+        highs.run()
+        if highs.getModelStatus().name != "kOptimal":
+            return None
+        basis = highs.getBasis()
+        return Basis(*(tuple(map(int, part)) for part in (basis.col_status, basis.row_status)))
+
+    def _loaded(self, q: FloatArray, limits: Limits) -> Any:
+        from highspy import _core
+
+        highs: Any = _core._Highs()
+        highs.passOptions(self._told(_core, limits))
+        size = int(np.frexp(np.abs(q).max(initial=0.0))[1])
+        highs.passModel(
+            self.n, len(self.row_upper), len(self.cols), ROW_WISE, MINIMISE, 0.0,
+            np.ldexp(q, -size), self.lower, self.upper, self.row_lower, self.row_upper,
+            self.starts, self.cols, self.values, self.integer.astype(np.int32),
+        )  # fmt: skip
+        return highs
+
+    def _told(self, core: Any, limits: Limits) -> Any:
+        if limits not in self._made:
             highs = core._Highs()
             plain = () if limits else PLAIN.items()
             for name, value in (*OPTIONS.items(), *plain, *limits):
                 if highs.setOptionValue(name, value) != core.HighsStatus.kOk:
                     raise ValueError(f"HiGHS takes no {name} = {value!r}")
-            self._options[limits] = highs.getOptions()
-        return self._options[limits]
+            self._made[limits] = highs.getOptions()
+        return self._made[limits]
 
 
 def _filled(values: Any, size: int) -> FloatArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,30 +17,13 @@ from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray
 from lpgd.oracles.base import SetOracle, refuse
 from lpgd.oracles.checks import count
+from lpgd.oracles.held_karp import HeldKarp, cheapest, pair_edge
 from lpgd.oracles.milp import replied
 from lpgd.oracles.program import Outcome, Program
 
 IntArray = NDArray[np.intp]
 CITIES = 12  # up to which the dynamic programme is used
 BLOCK = 2_000_000  # entries of the arrays of a batch that are made at once
-
-
-class Stage(NamedTuple):
-    """The states (set, last city) of the sets of one size.
-
-    Attributes
-    ----------
-    states : (K,) int
-        Where they stand among all states.
-    before : (k, K) int
-        The states that each may come from.
-    steps : (k, K) int
-        The edges of these last steps.
-    """
-
-    states: IntArray
-    before: IntArray
-    steps: IntArray
 
 
 @public("lpgd.oracles")
@@ -67,87 +50,38 @@ class TSP(SetOracle):
         return f"TSP({self.cities})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("_stages", "_program")}
+        return {k: v for k, v in self.__dict__.items() if k not in ("_table", "_program")}
 
     def reply(self, costs: FloatArray, instances: Sequence[Any] | None = None) -> Reply:
         """See ``SetOracle.reply``."""
         refuse(self, instances)
         if self.cities > CITIES:
             return replied(costs, self._cut)
-        states = sum(len(stage.states) for stage in self._stages)
-        step = max(1, BLOCK // states)
-        parts = [self._table(costs[at : at + step]) for at in range(0, len(costs), step)]
-        return Reply(np.concatenate([np.zeros((0, len(self.edges))), *parts]))
-
-    def _edge(self, i: IntArray, j: IntArray) -> IntArray:
-        low, high = np.minimum(i, j), np.maximum(i, j)
-        return low * self.cities - low * (low + 1) // 2 + high - low - 1
+        x = np.zeros(costs.shape)
+        step = max(1, BLOCK // self._table.states)
+        for at in range(0, len(costs), step):
+            self._tours(costs[at : at + step], x[at : at + step])
+        return Reply(x)
 
     @cached_property
-    def _stages(self) -> list[Stage]:
-        """Sets of the cities but the last one, at which tours start and end, size after size."""
-        own, end = self.cities - 1, self.cities - 1
-        every = np.arange(1 << own)
-        sizes = (every[:, None] >> np.arange(own) & 1).sum(axis=1)
-        number = np.full((1 << own, own), -1)
-        stages, made = list[Stage](), 0
-        for size in range(1, own + 1):
-            sets, lasts = _members(every[sizes == size], own)
-            number[sets, lasts] = made + np.arange(len(sets))
-            states, made = number[sets, lasts], made + len(sets)
-            rest = sets & ~(1 << lasts)
-            if size == 1:
-                before, steps = (
-                    np.zeros((0, own), np.intp),
-                    self._edge(lasts, lasts * 0 + end)[None],
-                )
-            else:
-                _, others = _members(rest, own)
-                others = others.reshape(len(sets), size - 1).T
-                before, steps = number[rest, others], self._edge(others, lasts[None])
-            stages.append(Stage(states, before, steps))
-        full, lasts = np.full(own, (1 << own) - 1), np.arange(own)
-        home = Stage(
-            np.array([made]),
-            number[full, lasts][:, None],
-            self._edge(lasts, lasts * 0 + end)[:, None],
-        )
-        return [*stages, home]
+    def _table(self) -> HeldKarp:
+        """Home is the last city."""
+        edge, own = pair_edge(self.cities), np.arange(self.cities - 1)
+        return HeldKarp(len(own), edge, edge(own, own * 0 + self.cities - 1))
 
-    def _table(self, costs: FloatArray) -> FloatArray:
-        stages, edges = self._stages, costs.T.copy()
-        batch, total = len(costs), int(stages[-1].states[0]) + 1
-        best = np.empty((total, batch))
-        best[stages[0].states] = edges[stages[0].steps[0]]
-        choice = np.zeros((total, batch), dtype=np.int8)
-        for stage in stages[1:]:
-            ways = best[stage.before[0]] + edges[stage.steps[0]]
-            chosen = np.zeros(ways.shape, dtype=np.int8)
-            for k in range(1, len(stage.before)):
-                other = best[stage.before[k]] + edges[stage.steps[k]]
-                np.putmask(chosen, other < ways, np.int8(k))
-                np.minimum(ways, other, out=ways)
-            best[stage.states], choice[stage.states] = ways, chosen
-        return self._tour(stages, choice)
-
-    def _tour(self, stages: list[Stage], choice: NDArray[np.int8]) -> FloatArray:
-        batch = choice.shape[1]
-        every, x = np.arange(batch), np.zeros((batch, len(self.edges)))
-        state = np.full(batch, stages[-1].states[0])
-        for stage in stages[:0:-1]:
-            place, way = state - stage.states[0], choice[state, every]
-            x[every, stage.steps[way, place]] = 1.0
-            state = stage.before[way, place]
-        x[every, stages[0].steps[0][state]] = 1.0
-        return x
+    def _tours(self, costs: FloatArray, x: FloatArray) -> None:
+        table, edges = self._table, costs.T.copy()
+        best, choice = table.fill(edges)
+        last = table.number[-1][:, None]  # the states of all cities
+        _, chosen = cheapest(best, edges, last, table.home[:, None])
+        rows, city = np.arange(len(costs)), chosen[0].astype(np.intp)
+        x[rows, table.home[city]] += 1.0
+        table.back(x, rows, last[city, 0], choice)
 
     @cached_property
     def _program(self) -> Program:
         """Every city has two edges."""
-        ends, own = np.array(self.edges), np.arange(len(self.edges))
-        at = (ends.T.ravel(), np.concatenate([own, own]))
-        matrix = coo_array((np.ones(2 * len(own)), at), shape=(self.cities, len(own)))
-        return Program.of(matrix, (2.0, 2.0), (0.0, 1.0), integer=True)
+        return degrees(self.edges, self.cities, (2.0, 2.0), 1.0)
 
     def _cut(self, cost: FloatArray) -> Outcome:
         program, ends = self._program, np.array(self.edges)
@@ -163,15 +97,17 @@ class TSP(SetOracle):
             program = program.with_rows(csr_array(np.array(within, dtype=float)), -np.inf, most)
 
 
+def degrees(edges: Sequence[tuple[int, int]], nodes: int, sides: Any, most: Any) -> Program:
+    """Whole numbers of edges such that the degree of each node is within the sides."""
+    ends, own = np.array(edges), np.arange(len(edges))
+    at = (ends.T.ravel(), np.concatenate([own, own]))
+    matrix = coo_array((np.ones(2 * len(own)), at), shape=(nodes, len(own)))
+    return Program.of(matrix, sides, (0.0, most), integer=True)
+
+
 def parts(ends: IntArray, x: FloatArray, nodes: int) -> list[IntArray]:
     """The nodes of each connected part of the chosen edges."""
     tails, heads = ends[x > 0.5].T
     graph = coo_array((np.ones(len(tails)), (tails, heads)), shape=(nodes, nodes))
     number, label = connected_components(graph, directed=False)
     return [np.flatnonzero(label == part) for part in range(number)]
-
-
-def _members(sets: IntArray, own: int) -> tuple[IntArray, IntArray]:
-    """Each set with each of its members."""
-    row, member = np.nonzero(sets[:, None] >> np.arange(own) & 1)
-    return sets[row], member
