@@ -47,7 +47,9 @@ class sumGammaDistribution:
             return (total - np.log(self.n_iterations)) / self.κ
         shape = size if isinstance(size, tuple) else (size,)
         alpha = torch.full((self.n_iterations, *shape), 1 / self.κ, device=device, dtype=dtype)
-        drawn = torch._standard_gamma(alpha, generator=self._generator(device))
+        drawn = torch._standard_gamma(  # pyright: ignore[reportPrivateImportUsage]
+            alpha, generator=self._generator(device)
+        )
         terms = torch.arange(1, self.n_iterations + 1, device=device, dtype=dtype)
         scale = (self.κ / terms).reshape(-1, *[1] * len(shape))
         return ((drawn * scale).sum(dim=0) - math.log(self.n_iterations)) / self.κ
