@@ -109,6 +109,10 @@ class ProgramLayer(nn.Module):
         return solution if duals else solution.x
 
     def _solve_eagerly(self, given: dict[str, Any]) -> Any:
+        return self._called(given)[0]
+
+    def _called(self, given: dict[str, Any]) -> tuple[Any, Call]:
+        """All outputs of a call, and what is known of it once it is solved."""
         key, tensors = self._signature(given)
         known = self._known.get(key)
         if known is None:
@@ -120,7 +124,7 @@ class ProgramLayer(nn.Module):
         call = Call(*known, torch.is_grad_enabled(), given.get("start"))
         solution = type(self).outputs(*Solve.apply(call, *tensors))
         self._note(call)
-        return solution
+        return solution, call
 
     def _understood(self, given: dict[str, Any]) -> tuple[Known, list[torch.Tensor]]:
         """What a call asks for, of which the structure has not been seen."""
