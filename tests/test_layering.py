@@ -45,7 +45,7 @@ OUTSIDE = {
     "lpgd.families": {"scipy"},
     "lpgd.engines": {"scipy"},
     "lpgd.torch": {"torch", "scipy"},
-    "lpgd.jax": {"jax"},
+    "lpgd.jax": {"jax", "scipy", "threadpoolctl"},
     "lpgd.testing": {"hypothesis", "pytest"},
     "lpgd.experiments": {"torch", "scipy", "matplotlib", "rich", "threadpoolctl", "typer"},
 }
