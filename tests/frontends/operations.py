@@ -196,10 +196,10 @@ def _least_squares(cp: Any) -> tuple:
 
 
 def _norm_ball(cp: Any) -> tuple:
-    x, c = cp.Variable((2, 2)), cp.Parameter((2, 2), name="c")
+    x, c, r = cp.Variable((2, 2)), cp.Parameter((2, 2), name="c"), cp.Parameter(name="r")
     problem = cp.Problem(cp.Minimize(cp.sum(cp.multiply(c, x)) + cp.sum_squares(x)),
-                         [cp.norm(x, "fro") <= 0.5])  # fmt: skip
-    return problem, [c], [x]
+                         [cp.norm(x, "fro") <= r])  # fmt: skip
+    return problem, [c, r], [x]
 
 
 def _squares_data() -> Data:
@@ -222,7 +222,8 @@ OPERATIONS = [
     conic("polyhedral cone", lpgd.Cones(nonneg=5), lpgd.LPGD(),
           cone_data(2, 3, curved=True)),
     modelled("cvxpy, quadratic", lpgd.LPGD(), _squares_data(), _least_squares),
-    modelled("cvxpy, conic", lpgd.Exact(), {"c": np.array([[1.0, -0.5], [0.3, 2.0]])}, _norm_ball),
+    modelled("cvxpy, conic", lpgd.Exact(),
+             {"c": np.array([[1.0, -0.5], [0.3, 2.0]]), "r": np.array(0.5)}, _norm_ball),
     oracle("oracle", assignment, lpgd.LPGD(50.0),
            np.random.default_rng(0).uniform(0, 1, 9)),
 ]  # fmt: skip
