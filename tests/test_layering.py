@@ -57,7 +57,7 @@ OUTSIDE = {
     "lpgd.oracles": {"scipy"},
     "lpgd.diagnosis": {"scipy", "matplotlib"},
     "lpgd.torch": {"torch", "scipy"},
-    "lpgd.jax": {"jax"},
+    "lpgd.jax": {"jax", "scipy", "threadpoolctl"},
     "lpgd.losses": {"scipy"},
     "lpgd.pyepo": {"torch", "scipy", "sklearn"},
     "lpgd.testing": {"hypothesis", "pytest"},

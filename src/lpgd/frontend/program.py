@@ -147,7 +147,7 @@ class Program:
             wanted[name] = alike[own]
         gradients = self.map.pullback(forward, cotangent, wanted)
         return [
-            np.ascontiguousarray(gradients[name].reshape(extra + shape))
+            np.ascontiguousarray(gradients[name]).reshape(extra + shape)
             for name, shape in zip(wanted, way.chosen(shapes), strict=True)
         ]
 
