@@ -1,0 +1,1 @@
+"""Losses that a problem takes in whole, instead of their linearisation."""
