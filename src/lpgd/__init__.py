@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lpgd.core.errors import (
         EngineError,
+        IllPosedError,
         LpgdError,
         MissingExtraError,
         OracleWarning,
@@ -46,6 +47,7 @@ _HOMES = {
     "Exact": "lpgd.rules.exact",
     "Finding": "lpgd.diagnosis.causes",
     "HighsEngine": "lpgd.engines.highs.engine",
+    "IllPosedError": "lpgd.core.errors",
     "LpgdError": "lpgd.core.errors",
     "MissingExtraError": "lpgd.core.errors",
     "MoreauEngine": "lpgd.engines.cones.moreau",
@@ -71,6 +73,7 @@ __all__ = [
     "Exact",
     "Finding",
     "HighsEngine",
+    "IllPosedError",
     "LpgdError",
     "MissingExtraError",
     "MoreauEngine",
