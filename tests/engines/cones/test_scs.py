@@ -18,7 +18,8 @@ class TestKeptFactorization(ConeBattery):
 
 def test_matrices_that_scs_cannot_factorize_are_a_numerical_failure():
     conic = Conic(2, Cones(nonneg=2))
-    params = {"P": np.diag([1e300, 1.0]), "q": [1.0, 1.0], "A": 1e300 * np.eye(2), "b": [1.0, 1.0]}
+    inf = np.array([[np.inf, 0.0], [0.0, 1.0]])  # as units make it of 1e300
+    params = {"P": np.eye(2), "q": [1.0, 1.0], "A": inf, "b": [1.0, 1.0]}
     data = {k: shared(np.array(v), 1) for k, v in params.items()}
     found = ScsEngine(polish=False).load(conic, data, Request(1e-9))
     assert found.solve(data, np.zeros(1, int), None).status == [Status.NUMERICAL]
