@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from lpgd.engines.cones.scs import ScsEngine
     from lpgd.engines.daqp.engine import DaqpEngine
     from lpgd.engines.highs.engine import HighsEngine
+    from lpgd.engines.lagrangian.ipopt import IpoptEngine
+    from lpgd.engines.lagrangian.pounce import PounceEngine
+    from lpgd.engines.lagrangian.slsqp import SlsqpEngine
     from lpgd.engines.piqp.engine import PiqpEngine
     from lpgd.families.conic.cones import Cones
     from lpgd.rules.exact import Exact
@@ -38,11 +41,14 @@ _HOMES = {
     "EngineError": "lpgd.core.errors",
     "Exact": "lpgd.rules.exact",
     "HighsEngine": "lpgd.engines.highs.engine",
+    "IpoptEngine": "lpgd.engines.lagrangian.ipopt",
     "LpgdError": "lpgd.core.errors",
     "MissingExtraError": "lpgd.core.errors",
     "MoreauEngine": "lpgd.engines.cones.moreau",
     "PiqpEngine": "lpgd.engines.piqp.engine",
+    "PounceEngine": "lpgd.engines.lagrangian.pounce",
     "ScsEngine": "lpgd.engines.cones.scs",
+    "SlsqpEngine": "lpgd.engines.lagrangian.slsqp",
     "SolverError": "lpgd.core.errors",
     "SolverWarning": "lpgd.core.errors",
     "Status": "lpgd.core.solution",
@@ -58,11 +64,14 @@ __all__ = [
     "EngineError",
     "Exact",
     "HighsEngine",
+    "IpoptEngine",
     "LpgdError",
     "MissingExtraError",
     "MoreauEngine",
     "PiqpEngine",
+    "PounceEngine",
     "ScsEngine",
+    "SlsqpEngine",
     "SolverError",
     "SolverWarning",
     "Status",

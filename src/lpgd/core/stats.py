@@ -21,6 +21,8 @@ class Stats:
         Elements that stayed unsolved, forward or backward.
     inexact : int
         Inaccurate solutions that were accepted.
+    moved : int
+        Tilted solutions in another basin than the forward solution.
     tau : (float, float) or None
         Smallest and largest tilt that the last backward pass made; None where it made none.
     degenerate : float or None
@@ -38,6 +40,7 @@ class Stats:
     retries: int = 0
     failures: int = 0
     inexact: int = 0
+    moved: int = 0
     tau: tuple[float, float] | None = None
     degenerate: float | None = None
     unverified: float | None = None

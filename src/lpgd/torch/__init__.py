@@ -14,6 +14,7 @@ except ModuleNotFoundError as error:
 from lpgd.torch.conic import ConicLayer, ConicSolution
 from lpgd.torch.cvxpy import CvxpyLayer
 from lpgd.torch.layers import DualSolution, LPLayer, QPLayer
+from lpgd.torch.nlp import NLPLayer
 from lpgd.torch.oracle import OracleLayer
 from lpgd.torch.saddle import SaddleLayer, SaddlePoint
 from lpgd.torch.sparse import Sparse
@@ -24,6 +25,7 @@ __all__ = [
     "CvxpyLayer",
     "DualSolution",
     "LPLayer",
+    "NLPLayer",
     "OracleLayer",
     "QPLayer",
     "SaddleLayer",
