@@ -57,7 +57,7 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
     believed = doubted & sizes.agree(known, ends, tilting.side)
     moves = sizes.moved(ends.hi) | sizes.moved(ends.lo)
     stays = np.where(doubted, ends.solved & _straight(sizes, ends, moves), sizes.still(known.a))
-    flat = smoothed | (sizes.primal & ~known.strict & stays)
+    flat = smoothed | (sizes.primal & ~known.strict & stays & ~_unknown(known))
 
     far, found, whole = _far(tilting, nowhere, flat, sizes)
     if flat.any():  # a large tilt that met curvature after all says nothing
@@ -70,7 +70,7 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
     used = nowhere.put(np.flatnonzero(doubted), ends.take(doubted))
     used = used.put(np.flatnonzero(every), far.take(every))
     pulled = _pulled(tilting, known, derived, (used, ~derived), (far, costs))
-    told = believed | serves | (known.degenerate & ends.solved)
+    told = believed & ~_unknown(known) | serves | (known.degenerate & ends.solved)
     if known.span is None:  # else both ends may leave as a root of t does
         told |= sizes.alike(ends, tilting.side)
     return replace(
@@ -92,6 +92,11 @@ def _known(tilting: Tilting, cotangent: Cotangent) -> Adjoint:
     a, v = (np.full(part.shape, 0.0 if stays else np.nan) for part in (cotangent.dx, cotangent.dy))
     none = np.zeros(size, dtype=np.bool_)
     return Adjoint(a, v, none, none | (not stays), none)
+
+
+def _unknown(known: Adjoint) -> BoolArray:
+    """Rows where x* may be flat to any order, so that a vertex is no better guess than another."""
+    return known.unsure & (known.span is not None)
 
 
 def _tilted(tilting: Tilting, nowhere: Ends, rows: BoolArray, tau: FloatArray) -> Ends:
