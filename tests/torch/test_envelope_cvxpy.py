@@ -21,10 +21,11 @@ def portfolio(n=3, *, maximise=False):
     """Costs with a constant that depends on a parameter, two variables, a cone."""
     x, s = cp.Variable(n, name="x"), cp.Variable(name="s")
     c, a, t = cp.Parameter(n, name="c"), cp.Parameter(name="a"), cp.Parameter(n, name="t")
+    k = cp.Parameter(n, name="k")
     cost = c @ x + cp.sum_squares(x) + 0.1 * s + 3 * a
     kind = cp.Maximize(-cost) if maximise else cp.Minimize(cost)
-    problem = cp.Problem(kind, [cp.norm(x) <= s, cp.sum(x) == a, s <= 5])
-    return problem, [c, a], x, t
+    problem = cp.Problem(kind, [cp.norm(x) <= s, k @ x == a, s <= 5])
+    return problem, [c, a, k], x, t
 
 
 LOSSES = {
@@ -53,14 +54,19 @@ def test_lower_sides_are_below_the_loss_and_their_gradients_exact(name, maximise
     problem, parameters, x, t = portfolio(maximise=maximise)
     layer = CvxpyLayer(problem, parameters, [x])
     loss = EnvelopeLoss(layer, LOSSES[name](x, t), 0.3, targets=[t], reduction="none")
-    c, a, target = draw(1, 20, 3), 1 + 0.1 * draw(2, 20), draw(3, 20, 3)
-    found = loss(c, a, target=target)
-    (solution,) = layer(c, a)
+    c, a, target, k = (
+        draw(1, 20, 3),
+        1 + 0.1 * draw(2, 20),
+        draw(3, 20, 3),
+        1 + 0.1 * draw(6, 20, 3),
+    )
+    found = loss(c, a, k, target=target)
+    (solution,) = layer(c, a, k)
     own = value_of(name, solution, target)
     assert (found <= own + 1e-7).all()
     assert (found < own - 1e-4).any()
-    some = [part[:2].clone().requires_grad_() for part in (target, c, a)]
-    check = lambda target, c, a: loss(c, a, target=target)  # noqa: E731
+    some = [part[:2].clone().requires_grad_() for part in (target, c, a, k)]
+    check = lambda target, c, a, k: loss(c, a, k, target=target)  # noqa: E731
     assert gradcheck(check, some, eps=1e-4, atol=1e-6, rtol=1e-6)
 
 
@@ -69,12 +75,17 @@ def test_other_sides_of_affine_losses(side):
     problem, parameters, x, t = portfolio()
     layer = CvxpyLayer(problem, parameters, [x])
     loss = EnvelopeLoss(layer, LOSSES["affine"](x, t), 0.3, side, targets=[t], reduction="none")
-    c, a, target = draw(1, 20, 3), 1 + 0.1 * draw(2, 20), draw(3, 20, 3)
+    c, a, target, k = (
+        draw(1, 20, 3),
+        1 + 0.1 * draw(2, 20),
+        draw(3, 20, 3),
+        1 + 0.1 * draw(6, 20, 3),
+    )
     if side == "upper":
-        own = value_of("affine", layer(c, a)[0], target)
-        assert (loss(c, a, target=target) >= own - 1e-7).all()
-    some = [part[:2].clone().requires_grad_() for part in (target, c, a)]
-    check = lambda target, c, a: loss(c, a, target=target)  # noqa: E731
+        own = value_of("affine", layer(c, a, k)[0], target)
+        assert (loss(c, a, k, target=target) >= own - 1e-7).all()
+    some = [part[:2].clone().requires_grad_() for part in (target, c, a, k)]
+    check = lambda target, c, a, k: loss(c, a, k, target=target)  # noqa: E731
     assert gradcheck(check, some, eps=1e-4, atol=1e-6, rtol=1e-6)
 
 
@@ -99,8 +110,8 @@ def test_shared_parameters_sum_their_gradients():
         CvxpyLayer(problem, parameters, [x]), LOSSES["squares"](x, t), 0.3, targets=[t],
         reduction="sum",
     )  # fmt: skip
-    c, a, target = draw(1, 3), torch.tensor(1.0, dtype=F), draw(3, 4, 3)
-    inputs = [part.requires_grad_() for part in (c, a)]
+    c, a, k = draw(1, 3), torch.tensor(1.0, dtype=F), torch.ones(3, dtype=F)
+    inputs, target = [part.requires_grad_() for part in (c, a, k)], draw(3, 4, 3)
     shared = torch.autograd.grad(loss(*inputs, target=target), inputs)
     each = [part.detach().expand(4, *part.shape).clone().requires_grad_() for part in inputs]
     own = torch.autograd.grad(loss(*each, target=target), each)
@@ -131,8 +142,8 @@ def test_what_cannot_be_stated_is_refused():
     with pytest.raises(lpgd.StructureError, match="exactly match"):
         EnvelopeLoss(layer, LOSSES["squares"](x, t), 0.3)
     loss = EnvelopeLoss(layer, LOSSES["squares"](x, t), 0.3, targets=[t])
-    c, a = draw(1, 3), torch.tensor(1.0, dtype=F)
+    c, a, k = draw(1, 3), torch.tensor(1.0, dtype=F), torch.ones(3, dtype=F)
     with pytest.raises(lpgd.StructureError, match="target must have 1 tensors, got 2"):
-        loss(c, a, target=(c, c))
+        loss(c, a, k, target=(c, c))
     with pytest.raises(lpgd.StructureError, match="weight must be None"):
-        loss(c, a, target=c, weight=c)
+        loss(c, a, k, target=c, weight=c)

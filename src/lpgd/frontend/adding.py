@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -100,7 +101,7 @@ class _Tilted:
         start, target = self.forward.solution.take(self.rows), None
         if not t:
             return _End(t, weight, start, self.loss.slopes(start.x))
-        own = self.program.map
+        own, began = self.program.map, time.perf_counter()
         if isinstance(self.loss, Absolute):
             found, target, cause = self._extended(t)
         elif self.loss.curved and t < 0:
@@ -120,6 +121,7 @@ class _Tilted:
         failed = np.flatnonzero(~found.solved)
         why = Failures(self.rows[failed], found.status[failed], {}, cause)
         stage = f"solve with {t:.3g} times the loss"
+        own.stats.add(seconds_forward=time.perf_counter() - began)
         report.judge(why, self.forward, stage, own.on_failure, own.stats, ADVICE)
         slopes = self.loss.slopes(found.x)
         return _End(t, weight, found, slopes if target is None else (target, slopes[1]))
