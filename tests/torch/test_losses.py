@@ -65,6 +65,14 @@ def test_the_dtype_is_that_of_the_costs(name):
     assert loss.dtype == c.grad.dtype == torch.float32
 
 
+@pytest.mark.parametrize("name", SOLVING)
+def test_costs_may_have_any_shape(name):
+    made, given = SOLVING[name]
+    square = OracleLayer(lambda c: best(c.reshape(-1, D)).reshape(c.shape), shape=(2, 3))
+    found = made(square, reduction="none")(*[part.reshape(-1, 2, 3) for part in (C, *given)])
+    torch.testing.assert_close(found, made(best, reduction="none")(C, *given))
+
+
 def test_instances_are_handed_on():
     counts = [k % D for k in range(len(C))]
     target = torch.tensor(top(DATA.ct, counts))
