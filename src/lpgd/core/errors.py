@@ -3,6 +3,7 @@
 LpgdError
 ├── StructureError (ValueError)    a wrong shape, dtype, device or a missing partner argument
 ├── EngineError (ValueError)       an engine that cannot do what problem and rule ask of it
+├── IllPosedError (ValueError)     an envelope that is a non-convex problem, or has no value
 ├── MissingExtraError (ImportError) an optional package is not installed
 └── SolverError (RuntimeError)     elements of a batch could not be solved
 
@@ -30,6 +31,11 @@ class StructureError(LpgdError, ValueError):
 @public("lpgd")
 class EngineError(LpgdError, ValueError):
     """The engine cannot solve this problem, or not the tilted one that the rule needs."""
+
+
+@public("lpgd")
+class IllPosedError(LpgdError, ValueError):
+    """An envelope of a loss that is a non-convex problem: no solver's answer would be its value."""
 
 
 @public("lpgd")

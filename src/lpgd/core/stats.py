@@ -27,6 +27,8 @@ class Stats:
         Answers of an oracle's cache and of its pool of solutions.
     contradictions : int
         Tilted solutions of an oracle that contradict the forward ones.
+    moved : int
+        Tilted solutions in another basin than the forward solution.
     tau : (float, float) or None
         Smallest and largest tilt that the last backward pass made; None where it made none.
     degenerate : float or None
@@ -48,6 +50,7 @@ class Stats:
     cached: int = 0
     pooled: int = 0
     contradictions: int = 0
+    moved: int = 0
     tau: tuple[float, float] | None = None
     degenerate: float | None = None
     unverified: float | None = None

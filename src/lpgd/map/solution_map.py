@@ -241,7 +241,8 @@ class SolutionMap:
 
         def settle(answer: Answer) -> Solution:
             self.stats.add(re_solves=len(answer.solution))
-            causes.append(answer.cause)
+            causes.append(report.cause_of(answer))
+            report.note_moved(answer, self.stats)
             return self._settle(answer)
 
         pulled = self.rule.pullback(point, cotangent, Solved(forward, point, settle, self.memory))
