@@ -185,3 +185,13 @@ def test_options_may_change_in_training():
     _, expected = data.results(theirs, "DBB", 1, lambd=0.1)
     assert not torch.equal(*pulled)
     assert expected[1].shape == pulled[1].shape
+
+
+def test_a_cotangent_that_is_not_finite_goes_on():
+    data = Data("path")
+    costs = data.cp.clone().requires_grad_()
+    loss = torch.ones_like(costs)
+    loss[1, 2] = torch.inf
+    ours.DBB(data.model)(costs).backward(loss)
+    assert costs.grad[1].isnan().all()
+    assert costs.grad[[0, 2]].isfinite().all()

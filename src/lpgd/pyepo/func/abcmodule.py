@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -66,12 +67,13 @@ class optModule(nn.Module):
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"No reduction '{reduction}'.")
         self.optmodel, self.processes = optmodel, _solvers.counted(processes)
-        self.solve_ratio, self.reduction = solve_ratio, reduction
+        self.solve_ratio = solve_ratio
+        self.reduction: Reduction = reduction
         self._branch_rng = np.random.RandomState(seed)
         pooled = solve_ratio < 1 or require_solpool
         self.solpool = _pool.initial(dataset) if pooled else None
         self._oracle, self.pool = self._chosen(oracle)
-        self._like = torch.float32, torch.device("cpu")
+        self._dtype, self._device = torch.float32, torch.device("cpu")
         self._warned = False
         self._layer: OracleLayer | None = None
 
@@ -85,7 +87,7 @@ class optModule(nn.Module):
     def _full(self, costs: torch.Tensor) -> torch.Tensor:
         """Costs of all variables, to be minimised."""
         costs = _models.full(self.optmodel, costs)
-        self._like = costs.dtype, costs.device
+        self._dtype, self._device = costs.dtype, costs.device
         return costs if self._sense > 0 else -costs
 
     def _reduce(self, loss: torch.Tensor) -> torch.Tensor:
@@ -129,8 +131,9 @@ class optModule(nn.Module):
     def _slope(
         self, costs: torch.Tensor, dx: torch.Tensor, x: torch.Tensor, tau: float
     ) -> torch.Tensor:
-        fine = dx.isfinite().all(dim=1, keepdim=True)
-        if not (everything := bool(fine.all())):
+        fine = None
+        if not math.isfinite(float(dx.sum())):  # NaN goes on, as torch's own functions do it
+            fine = dx.isfinite().all(dim=1, keepdim=True)
             dx = torch.where(fine, dx, 0.0)
 
         def solve(hi: torch.Tensor, lo: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -140,35 +143,37 @@ class optModule(nn.Module):
             moving = costs.requires_grad_()
             value = losses.envelope(moving, dx, solve, tau, "lower")
             (slope,) = torch.autograd.grad(value.sum(), moving)
-        if not self._warned and bool(dx.any()) and not bool(slope.any()):
+        if not self._warned and not bool(slope.any()) and bool(dx.any()):
             self._warned = True
             warn(STUCK, StuckWarning)
-        return slope if everything else torch.where(fine, slope, torch.nan)
+        return slope if fine is None else torch.where(fine, slope, torch.nan)
 
     def _ask(self, costs: FloatArray) -> FloatArray:
         """Minimisers of costs (B, d): of the solver, or of the pool."""
         if self._branch_rng.uniform() > self.solve_ratio:
-            chosen = _pool.best(self._pooled(), torch.from_numpy(costs).to(*reversed(self._like)))
+            chosen = _pool.best(
+                self._pooled(), torch.from_numpy(costs).to(self._device, self._dtype)
+            )
             return chosen.to("cpu", torch.float64).numpy()
         if not np.isfinite(costs).all():
             raise SolverError("costs have a NaN or infinite entry")
         found = self._oracle(costs)
         if self.solpool is not None:
-            solutions = torch.from_numpy(found).to(*reversed(self._like))
+            solutions = torch.from_numpy(found).to(self._device, self._dtype)
             self.solpool = _pool.grown(self._pooled(), solutions)
         return found
 
     def _pooled(self) -> torch.Tensor:
         if self.solpool is None:
             raise RuntimeError("Solution pool is unavailable; provide an optDataset.")
-        self.solpool = self.solpool.to(*reversed(self._like))
+        self.solpool = self.solpool.to(self._device, self._dtype)
         return self.solpool
 
     def _refresh_solution_pool(self, costs: torch.Tensor) -> torch.Tensor:
         """The pool (P, d), after the solutions of costs have come to it, if the ratio says so."""
         if self._branch_rng.uniform() <= self.solve_ratio:
             cpu = costs.detach().to("cpu", torch.float64).numpy()
-            found = torch.from_numpy(self._oracle(cpu)).to(*reversed(self._like))
+            found = torch.from_numpy(self._oracle(cpu)).to(self._device, self._dtype)
             self.solpool = _pool.grown(self._pooled(), found)
         return self._pooled()
 
