@@ -195,3 +195,13 @@ def test_a_cotangent_that_is_not_finite_goes_on():
     ours.DBB(data.model)(costs).backward(loss)
     assert costs.grad[1].isnan().all()
     assert costs.grad[[0, 2]].isfinite().all()
+
+
+def test_a_knapsack_that_nothing_fits_is_an_error():
+    from pyepo.model.grb import knapsackModel
+
+    data = Data("knapsack")
+    data.model = knapsackModel(data.model.weights, [-1.0, 5.0])
+    for name in ("SPOPlus", "DBB", "IMLE"):
+        with pytest.raises(RuntimeError, match="no solution|NaN"):
+            data.results(ours, name, 1)

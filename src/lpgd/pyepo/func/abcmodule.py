@@ -158,6 +158,8 @@ class optModule(nn.Module):
         if not np.isfinite(costs).all():
             raise SolverError("costs have a NaN or infinite entry")
         found = self._oracle(costs)
+        if not math.isfinite(found.sum()):
+            raise SolverError("the model has no solution")
         if self.solpool is not None:
             solutions = torch.from_numpy(found).to(self._device, self._dtype)
             self.solpool = _pool.grown(self._pooled(), solutions)
