@@ -10,19 +10,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lpgd.core.errors import (
         EngineError,
+        IllPosedError,
         LpgdError,
         MissingExtraError,
+        OracleWarning,
         SolverError,
         SolverWarning,
         StructureError,
         StuckWarning,
     )
     from lpgd.core.solution import Status
+    from lpgd.diagnosis.causes import Finding
+    from lpgd.diagnosis.diagnose import diagnose
+    from lpgd.diagnosis.elements import Elements
+    from lpgd.diagnosis.report import Diagnosis
     from lpgd.engines.cones.clarabel import ClarabelEngine
     from lpgd.engines.cones.moreau import MoreauEngine
     from lpgd.engines.cones.scs import ScsEngine
     from lpgd.engines.daqp.engine import DaqpEngine
     from lpgd.engines.highs.engine import HighsEngine
+    from lpgd.engines.lagrangian.ipopt import IpoptEngine
+    from lpgd.engines.lagrangian.pounce import PounceEngine
+    from lpgd.engines.lagrangian.slsqp import SlsqpEngine
     from lpgd.engines.piqp.engine import PiqpEngine
     from lpgd.families.conic.cones import Cones
     from lpgd.rules.exact import Exact
@@ -35,19 +44,28 @@ _HOMES = {
     "ClarabelEngine": "lpgd.engines.cones.clarabel",
     "Cones": "lpgd.families.conic.cones",
     "DaqpEngine": "lpgd.engines.daqp.engine",
+    "Diagnosis": "lpgd.diagnosis.report",
+    "Elements": "lpgd.diagnosis.elements",
     "EngineError": "lpgd.core.errors",
     "Exact": "lpgd.rules.exact",
+    "Finding": "lpgd.diagnosis.causes",
     "HighsEngine": "lpgd.engines.highs.engine",
+    "IllPosedError": "lpgd.core.errors",
+    "IpoptEngine": "lpgd.engines.lagrangian.ipopt",
     "LpgdError": "lpgd.core.errors",
     "MissingExtraError": "lpgd.core.errors",
     "MoreauEngine": "lpgd.engines.cones.moreau",
+    "OracleWarning": "lpgd.core.errors",
     "PiqpEngine": "lpgd.engines.piqp.engine",
+    "PounceEngine": "lpgd.engines.lagrangian.pounce",
     "ScsEngine": "lpgd.engines.cones.scs",
+    "SlsqpEngine": "lpgd.engines.lagrangian.slsqp",
     "SolverError": "lpgd.core.errors",
     "SolverWarning": "lpgd.core.errors",
     "Status": "lpgd.core.solution",
     "StructureError": "lpgd.core.errors",
     "StuckWarning": "lpgd.core.errors",
+    "diagnose": "lpgd.diagnosis.diagnose",
 }
 
 __all__ = [
@@ -55,19 +73,28 @@ __all__ = [
     "ClarabelEngine",
     "Cones",
     "DaqpEngine",
+    "Diagnosis",
+    "Elements",
     "EngineError",
     "Exact",
+    "Finding",
     "HighsEngine",
+    "IllPosedError",
+    "IpoptEngine",
     "LpgdError",
     "MissingExtraError",
     "MoreauEngine",
+    "OracleWarning",
     "PiqpEngine",
+    "PounceEngine",
     "ScsEngine",
+    "SlsqpEngine",
     "SolverError",
     "SolverWarning",
     "Status",
     "StructureError",
     "StuckWarning",
+    "diagnose",
 ]
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import jax
+import numpy as np
 
 from lpgd.core.rule import Rule
 from lpgd.families.oracle.oracle import Oracle
-from lpgd.frontend.oracle import OracleView, engine, opaque
+from lpgd.frontend.oracle import Asking, OracleView, Sense, checked, form, opaque
 from lpgd.jax.arguments import collect
 from lpgd.jax.program import Posed, solver_of
 from lpgd.map.report import OnFailure
@@ -22,16 +22,20 @@ def argmin(
     instances: Any = None,
     *,
     rule: Rule | None = None,
+    sense: Sense = "min",
+    shape: tuple[int | None, ...] | None = None,
     on_failure: OnFailure = "raise",
+    n_jobs: int | None = None,
+    timeout: float | None = None,
 ) -> jax.Array:
     """minimise <costs, x> over x in a set that only an oracle knows. Experimental.
 
     Parameters
     ----------
     oracle : callable
-        From a float64 numpy array of costs (B, d) to minimisers (B, d); see
+        From a float64 numpy array of costs (B, *shape) to minimisers; see
         ``lpgd.torch.OracleLayer``. It runs on the host and must not call JAX.
-    costs : (..., d) floating
+    costs : (..., *shape) floating
         Leading dimensions are batch dimensions.
     instances : sequence or object array, optional
         Per-instance inputs of any kind, handed to the oracle untouched as a list of B, its second
@@ -39,12 +43,14 @@ def argmin(
         array broadcasts with the batch dimensions. They are constants of a compiled function.
     rule : lpgd.LPGD, optional
         How the solution is differentiated; ``rho`` must be 0. By default ``lpgd.LPGD()``.
+    sense, shape, n_jobs, timeout : optional
+        As for ``lpgd.torch.OracleLayer``; ``sense="max"`` maximises.
     on_failure : {"raise", "nan"}
         As for :func:`solve_qp`.
 
     Returns
     -------
-    (..., d) array
+    (..., *shape) array
 
     Raises
     ------
@@ -55,12 +61,15 @@ def argmin(
     SolverError
         Elements that failed, with ``on_failure="raise"``; in backward too.
     """
-    solver = solver_of(rule, engine(oracle), on_failure)
-    arguments = collect({"costs": costs}, "costs", ("costs",))
-    values = arguments.arrays["q"]
+    asking = Asking(sense, n_jobs, timeout)
+    solver = solver_of(rule, asking.engine(oracle), on_failure)
+    values = collect({"costs": costs}, "costs", ("costs",)).arrays["q"]
+    own = checked(form(oracle, shape), values.shape)
+    values = values.reshape(*values.shape[: values.ndim - len(own)], int(np.prod(own)))
     objects = opaque(instances, values.shape[:-1])
     for array in objects.values():  # batch dimensions of both align, also under vmap
         values = values.reshape((1,) * (array.ndim + 1 - values.ndim) + values.shape)
-    arguments = replace(arguments, arrays={"q": values})
-    n = arguments.n
-    return Posed(solver, Oracle(n), OracleView(), (n,), objects)(arguments)[0]
+    n = values.shape[-1]
+    arguments = collect({"costs": -values if sense == "max" else values}, "costs", ("costs",))
+    x = Posed(solver, Oracle(n, own), OracleView(), (n,), objects)(arguments)[0]
+    return x.reshape(*x.shape[:-1], *own)

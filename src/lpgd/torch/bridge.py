@@ -49,7 +49,7 @@ class Solve(Function):
     @staticmethod
     def forward(call: Call, *data: torch.Tensor) -> Tensors:
         program = call.program
-        shape, arrays = program.batch([t.shape for t in data]), _arrays(data, program.cores)
+        shape, arrays = program.batch([t.shape for t in data]), as_arrays(data, program.cores)
         call.forward, outputs = program.solve(
             arrays, shape, call.resolution, keep=call.keep, start=call.start
         )
@@ -96,10 +96,10 @@ class Derived(Function):
     @staticmethod
     def forward(call: Call, way: Derivative, *tensors: torch.Tensor) -> Tensors:
         count = _vectors(call, way)
-        vectors, data = _arrays(tensors[:count]), tensors[count:]
+        vectors, data = as_arrays(tensors[:count]), tensors[count:]
         assert call.forward is not None
         if way.push:
-            own = _arrays(data, call.program.cores)
+            own = as_arrays(data, call.program.cores)
             return call.outward(call.program.pushforward(call.forward, way, vectors, own))
         gradients = call.program.pullback(call.forward, way, vectors, [t.shape for t in data])
         found: list[torch.Tensor] = []
@@ -141,7 +141,7 @@ def _vectors(call: Call, way: Derivative) -> int:
     return sum(way.flags) if way.push else call.program.view.outputs
 
 
-def _arrays(data: Sequence[torch.Tensor], cores: Sequence[int] | None = None) -> list[np.ndarray]:
+def as_arrays(data: Sequence[torch.Tensor], cores: Sequence[int] | None = None) -> list[np.ndarray]:
     """Tensors as arrays; given ``cores``, batch dimensions that were expanded have size 1."""
     arrays: list[np.ndarray] = []
     for place, tensor in enumerate(data):

@@ -105,6 +105,7 @@ class CvxpyLayer(ProgramLayer):
         self._settings = modelled.settings_of(self._map, model, solver_args, verbose=verbose)
         self._names = modelled.named(parameters)
         self._gp = gp
+        self._source: tuple[Any, tuple[Any, ...]] | None = problem, tuple(parameters)
         self._warms = modelled.warms(self._map)
         self._warm_start_cache: Solution | None = None
 
@@ -149,6 +150,29 @@ class CvxpyLayer(ProgramLayer):
         return tuple(
             self._shaped(output, values) for output, values in zip(outputs, flat, strict=True)
         )
+
+    @property
+    def source(self) -> tuple[Any, tuple[Any, ...]] | None:
+        """The CVXPY problem and parameters; None in a copy of a layer, which has no need of them.
+
+        Neither is used but to state other problems, as ``EnvelopeLoss`` does.
+        """
+        return None if self._gp else self._source
+
+    def like(self, problem: Any, parameters: Sequence[Any], *, rule: Rule) -> CvxpyLayer:
+        """A layer of another problem, all its variables, with this one's engine and counters."""
+        own = self._map
+        other = CvxpyLayer(
+            problem, parameters, problem.variables(), own.engine,
+            solver_args=self._settings.defaults, rule=rule, on_failure=own.on_failure,
+            threads=own.threads, accept_inexact=own.accept_inexact,
+        )  # fmt: skip
+        for solving in (other._map, other._settings.of(None).map):
+            solving.stats = own.stats
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_source": None}
 
     def _shaped(self, output: Output, values: torch.Tensor) -> torch.Tensor:
         shaped = values.reshape((*values.shape[:-1], *output.shape))
