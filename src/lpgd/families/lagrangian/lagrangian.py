@@ -14,13 +14,14 @@ import numpy as np
 from lpgd.core.errors import EngineError
 from lpgd.core.params import Param, Params, batched, flat, taken
 from lpgd.core.problem import Ability, Family, Groups
-from lpgd.core.solution import BoolArray, FloatArray, Solution
+from lpgd.core.solution import BoolArray, FloatArray, Solution, Status
 from lpgd.core.tilt import Term, Tilt
 from lpgd.families.lagrangian.linearized import Linearized
 from lpgd.families.lagrangian.model import Curvature, Model
 from lpgd.families.lagrangian.optimality import Conditions, judged
 from lpgd.families.quadratic.structure import QUIET
 
+INACCURATE = Status.INACCURATE
 TILT = ("tilt.t", "tilt.dx", "tilt.dy", "tilt.rho", "tilt.anchor")
 
 
@@ -199,8 +200,13 @@ class Lagrangian(Family):
 
     @QUIET
     def judged(self, params: Params, point: Solution) -> tuple[Solution, FloatArray]:
-        """See ``Checkable.judged``."""
-        return point, judged(self, Conditions.of(self, params, point), point)
+        """See ``Checkable.judged``; rows without a point are infinitely far."""
+        accuracy, rows = np.full(len(point), np.inf), np.flatnonzero(point.status <= INACCURATE)
+        if len(rows):
+            some = point.take(rows)
+            at = Conditions.of(self, taken(params, rows), some)
+            accuracy[rows] = judged(self, at, some)
+        return point, accuracy
 
     def refuted(self, params: Params, ray: Solution) -> FloatArray:
         """Nothing certifies that a problem of any shape has no solution."""
