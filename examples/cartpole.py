@@ -1,9 +1,9 @@
 """Learn the cost of a cart-pole's controller from an expert's trajectories.
 
 The controller balances a pole on a cart with a limited force. At each time it solves a nonlinear
-program over the next moments, with the dynamics as constraints. The weights of its cost are unknown:
-an expert has been watched, and the loss is how far the controller's forces are from the expert's in
-the same states, differentiated through the programs.
+program over the next moments, with the dynamics as constraints. The weights of its cost are
+unknown: an expert has been watched, and the loss is how far the controller's forces are from the
+expert's in the same states, differentiated through the programs.
 """
 
 import argparse

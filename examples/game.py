@@ -1,9 +1,9 @@
 """Learn the payoffs of a zero-sum game from how it is played.
 
-Two players choose among three and four moves. What a pair of moves pays depends on the weather, by a
-network that nobody has seen; seen are how often each move is played, which is the saddle point of a
-game with entropies (a quantal response equilibrium). The loss compares strategies, and is
-differentiated through the equilibrium.
+Two players choose among three and four moves. What a pair of moves pays depends on the weather in a
+way that nobody has seen. Seen is how often each move is played, which is the saddle point of a game
+with entropies (a quantal response equilibrium). The loss compares strategies, and is differentiated
+through the equilibrium.
 """
 
 import argparse

@@ -91,9 +91,8 @@ def main(folder: Path, *, small: bool = False, seed: int = 0) -> dict[str, float
     }
     print(f"held-out loss {numbers['first']:.4f} -> {numbers['last']:.4f} in {steps} steps;")
     print(f"  the best single penalty has {single:.4f}")
-    print(
-        f"mean penalty of useful features {numbers['useful']:.4f}, of useless {numbers['useless']:.3f}"
-    )
+    print(f"mean penalty of useful features {numbers['useful']:.4f}")
+    print(f"  and of useless ones {numbers['useless']:.4f}")
     plot(folder / "hyperparameters.png", path, penalties, used, single)
     return numbers
 
