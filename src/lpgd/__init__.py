@@ -10,14 +10,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lpgd.core.errors import (
         EngineError,
+        IllPosedError,
         LpgdError,
         MissingExtraError,
+        OracleWarning,
         SolverError,
         SolverWarning,
         StructureError,
         StuckWarning,
     )
     from lpgd.core.solution import Status
+    from lpgd.diagnosis.causes import Finding
+    from lpgd.diagnosis.diagnose import diagnose
+    from lpgd.diagnosis.elements import Elements
+    from lpgd.diagnosis.report import Diagnosis
     from lpgd.engines.cones.clarabel import ClarabelEngine
     from lpgd.engines.cones.moreau import MoreauEngine
     from lpgd.engines.cones.scs import ScsEngine
@@ -38,13 +44,18 @@ _HOMES = {
     "ClarabelEngine": "lpgd.engines.cones.clarabel",
     "Cones": "lpgd.families.conic.cones",
     "DaqpEngine": "lpgd.engines.daqp.engine",
+    "Diagnosis": "lpgd.diagnosis.report",
+    "Elements": "lpgd.diagnosis.elements",
     "EngineError": "lpgd.core.errors",
     "Exact": "lpgd.rules.exact",
+    "Finding": "lpgd.diagnosis.causes",
     "HighsEngine": "lpgd.engines.highs.engine",
+    "IllPosedError": "lpgd.core.errors",
     "IpoptEngine": "lpgd.engines.lagrangian.ipopt",
     "LpgdError": "lpgd.core.errors",
     "MissingExtraError": "lpgd.core.errors",
     "MoreauEngine": "lpgd.engines.cones.moreau",
+    "OracleWarning": "lpgd.core.errors",
     "PiqpEngine": "lpgd.engines.piqp.engine",
     "PounceEngine": "lpgd.engines.lagrangian.pounce",
     "ScsEngine": "lpgd.engines.cones.scs",
@@ -54,6 +65,7 @@ _HOMES = {
     "Status": "lpgd.core.solution",
     "StructureError": "lpgd.core.errors",
     "StuckWarning": "lpgd.core.errors",
+    "diagnose": "lpgd.diagnosis.diagnose",
 }
 
 __all__ = [
@@ -61,13 +73,18 @@ __all__ = [
     "ClarabelEngine",
     "Cones",
     "DaqpEngine",
+    "Diagnosis",
+    "Elements",
     "EngineError",
     "Exact",
+    "Finding",
     "HighsEngine",
+    "IllPosedError",
     "IpoptEngine",
     "LpgdError",
     "MissingExtraError",
     "MoreauEngine",
+    "OracleWarning",
     "PiqpEngine",
     "PounceEngine",
     "ScsEngine",
@@ -77,6 +94,7 @@ __all__ = [
     "Status",
     "StructureError",
     "StuckWarning",
+    "diagnose",
 ]
 
 

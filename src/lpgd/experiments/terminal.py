@@ -112,5 +112,7 @@ def settings_given(context: typer.Context, kind: type[Settings], **changes: Any)
     given = given_options(context) & {"tau", "side"}
     if context.params["rule"] == "exact" and given:
         raise ExperimentError(f"--{min(given)} belongs to --rule lpgd, not to exact")
+    if context.params.get("loss") == "full" and "side" not in given:
+        changes = {"side": "lower", **changes}  # the only one that there is
     names = {field.name for field in fields(kind)}
     return {k: v for k, v in {**context.params, **changes}.items() if k in names}

@@ -25,11 +25,13 @@ MOVED = 1e-12
 # Cotangents of this relative size are rounding in x: training has converged.
 ROUNDING = 4 * np.finfo(np.float64).eps
 
+ASK = "lpgd.diagnose(layer, ..., loss=...) looks at each element."
 STUCK = (
-    "no element moved under its tilt: every solution stayed where it was, at a vertex or within "
-    "rounding, so the gradient of the costs is zero and training would stall. Use a larger tau, or "
-    "rho > 0 with a tau that makes the tilt comparable to the costs. A loss averaged over a batch "
-    "of B needs a tau B times as large as its sum."
+    "no element moved under its tilt by more than rounding, so the gradient of the costs is zero "
+    "and training would stall: the tilt is too small beside what holds the solutions, curvature or "
+    "a corner. Use a larger tau, or rho > 0 with a tau that makes the tilt comparable to the "
+    "costs. A loss averaged over a batch of B needs a tau B times as large as its sum. "
+    "lpgd.diagnose(layer, ..., loss=...) tells which tau would do."
 )
 
 ELSEWHERE = (
@@ -81,7 +83,7 @@ def judge(
     message = word_failure(what, failed, size, named, advice or None)
     if policy == "raise":
         raise SolverError(message, list(failed), list(failed.values())) from why.cause
-    warn(message, SolverWarning)
+    warn(f"{message} {ASK}", SolverWarning)
 
 
 def judge_tilted(

@@ -13,6 +13,7 @@ except ModuleNotFoundError as error:
 
 from lpgd.torch.conic import ConicLayer, ConicSolution
 from lpgd.torch.cvxpy import CvxpyLayer
+from lpgd.torch.envelope import EnvelopeLoss
 from lpgd.torch.layers import DualSolution, LPLayer, QPLayer
 from lpgd.torch.nlp import NLPLayer
 from lpgd.torch.oracle import OracleLayer
@@ -24,6 +25,7 @@ __all__ = [
     "ConicSolution",
     "CvxpyLayer",
     "DualSolution",
+    "EnvelopeLoss",
     "LPLayer",
     "NLPLayer",
     "OracleLayer",

@@ -18,17 +18,12 @@ import torch
 from torch.autograd import Function
 
 from lpgd.core.solution import Solution
-from lpgd.frontend.mapped import Derivative, Ops, mapped
+from lpgd.frontend.mapped import SECOND, Derivative, Ops, mapped
 from lpgd.frontend.program import Program
 from lpgd.map.forward import Forward
 
 Tensors = tuple[torch.Tensor, ...]
 OPS = Ops(torch.movedim, torch.broadcast_to)
-SECOND = (
-    "lpgd layers have no second derivative: a tilted re-solve is a finite difference whose anchors "
-    "are constants. Detach the gradient, or take the second derivative by finite differences of "
-    "the first."
-)
 
 
 @dataclass(eq=False)
@@ -54,7 +49,7 @@ class Solve(Function):
     @staticmethod
     def forward(call: Call, *data: torch.Tensor) -> Tensors:
         program = call.program
-        shape, arrays = program.batch([t.shape for t in data]), _arrays(data, program.cores)
+        shape, arrays = program.batch([t.shape for t in data]), as_arrays(data, program.cores)
         call.forward, outputs = program.solve(
             arrays, shape, call.resolution, keep=call.keep, start=call.start
         )
@@ -101,10 +96,10 @@ class Derived(Function):
     @staticmethod
     def forward(call: Call, way: Derivative, *tensors: torch.Tensor) -> Tensors:
         count = _vectors(call, way)
-        vectors, data = _arrays(tensors[:count]), tensors[count:]
+        vectors, data = as_arrays(tensors[:count]), tensors[count:]
         assert call.forward is not None
         if way.push:
-            own = _arrays(data, call.program.cores)
+            own = as_arrays(data, call.program.cores)
             return call.outward(call.program.pushforward(call.forward, way, vectors, own))
         gradients = call.program.pullback(call.forward, way, vectors, [t.shape for t in data])
         found: list[torch.Tensor] = []
@@ -146,7 +141,7 @@ def _vectors(call: Call, way: Derivative) -> int:
     return sum(way.flags) if way.push else call.program.view.outputs
 
 
-def _arrays(data: Sequence[torch.Tensor], cores: Sequence[int] | None = None) -> list[np.ndarray]:
+def as_arrays(data: Sequence[torch.Tensor], cores: Sequence[int] | None = None) -> list[np.ndarray]:
     """Tensors as arrays; given ``cores``, batch dimensions that were expanded have size 1."""
     arrays: list[np.ndarray] = []
     for place, tensor in enumerate(data):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
@@ -14,6 +14,7 @@ from lpgd.core.problem import Problem
 from lpgd.core.rule import Rule
 from lpgd.core.stats import Stats
 from lpgd.frontend.program import Program
+from lpgd.frontend.subject import Subject
 from lpgd.frontend.views import View
 from lpgd.map.report import OnFailure
 from lpgd.map.solution_map import SolutionMap
@@ -21,6 +22,7 @@ from lpgd.rules.lpgd import LPGD
 from lpgd.torch import memory
 from lpgd.torch.arguments import Arguments, Signature, signature
 from lpgd.torch.bridge import Call, Solve
+from lpgd.torch.subject import subject
 
 MOST = 64  # structures that a layer remembers
 
@@ -58,6 +60,10 @@ class ProgramLayer(nn.Module):
     def rule(self) -> Rule:
         """How the layer is differentiated."""
         return self._map.rule
+
+    def subject(self, inputs: tuple[Any, ...], named: Mapping[str, Any], loss: Any) -> Subject:
+        """A call and a loss of what it returns, as ``lpgd.diagnose`` takes it."""
+        return subject(self, inputs, named, loss)
 
     @property
     def stats(self) -> Stats:
@@ -109,6 +115,17 @@ class ProgramLayer(nn.Module):
         return solution if duals else solution.x
 
     def _solve_eagerly(self, given: dict[str, Any]) -> Any:
+        return self._called(given)[0]
+
+    def _called(self, given: dict[str, Any]) -> tuple[Any, Call]:
+        """All outputs of a call, and what is known of it once it is solved."""
+        call, tensors = self.prepared(given)
+        solution = type(self).outputs(*Solve.apply(call, *tensors))
+        self._note(call)
+        return solution, call
+
+    def prepared(self, given: dict[str, Any]) -> tuple[Call, list[torch.Tensor]]:
+        """What arguments ask for, not solved yet, and the tensors that it depends on."""
         key, tensors = self._signature(given)
         known = self._known.get(key)
         if known is None:
@@ -117,10 +134,7 @@ class ProgramLayer(nn.Module):
                 if len(self._known) == MOST:
                     self._known.pop(next(iter(self._known)), None)  # the oldest
                 self._known[key] = known
-        call = Call(*known, torch.is_grad_enabled(), given.get("start"))
-        solution = type(self).outputs(*Solve.apply(call, *tensors))
-        self._note(call)
-        return solution
+        return Call(*known, torch.is_grad_enabled(), given.get("start")), tensors
 
     def _understood(self, given: dict[str, Any]) -> tuple[Known, list[torch.Tensor]]:
         """What a call asks for, of which the structure has not been seen."""

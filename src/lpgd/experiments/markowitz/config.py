@@ -55,6 +55,9 @@ class MarkowitzConfig(Settings):
         check_choice("prices", self.prices, ("sp500", "factors"))
         check_choice("objective", self.objective, ("tracking", "utility"))
 
+        if self.loss == "full" and self.objective != "tracking":
+            raise ExperimentError("a full loss needs objective tracking: a rollout has many solves")
+
     def learning_rate(self, epoch: int) -> float:
         """Return the step size; that for utility is halved after each epoch, as in the study."""
         return math.ldexp(self.lr, -epoch) if self.objective == _HALVINGS else self.lr

@@ -1,0 +1,113 @@
+"""``lpgd.diagnose``: why is my gradient zero, or wrong?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+
+from lpgd.core.problem import Problem
+from lpgd.core.solution import FloatArray
+from lpgd.diagnosis.causes import findings
+from lpgd.diagnosis.curves import gradients, line, sweep
+from lpgd.diagnosis.elements import Elements
+from lpgd.diagnosis.facts import Facts, collect, silent
+from lpgd.diagnosis.report import Diagnosis
+from lpgd.frontend.subject import Subject
+
+
+def diagnose(layer: Any, *inputs: Any, loss: Callable[[Any], Any], **named: Any) -> Diagnosis:
+    """Find out why a gradient through a layer is zero, or not what it should be.
+
+    The call ``loss(layer(*inputs, **named))`` is solved and pulled back on the side: counters,
+    ``.grad`` and random states of the layer stay as they are, and failures are told rather than
+    raised. Tilted solves over ten decades of tau and eight along the negative gradient follow, of
+    at most 64 elements for the former.
+
+    Parameters
+    ----------
+    layer : lpgd.torch layer
+        ``QPLayer``, ``LPLayer``, ``ConicLayer``, ``CvxpyLayer`` or ``OracleLayer``.
+    *inputs, **named
+        Arguments of a call. Those that require a gradient count as learned, all if none does;
+        where they were computed, the way back to the leaves of their graph is looked at, too.
+    loss : callable
+        From what the layer returns to a tensor with one entry.
+
+    Returns
+    -------
+    Diagnosis
+        ``print`` it; ``.cause`` names the first finding, ``.figure()`` draws it.
+
+    Raises
+    ------
+    TypeError
+        The layer is none of this library's.
+    StructureError
+        The arguments do not fit, or the loss is no scalar.
+    """
+    make = getattr(layer, "subject", None)
+    if make is None:
+        raise TypeError(
+            f"layer must be one of lpgd.torch, such as QPLayer(), got {type(layer).__name__}; give "
+            "a module that holds one its layer, and the inputs that the layer gets"
+        )
+    return of(cast(Subject, make(inputs, named, loss)))
+
+
+def of(subject: Subject) -> Diagnosis:
+    """The diagnosis of a call; see ``diagnose``."""
+    facts = collect(subject)
+    found = gradients(facts)
+    with silent():
+        causes = findings(facts, found)
+    forward, program = facts.forward, facts.forward.program
+    names = [
+        _label(subject.program.problem, name)
+        for name, own in zip(subject.program.names, subject.learned, strict=True)
+        if own
+    ]
+    lengths = {name: _length(part) for name, part in zip(names, found, strict=True)}
+    return Diagnosis(
+        subject.name, str(facts.rule), forward.engine.name, subject.precision.name, subject.shape,
+        program.n, program.m, facts.value, causes, _elements(facts), lengths,
+        sweep(facts), line(facts, found),
+    )  # fmt: skip
+
+
+def _length(part: FloatArray) -> float:
+    with np.errstate(all="ignore"):
+        return float(np.linalg.norm(part))
+
+
+def _label(problem: Problem, name: str) -> str:
+    """What the user calls an argument."""
+    inputs = getattr(problem, "inputs", None)
+    if inputs is not None:
+        return inputs[name].name
+    if name == "q":
+        return {"LP": "c", "oracle": "costs"}.get(problem.family, "q")
+    return name
+
+
+def _elements(facts: Facts) -> Elements:
+    solution, size = facts.forward.solution, facts.size
+    none, zero = np.zeros(size, dtype=np.bool_), np.zeros(size)
+    pull = np.abs(facts.cotangent.dx).max(axis=1, initial=0.0)
+    passed = facts.passed
+    if passed is None:
+        return Elements(
+            solution.status, facts.forward.accuracy, np.zeros(size, dtype=np.intp),
+            np.full((size, 2), np.nan), zero, solution.status, none, pull, zero.copy(),
+            none, none, none, none, none,
+        )  # fmt: skip
+    spread = facts.spread
+    no = False
+    return Elements(
+        solution.status, facts.forward.accuracy, spread(passed.active, 0),
+        spread(passed.breakpoints, np.nan), spread(passed.tau, 0.0), spread(passed.failed, 0),
+        spread(passed.moved, no), pull, spread(passed.gradient, 0.0), spread(passed.vertex, no),
+        spread(passed.flat, no), spread(passed.degenerate, no), spread(passed.redundant, no),
+        spread(passed.unverified, no),
+    )  # fmt: skip

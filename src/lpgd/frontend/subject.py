@@ -1,0 +1,75 @@
+"""One call of a layer and a loss of what it returns, in arrays: what a diagnosis is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from lpgd.core.stats import Stats
+from lpgd.frontend.batches import Shape
+from lpgd.frontend.program import Program
+
+Arrays = Sequence[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The caller's floating dtype: its name, and the numbers at which it ends."""
+
+    name: str
+    eps: float
+    largest: float
+    least: float
+
+
+class Loss(Protocol):
+    """A loss of a layer's outputs."""
+
+    def __call__(self, outputs: Arrays, *, wide: bool) -> tuple[float, list[np.ndarray]]:
+        """Its value and its cotangents of the outputs (*shape, k), float64 arrays.
+
+        Computed in the caller's dtype, or if ``wide`` in float64.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What a frontend hands to a diagnosis.
+
+    Attributes
+    ----------
+    name : str
+        Of the layer.
+    program : Program
+        With a map of its own, so that nothing of the layer's changes; see ``aside``.
+    data : sequence of float64 arrays
+    shape : tuple of int
+        Batch shape.
+    learned : tuple of bool
+        Which data a gradient is wanted for.
+    precision : Precision
+    loss : Loss
+    leaves : callable or None
+        From gradients of the learned data to the sizes of those that arrive at the leaves behind
+        each of them, where data were computed.
+    """
+
+    name: str
+    program: Program
+    data: Arrays
+    shape: Shape
+    learned: tuple[bool, ...]
+    precision: Precision
+    loss: Loss
+    leaves: Callable[[Arrays], list[float | None]] | None = None
+
+
+def aside(program: Program) -> Program:
+    """The program with a map that marks failures and leaves the layer's own counters alone."""
+    own = program.map
+    memory = {name: array.copy() for name, array in own.memory.items()}
+    return replace(program, map=replace(own, on_failure="nan", stats=Stats(), memory=memory))
