@@ -120,16 +120,16 @@ class Lagrangian(Family):
 
     def lagrangian(self, params: Params, point: Solution, tilt: Tilt) -> FloatArray:
         """See ``Problem.lagrangian``."""
-        return self.value(self.tilt(params, tilt)[1], point.x, point.y)
+        added = self.tilt(params, tilt)[1]
+        own = self.value(taken(params, tilt.rows), point.x, point.y)
+        return own + _loss({name: added[name] for name in TILT}, point.x, point.y)
 
     def value(self, params: Params, x: FloatArray, y: FloatArray) -> FloatArray:
         """The Lagrangians of data that may be tilted, shape (N,)."""
         found = self.model.value(self._own(params), x, y)
         if TILT[0] not in params:
             return found
-        t, dx, dy, rho, anchor = (params[name].full() for name in TILT)
-        loss = (dx * x).sum(axis=1) + (dy * y).sum(axis=1)
-        return found + t * loss + 0.5 * rho * np.square(x - anchor).sum(axis=1)
+        return found + _loss(params, x, y)
 
     def slopes(self, params: Params, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Their gradients in x and in y."""
@@ -211,3 +211,10 @@ class Lagrangian(Family):
     def refuted(self, params: Params, ray: Solution) -> FloatArray:
         """Nothing certifies that a problem of any shape has no solution."""
         return np.full(len(ray), np.inf)
+
+
+def _loss(params: Params, x: FloatArray, y: FloatArray) -> FloatArray:
+    """What a tilt adds, shape (N,)."""
+    t, dx, dy, rho, anchor = (params[name].full() for name in TILT)
+    loss = (dx * x).sum(axis=1) + (dy * y).sum(axis=1)
+    return t * loss + 0.5 * rho * np.square(x - anchor).sum(axis=1)
