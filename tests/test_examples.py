@@ -96,3 +96,10 @@ def test_allocation_is_learned_where_the_derivative_is_zero(numbers) -> None:
 def test_poison_hurts_more_than_noise(numbers) -> None:
     assert numbers["poisoned"] > 2 * numbers["jittered"]
     assert numbers["poisoned error"] > numbers["clean error"] + 0.1
+
+
+@pytest.mark.parametrize("numbers", ["diagnosis"], indirect=True)
+def test_a_model_that_did_not_learn_does_as_it_was_told(numbers) -> None:
+    assert numbers["cause"] == "loss averaged over the batch"
+    assert numbers["last"] > 0.5 * numbers["first"]
+    assert numbers["mended, last"] < 0.25 * numbers["first"]

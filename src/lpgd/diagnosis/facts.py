@@ -186,11 +186,16 @@ def pull(
     point = backward.point
     pulled = rule.pullback(point, cotangent, backward)
     moved = np.zeros(len(point), dtype=np.bool_)
-    size = MOVED * (1 + np.abs(point.x).max(axis=1, initial=0.0))
+    large = [1 + np.abs(part).max(axis=1, initial=0.0) for part in (point.x, point.y)]
+    size = MOVED * large[0]
     for term in pulled.terms:
         gap = np.abs(term.point.x - point.x).max(axis=1, initial=0.0)
         moved |= (gap > size) & (term.weight != 0)
-    return pulled, row_sizes(backward.forward, pulled, subject), moved
+    gradient = row_sizes(backward.forward, pulled, subject)
+    if pulled.tau is not None:  # differences of what did not move are rounding
+        rounding = MOVED * large[0] * large[1] / np.where(pulled.tau > 0, pulled.tau, np.inf)
+        gradient = np.where(~moved & (gradient <= rounding), 0.0, gradient)
+    return pulled, gradient, moved
 
 
 def row_sizes(forward: Forward, pulled: Pullback, subject: Subject) -> FloatArray:
