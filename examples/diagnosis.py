@@ -2,8 +2,8 @@
 
 A linear model predicts the worth of goods; a linear program packs those that are worth most into a
 limited space. The loss, a mean over the batch, is what the packing forgoes, and the layer has a
-fixed tau: hardly anything is learned. ``lpgd.diagnose`` names the cause and a tau that would do; with it
-the model learns.
+fixed tau: hardly anything is learned. ``lpgd.diagnose`` names the cause and a tau that would do;
+with it the model learns.
 """
 
 import argparse

@@ -29,8 +29,6 @@ def breakpoints(
     backward: Solved, cotangent: Cotangent, rho: float, known: Adjoint, sizes: Sizes
 ) -> FloatArray:
     """Up to which |t|, for t < 0 and t > 0, each row moves as ``known`` says, (R, 2); or NaN."""
-    if backward.samples is not None:
-        return np.full((len(sizes.point), 2), np.nan)
     found = _closed(backward, cotangent, rho, known)
     still = sizes.still(known.a) & ~known.strict
     if found is None:

@@ -203,12 +203,14 @@ def stuck(facts: Facts, _: list[FloatArray]) -> Iterator[Found]:
         yield name, facts.spread(below & passed.vertex, False), {}  # noqa: FBT003
         yield "corner", facts.spread(below & ~passed.vertex, False), {}  # noqa: FBT003
         return
+    if not below.any():
+        return
     needed = np.where(below, _needed(facts, passed), 0.0)
     rows, size = facts.spread(below, False), facts.size  # noqa: FBT003
     known = needed[below & np.isfinite(needed)]
     low, high = known.min(initial=np.inf), known.max(initial=0.0)
     fill: dict[str, object] = {"tau": facts.tau, "low": low, "high": high, "batch": size}
-    if not len(known) and below.any():
+    if not len(known):
         yield "best point", rows, {}
     elif size > 1 and facts.tau * size > np.quantile(known, MANY) and _averaged(facts):
         yield "loss averaged over the batch", rows, fill

@@ -157,10 +157,16 @@ def collect(subject: Subject) -> Facts:
         passed, sizes = None, None
         if len(rows):
             some = cotangent.take(rows)
-            backward = solved(forward, subject, point.take(rows))
+            # where a rule smooths by samples, the problem itself is looked at
+            plain = (
+                forward
+                if forward.samples is None
+                else replace(forward, samples=None, workspace=None)
+            )
+            backward = solved(plain, subject, point.take(rows))
             tilt = untilted(backward.point, some, _rho(subject))
             sizes = Sizes.of(backward.point, tilt, backward)
-            passed = _passed(subject, backward, some, sizes)
+            passed = _passed(subject, forward, backward, some, sizes)
     return Facts(subject, forward, outputs, value, wide_value, cotangent, wide, rows, passed, sizes)
 
 
@@ -228,9 +234,12 @@ def _rho(subject: Subject) -> float:
     return float(getattr(subject.program.map.rule, "rho", 0.0))
 
 
-def _passed(subject: Subject, backward: Solved, cotangent: Cotangent, sizes: Sizes) -> Passed:
+def _passed(
+    subject: Subject, forward: Forward, backward: Solved, cotangent: Cotangent, sizes: Sizes
+) -> Passed:
     rule, size, rho = subject.program.map.rule, len(cotangent.rows), _rho(subject)
-    pulled, gradient, moved = pull(rule, backward, cotangent, subject)
+    own = solved(forward, subject, backward.point)
+    pulled, gradient, moved = pull(rule, own, cotangent, subject)
     known = first_order(backward, cotangent, rho)
     params = taken(backward.params, cotangent.rows)
     shape = Shape.of(backward.problem, params, backward.point, sizes.dx)
@@ -252,7 +261,7 @@ def _passed(subject: Subject, backward: Solved, cotangent: Cotangent, sizes: Siz
 
 def first_order(backward: Solved, cotangent: Cotangent, rho: float) -> Adjoint:
     """The derivative along a cotangent; that of linear costs over a set is zero."""
-    if Ability.ADJOINT in backward.problem.abilities and backward.samples is None:
+    if Ability.ADJOINT in backward.problem.abilities:
         return backward.adjoint(cotangent, rho)
     none = np.zeros(len(cotangent.rows), dtype=np.bool_)
     return Adjoint(np.zeros_like(cotangent.dx), np.zeros_like(cotangent.dy), none, none, none)
