@@ -74,10 +74,11 @@ def reported(options: argparse.Namespace, found: Found) -> str:
     parts = list[str]()
     for (name, kind), seeds in sorted(found.items(), key=lambda item: -len(item[1])):
         parts.append(f"{name}: {kind}: {len(seeds)} cases, seeds {seeds[:10]}")
+        print(parts[-1], flush=True)
         for seed in seeds[: options.examples]:
             fixed = hunt.smaller(name, seed, kind)
             parts.append(hunt.reproduction(name, seed, fixed, kind) + "\n")
-            print("\n".join(parts[-2:]), flush=True)
+            print(parts[-1], flush=True)
     return "\n".join(parts)
 
 

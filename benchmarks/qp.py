@@ -44,6 +44,7 @@ def our_rows(data: Instance) -> list[Row]:
         Row("ours (lower)", "lower", make(ours, data, lower)),
         Row("ours (average)", "average", make(ours, data, average)),
         Row("ours (lower, P learned too)", "lower", learn_P),
+        Row("ours (default)", "exact", make(ours, data, lpgd.LPGD()), "the derivative, verified"),
         Row("ours (Exact)", "exact", make(ours, data, lpgd.Exact())),
         Row("daqp loop", "solution", make(loop, OUR_TOLERANCES), "our tolerances; forward only"),
         Row("daqp loop (its defaults)", "solution", loop, "forward only"),

@@ -26,11 +26,16 @@ LAYERS: dict[str, set[str]] = {
     "lpgd.families.conic": {"lpgd.core", "lpgd.families.quadratic", "lpgd.families.qp", *CONES},
     "lpgd.families.cvxpy": {"lpgd.core", "lpgd.families.quadratic", "lpgd.families.conic"},
     "lpgd.families.oracle": {"lpgd.core"},
+    "lpgd.families.lagrangian": {"lpgd.core", "lpgd.families.quadratic", *CONES},
     "lpgd.families": {"lpgd.core"},
+    "lpgd.oracles": {"lpgd.core"},
     "lpgd.rules": {"lpgd.core"},
-    "lpgd.engines.oracle": {"lpgd.core"},
+    "lpgd.losses": {"lpgd.core", "lpgd.families", "lpgd.rules"},
+    "lpgd.metrics": {"lpgd.core"},
+    "lpgd.generators": set(),
+    "lpgd.engines.scatter": {"lpgd.core"},
+    "lpgd.engines.oracle": {"lpgd.core", "lpgd.engines.scatter"},
     "lpgd.engines": {"lpgd.core", "lpgd.families"},
-    "lpgd.losses": {"lpgd.core", "lpgd.families"},
     "lpgd.map": {"lpgd.core", "lpgd.rules", "lpgd.engines"},
     "lpgd.frontend": {
         "lpgd.core",
@@ -41,18 +46,14 @@ LAYERS: dict[str, set[str]] = {
         "lpgd.losses",
     },
     "lpgd.diagnosis": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.map", "lpgd.frontend"},
-    "lpgd.torch": {
-        "lpgd.core",
-        "lpgd.families",
-        "lpgd.rules",
-        "lpgd.map",
-        "lpgd.losses",
-        "lpgd.frontend",
-    },
+    "lpgd.torch": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.losses", "lpgd.metrics"}
+    | {"lpgd.map", "lpgd.frontend"},
     "lpgd.jax": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.map", "lpgd.frontend"},
     "lpgd.testing": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.engines", "lpgd.map"},
     # users of the package like any other: public names only
     "lpgd.experiments": {"lpgd", "lpgd.torch"},
+    "lpgd.pyepo": {"lpgd.core", "lpgd.families", "lpgd.oracles", "lpgd.rules", "lpgd.losses"}
+    | {"lpgd.metrics", "lpgd.generators", "lpgd.torch"},
 }
 # Neither the map nor the rules know a family, and the core knows nothing outside itself.
 EVERYWHERE = {"numpy"}
@@ -60,15 +61,19 @@ OUTSIDE = {
     "lpgd.core": {"scipy"},
     "lpgd.families": {"scipy"},
     "lpgd.engines": {"scipy"},
+    "lpgd.oracles": {"scipy"},
     "lpgd.diagnosis": {"scipy", "matplotlib"},
     "lpgd.torch": {"torch", "scipy"},
-    "lpgd.jax": {"jax"},
+    "lpgd.jax": {"jax", "scipy", "threadpoolctl"},
+    "lpgd.losses": {"scipy"},
+    "lpgd.pyepo": {"torch", "scipy", "sklearn"},
     "lpgd.testing": {"hypothesis", "pytest"},
     "lpgd.experiments": {"torch", "scipy", "matplotlib", "rich", "threadpoolctl", "typer"},
 }
 SOLVERS = {
     "lpgd.engines.daqp": {"daqp"},
     "lpgd.engines.highs": {"highspy"},
+    "lpgd.oracles": {"highspy"},
 }
 
 

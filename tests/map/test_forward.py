@@ -45,7 +45,7 @@ def test_stuck_is_when_all_that_is_pulled_stays(moved, dx, stuck):
 def test_spread_puts_terms_among_rows_that_keep_their_weight():
     start = points([[1.0], [2.0], [3.0]])
     base = still(start, cotangent(np.ones((3, 1)), m=1))
-    rest, part = spread([term([[7.0]], [[1.0]])], np.array([1]), base, np.array([np.nan, 0, 0]))
+    part, rest = spread([term([[7.0]], [[1.0]])], np.array([1]), base, np.array([np.nan, 0, 0]))
     np.testing.assert_array_equal(rest.weight, [np.nan, 0, 0])
     np.testing.assert_array_equal(part.weight, [0, 1, 0])
     np.testing.assert_array_equal(part.point.x[:, 0], [1, 7, 3])

@@ -7,7 +7,7 @@ LpgdError
 ├── MissingExtraError (ImportError) an optional package is not installed
 └── SolverError (RuntimeError)     elements of a batch could not be solved
 
-SolverWarning and StuckWarning are the warnings.
+SolverWarning, StuckWarning and OracleWarning are the warnings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,6 +74,11 @@ class SolverWarning(UserWarning):
 @public("lpgd")
 class StuckWarning(UserWarning):
     """No element moved under its tilt, so training would stall."""
+
+
+@public("lpgd")
+class OracleWarning(UserWarning):
+    """An oracle's answers contradict each other: a wrong sense, an inexact or a random oracle."""
 
 
 def word_failure(

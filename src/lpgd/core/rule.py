@@ -1,6 +1,6 @@
 """What a rule is given and what it gives back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -21,21 +21,24 @@ Memory = dict[str, NDArray[Any]]
 class Samples:
     """Problems that a rule solves in the place of a batch, to smooth the solution.
 
-    The solution of an element is the mean of those of its rows.
+    The solution of an element is the mean of those of its rows, or their weighted sum.
 
     Attributes
     ----------
     params : Params
         Data of N problems, as an engine takes them.
     rows : (N,) int
-        The element that each belongs to; every element has as many.
+        The element that each belongs to; without weights every element has as many.
     noise : mapping from str to array (N, ...)
         What the pullback wants to find again.
+    weight : (N,) float64 or None
+        Share of each row in the solution of its element; None shares equally.
     """
 
     params: Params
     rows: IntArray
     noise: Mapping[str, FloatArray]
+    weight: FloatArray | None = None
 
 
 class Backward(Protocol):
@@ -141,6 +144,15 @@ class Rule(Protocol):
 
     def sample(self, problem: Problem, params: Params, memory: Memory) -> Samples | None:
         """Problems to solve in the place of a batch; None solves the batch itself."""
+        return None
+
+    def explore(
+        self, problem: Problem, params: Params, solve: Callable[[Params], Solution]
+    ) -> tuple[Samples, Solution] | None:
+        """Problems that are chosen as the solutions of others come in, and their solutions.
+
+        ``solve`` solves any number of problems; None leaves the batch to ``sample``.
+        """
         return None
 
     def pullback(self, point: Solution, cotangent: Cotangent, backward: Backward) -> Pullback:

@@ -115,6 +115,9 @@ class Adjoint(Rows):
         constraints that bend the solution are loaded.
     reach : (N, 2) float64 or None
         Up to which |t|, for t < 0 and t > 0, x* + t a and y* + t v solve the tilted problem.
+    span : (N,) float64 or None
+        A step along (a, v) that is small for a Lagrangian of any shape; None where the Lagrangian
+        is quadratic in x and y, so that any step will do.
     """
 
     a: FloatArray
@@ -123,3 +126,4 @@ class Adjoint(Rows):
     unsure: BoolArray
     strict: BoolArray
     reach: FloatArray | None = None
+    span: FloatArray | None = None

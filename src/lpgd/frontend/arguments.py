@@ -85,7 +85,7 @@ def structure(
     ends |= {name: pattern.shape for name, pattern in patterns.items()}
     n = _variables(shapes[cost], cost, ends)
     sizes = _sizes(shapes, ends, n)
-    _check_batches({name: shape[: len(shape) - cores[name]] for name, shape in shapes.items()})
+    check_batches({name: shape[: len(shape) - cores[name]] for name, shape in shapes.items()})
     return Structure(n, sizes, tuple(cores.values()))
 
 
@@ -126,7 +126,13 @@ def _sizes(shapes: Mapping[str, Shape], ends: Mapping[str, Shape], n: int) -> di
     return sizes
 
 
-def _check_batches(batches: Mapping[str, Shape]) -> None:
+def check_batches(batches: Mapping[str, Shape]) -> None:
+    """Refuse batch dimensions that do not broadcast.
+
+    Raises
+    ------
+    StructureError
+    """
     if len(set(batches.values()) - {()}) < 2:
         return
     try:

@@ -141,7 +141,7 @@ class Program:
         wanted = self.sums(way, shapes, batch, several)
         gradients = self.map.pullback(forward, cotangent, wanted)
         return [
-            np.ascontiguousarray(gradients[name].reshape(extra + shape))
+            np.ascontiguousarray(gradients[name]).reshape(extra + shape)
             for name, shape in zip(wanted, way.chosen(shapes), strict=True)
         ]
 

@@ -8,9 +8,10 @@ from typing import Literal
 
 import numpy as np
 
+from lpgd.core.engine import Answer
 from lpgd.core.errors import Index, SolverError, SolverWarning, word_failure
 from lpgd.core.rule import Pullback
-from lpgd.core.solution import FloatArray, IntArray, Solution, Status, StatusArray
+from lpgd.core.solution import Flag, FloatArray, IntArray, Solution, Status, StatusArray
 from lpgd.core.stats import Stats
 from lpgd.core.tilt import Cotangent, Term
 from lpgd.core.warn import warn
@@ -26,11 +27,16 @@ ROUNDING = 4 * np.finfo(np.float64).eps
 
 ASK = "lpgd.diagnose(layer, ..., loss=...) looks at each element."
 STUCK = (
-    "no element moved under its tilt: every solution stayed where it was, at a vertex or within "
-    "rounding, so the gradient of the costs is zero and training would stall. Use a larger tau, or "
-    "rho > 0 with a tau that makes the tilt comparable to the costs. A loss averaged over a batch "
-    "of B needs a tau B times as large as its sum. lpgd.diagnose(layer, ..., loss=...) tells which "
-    "tau would do."
+    "no element moved under its tilt by more than rounding, so the gradient of the costs is zero "
+    "and training would stall: the tilt is too small beside what holds the solutions, curvature or "
+    "a corner. Use a larger tau, or rho > 0 with a tau that makes the tilt comparable to the "
+    "costs. A loss averaged over a batch of B needs a tau B times as large as its sum. "
+    "lpgd.diagnose(layer, ..., loss=...) tells which tau would do."
+)
+
+ELSEWHERE = (
+    "{} of {} tilted solutions are in another basin than the forward solution: their difference is "
+    "no gradient of a local solution. Use a smaller tau, or a start nearer to the one you mean."
 )
 
 
@@ -92,6 +98,21 @@ def judge_tilted(
     else:
         tau = pulled.tau[rows].min(initial=np.inf)
         judge(why, where, f"tilted solve at tau {tau:.3g}", policy, stats, advice)
+
+
+def cause_of(answer: Answer) -> Exception | None:
+    """What a solver raised, or else what it says of a row that failed."""
+    said = next(iter(answer.notes.values()), None)
+    return answer.cause or (RuntimeError(said) if said else None)
+
+
+def note_moved(answer: Answer, stats: Stats) -> None:
+    """Count tilted solutions in other basins, and warn of them."""
+    flags = answer.solution.flags
+    moved = 0 if flags is None else int((flags & np.uint8(Flag.MOVED) != 0).sum())
+    if moved:
+        stats.add(moved=moved)
+        warn(ELSEWHERE.format(moved, len(answer.solution)), SolverWarning)
 
 
 def note(pulled: Pullback, stats: Stats) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from lpgd.core.engine import Answer, Engine, Workspace
+from lpgd.core.params import Params
 from lpgd.core.problem import Problem
 from lpgd.core.rule import Memory, Rule, Samples
 from lpgd.core.solution import FloatArray, IntArray, Solution
 from lpgd.map.attempt import Batch, Parts, attempt
 from lpgd.map.smooth import averaged
-from lpgd.map.verify import verified
+from lpgd.map.verify import UNKNOWN, verified
 
 Settle = Callable[[Answer], Solution]
 """Takes an answer into account and returns its solution."""
@@ -80,17 +81,20 @@ class Solver:
         )  # fmt: skip
 
     def _fit(self, batch: Batch, elements: IntArray) -> Found:
-        rule, samples = self.rule, None
-        if rule is not None:
-            samples = rule.sample(self.program, batch.params, self.memory)
+        if self.rule is None:
+            return self._found(batch, elements, None)
+        explored = self._explored(self.rule, batch, elements)
+        if explored is not None:
+            return explored
+        samples = self.rule.sample(self.program, batch.params, self.memory)
+        return self._found(batch, elements, samples)
+
+    def _found(self, batch: Batch, elements: IntArray, samples: Samples | None) -> Found:
         owners = elements
         if samples is not None:
             batch, owners = Batch(samples.params, None, len(samples.rows)), elements[samples.rows]
-        answer = attempt(self.engine, self.program, batch, self._run)
-        tolerance = self.engine.capabilities.tolerance
-        answer = verified(answer, tolerance, lambda: (self.program, batch.params))
-        solution, accuracy, notes = self.settle(answer), answer.accuracy, answer.notes
-        assert accuracy is not None
+        answer, accuracy = self._answer(batch)
+        solution, notes = self.settle(answer), answer.notes
         if notes:
             notes = {int(owners[row]): text for row, text in notes.items()}
         kept, factors = None, answer.factors
@@ -100,6 +104,37 @@ class Solver:
         return Found(
             solution, accuracy, answer.workspace, kept, notes, answer.cause, batch.size, factors
         )
+
+    def _explored(self, rule: Rule, batch: Batch, elements: IntArray) -> Found | None:
+        """The solutions of a rule that chooses problems as it goes."""
+        causes: list[Exception] = []
+        solves = 0
+
+        def solve(params: Params) -> Solution:
+            nonlocal solves
+            size = len(next(iter(params.values())).index)
+            answer, _ = self._answer(Batch(params, None, size))
+            solves += size
+            causes.extend([] if answer.cause is None else [answer.cause])
+            return self.settle(answer)
+
+        found = rule.explore(self.program, batch.params, solve)
+        if found is None:
+            return None
+        samples, solution = found
+        owners, accuracy = elements[samples.rows], np.full(len(solution), UNKNOWN)
+        kept = replace(samples, rows=owners), solution
+        solution, accuracy = averaged(owners, solution, accuracy, elements, samples.weight)
+        cause = causes[0] if causes else None
+        return Found(solution, accuracy, samples=kept, cause=cause, solves=solves)
+
+    def _answer(self, batch: Batch) -> tuple[Answer, FloatArray]:
+        """What the engine finds, checked, and its accuracy."""
+        answer = attempt(self.engine, self.program, batch, self._run)
+        tolerance = self.engine.capabilities.tolerance
+        answer = verified(answer, tolerance, lambda: (self.program, batch.params))
+        assert answer.accuracy is not None
+        return answer, answer.accuracy
 
     def _run(self, work: Batch) -> Answer:
         return self.engine.solve(

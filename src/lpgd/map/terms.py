@@ -48,11 +48,11 @@ def tamed(terms: Sequence[Term], rows: IntArray, point: Solution) -> list[Term]:
 
 
 def spread(terms: Sequence[Term], rows: IntArray, still: Term, rest: FloatArray) -> list[Term]:
-    """Put terms of some rows among all rows; the others have the weights ``rest``."""
-    every: list[Term] = [replace(still, weight=rest)]
+    """Put terms of some rows among all rows; the others have the weights ``rest``, a term more."""
+    every: list[Term] = []
     for term in terms:
         weight = np.zeros_like(rest)
         weight[rows] = term.weight
         point, tilt = still.point.put(rows, term.point), still.tilt.put(rows, term.tilt)
         every.append(Term(weight, point, tilt))
-    return every
+    return [*every, replace(still, weight=rest)]

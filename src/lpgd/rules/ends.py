@@ -15,6 +15,9 @@ from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
 QUIET = np.errstate(all="ignore")  # the map judges terms that overflow
 Side = Literal["average", "lower", "upper"]
 NEAR, SHORT = 1e-20, 1e-300  # a point that is zero has no length; a step must have a reciprocal
+# Central differences of second and fourth order: places and weights, for a step of 1.
+SECOND = ((1.0, 0.5), (-1.0, -0.5))
+FOURTH = ((1.0, 2 / 3), (-1.0, -2 / 3), (2.0, -1 / 12), (-2.0, 1 / 12))
 # Steps of the upper and the lower end of the difference, in units of tau.
 ENDS: dict[Side, tuple[float, float]] = {
     "lower": (1.0, 0.0),
@@ -155,13 +158,18 @@ def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> list[Term]:
 
     The Lagrangian of a program with linear rows is quadratic in (x, y), so that the central
     difference of its gradient along the adjoint is its derivative, whatever the step. The step is
-    chosen for the least rounding: as long as the point, in whatever units that is.
+    chosen for the least rounding: as long as the point, in whatever units that is. Others get a
+    small step, and the difference of fourth order.
     """
     reach, size = _size(adjoint.a, adjoint.v), _size(point.x, point.y)
     step = np.maximum(np.maximum(size, NEAR) / np.maximum(reach, 1e-200), SHORT)
     step = np.where(reach > 0, step, 1.0)
+    step, stencil = (step, SECOND) if adjoint.span is None else (adjoint.span, FOURTH)
     tilt = replace(tilt, rho=np.zeros_like(step))
-    return [Term(0.5 / t, moved(point, adjoint, t), tilt.at(t)) for t in (step, -step)]
+    return [
+        Term(weight / step, moved(point, adjoint, node * step), tilt.at(node * step))
+        for node, weight in stencil
+    ]
 
 
 def objective(term: Term) -> Term:

@@ -15,7 +15,9 @@ from lpgd.torch.conic import ConicLayer, ConicSolution
 from lpgd.torch.cvxpy import CvxpyLayer
 from lpgd.torch.envelope import EnvelopeLoss
 from lpgd.torch.layers import DualSolution, LPLayer, QPLayer
+from lpgd.torch.nlp import NLPLayer
 from lpgd.torch.oracle import OracleLayer
+from lpgd.torch.saddle import SaddleLayer, SaddlePoint
 from lpgd.torch.sparse import Sparse
 
 __all__ = [
@@ -25,7 +27,10 @@ __all__ = [
     "DualSolution",
     "EnvelopeLoss",
     "LPLayer",
+    "NLPLayer",
     "OracleLayer",
     "QPLayer",
+    "SaddleLayer",
+    "SaddlePoint",
     "Sparse",
 ]

@@ -13,7 +13,7 @@ class TestMoreau(ConeBattery):
 class TestUnpolished(ConeBattery):
     engine = MoreauEngine(polish=False)
     tolerance = 2e-4
-    residual = 1e-6
+    residual = engine.capabilities.tolerance  # what is checked; beyond it an answer is inaccurate
 
 
 def test_whole_copies_of_the_batch_need_no_set_up():

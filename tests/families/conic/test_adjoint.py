@@ -32,6 +32,42 @@ def test_the_adjoint_is_the_limit_of_tilted_solutions():
     assert not found.degenerate.any()
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("rho", [0.0, 0.5])
+@pytest.mark.parametrize("name", KINDS)
+def test_the_adjoint_is_the_same_in_all_units(name, rho, sparse, monkeypatch):
+    monkeypatch.setattr(module, "LARGE", 0 if sparse else 500)
+    case, rng = plant(KINDS[name], 0, 2), np.random.default_rng(0)
+    conic, params, point = case.problem, case.params, case.solution
+    if sparse:
+        patterns = {
+            k: Pattern.of(np.ones(params[k].values.shape[1:])) for k in params.keys() & {"P", "A"}
+        }
+        flat = {k: batched(params[k].full().reshape(2, -1)) for k in patterns}
+        conic, params = (
+            Conic(conic.n, conic.cones, patterns, quadratic=conic.quadratic),
+            {**params, **flat},
+        )
+    dx, dy = rng.normal(size=point.x.shape), rng.normal(size=point.y.shape)
+    rows = np.arange(2)
+    expected = Linearized(conic.reduction, params, point).adjoint(Cotangent(rows, dx, dy), rho)
+    D, E, c = 2.0**60, 2.0**-80, 2.0**100
+    far = {
+        "q": batched(params["q"].full() * c * D), "A": batched(params["A"].full() * E * D),
+        "b": batched(params["b"].full() * E),
+    }  # fmt: skip
+    if conic.quadratic:
+        far["P"] = batched(params["P"].full() * c * D * D)
+    moved = Solution(point.x / D, point.y * c / E, point.status)
+    found = Linearized(conic.reduction, far, moved).adjoint(
+        Cotangent(rows, dx * c * D, dy * E), rho * c * D * D
+    )
+    np.testing.assert_allclose(found.a * D, expected.a, atol=1e-7 * np.abs(expected.a).max())
+    np.testing.assert_allclose(found.v * E / c, expected.v, atol=1e-7 * np.abs(expected.v).max())
+    np.testing.assert_array_equal(found.degenerate, expected.degenerate)
+    np.testing.assert_array_equal(found.unsure, expected.unsure)
+
+
 def test_weakly_active_rows_are_held_and_reported():
     # min 1/2 x^2 s.t. x >= 0: the row holds with multiplier zero
     conic = Conic(1, Cones(nonneg=1))

@@ -60,7 +60,9 @@ def test_the_reduced_program_has_the_solution(rho):
     matrices = plan.balanced(plan.matrices(params), params, point.y, slacks)
     q = params["q"].full()
     if rho:  # with P + rho I and q - rho x* the solution is the same
-        matrices, q = matrices.augmented(np.full(3, rho)), q - rho * point.x
+        more = np.full((3, conic.n), rho)
+        matrices = matrices.augmented(more[:, plan.kept], more[:, plan.gone])
+        q = q - rho * point.x
     linear = q, params["b"].full()
     start = plan.enter(matrices, point, slacks)
     data = plan.data(matrices, linear)

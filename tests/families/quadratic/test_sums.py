@@ -29,6 +29,22 @@ def test_sums_equal_loops(groups):
     np.testing.assert_allclose(outer(left, right, groups, pattern), chosen)
 
 
+@pytest.mark.parametrize("m", [1, 2, 5])
+def test_products_do_not_depend_on_terms_that_only_others_have(m):
+    rng = np.random.default_rng(0)
+    left, right = rng.standard_normal((200, 2, m)), rng.standard_normal((200, 2, 4))
+    right[:100, 1], left[:100, 1] = -right[:100, 0] * 3, left[:100, 0] / 3  # which cancel
+    more = (rng.standard_normal((200, 2, 4)), np.zeros((200, 2, m)))
+    every = np.arange(200)[:, None]
+    pattern = Pattern.of(np.ones((m, 4)))
+    for places in (None, pattern):
+        alone = outer(left, right, every, places)
+        company = outer(
+            np.concatenate([more[1], left], 1), np.concatenate([more[0], right], 1), every, places
+        )
+        np.testing.assert_array_equal(company, alone)
+
+
 def test_dot_is_rowwise():
     np.testing.assert_array_equal(
         dot(np.array([[1.0, 2], [3, 4]]), np.array([[1.0, 1], [0, 2]])), [3, 8]

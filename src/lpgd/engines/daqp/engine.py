@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, cast, final
 import numpy as np
 
 from lpgd.core.engine import Answer, Capabilities, Range
-from lpgd.core.params import Param, Params, distinct, taken
+from lpgd.core.params import Params, distinct, taken
 from lpgd.core.public import public
 from lpgd.core.solution import IntArray, Solution
 from lpgd.engines.batch import spread, useful_threads
@@ -28,6 +28,7 @@ from lpgd.engines.daqp.set_up import Bench, SetUps
 from lpgd.engines.daqp.units import Units
 from lpgd.engines.numbers import number, whole
 from lpgd.families.qp.qp import QP
+from lpgd.families.quadratic.whitening import Whitened
 
 if TYPE_CHECKING:
     from lpgd.core.engine import Workspace
@@ -162,11 +163,11 @@ class Kept:
     solution: Solution | None = None
 
     @property
-    def factors(self) -> Param | None:
-        """R^-1 of each element's Hessian R'R; the index is -1 where none was found."""
+    def factors(self) -> Whitened | None:
+        """The programs in variables that make their Hessians the identity."""
         if self.units is not None or not self.problem.quadratic:
             return None
-        return Param(self.set_ups.inverses, self.set_ups.change[self.group])
+        return self.set_ups.whitened(self.group)
 
     def resolve(self, tilt: Tilt) -> Answer:
         """See ``Workspace.resolve``."""
@@ -188,7 +189,7 @@ class Kept:
         form = Form.of(problem, scaled, start)
         afresh = self._run(form, self.group[rows], rows)
         answer = Answer(form.solution(problem), afresh)
-        answer = Review(problem, scaled, self.engine.settings, self.threads).of(answer)
+        answer = Review(problem, scaled, self.engine.settings, self.threads, start).of(answer)
         if units is None:
             return answer
         ray = None if answer.ray is None else units.leave(problem, answer.ray)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -13,7 +14,13 @@ from lpgd.core.solution import FloatArray, IntArray
 from lpgd.engines.daqp.form import Form
 from lpgd.engines.daqp.polish import polish, residual
 from lpgd.families.qp.qp import QP
-from lpgd.families.quadratic.whitening import diagonal, inverse_factors, product, well_spread
+from lpgd.families.quadratic.whitening import (
+    Whitened,
+    diagonal,
+    inverse_factors,
+    well_spread,
+    whitened,
+)
 
 STATIONARITY = 1e-10  # residual at which DAQP's proximal iterations stop
 INEXACT = 1e-6  # relative residual beyond which an iterative answer is not believed
@@ -76,25 +83,31 @@ class SetUps:
         Changes of variables x = R^-1 u; see ``lpgd.families.quadratic.whitening``.
     change : (D,) int
         Which of them each set-up is kept in, -1 for none.
+    moved : mapping from str to Param
+        The rows of A and G in these variables.
     """
 
     each: list[SetUp]
     inverses: FloatArray
     change: IntArray
+    moved: Mapping[str, Param]
 
     @classmethod
     def of(cls, problem: QP, params: Params, first: IntArray) -> SetUps:
         """Set up the elements ``first``, one of each group."""
         params = taken(params, first)
         if "P" not in params:
-            none = np.zeros((0, problem.n, problem.n)), np.full(len(first), -1)
+            none = np.zeros((0, problem.n, problem.n)), np.full(len(first), -1), {}
             return cls(afresh(problem, params, len(first)), *none)
-        parts = [params[name] for name in ("G", "A") if name in params]
-        rows, P = _stacked(parts, len(first), problem.n), params["P"]
+        parts = {name: params[name] for name in ("G", "A") if name in params}
+        rows, P = _stacked(list(parts.values()), len(first), problem.n), params["P"]
         plain = diagonal(P.values)
         inverses, changed = inverse_factors(P.values, ~plain)
         change = np.where(changed, np.cumsum(changed) - 1, -1)[P.index]
-        products = [_products(part, inverses, change) for part in parts]
+        roots, moved = Param(inverses, change), dict[str, Param]()
+        if (change >= 0).any():
+            moved = {name: whitened(part, roots) for name, part in parts.items()}
+        products = [[part.values[i] for i in part.index.tolist()] for part in moved.values()]
         boxed = "lb" in problem.blocks or "ub" in problem.blocks
         same, each = np.eye(problem.n), list[SetUp]()
         hessians = _hessians(P)  # a model is not handed the same object again
@@ -103,12 +116,17 @@ class SetUps:
             H, matrix = hessians[group], rows[group]
             kept: Matrices | None = (H, matrix) if flat[group] else None
             if which >= 0:
-                moved = [part[group] for part in products]
-                if boxed or not moved:  # bounds are rows of u
-                    moved.insert(0, inverses[which] if boxed else inverses[which, :0])
-                kept = same, moved[0] if len(moved) == 1 else np.concatenate(moved)
+                blocks = [part[group] for part in products]
+                if boxed or not blocks:  # bounds are rows of u
+                    blocks.insert(0, inverses[which] if boxed else inverses[which, :0])
+                kept = same, blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
             each.append(SetUp(H, matrix, kept))
-        return cls(each, inverses, change)
+        return cls(each, inverses, change, moved)
+
+    def whitened(self, groups: IntArray) -> Whitened:
+        """What is kept of elements with these set-ups."""
+        rows = {name: Param(part.values, part.index[groups]) for name, part in self.moved.items()}
+        return Whitened(Param(self.inverses, self.change[groups]), rows)
 
     def costs(self, f: FloatArray, groups: IntArray) -> FloatArray:
         """Costs (N, n) of x as costs of u."""
@@ -208,15 +226,3 @@ def _stacked(parts: list[Param], count: int, n: int) -> list[FloatArray]:
         return [parts[0].values[i] for i in parts[0].index.tolist()]
     pairs = zip(*(part.index.tolist() for part in parts), strict=True)
     return [np.concatenate([parts[0].values[i], parts[1].values[j]]) for i, j in pairs]
-
-
-def _products(matrix: Param, inverses: FloatArray, change: IntArray) -> list[FloatArray]:
-    """Rows times the change of variables of each set-up; shared ones are multiplied once."""
-    if len(inverses) == 1:
-        moved = product(matrix.values, inverses[0])
-        return [moved[i] for i in matrix.index.tolist()]
-    values, every = matrix.values, np.arange(len(inverses))
-    if np.array_equal(change, every) and np.array_equal(matrix.index, every):
-        return list(product(values[: len(every)], inverses))
-    pairs = zip(matrix.index.tolist(), change.tolist(), strict=True)
-    return [values[i] if j < 0 else product(values[i], inverses[j]) for i, j in pairs]

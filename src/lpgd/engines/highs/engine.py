@@ -147,5 +147,7 @@ class Restored:
         """See ``Workspace.resolve``. Tilted problems are LPs: no rule gives this engine rho > 0."""
         problem, params = self.problem.tilt(self.params, tilt)
         start, qp = self.solution.take(tilt.rows), cast(QP, problem)
-        matrix = Matrix.of(qp, params) if self.matrix is None else self.matrix.take(tilt.rows)
-        return self.engine.run(Batch.of(qp, params, matrix), start, self.threads)
+        with np.errstate(all="ignore"):
+            matrix = Matrix.of(qp, params) if self.matrix is None else self.matrix.take(tilt.rows)
+            batch = Batch.of(qp, params, matrix)
+        return self.engine.run(batch, start, self.threads)

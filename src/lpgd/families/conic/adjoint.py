@@ -13,26 +13,27 @@ back. Eliminating the rows with d < 1 gives the dense system.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import lsqr, splu
 
 from lpgd.core.params import Params, taken
 from lpgd.core.problem import users
+from lpgd.core.scaling import factors
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent
 from lpgd.families.conic.cones import Cones
-from lpgd.families.conic.newton import HELD, SINGULAR, Model, Point
+from lpgd.families.conic.newton import HELD, Model, Point
 from lpgd.families.conic.projections import Derivative, derive, edges
 from lpgd.families.conic.reduction import Linear, Matrices, Reduction, balance
+from lpgd.families.conic.saddle import solved
+from lpgd.families.conic.units import Units
 from lpgd.families.quadratic.structure import QUIET, Structure
 
 LARGE = 500  # variables and rows beyond which sparse matrices stay sparse
-LEAST = 1e-14  # relative accuracy of least-squares solutions of sparse systems
 OFF = 1e-6  # relative residual of an adjoint that is none
 NOTHING = 1e-9  # multipliers and moves below this, relative to others, are none
 WEAK = 1e-9  # multipliers minus slacks below this, relative to the largest, count as zero
@@ -50,6 +51,17 @@ class Linearized:
         self.plan, self.params, self.solution = plan, params, solution
         self._parts: dict[float, list[Part]] = {}
 
+    @cached_property
+    def units(self) -> Units:
+        """Those in which the data are fair, so that none looks singular for its units."""
+        return Units.of(self.plan.conic, self.params)
+
+    @cached_property
+    def inside(self) -> tuple[Params, Solution]:
+        """Data and solutions in these units."""
+        units, conic = self.units, self.plan.conic
+        return units.linear(units.matrices(conic, self.params)), units.enter(self.solution)
+
     def line(self, cotangent: Cotangent, rho: float) -> Adjoint | None:
         """None: curvature bends what is tilted at once."""
         return None
@@ -61,11 +73,22 @@ class Linearized:
         if cotangent.ds is not None:
             params = taken(self.params, rows)
             cotangent = conic.folded(params, cotangent)
-        linear = (cotangent.dx, -cotangent.dy)
+        dx, dy = cotangent.dx, cotangent.dy
+        if self.units.idle:
+            return self._adjoint(rows, (dx, -dy), rho)
+        lift = factors(np.maximum(_size(dx), _size(dy)))[:, None]  # nothing shall overflow
+        units = self.units.take(rows)
+        found = self._adjoint(rows, units.terms(dx * lift, -dy * lift), rho)
+        a, v = units.leave(found.a, found.v)
+        return replace(found, a=a / lift, v=v / lift)
+
+    def _adjoint(self, rows: IntArray, linear: Linear, rho: float) -> Adjoint:
+        """The adjoint in fair units."""
+        conic, bend = self.plan.conic, rho * self.units.bend
         matrices = {"A", "P"} if conic.quadratic else {"A"}
         if conic.n + conic.m > LARGE and matrices <= conic.patterns.keys():
-            params = taken(self.params, rows)
-            return _sparse(conic, params, self.solution.take(rows), linear, rho)
+            params, point = self.inside
+            return _sparse(conic, taken(params, rows), point.take(rows), linear, bend[rows])
         found = Adjoint(np.empty_like(linear[0]), np.empty_like(linear[1]), *_unknown(len(rows)))
         for part in self._factorized(rho):
             mine = np.flatnonzero(part.place[rows] >= 0)
@@ -80,15 +103,16 @@ class Linearized:
         return self._parts[rho]
 
     def _split(self, rho: float) -> Iterator[Part]:
-        plan = self.plan
-        matrices = plan.matrices(self.params)
+        plan, (params, point) = self.plan, self.inside
+        matrices = plan.matrices(params)
+        bend = rho * self.units.bend if rho else None
         zero = np.logical_or.reduce(matrices.pivots == 0, axis=1)
         if not zero.any():
-            yield Part.of(plan, self.params, self.solution, np.arange(len(zero)), rho)
+            yield Part.of(plan, params, point, np.arange(len(zero)), bend)
             return
         for form, chosen in ((plan, ~zero), (Reduction[Any].whole(plan.conic), zero)):
             if chosen.any():
-                yield Part.of(form, self.params, self.solution, np.flatnonzero(chosen), rho)
+                yield Part.of(form, params, point, np.flatnonzero(chosen), bend)
 
 
 @dataclass(frozen=True)
@@ -114,18 +138,24 @@ class Part:
 
     @classmethod
     def of(
-        cls, plan: Reduction[Any], params: Params, point: Solution, elements: IntArray, rho: float
+        cls,
+        plan: Reduction[Any],
+        params: Params,
+        point: Solution,
+        elements: IntArray,
+        bend: FloatArray | None,
     ) -> Part:
-        """Factorize the conditions at the solutions of some elements."""
+        """Factorize the conditions at the solutions of some elements, P + ``bend``."""
         place = np.full(len(point), -1)
         place[elements] = np.arange(len(elements))
         if len(elements) < len(point):
             params = taken(params, elements)
             point = point.take(elements)
+            bend = None if bend is None else bend[elements]
         slacks = plan.conic.slacks(params, point.x)
         matrices = plan.balanced(plan.matrices(params), params, point.y, slacks)
-        if rho:
-            matrices = matrices.augmented(np.full(len(point), rho))
+        if bend is not None:
+            matrices = matrices.augmented(bend[:, plan.kept], bend[:, plan.gone])
         zero = np.zeros_like(point.x), np.zeros_like(point.y)
         at, weak, edge = _held(plan.cones, plan.enter(matrices, point, slacks))
         model = Model.of(plan.cones, plan.data(matrices, zero), at)
@@ -169,7 +199,7 @@ def _unknown(size: int) -> tuple[BoolArray, BoolArray, BoolArray]:
 
 
 def _sparse(
-    conic: Structure, params: Params, point: Solution, linear: Linear, rho: float
+    conic: Structure, params: Params, point: Solution, linear: Linear, bend: FloatArray
 ) -> Adjoint:
     slacks = conic.slacks(params, point.x)
     units = balance(params, point.y, slacks)
@@ -185,12 +215,11 @@ def _sparse(
         form = {name: pattern.matrix(given[name]) for name, pattern in conic.patterns.items()}
         rows = np.flatnonzero(derivative.share[i] > 0)
         B = (_turn(derivative, i) @ form["A"]).tocsr()[rows]
-        hessian = units[i] * (
-            form.get("P", 0 * sparse.identity(conic.n)) + rho * sparse.identity(conic.n)
-        )
+        more: Any = sparse.diags(bend[i])
+        hessian = units[i] * (form.get("P", 0 * more) + more)
         spare = (1 - derivative.share[i, rows]) / derivative.share[i, rows]
         rhs = -units[i] * linear[0][i], load[i, rows]
-        a[i], w[i, rows], sound = _solved(hessian, B, spare, rhs)
+        a[i], w[i, rows], sound = solved(hessian, B, spare, rhs)
         degenerate[i] = not sound
     v = derivative.turned_back(w[..., None])[..., 0] / units[:, None]
     most = np.maximum(_size(w), _size(linear[0]))[:, None]
@@ -213,31 +242,6 @@ def _turn(derivative: Derivative, element: int) -> Any:
     parts.append((rest, rest, np.ones(len(rest))))
     left, right, values = (np.concatenate(part) for part in zip(*parts, strict=True))
     return sparse.csr_matrix((values, (left, right)), shape=(m, m))
-
-
-def _solved(
-    hessian: Any, rows: Any, spare: FloatArray, rhs: tuple[FloatArray, FloatArray]
-) -> tuple[FloatArray, FloatArray, bool]:
-    """Solve [[hessian, rows'], [rows, -spare]], and tell whether the matrix is regular."""
-    n = len(rhs[0])
-    # neither the units of a row nor a curvature near zero shall make it look singular
-    sizes = np.maximum(abs(rows).max(axis=1).toarray().ravel(), np.sqrt(spare))
-    unit = 1 / np.where(sizes > 0, sizes, 1.0)
-    scaled = sparse.diags(unit) @ rows
-    K: Any = sparse.bmat(
-        [[hessian, scaled.T], [scaled, sparse.diags(-spare * unit**2)]], format="csc"
-    )
-    both, sound = np.concatenate([rhs[0], unit * rhs[1]]), False
-    if not (np.isfinite(K.data).all() and np.isfinite(both).all()):
-        return np.full(n, np.nan), np.full(len(unit), np.nan), False
-    with suppress(RuntimeError):  # exactly singular
-        factor: Any = cast(Any, splu)(K)
-        pivots: FloatArray = np.abs(factor.U.diagonal())
-        if pivots.min(initial=np.inf) > SINGULAR * pivots.max(initial=0.0):
-            both, sound = factor.solve(both), True
-    if not sound:
-        both = cast(Any, lsqr)(K, both, atol=LEAST, btol=LEAST, iter_lim=20 * len(both))[0]
-    return both[:n], unit * both[n:], sound
 
 
 def _held(cones: Cones, at: Point) -> tuple[Point, BoolArray, BoolArray]:

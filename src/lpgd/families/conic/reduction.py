@@ -66,13 +66,11 @@ class Matrices(Rows):
         size = len(group)
         return Matrices(*(np.broadcast_to(a, (size, *a.shape[1:])) for a in vars(self).values()))
 
-    def augmented(self, rho: FloatArray) -> Matrices:
-        """With P + rho I, rho (N,)."""
-        rho = (rho * self.units)[:, None, None]
-        n, k = self.P.shape[1], self.curve.shape[1]
-        curve = np.ascontiguousarray(self.back.swapaxes(1, 2)) @ self.back
-        P = self.P + rho * (np.eye(n) + curve)
-        return replace(self, P=P, curve=self.curve + rho * np.eye(k))
+    def augmented(self, kept: FloatArray, gone: FloatArray) -> Matrices:
+        """With diagonals (N, n - k) and (N, k) added to P_NN and P_JJ."""
+        kept, gone = (_diagonal(part * self.units[:, None]) for part in (kept, gone))
+        curve = np.ascontiguousarray(self.back.swapaxes(1, 2)) @ (gone @ self.back)
+        return replace(self, P=self.P + kept + curve, curve=self.curve + gone)
 
 
 @final
@@ -246,6 +244,10 @@ def _defined(conic: Structure) -> tuple[IntArray, IntArray]:
             break
         chosen[meets] = False
     return cols[chosen[cols]], rows[chosen[cols]]
+
+
+def _diagonal(values: FloatArray) -> FloatArray:
+    return values[..., None] * np.eye(values.shape[-1])
 
 
 def _part(matrices: FloatArray, rows: IntArray, cols: IntArray) -> FloatArray:

@@ -7,13 +7,14 @@ from typing import final
 
 import numpy as np
 
-from lpgd.core.params import Param, Params, taken
+from lpgd.core.params import Params, taken
 from lpgd.core.solution import BoolArray, IntArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent
 from lpgd.families.qp.active import Active
 from lpgd.families.qp.kkt import Element
 from lpgd.families.qp.whitened import NOTHING, STEP, Group, Roots
 from lpgd.families.quadratic.structure import QUIET, Structure
+from lpgd.families.quadratic.whitening import Whitened
 
 
 @final
@@ -22,7 +23,7 @@ class Linearized:
 
     Strictly convex elements with safely independent active rows are solved many at once (see
     ``whitened``), the others one by one (``kkt``). What is factorized once serves every cotangent.
-    ``roots`` are the inverse factors of Hessians that an engine has; the index is -1 for none.
+    ``given`` is what an engine has of them.
     """
 
     def __init__(
@@ -30,10 +31,10 @@ class Linearized:
         problem: Structure,
         params: Params,
         solution: Solution,
-        roots: Param | None = None,
+        given: Whitened | None = None,
     ) -> None:
         self.problem, self.params, self.solution = problem, params, solution
-        self._given = roots
+        self._given = given
         self._roots: dict[float, Roots | None] = {}
         self._groups: dict[float, list[Group]] = {}
         self._elements: dict[int, Element] = {}
@@ -82,7 +83,7 @@ class Linearized:
     def _root(self, rho: float) -> Roots | None:
         if rho not in self._roots:
             dense = self.problem.quadratic and not self.problem.patterns
-            self._roots[rho] = Roots.of(self.params["P"], rho, self._given) if dense else None
+            self._roots[rho] = Roots.of(self.params, rho, self._given) if dense else None
         return self._roots[rho]
 
     def _grouped(self, roots: Roots, rho: float) -> list[Group]:
@@ -91,9 +92,7 @@ class Linearized:
             easy = roots.good & (counts <= self.problem.n) & ~self.active.fixed.any(axis=1)
             sizes = np.where(easy, -(-counts // STEP), -1)
             alike = [np.flatnonzero(sizes == k) for k in np.unique(sizes[easy])]
-            groups = [
-                Group.of(self.problem, self.params, self.active, roots, some) for some in alike
-            ]
+            groups = [Group.of(self.problem, self.active, roots, some) for some in alike]
             self._groups[rho] = [group.take(np.flatnonzero(group.apart)) for group in groups]
         return self._groups[rho]
 

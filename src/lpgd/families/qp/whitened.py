@@ -13,6 +13,7 @@ are left to others.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, cast, final
 
@@ -22,7 +23,7 @@ from lpgd.core.params import Param, Params
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
 from lpgd.families.qp.active import Active
 from lpgd.families.quadratic.structure import Structure
-from lpgd.families.quadratic.whitening import inverse_factors, products
+from lpgd.families.quadratic.whitening import Whitened, inverse_factors, products, whitened
 
 STEP = 8  # to a multiple of which active rows are padded
 FEW = 64  # active rows up to which LAPACK takes many elements in one call
@@ -33,26 +34,32 @@ NOTHING = 1e-9  # multipliers below this, relative to the cotangent, are none
 @final
 @dataclass(frozen=True)
 class Roots:
-    """R^-1 of every distinct Hessian."""
+    """R^-1 of every distinct Hessian, and the rows in the variables u."""
 
     inverses: FloatArray  # (D, n, n)
     good: BoolArray  # (B,) of elements
     index: IntArray  # (B,)
+    rows: Mapping[str, Param]  # A R^-1 and G R^-1
 
     @classmethod
-    def of(cls, P: Param, rho: float, given: Param | None) -> Roots:
-        """Factorize what is safely positive definite; ``given`` are those that an engine has."""
-        if given is None or rho:
-            given = Param(np.zeros((0, *P.values.shape[1:])), np.full(len(P.index), -1))
-        if (given.index >= 0).all():
-            return cls(given.values, given.index >= 0, given.index)
-        index, wanted = given.index.copy(), np.zeros(len(P.values), dtype=np.bool_)
+    def of(cls, params: Params, rho: float, given: Whitened | None) -> Roots:
+        """Factorize what is safely positive definite; ``given`` is what an engine has."""
+        P = params["P"]
+        none = Param(np.zeros((0, *P.values.shape[1:])), np.full(len(P.index), -1))
+        had = none if given is None or rho else given.inverses
+        if given is not None and (had.index >= 0).all():
+            return cls(had.values, had.index >= 0, had.index, given.rows)
+        index, wanted = had.index.copy(), np.zeros(len(P.values), dtype=np.bool_)
         wanted[P.index[index < 0]] = True
         more, sound = inverse_factors(P.values + rho * np.eye(P.values.shape[1]), wanted)
-        place = np.where(sound, len(given.values) + np.cumsum(sound) - 1, -1)
+        place = np.where(sound, len(had.values) + np.cumsum(sound) - 1, -1)
         index = np.where(index < 0, place[P.index], index)
-        inverses = np.concatenate([given.values, more]) if len(given.values) else more
-        return cls(inverses, index >= 0, index)
+        inverses = np.concatenate([had.values, more]) if len(had.values) else more
+        every = Param(inverses, index)
+        # all rows, not just those wanted: what an engine has gives the same to the last bit
+        blocks = params.keys() & {"A", "G"} if len(inverses) else ()
+        rows = {name: whitened(params[name], every) for name in blocks}
+        return cls(inverses, index >= 0, index, rows)
 
     def of_elements(self, root: IntArray) -> FloatArray:
         """The inverse that each of some elements uses; one alone, where there is no other."""
@@ -89,9 +96,7 @@ class Group:
     root: IntArray
 
     @classmethod
-    def of(
-        cls, problem: Structure, params: Params, active: Active, roots: Roots, elements: IntArray
-    ) -> Group:
+    def of(cls, problem: Structure, active: Active, roots: Roots, elements: IntArray) -> Group:
         """The active rows of elements that have about equally many."""
         held = active.held[elements]
         counts = held.sum(axis=1)
@@ -99,8 +104,7 @@ class Group:
         used = np.arange(size) < counts[:, None]
         rows = np.zeros(used.shape, dtype=np.intp)
         rows[used] = np.nonzero(held)[1]
-        root = roots.index[elements]
-        moved = products(gathered(problem, params, elements, rows, used), roots.of_elements(root))
+        moved = _gathered(problem, roots, elements, rows, used)
         sizes = np.sqrt(np.einsum("gkn,gkn->gk", moved, moved))
         scale = 1 / np.where(sizes > 0, sizes, 1.0)
         moved *= scale[..., None]
@@ -108,7 +112,7 @@ class Group:
         squares[..., np.arange(size), np.arange(size)] += ~used
         if size > FEW:
             squares = _inverses(squares)
-        return cls(elements, rows, used, moved, scale, squares, root)
+        return cls(elements, rows, used, moved, scale, squares, roots.index[elements])
 
     @property
     def apart(self) -> BoolArray:
@@ -152,20 +156,21 @@ class Group:
         return a, self.scale * w[..., 0], shares / np.where(size > 0, size, 1.0)[:, None]
 
 
-def gathered(
-    problem: Structure, params: Params, elements: IntArray, rows: IntArray, used: BoolArray
+def _gathered(
+    problem: Structure, roots: Roots, elements: IntArray, rows: IntArray, used: BoolArray
 ) -> FloatArray:
-    """Chosen rows (g, k) of C as a dense array (g, k, n); zero where none is used."""
-    C = np.zeros((*rows.shape, problem.n))
+    """Chosen rows (g, k) of C R^-1 as a dense array (g, k, n); zero where none is used."""
+    M = np.zeros((*rows.shape, problem.n))
     for name, block in problem.blocks.items():
         element, place = np.nonzero(used & (rows >= block.start) & (rows < block.stop))
-        row = rows[element, place] - block.start
-        if name in ("A", "G"):
-            param = params[name]
-            C[element, place] = param.values[param.index[elements[element]], row]
+        row, mine = rows[element, place] - block.start, elements[element]
+        if name in roots.rows:
+            param = roots.rows[name]
+            M[element, place] = param.values[param.index[mine], row]
         else:
-            C[element, place, row] = -1.0 if name == "lb" else 1.0
-    return C
+            sign = -1.0 if name == "lb" else 1.0
+            M[element, place] = sign * roots.inverses[roots.index[mine], row]
+    return M
 
 
 def _inverses(squares: FloatArray) -> FloatArray:

@@ -48,6 +48,8 @@ class Structure(Family):
         Entries of A that are known to be constant and not zero.
     own : (n,) bool and (m,) bool, or None
         See ``Problem.own``.
+    derived : dict
+        What is worked out of the structure once and for all.
     """
 
     n: int
@@ -57,6 +59,7 @@ class Structure(Family):
     quadratic: bool
     fixed: BoolArray | None = None
     own: tuple[BoolArray, BoolArray] | None = None
+    derived: dict[type, Any]
 
     cost: ClassVar[str | None] = None
     """What users call q, where it is not ``q`` with a P and ``c`` without."""

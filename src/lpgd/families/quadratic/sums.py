@@ -1,11 +1,15 @@
 """Sums over rows and terms that the gradients of several families share."""
 
+from functools import reduce
+
 import numpy as np
 
 from lpgd.core.params import Param
 from lpgd.core.pattern import Pattern
 from lpgd.core.problem import Groups
 from lpgd.core.solution import FloatArray, IntArray
+
+PAIR = 2  # terms come in pairs, a difference each
 
 
 def dot(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -23,9 +27,17 @@ def outer(
 ) -> FloatArray:
     """Sum of the outer products of (N, S, m) and (N, S, n) over each group, shape (R, m, n).
 
-    With a ``pattern``, on its places only, shape (R, nnz).
+    With a ``pattern``, on its places only, shape (R, nnz). Terms that others of the batch have need
+    not be there: they are zero, but how a product is rounded depends on the number of its terms.
     """
     left, right = _fold(left, groups), _fold(right, groups)
+    count = max(left.shape[1], 1)
+    step = PAIR if groups.shape[1] == 1 else count
+    parts = (slice(first, first + step) for first in range(0, count, step))
+    return reduce(np.add, (_products(left[:, some], right[:, some], pattern) for some in parts))
+
+
+def _products(left: FloatArray, right: FloatArray, pattern: Pattern | None) -> FloatArray:
     return left.swapaxes(1, 2) @ right if pattern is None else pattern.outer(left, right)
 
 

@@ -8,15 +8,35 @@ product is of one element and of matrices in C order, so that its rounding depen
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.linalg import lapack
 
+from lpgd.core.params import Param
 from lpgd.core.solution import BoolArray, FloatArray
 
 # beyond this condition number DAQP refines its answers in x, so it must see such a P itself
 WORST = 1e6
 # sizes up to which BLAS and LAPACK stay in one thread
 SMALL, FEW, HALVED = 2**18, 8, 128
+
+
+@dataclass(frozen=True)
+class Whitened:
+    """What an engine leaves of programs that it solved in u.
+
+    Attributes
+    ----------
+    inverses : Param (n, n)
+        R^-1 of each element; the index is -1 where none was found.
+    rows : mapping from str to Param (m, n)
+        A R^-1 and G R^-1, of elements that have an R^-1.
+    """
+
+    inverses: Param
+    rows: Mapping[str, Param]
 
 
 def diagonal(P: FloatArray) -> BoolArray:
@@ -86,3 +106,23 @@ def products(left: FloatArray, right: FloatArray) -> FloatArray:
         return np.matmul(left, right)
     each = np.broadcast_to(right, (len(left), *right.shape[1:]))
     return np.stack([product(a, b) for a, b in zip(left, each, strict=True)])
+
+
+def whitened(matrix: Param, inverses: Param) -> Param:
+    """Rows times R^-1, those of elements that share both once; none where the index is -1."""
+    values, each = matrix.values, inverses.values
+    if len(each) == 1:
+        return Param(product(values, each[0]), matrix.index)
+    every = np.arange(len(each))
+    if np.array_equal(inverses.index, every) and np.array_equal(matrix.index, every):
+        return Param(product(values[: len(every)], each), every)
+    found = inverses.index >= 0
+    pairs, index = np.unique(
+        np.stack([matrix.index[found], inverses.index[found]]), axis=1, return_inverse=True
+    )
+    moved = np.empty((pairs.shape[1], *values.shape[1:]))
+    for place, (i, j) in enumerate(pairs.T):
+        moved[place] = product(values[i], each[j])
+    places = np.full(len(found), -1)
+    places[found] = index.ravel()
+    return Param(moved, places)

@@ -1,0 +1,1 @@
+"""Engines for problems that are known by their Lagrangian."""

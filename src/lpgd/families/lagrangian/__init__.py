@@ -1,0 +1,1 @@
+"""Problems that are known by a differentiable Lagrangian."""

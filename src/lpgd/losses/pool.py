@@ -1,0 +1,53 @@
+"""Losses against a pool of solutions: contrastive, and learning to rank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lpgd.losses.linear import Array, inner
+
+Squash = Callable[[Array], Array]
+LEAST = 1e-8  # of a share, so that no solution of the pool is without a weight
+
+
+def scores(costs: Array, pool: Array) -> Array:
+    """<c, x> of every solution of the pool: (..., d) and (P, d) to (..., P)."""
+    return costs @ pool.T
+
+
+def noise_contrastive(costs: Array, target: Array, pool: Array) -> Array:
+    """Noise-contrastive estimation (Mulamba et al., 2021): mean over the pool of <c, x_t - x>."""
+    return inner(costs, target) - scores(costs, pool).mean(-1)
+
+
+def contrastive_map(costs: Array, target: Array, pool: Array) -> Array:
+    """Contrastive maximum a posteriori (Mulamba et al., 2021): ``fenchel_young`` over the pool."""
+    return inner(costs, target - cheapest(costs, pool))
+
+
+def cheapest(costs: Array, pool: Array) -> Array:
+    """The minimiser of <c, x> over the pool."""
+    return pool[scores(costs, pool).argmin(-1)]
+
+
+def pointwise(costs: Array, true_costs: Array, pool: Array) -> Array:
+    """Pointwise learning to rank (Mandi et al., 2022): mean square error of the scores."""
+    return (scores(true_costs - costs, pool) ** 2).mean(-1)
+
+
+def pairwise(costs: Array, true_costs: Array, pool: Array) -> Array:
+    """Pairwise learning to rank (Mandi et al., 2022): hinges against the truly best solution."""
+    best = cheapest(true_costs, pool)
+    over = inner(costs, best)[..., None] - scores(costs, pool)
+    return (over * (over > 0)).sum(-1) / max(len(pool) - 1, 1)
+
+
+def listwise(
+    costs: Array, true_costs: Array, pool: Array, softmax: Squash, log_softmax: Squash
+) -> Array:
+    """Listwise learning to rank (Mandi et al., 2022): cross-entropy of softmin of the scores.
+
+    ``softmax`` and ``log_softmax`` are the framework's, over the last axis.
+    """
+    wanted = softmax(-scores(true_costs, pool)).clip(LEAST)
+    return -(log_softmax(-scores(costs, pool)) * wanted).sum(-1)

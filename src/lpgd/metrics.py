@@ -1,0 +1,106 @@
+"""How good decisions are: regret, and whether they are optimal.
+
+Functions of arrays, of one number or one each element; ``lpgd.torch.metrics`` accumulates them over
+batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lpgd.core.solution import BoolArray, FloatArray
+
+Oracle = Callable[[FloatArray], Any]
+LEAST = 1e-8  # added to a sum of optima, as PyEPO does, so that none is zero
+
+
+def regret(solutions: ArrayLike, true_costs: ArrayLike, best: ArrayLike) -> FloatArray:
+    """What decisions cost more than the best: <c_t, x> - L*(c_t), where costs are minimised.
+
+    Parameters
+    ----------
+    solutions, true_costs : (..., d)
+    best : (...)
+        Optimal values at the true costs. Values that are maximised are minus costs.
+
+    Returns
+    -------
+    (...) float64
+    """
+    x, c = np.asarray(solutions, dtype=np.float64), np.asarray(true_costs, dtype=np.float64)
+    return (c * x).sum(axis=-1) - np.asarray(best, dtype=np.float64)
+
+
+def normalised_regret(regrets: ArrayLike, best: ArrayLike) -> float:
+    """The sum of regrets over that of the absolute optima (PyEPO's definition, 1e-8 included).
+
+    Parameters
+    ----------
+    regrets, best : (...)
+    """
+    return float(np.sum(regrets)) / (float(np.abs(best).sum()) + LEAST)
+
+
+def worst_solutions(
+    costs: ArrayLike, true_costs: ArrayLike, oracle: Oracle, tolerance: float = 1e-5
+) -> FloatArray:
+    """Of the solutions that are optimal for predicted costs the worst for the true ones.
+
+    The upper side of LPGD with the true costs as cotangent, so small a step that only ties move.
+
+    Parameters
+    ----------
+    costs, true_costs : (B, d)
+    oracle : callable
+        From costs to minimisers.
+    tolerance : float
+        Size of the step over that of the costs, > 0: what costs less more than this is a tie.
+
+    Returns
+    -------
+    (B, d) float64
+    """
+    c, truth = np.asarray(costs, dtype=np.float64), np.asarray(true_costs, dtype=np.float64)
+    size = np.abs(c).max(axis=1, initial=0.0), np.abs(truth).max(axis=1, initial=0.0)
+    step = tolerance * np.where(size[0] > 0, size[0], 1.0) / np.where(size[1] > 0, size[1], 1.0)
+    return np.asarray(oracle(c - step[:, None] * truth), dtype=np.float64)
+
+
+def unambiguous_regret(
+    costs: ArrayLike,
+    true_costs: ArrayLike,
+    best: ArrayLike,
+    oracle: Oracle,
+    tolerance: float = 1e-5,
+) -> FloatArray:
+    """Regret of the worst solution among those optimal for predicted costs; see Elmachtoub (2022).
+
+    Parameters
+    ----------
+    costs, true_costs : (B, d)
+    best : (B,)
+    oracle, tolerance
+        See ``worst_solutions``.
+
+    Returns
+    -------
+    (B,) float64
+    """
+    return regret(worst_solutions(costs, true_costs, oracle, tolerance), true_costs, best)
+
+
+def optimal(regrets: ArrayLike, best: ArrayLike, tolerance: float = 1e-6) -> BoolArray:
+    """Which decisions are optimal: regret within the tolerance, relative to 1 + |optimum|.
+
+    Parameters
+    ----------
+    regrets, best : (...)
+    tolerance : float
+    """
+    size = 1 + np.abs(np.asarray(best, dtype=np.float64))
+    found: BoolArray = np.asarray(regrets) <= tolerance * size
+    return found

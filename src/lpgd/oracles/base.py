@@ -1,0 +1,91 @@
+"""What the oracles of this package share: checks of shapes, failures, one call for a batch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lpgd.core.errors import Index, SolverError, StructureError, word_failure
+from lpgd.core.reply import Reply
+from lpgd.core.solution import FloatArray, Status
+
+Shape = tuple[int | None, ...]
+
+
+class SetOracle(ABC):
+    """Minimises linear costs over a set; a callable from (B, *shape) costs to as many minimisers.
+
+    Attributes
+    ----------
+    shape : tuple of int or None
+        Shape of one cost; None is any size.
+    sense : "min"
+        A layer with ``sense="max"`` hands it the negated costs.
+    gap : float
+        Relative suboptimality that its answers may have.
+    """
+
+    shape: Shape = (None,)
+    sense: ClassVar[str] = "min"
+    gap: float = 0.0
+
+    @abstractmethod
+    def reply(self, costs: FloatArray, instances: Sequence[Any] | None = None) -> Reply:
+        """Minimisers of costs (B, *shape), and how each was found."""
+
+    def __call__(self, costs: FloatArray, instances: Sequence[Any] | None = None) -> FloatArray:
+        """Minimisers of costs (B, *shape) float64.
+
+        Raises
+        ------
+        SolverError
+            Elements without a minimiser. A layer asks for a ``reply`` instead, in which they are
+            marked, and does as its ``on_failure`` says.
+        """
+        found = self.reply(self._costs(costs), instances)
+        if found.status is not None and found.status.any():
+            rows = np.flatnonzero(found.status)
+            failed: dict[Index, Status] = {int(r): Status(int(found.status[r])) for r in rows}
+            message = word_failure(type(self).__name__, failed, len(costs), {**found.notes})
+            raise SolverError(message, list(failed), list(failed.values())) from found.cause
+        return np.asarray(found.x, dtype=np.float64)
+
+    def _costs(self, costs: Any) -> FloatArray:
+        costs = np.asarray(costs, dtype=np.float64)
+        given = costs.shape[1:]
+        fits = len(given) == len(self.shape) and all(
+            want in (None, got) for want, got in zip(self.shape, given, strict=True)
+        )
+        if not fits:
+            want = ", ".join("any" if size is None else str(size) for size in self.shape)
+            raise StructureError(
+                f"{type(self).__name__} expects costs of shape (B, {want}), got {costs.shape}"
+            )
+        return costs
+
+
+class ExactOracle(SetOracle):
+    """A ``SetOracle`` whose every element has a minimiser, found for all of them at once."""
+
+    @abstractmethod
+    def minimise(self, costs: FloatArray) -> FloatArray:
+        """Minimisers of costs (B, *shape)."""
+
+    def reply(self, costs: FloatArray, instances: Sequence[Any] | None = None) -> Reply:
+        """See ``SetOracle.reply``."""
+        refuse(self, instances)
+        return Reply(self.minimise(costs))
+
+
+def refuse(oracle: Any, instances: Any) -> None:
+    """Refuse per-instance inputs.
+
+    Raises
+    ------
+    StructureError
+    """
+    if instances is not None:
+        raise StructureError(f"{type(oracle).__name__} takes no per-instance inputs")

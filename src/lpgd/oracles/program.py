@@ -1,0 +1,195 @@
+"""Linear and integer programs with fixed rows and changing costs, solved by HiGHS.
+
+Every solve loads a fresh model: one that is used again would answer by its history. Costs are
+scaled by a power of two to a size of 1, for HiGHS's tolerances are absolute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from lpgd.core.solution import BoolArray, Flag, FloatArray, Status
+
+ROW_WISE, MINIMISE, FEASIBLE = 2, 1, 2  # HiGHS's codes
+STATUS = {
+    "kOptimal": Status.OPTIMAL,
+    "kInfeasible": Status.INFEASIBLE,
+    "kUnbounded": Status.UNBOUNDED,
+    "kIterationLimit": Status.ITERATION_LIMIT,
+    "kSolutionLimit": Status.ITERATION_LIMIT,
+    "kTimeLimit": Status.TIME_LIMIT,
+}
+LIMITS = (Status.ITERATION_LIMIT, Status.TIME_LIMIT)
+OPTIONS: dict[str, Any] = {
+    "output_flag": False,
+    "parallel": "off",
+    "threads": 1,
+    "random_seed": 0,
+    "allow_unbounded_or_infeasible": False,
+    "mip_rel_gap": 0.0,
+    "mip_abs_gap": 1e-9,  # of costs whose largest is about 1
+    "mip_feasibility_tolerance": 1e-9,
+    "primal_feasibility_tolerance": 1e-9,
+    "dual_feasibility_tolerance": 1e-9,
+}
+
+# An optimum needs no search for good points aside; without a limit these cost more than they save.
+PLAIN: dict[str, Any] = {
+    "mip_allow_restart": False,
+    "mip_heuristic_run_rins": False,
+    "mip_heuristic_run_rens": False,
+    "mip_heuristic_run_root_reduced_cost": False,
+}
+
+Limits = tuple[tuple[str, Any], ...]
+BARE: Limits = (("presolve", "off"), ("solver", "simplex"))
+PRIMAL: Limits = (
+    *BARE,
+    ("simplex_strategy", 4),
+    ("primal_simplex_bound_perturbation_multiplier", 0.0),
+)
+
+
+class Basis(NamedTuple):
+    """The statuses of columns and rows in a simplex basis, as HiGHS's codes."""
+
+    columns: tuple[int, ...]
+    rows: tuple[int, ...]
+
+    def restored(self) -> Any:
+        """As HiGHS takes it."""
+        from highspy import _core
+
+        made: Any = _core.HighsBasis()
+        made.valid, made.alien = True, False
+        made.col_status = list(map(_core.HighsBasisStatus, self.columns))
+        made.row_status = list(map(_core.HighsBasisStatus, self.rows))
+        return made
+
+
+class Outcome(NamedTuple):
+    """How one solve ended; x is None where there is no usable point."""
+
+    x: FloatArray | None
+    status: Status
+    flag: Flag = Flag.NONE
+
+
+@dataclass(frozen=True)
+class Program:
+    """minimise <q, x>  subject to  row_lower <= C x <= row_upper,  lower <= x <= upper.
+
+    Attributes
+    ----------
+    starts : (M + 1,) int32, cols : (nnz,) int32, values : (nnz,) float64
+        C, row after row.
+    row_lower, row_upper : (M,) float64
+    lower, upper : (n,) float64
+    integer : (n,) bool
+    """
+
+    starts: NDArray[np.int32]
+    cols: NDArray[np.int32]
+    values: FloatArray
+    row_lower: FloatArray
+    row_upper: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    integer: BoolArray
+    _made: dict[Any, Any] = field(default_factory=dict[Any, Any], repr=False, compare=False)
+
+    @classmethod
+    def of(cls, matrix: Any, rows: Any, bounds: Any, integer: Any) -> Program:
+        """From C (dense or scipy sparse), its sides, the bounds of x and what is integer."""
+        csr = sparse.csr_array(matrix)
+        csr.sum_duplicates()
+        count, n = csr.shape
+        low, high = (_filled(side, count) for side in rows)
+        least, most = (_filled(bound, n) for bound in bounds)
+        whole = np.broadcast_to(np.asarray(integer, dtype=np.bool_), (n,)).copy()
+        starts, cols = csr.indptr.astype(np.int32), csr.indices.astype(np.int32)
+        values = csr.data.astype(np.float64)
+        return cls(starts, cols, values, low, high, least, most, whole)
+
+    @property
+    def n(self) -> int:
+        """Number of variables."""
+        return len(self.lower)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_made": {}}
+
+    def with_rows(self, matrix: Any, lower: Any, upper: Any) -> Program:
+        """The program with more rows."""
+        more = Program.of(matrix, (lower, upper), (self.lower, self.upper), self.integer)
+        return replace(
+            self,
+            starts=np.concatenate([self.starts, self.starts[-1] + more.starts[1:]]),
+            cols=np.concatenate([self.cols, more.cols]),
+            values=np.concatenate([self.values, more.values]),
+            row_lower=np.concatenate([self.row_lower, more.row_lower]),
+            row_upper=np.concatenate([self.row_upper, more.row_upper]),
+        )
+
+    def solve(self, q: FloatArray, limits: Limits = (), basis: Basis | None = None) -> Outcome:
+        """Minimise; ``limits`` are further options by HiGHS's names, ``basis`` where to start."""
+        highs = self._loaded(q, limits if basis is None else PRIMAL)
+        if basis is not None:
+            if basis not in self._made:
+                self._made[basis] = basis.restored()
+            highs.setBasis(self._made[basis])
+        highs.run()
+        status = STATUS.get(highs.getModelStatus().name, Status.NUMERICAL)
+        if status not in (Status.OPTIMAL, *LIMITS):
+            return Outcome(None, status)
+        if highs.getInfo().primal_solution_status != FEASIBLE:
+            return Outcome(None, status)
+        x = np.array(highs.getSolution().col_value)
+        x[self.integer] = np.rint(x[self.integer])
+        x += 0.0  # no negative zeros
+        if status in LIMITS:
+            if not self.integer.any():  # an unfinished simplex run is no incumbent
+                return Outcome(None, status)
+            return Outcome(x, Status.OPTIMAL, Flag.INCUMBENT)
+        return Outcome(x, status)
+
+    def vertex(self) -> Basis | None:
+        """A basis of the set of an LP, that of some vertex; None if it has none."""
+        highs = self._loaded(np.zeros(self.n), BARE)
+        highs.run()
+        if highs.getModelStatus().name != "kOptimal":
+            return None
+        basis = highs.getBasis()
+        return Basis(*(tuple(map(int, part)) for part in (basis.col_status, basis.row_status)))
+
+    def _loaded(self, q: FloatArray, limits: Limits) -> Any:
+        from highspy import _core
+
+        highs: Any = _core._Highs()
+        highs.passOptions(self._told(_core, limits))
+        size = int(np.frexp(np.abs(q).max(initial=0.0))[1])
+        highs.passModel(
+            self.n, len(self.row_upper), len(self.cols), ROW_WISE, MINIMISE, 0.0,
+            np.ldexp(q, -size), self.lower, self.upper, self.row_lower, self.row_upper,
+            self.starts, self.cols, self.values, self.integer.astype(np.int32),
+        )  # fmt: skip
+        return highs
+
+    def _told(self, core: Any, limits: Limits) -> Any:
+        if limits not in self._made:
+            highs = core._Highs()
+            plain = () if limits else PLAIN.items()
+            for name, value in (*OPTIONS.items(), *plain, *limits):
+                if highs.setOptionValue(name, value) != core.HighsStatus.kOk:
+                    raise ValueError(f"HiGHS takes no {name} = {value!r}")
+            self._made[limits] = highs.getOptions()
+        return self._made[limits]
+
+
+def _filled(values: Any, size: int) -> FloatArray:
+    return np.broadcast_to(np.asarray(values, dtype=np.float64), (size,)).copy()

@@ -1,0 +1,100 @@
+"""Noise that rules add to costs, and the state that it keeps in a rule's memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, final
+
+import numpy as np
+
+from lpgd.core.public import public
+from lpgd.core.rule import Memory, is_count, is_number
+from lpgd.core.solution import FloatArray
+
+DRAWS = "draws"
+
+
+class Noise(Protocol):
+    """A source of noise. What it remembers are named arrays of the memory that it is given."""
+
+    def begin(self) -> Memory:
+        """What it remembers before the first draw."""
+        ...
+
+    def draw(self, shape: tuple[int, ...], memory: Memory) -> FloatArray:
+        """A float64 array of this shape; the next call draws others."""
+        ...
+
+
+def generator(seed: int, memory: Memory) -> Any:
+    """A generator of its own for each draw, so that the number of draws is all that is kept."""
+    number = int(memory[DRAWS][0])
+    memory[DRAWS] = np.array([number + 1])
+    return np.random.default_rng([seed, number])
+
+
+@public("lpgd.rules")
+@final
+@dataclass(frozen=True)
+class Gaussian:
+    """Standard normal noise.
+
+    Parameters
+    ----------
+    seed : int
+        Together with the number of draws it decides what is drawn.
+    """
+
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not is_count(self.seed):
+            raise ValueError(f"seed must be an int >= 0, got {self.seed!r}")
+
+    def begin(self) -> Memory:
+        """The number of draws."""
+        return {DRAWS: np.zeros(1, dtype=np.int64)}
+
+    def draw(self, shape: tuple[int, ...], memory: Memory) -> FloatArray:
+        """See ``Noise.draw``."""
+        found: FloatArray = generator(self.seed, memory).normal(size=shape)
+        return found
+
+
+@public("lpgd.rules")
+@final
+@dataclass(frozen=True)
+class SumOfGamma:
+    """Sums of Gamma variables (Niepert et al., NeurIPS 2021): kappa of them are nearly Gumbel.
+
+    Parameters
+    ----------
+    kappa : float
+        > 0; of sets with k ones k is the natural choice.
+    terms : int
+        Length of the sum, >= 1.
+    seed : int
+    """
+
+    kappa: float = 5.0
+    terms: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (is_number(self.kappa) and 0 < self.kappa < np.inf):
+            raise ValueError(f"kappa must be a positive finite number, got {self.kappa!r}")
+        if not (is_count(self.terms) and self.terms):
+            raise ValueError(f"terms must be an int >= 1, got {self.terms!r}")
+        if not is_count(self.seed):
+            raise ValueError(f"seed must be an int >= 0, got {self.seed!r}")
+
+    def begin(self) -> Memory:
+        """The number of draws."""
+        return {DRAWS: np.zeros(1, dtype=np.int64)}
+
+    def draw(self, shape: tuple[int, ...], memory: Memory) -> FloatArray:
+        """See ``Noise.draw``."""
+        rng, total = generator(self.seed, memory), np.zeros(shape)
+        for i in range(1, self.terms + 1):
+            total += rng.gamma(1 / self.kappa, self.kappa / i, shape)
+        return (total - np.log(self.terms)) / self.kappa

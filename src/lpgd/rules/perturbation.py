@@ -1,0 +1,94 @@
+"""Costs with noise: what a rule solves in the place of a batch, and finds again in backward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lpgd.core.params import Params, batched
+from lpgd.core.rule import Backward, Memory, Samples, is_count, is_number
+from lpgd.core.solution import FloatArray, IntArray, Solution
+from lpgd.core.tilt import Cotangent
+from lpgd.rules.linear import COST
+
+
+def perturbed(
+    costs: Any, noise: Any, sigma: float, exp: Callable[[Any], Any] | None = None, keep: Any = 1.0
+) -> Any:
+    """Costs (..., n) with noise (..., S, n): c + sigma z, or c exp(sigma z - sigma^2 / 2).
+
+    Both have the mean c. Written once for numpy, torch and JAX.
+
+    Parameters
+    ----------
+    costs, noise : arrays
+    sigma : float
+    exp : callable, optional
+        The framework's exponential, where the noise multiplies.
+    keep : (n,) array, optional
+        Zero for entries that stay as they are, of which the noise must be zero; else one.
+    """
+    costs = costs[..., None, :]
+    if exp is None:
+        return costs + sigma * noise
+    return costs * exp(sigma * noise - 0.5 * sigma**2 * keep)
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """How costs are perturbed.
+
+    Attributes
+    ----------
+    sigma : float
+        Size of the noise, > 0.
+    samples : int
+        Perturbed problems for each element, >= 1.
+    noise : Noise
+        Or whatever the caller draws from itself.
+    fixed : tuple of int
+        Entries of the costs that stay as they are.
+    multiply : bool
+        Whether costs are multiplied by exp(sigma z - sigma^2 / 2), which keeps their signs.
+    """
+
+    sigma: float
+    samples: int
+    noise: Any
+    fixed: tuple[int, ...] = ()
+    multiply: bool = False
+
+    def __post_init__(self) -> None:
+        if not (is_number(self.sigma) and 0 < self.sigma < np.inf):
+            raise ValueError(f"sigma must be a positive finite number, got {self.sigma!r}")
+        if not (is_count(self.samples) and self.samples):
+            raise ValueError(f"samples must be an int >= 1, got {self.samples!r}")
+
+    def sample(self, params: Params, memory: Memory) -> Samples:
+        """The perturbed problems of a batch, those of one element after each other."""
+        costs, count = params[COST].full(), self.samples
+        noise = self.noise.draw((len(costs), count, costs.shape[1]), memory) * self.keep(costs)
+        exp = np.exp if self.multiply else None
+        noisy = perturbed(costs, noise, self.sigma, exp, self.keep(costs))
+        rows = np.repeat(np.arange(len(costs)), count)
+        chosen = {name: param.take(rows) for name, param in params.items()}
+        flat = noisy.reshape(-1, costs.shape[1]), noise.reshape(-1, costs.shape[1])
+        return Samples({**chosen, COST: batched(flat[0])}, rows, {"z": flat[1]})
+
+    def keep(self, costs: FloatArray) -> FloatArray:
+        """One for each entry of the costs that has noise, else zero."""
+        one = np.ones(costs.shape[1])
+        one[list(self.fixed)] = 0
+        return one
+
+
+def found(cotangent: Cotangent, backward: Backward) -> tuple[Samples, Solution, IntArray]:
+    """The samples, their solutions, and the rows (N, S) of the element of each cotangent."""
+    assert backward.samples is not None
+    samples, solved = backward.samples
+    count = int((samples.rows == samples.rows[0]).sum())
+    first = np.searchsorted(samples.rows, cotangent.rows)
+    return samples, solved, first[:, None] + np.arange(count)

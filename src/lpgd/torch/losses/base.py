@@ -1,0 +1,57 @@
+"""What losses that solve share: the layer that solves, the sense, the reduction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from lpgd.torch.oracle import OracleLayer
+
+Reduction = Literal["mean", "sum", "none"]
+
+
+def reduced(loss: torch.Tensor, reduction: Reduction) -> torch.Tensor:
+    """The mean or the sum of a loss, or the loss itself."""
+    return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
+
+
+class Loss(nn.Module):
+    """A loss of predicted costs that solves.
+
+    Parameters
+    ----------
+    solver : callable or Module
+        An oracle as ``lpgd.torch.OracleLayer`` takes it, or a layer of that kind: a module from
+        costs (..., d) to solutions (..., d), of which a ``sense="max"`` is heeded.
+    reduction : {"mean", "sum", "none"}
+        Over all batch dimensions.
+    """
+
+    def __init__(
+        self, solver: Callable[..., Any] | nn.Module, reduction: Reduction = "mean"
+    ) -> None:
+        super().__init__()
+        if reduction not in ("mean", "sum", "none"):
+            raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+        self.layer = solver if isinstance(solver, nn.Module) else OracleLayer(solver)
+        self.reduction: Reduction = reduction
+
+    @property
+    def sign(self) -> float:
+        """1 where the layer minimises, -1 where it maximises."""
+        return -1.0 if getattr(self.layer, "sense", "min") == "max" else 1.0
+
+    def _solver(self, instances: Any = None) -> Callable[..., tuple[torch.Tensor, ...]]:
+        """Minimisers of any number of costs, all solved at once; instances are given to each."""
+        given = () if instances is None else (instances,)
+
+        def solve(*costs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            with torch.no_grad():
+                if len(costs) == 1:
+                    return (self.layer(self.sign * costs[0], *given),)
+                return tuple(self.layer(self.sign * torch.stack(costs), *given))
+
+        return solve
