@@ -119,3 +119,10 @@ def test_penalties_of_features_beat_a_single_one(numbers) -> None:
     assert numbers["last"] < 0.9 * numbers["best single penalty"]
     assert numbers["test, last"] < numbers["test, first"]
     assert numbers["useful"] < 0.1 * numbers["useless"]
+
+
+@pytest.mark.parametrize("numbers", ["diagnosis"], indirect=True)
+def test_a_model_that_did_not_learn_does_as_it_was_told(numbers) -> None:
+    assert numbers["cause"] == "loss averaged over the batch"
+    assert numbers["last"] > 0.5 * numbers["first"]
+    assert numbers["mended, last"] < 0.25 * numbers["first"]
