@@ -39,7 +39,8 @@ LAYERS: dict[str, set[str]] = {
     "lpgd.jax": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.map", "lpgd.frontend"},
     "lpgd.testing": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.engines", "lpgd.map"},
     # users of the package like any other: public names only
-    "lpgd.experiments": {"lpgd", "lpgd.torch"},
+    "lpgd.experiments": {"lpgd", "lpgd.generators", "lpgd.metrics", "lpgd.oracles", "lpgd.rules"}
+    | {"lpgd.torch"},
 }
 # Neither the map nor the rules know a family, and the core knows nothing outside itself.
 EVERYWHERE = {"numpy"}

@@ -93,7 +93,7 @@ def execute(
         trainer = Trainer(config, task or experiment.task(config, run.path), run)
         where = f"from step {trainer.step}" if trainer.step else "from scratch"
         console.print(
-            f"{experiment.headline(trainer.task)}\n{config.make_rule()}\n"
+            f"{experiment.headline(trainer.task)}\n{config.method}\n"
             f"learning rate {config.lr:g}, seed {config.seed}, {where}",
             highlight=False,
         )

@@ -109,8 +109,12 @@ def continuable(console: Console) -> Iterator[None]:
 
 def settings_given(context: typer.Context, kind: type[Settings], **changes: Any) -> dict[str, Any]:
     """Return the options that are fields of a configuration, some of them changed."""
-    given = given_options(context) & {"tau", "side"}
-    if context.params["rule"] == "exact" and given:
-        raise ExperimentError(f"--{min(given)} belongs to --rule lpgd, not to exact")
+    rule, given = context.params["rule"], given_options(context)
+    for name in sorted(given):
+        owners = [owner for owner, settings in kind.rules.items() if name in settings]
+        if owners and rule not in owners:
+            raise ExperimentError(
+                f"--{name} belongs to --rule {' or '.join(owners)}, not to {rule}"
+            )
     names = {field.name for field in fields(kind)}
     return {k: v for k, v in {**context.params, **changes}.items() if k in names}
