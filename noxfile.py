@@ -45,7 +45,7 @@ def figures(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The tests, with coverage of the core."""
-    session.run("pytest", "--cov", "--cov-fail-under=95", *session.posargs)
+    session.run("pytest", "-n", "auto", "--cov", "--cov-fail-under=95", *session.posargs)
 
 
 @nox.session

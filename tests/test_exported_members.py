@@ -16,7 +16,9 @@ import lpgd.testing
 import lpgd.torch
 from lpgd.core import errors
 
-PACKAGES = ("lpgd", "lpgd.torch", "lpgd.testing")
+PACKAGES = (
+    "lpgd", "lpgd.rules", "lpgd.torch", "lpgd.torch.losses", "lpgd.torch.metrics", "lpgd.testing",
+)  # fmt: skip
 CLASSES = [
     (package, name)
     for package in PACKAGES

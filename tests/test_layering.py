@@ -30,17 +30,31 @@ LAYERS: dict[str, set[str]] = {
     "lpgd.families": {"lpgd.core"},
     "lpgd.oracles": {"lpgd.core"},
     "lpgd.rules": {"lpgd.core"},
-    "lpgd.engines.oracle": {"lpgd.core"},
+    "lpgd.losses": {"lpgd.core", "lpgd.families", "lpgd.rules"},
+    "lpgd.metrics": {"lpgd.core"},
+    "lpgd.generators": set(),
+    "lpgd.engines.scatter": {"lpgd.core"},
+    "lpgd.engines.oracle": {"lpgd.core", "lpgd.engines.scatter"},
     "lpgd.engines": {"lpgd.core", "lpgd.families"},
     "lpgd.map": {"lpgd.core", "lpgd.rules", "lpgd.engines"},
-    "lpgd.frontend": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.engines", "lpgd.map"},
+    "lpgd.frontend": {
+        "lpgd.core",
+        "lpgd.families",
+        "lpgd.rules",
+        "lpgd.engines",
+        "lpgd.map",
+        "lpgd.losses",
+    },
     "lpgd.diagnosis": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.map", "lpgd.frontend"},
-    "lpgd.torch": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.map", "lpgd.frontend"},
+    "lpgd.torch": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.losses", "lpgd.metrics"}
+    | {"lpgd.map", "lpgd.frontend"},
     "lpgd.jax": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.map", "lpgd.frontend"},
     "lpgd.testing": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.engines", "lpgd.map"},
     # users of the package like any other: public names only
     "lpgd.experiments": {"lpgd", "lpgd.generators", "lpgd.metrics", "lpgd.oracles", "lpgd.rules"}
     | {"lpgd.torch"},
+    "lpgd.pyepo": {"lpgd.core", "lpgd.families", "lpgd.oracles", "lpgd.rules", "lpgd.losses"}
+    | {"lpgd.metrics", "lpgd.generators", "lpgd.torch"},
 }
 # Neither the map nor the rules know a family, and the core knows nothing outside itself.
 EVERYWHERE = {"numpy"}
@@ -51,7 +65,9 @@ OUTSIDE = {
     "lpgd.oracles": {"scipy"},
     "lpgd.diagnosis": {"scipy", "matplotlib"},
     "lpgd.torch": {"torch", "scipy"},
-    "lpgd.jax": {"jax"},
+    "lpgd.jax": {"jax", "scipy", "threadpoolctl"},
+    "lpgd.losses": {"scipy"},
+    "lpgd.pyepo": {"torch", "scipy", "sklearn"},
     "lpgd.testing": {"hypothesis", "pytest"},
     "lpgd.experiments": {"torch", "scipy", "matplotlib", "rich", "threadpoolctl", "typer"},
 }

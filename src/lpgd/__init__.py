@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lpgd.core.errors import (
         EngineError,
+        IllPosedError,
         LpgdError,
         MissingExtraError,
+        OracleWarning,
         SolverError,
         SolverWarning,
         StructureError,
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from lpgd.engines.cones.scs import ScsEngine
     from lpgd.engines.daqp.engine import DaqpEngine
     from lpgd.engines.highs.engine import HighsEngine
+    from lpgd.engines.lagrangian.ipopt import IpoptEngine
+    from lpgd.engines.lagrangian.pounce import PounceEngine
+    from lpgd.engines.lagrangian.slsqp import SlsqpEngine
     from lpgd.engines.piqp.engine import PiqpEngine
     from lpgd.families.conic.cones import Cones
     from lpgd.rules.exact import Exact
@@ -45,11 +50,16 @@ _HOMES = {
     "Exact": "lpgd.rules.exact",
     "Finding": "lpgd.diagnosis.causes",
     "HighsEngine": "lpgd.engines.highs.engine",
+    "IllPosedError": "lpgd.core.errors",
+    "IpoptEngine": "lpgd.engines.lagrangian.ipopt",
     "LpgdError": "lpgd.core.errors",
     "MissingExtraError": "lpgd.core.errors",
     "MoreauEngine": "lpgd.engines.cones.moreau",
+    "OracleWarning": "lpgd.core.errors",
     "PiqpEngine": "lpgd.engines.piqp.engine",
+    "PounceEngine": "lpgd.engines.lagrangian.pounce",
     "ScsEngine": "lpgd.engines.cones.scs",
+    "SlsqpEngine": "lpgd.engines.lagrangian.slsqp",
     "SolverError": "lpgd.core.errors",
     "SolverWarning": "lpgd.core.errors",
     "Status": "lpgd.core.solution",
@@ -69,11 +79,16 @@ __all__ = [
     "Exact",
     "Finding",
     "HighsEngine",
+    "IllPosedError",
+    "IpoptEngine",
     "LpgdError",
     "MissingExtraError",
     "MoreauEngine",
+    "OracleWarning",
     "PiqpEngine",
+    "PounceEngine",
     "ScsEngine",
+    "SlsqpEngine",
     "SolverError",
     "SolverWarning",
     "Status",

@@ -36,6 +36,10 @@ def test_settings_say_which_rule_they_mean():
         ({"engine": 3}, "engine must be a name"),
         ({"tau": -1.0}, "tau must be"),
         ({"side": "left"}, "side must be"),
+        ({"loss": "half"}, "loss must be linearised or full, got 'half'"),
+        ({"loss": "full"}, "needs rule lpgd and side lower"),
+        ({"loss": "full", "side": "lower", "rule": "exact"}, "needs rule lpgd"),
+        ({"loss": "full", "side": "lower", "tau": "auto"}, "needs a tau"),
     ],
 )
 def test_bad_settings_are_refused(changes, message):

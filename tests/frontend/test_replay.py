@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import lpgd
-from lpgd.core.rule import Samples
 from lpgd.core.solution import Flag, Solution
 from lpgd.frontend.replay import Record
 from lpgd.map.solution_map import SolutionMap
@@ -46,12 +45,18 @@ def test_what_has_no_room_is_refused(found):
     wide = replace(found.solution, basis=np.zeros((3, 7), dtype=np.int8))
     with pytest.raises(lpgd.EngineError, match="basis of 7 entries, and there is room for 6"):
         Record.of(BOX).write(replace(found, solution=wide))
-    samples = Samples(COSTS, np.arange(3), {})
-    with pytest.raises(lpgd.EngineError, match="samples"):
-        Record.of(BOX).write(replace(found, samples=(samples, found.solution)))
 
 
 def test_an_empty_batch_has_records():
     blank = Record(2, 4).read(np.zeros((0, Record(2, 4).width), np.uint8))[0]
     assert isinstance(blank, Solution)
     assert blank.x.shape == (0, 2)
+
+
+def test_tokens_are_those_of_one_call_in_its_order(found):
+    record = Record.of(BOX)
+    one, other = (record.write(found, bytes([k] * 8)) for k in (1, 2))
+    assert record.token(one) == bytes([1] * 8)
+    assert record.token(one[[1, 0, 2]]) is None
+    assert record.token(np.concatenate([one[:1], other[1:]])) is None
+    assert record.token(one[:0]) is None

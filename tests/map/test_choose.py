@@ -61,7 +61,10 @@ def test_names_lead_to_engines(name, kind):
 def test_unknown_names_are_refused_with_the_known_ones(monkeypatch):
     mine = EntryPoint("mine", "lpgd:DaqpEngine", "lpgd.engines")
     monkeypatch.setattr(registry, "entry_points", _entry_points(mine))
-    with pytest.raises(EngineError, match="auto, clarabel, daqp, highs, mine, moreau, piqp, scs"):
+    with pytest.raises(
+        EngineError,
+        match="auto, clarabel, daqp, highs, ipopt, mine, moreau, piqp, pounce, scs, slsqp",
+    ):
         registry.get("dakp")
 
 

@@ -57,3 +57,11 @@ def test_an_end_that_cannot_be_solved_is_a_failure():
     with pytest.warns(SolverWarning, match="perturbed solve of forward mode"):
         (x, _), _ = push(problem, params, tangents, "nan")
     assert np.isnan(x).all()
+
+
+def test_steps_at_kinks_are_short():
+    """min 1/2 x^2 + q x over 0 <= x <= 3e-6 at q = 0: three steps to the next kink."""
+    problem, params = program(P=np.eye(1), q=[0.0], lb=[0.0], ub=[3e-6])
+    (x, _), found = push(problem, params, {"q": -np.ones((1, 1))})
+    assert found.stats.re_solves == 2
+    np.testing.assert_allclose(x, [[0.5]], rtol=1e-6)

@@ -88,3 +88,19 @@ def test_the_mean_fails_where_one_sample_does():
     assert mean.status.tolist() == [0, Status.UNBOUNDED]
     assert mean.x.tolist() == [[2.0], [0.0]]
     assert accuracy.tolist() == [2, 4]
+
+
+def test_weights_replace_the_mean():
+    status = np.array([0, 0, 0, Status.UNBOUNDED], np.int8)
+    x = np.array([[1.0], [3.0], [5.0], [4.0]])
+    weight = np.array([0.25, 0.5, 0.25, 1.0])
+    mean, accuracy = averaged(
+        np.array([4, 4, 4, 7]),
+        Solution(x, x, status),
+        np.array([1.0, 2, 3, 4]),
+        np.array([4, 7]),
+        weight,
+    )
+    assert mean.x.tolist() == [[3.0], [0.0]]
+    assert mean.status.tolist() == [0, Status.UNBOUNDED]
+    assert accuracy.tolist() == [3.0, 4.0]

@@ -187,6 +187,16 @@ def test_retries_find_a_tilt_between():
     assert found.stats.retries == 1
 
 
+def test_nothing_beyond_a_tilt_that_failed_is_tried():
+    """min x_0 + x_1 over x >= 0 is unbounded from t = 1 on: 4.2 and 1.06 fail, 0.27 stays."""
+    problem, params = program(q=[1.0, 1.0], lb=[0.0, 0.0])
+    found = SolutionMap(LPGD(side="lower"), "daqp")
+    with pytest.warns(StuckWarning):
+        pulled = pull(found, problem, params, [[-1.0, 0.0]])
+    assert not pulled["q"].any()
+    assert (found.stats.re_solves, found.stats.retries) == (3, 2)
+
+
 class Failing:
     """DAQP that fails in the backward pass."""
 
@@ -231,3 +241,25 @@ def test_scaling_the_loss_scales_the_gradient(side, rho):
     )
     for name, gradient in one.items():
         np.testing.assert_allclose(1e9 * tiny[name], gradient, rtol=1e-6, atol=1e-7)
+
+
+class Leaping:
+    """DAQP that puts the multiplier of two equal rows on the one or the other, as the costs are."""
+
+    name, capabilities = "leaping", Capabilities(frozenset({"QP", "LP"}))
+
+    def solve(self, problem, params, *, start=None, **options):
+        answer = DaqpEngine().solve(problem, params, start=start)
+        two = problem.blocks["G"]
+        total = answer.solution.y[:, two].sum(axis=1)
+        answer.solution.y[:, two] = np.stack([total * (total <= 1), total * (total > 1)], axis=1)
+        return answer
+
+
+def test_where_multipliers_leap_the_large_tilt_serves_all_data():
+    """min x over x >= 0, written twice, and x <= 1: at 3 times the costs x leaps to 1."""
+    problem, params = program(q=[1.0], G=[[-1.0], [-1.0]], h=[0.0, 0.0], ub=[1.0])
+    pulled = pull(SolutionMap(LPGD(), Leaping()), problem, params, [[-1.0]])
+    np.testing.assert_allclose(pulled["q"], [[1 / (2 * LARGE)]])
+    # the multipliers of both rows sum to 1 + LARGE at one end and vanish at the other
+    np.testing.assert_allclose(pulled["h"].sum(), (1 + LARGE) / (2 * LARGE))

@@ -142,7 +142,7 @@ def test_a_fault_costs_its_element_alone(oracle, why):
     ) as e:
         OracleLayer(oracle, lpgd.LPGD(2.0))(c)
     assert isinstance(e.value.__cause__, KeyError if oracle is picky else None.__class__)
-    layer = OracleLayer(oracle, lpgd.LPGD(2.0), "nan")
+    layer = OracleLayer(oracle, lpgd.LPGD(2.0), on_failure="nan")
     with pytest.warns(lpgd.SolverWarning, match="1 of 7"):
         found = gradient(layer, c, loss)
     with pytest.warns(lpgd.SolverWarning, match="1 of 7"):
@@ -188,7 +188,7 @@ def test_an_oracle_must_be_callable():
 
 
 def test_layers_travel():
-    layer = OracleLayer(holes, lpgd.LPGD(2.0), "nan")
+    layer = OracleLayer(holes, lpgd.LPGD(2.0), on_failure="nan")
     copy = pickle.loads(pickle.dumps(layer))
     assert repr(copy) == repr(layer)
     assert not layer.state_dict()

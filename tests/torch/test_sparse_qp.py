@@ -192,3 +192,17 @@ def test_cone_programs_with_linear_rows_take_the_same_road():
     expected.sum().backward()
     torch.testing.assert_close(x, expected, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(q.grad, found["q"].grad, rtol=1e-4, atol=1e-6)
+
+
+@RULES
+def test_dense_data_may_be_solved_by_the_engine_for_sparse_ones(rule):
+    """Its factors are of sparse systems, and the linearisation of dense data makes its own."""
+    given = {name: torch.from_numpy(v.toarray() if sparse.issparse(v) else v)
+             for name, v in data(n=18).items()}  # fmt: skip
+    found = []
+    for engine in ("piqp", "daqp"):
+        own = leaves(given)
+        QPLayer(rule, engine=engine)(**own)[::3].sum().backward()
+        found.append([leaf.grad for leaf in own.values()])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)

@@ -116,6 +116,10 @@ class Answer:
     factors : object
         What the engine factorized at the solutions and the family's linearisation can use, else
         None; see ``Differentiable.linearize``.
+    counts : mapping from str to int
+        What else to add to the statistics, by the names of ``Stats``.
+    warning : str or None
+        What the user shall be told, once a layer.
     """
 
     solution: Solution
@@ -126,6 +130,8 @@ class Answer:
     ray: Solution | None = None
     notes: Mapping[int, str] = field(default_factory=dict[int, str])
     factors: Any = None
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    warning: str | None = None
 
 
 class Engine(Protocol):

@@ -3,10 +3,11 @@
 LpgdError
 ├── StructureError (ValueError)    a wrong shape, dtype, device or a missing partner argument
 ├── EngineError (ValueError)       an engine that cannot do what problem and rule ask of it
+├── IllPosedError (ValueError)     an envelope that is a non-convex problem, or has no value
 ├── MissingExtraError (ImportError) an optional package is not installed
 └── SolverError (RuntimeError)     elements of a batch could not be solved
 
-SolverWarning and StuckWarning are the warnings.
+SolverWarning, StuckWarning and OracleWarning are the warnings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,11 @@ class StructureError(LpgdError, ValueError):
 @public("lpgd")
 class EngineError(LpgdError, ValueError):
     """The engine cannot solve this problem, or not the tilted one that the rule needs."""
+
+
+@public("lpgd")
+class IllPosedError(LpgdError, ValueError):
+    """An envelope of a loss that is a non-convex problem: no solver's answer would be its value."""
 
 
 @public("lpgd")
@@ -68,6 +74,11 @@ class SolverWarning(UserWarning):
 @public("lpgd")
 class StuckWarning(UserWarning):
     """No element moved under its tilt, so training would stall."""
+
+
+@public("lpgd")
+class OracleWarning(UserWarning):
+    """An oracle's answers contradict each other: a wrong sense, an inexact or a random oracle."""
 
 
 def word_failure(

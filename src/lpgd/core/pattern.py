@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, final
+from typing import Any, cast, final
 
 import numpy as np
 from scipy import sparse
 
+from lpgd.core.errors import StructureError
 from lpgd.core.solution import FloatArray, IntArray
 
 BLOCK = 2**18  # numbers that an intermediate array may hold: it stays in the cache
@@ -41,6 +42,25 @@ class Pattern:
         """Of what a sparse matrix stores, zeros excepted."""
         rows, cols = matrix.nonzero()
         return cls(rows.astype(np.intp), cols.astype(np.intp), matrix.shape)
+
+    @classmethod
+    def stored(cls, matrix: Any) -> "Pattern":
+        """Of all that a scipy CSR or CSC matrix stores, zeros included.
+
+        Raises
+        ------
+        StructureError
+            It is none, or holds duplicates.
+        """
+        if not (cast(bool, sparse.issparse(matrix)) and matrix.format in ("csr", "csc")):
+            raise StructureError(
+                f"pattern must be a scipy CSR or CSC matrix, got {type(matrix).__name__}"
+            )
+        places = matrix.tocoo()
+        rows, cols = places.row.astype(np.intp), places.col.astype(np.intp)
+        if len(np.unique(rows * matrix.shape[1] + cols)) != len(rows):
+            raise StructureError("pattern holds duplicate entries; call sum_duplicates() first")
+        return cls(rows, cols, (int(matrix.shape[0]), int(matrix.shape[1])))
 
     @classmethod
     def empty(cls, n: int) -> "Pattern":

@@ -127,6 +127,8 @@ class Solution(Rows):
     basis : (N, k) int8 or None
         What else the engine needs to start from this solution, e.g. a simplex basis. With it a
         re-solve answers alike whether or not the engine kept a workspace.
+    objects : (N,) array of objects or None
+        What an oracle returned, where features of it are x; None in rows without.
     """
 
     x: FloatArray
@@ -134,6 +136,7 @@ class Solution(Rows):
     status: StatusArray
     flags: FlagArray | None = None
     basis: NDArray[np.int8] | None = None
+    objects: NDArray[np.object_] | None = None
 
     @property
     def solved(self) -> BoolArray:

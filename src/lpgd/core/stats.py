@@ -21,6 +21,14 @@ class Stats:
         Elements that stayed unsolved, forward or backward.
     inexact : int
         Inaccurate solutions that were accepted.
+    incumbents : int
+        Solutions that are the best known when a solver's limit was reached.
+    cached, pooled : int
+        Answers of an oracle's cache and of its pool of solutions.
+    contradictions : int
+        Tilted solutions of an oracle that contradict the forward ones.
+    moved : int
+        Tilted solutions in another basin than the forward solution.
     tau : (float, float) or None
         Smallest and largest tilt that the last backward pass made; None where it made none.
     degenerate : float or None
@@ -38,6 +46,11 @@ class Stats:
     retries: int = 0
     failures: int = 0
     inexact: int = 0
+    incumbents: int = 0
+    cached: int = 0
+    pooled: int = 0
+    contradictions: int = 0
+    moved: int = 0
     tau: tuple[float, float] | None = None
     degenerate: float | None = None
     unverified: float | None = None

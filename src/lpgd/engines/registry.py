@@ -19,6 +19,9 @@ ENGINES = {
     "moreau": "lpgd.engines.cones.moreau:MoreauEngine",
     "clarabel": "lpgd.engines.cones.clarabel:ClarabelEngine",
     "scs": "lpgd.engines.cones.scs:ScsEngine",
+    "ipopt": "lpgd.engines.lagrangian.ipopt:IpoptEngine",
+    "pounce": "lpgd.engines.lagrangian.pounce:PounceEngine",
+    "slsqp": "lpgd.engines.lagrangian.slsqp:SlsqpEngine",
 }
 
 

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lpgd.core.params import Param, Params, batched
-from lpgd.core.solution import BoolArray, FloatArray
+from lpgd.core.solution import BoolArray, FloatArray, IntArray
 from lpgd.engines.highs.engine import HighsEngine
 from lpgd.families.qp.qp import QP
 
 FINE = HighsEngine(tolerance=1e-10)
 ROUNDING = 1e-14  # contradictions of this share of all right-hand sides are rounding
+EXACT = 1e-12  # violations of this share of the terms of a row are rounding
 FALLS = 1e-7  # costs have to fall by this much along a direction of size 1
 SIDES = {"A": "b", "G": "h", "lb": "lb", "ub": "ub"}
 
@@ -44,6 +45,33 @@ class Elastic:
     share: FloatArray
     proof: FloatArray
     relaxed: Mapping[str, Param]
+
+    @classmethod
+    def of_feasible(cls, problem: QP, params: Params) -> Elastic:
+        """Of programs that have a feasible point."""
+        size = len(params["q"].index)
+        relaxed = {SIDES[name]: params[SIDES[name]] for name in ("A", "G") if name in params}
+        return cls(np.ones(size, np.bool_), np.zeros(size), np.zeros((size, problem.m)), relaxed)
+
+    def put(self, rows: IntArray, other: Elastic) -> Elastic:
+        """With some rows replaced."""
+        known, share, proof = self.known.copy(), self.share.copy(), self.proof.copy()
+        known[rows], share[rows], proof[rows] = other.known, other.share, other.proof
+        relaxed = dict[str, Param]()
+        for name, param in self.relaxed.items():
+            values = np.array(param.full())
+            values[rows] = other.relaxed[name].full()
+            relaxed[name] = batched(values)
+        return Elastic(known, share, proof, relaxed)
+
+
+def feasible(problem: QP, params: Params, x: FloatArray) -> BoolArray:
+    """Whether points (N, n) satisfy all rows within rounding."""
+    slacks = problem.slacks(params, x)
+    sides = np.abs(slacks - problem.slacks(params, np.zeros_like(x)))
+    equal = slice(0, problem.cones.zero)
+    slacks[:, equal] = -np.abs(slacks[:, equal])
+    return (slacks >= -EXACT * sides).all(axis=1)
 
 
 def elastic(problem: QP, params: Params, threads: int | None) -> Elastic:

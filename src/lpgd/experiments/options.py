@@ -28,6 +28,10 @@ _MOST_JOBS = 1024
 # Runs
 Rule = Annotated[Literal["lpgd", "exact"], Option(help="Gradient rule.")]
 Side = Annotated[Literal["lower", "upper", "average"], Option(help="LPGD: which side of the loss.")]
+Loss = Annotated[
+    Literal["linearised", "full"],
+    Option(help="LPGD: linearise the loss, or add it to the program as it is (lower side)."),
+]
 Tau = Annotated[
     Any, Option(parser=_parse_tau, metavar="FLOAT|auto", help="LPGD: size of the tilt.")
 ]

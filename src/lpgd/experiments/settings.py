@@ -36,6 +36,7 @@ class Settings:
     tau: float | Literal["auto"]
     rho: float = 0.0
     side: Literal["lower", "upper", "average"] = "average"
+    loss: Literal["linearised", "full"] = "linearised"  # full: added to the program as it is
     engine: str = "auto"
     threads: int | None = None
     evaluations: int = 1  # per epoch, evenly spaced, the last one at its end
@@ -59,12 +60,23 @@ class Settings:
         for name, range_ in (_RANGES | self.ranges | given).items():
             _check_whole(name, vars(self)[name], range_)
         check_choice("rule", self.rule, tuple(self.rules))
+        check_choice("loss", self.loss, ("linearised", "full"))
+        if self.loss == "full":
+            self._check_full()
         if not isinstance(self.engine, str):
             raise ExperimentError(f"engine must be a name, got {self.engine!r}")
         try:
             self.make_rule()
         except ValueError as error:
             raise ExperimentError(str(error)) from None
+
+    def _check_full(self) -> None:
+        if self.rule != "lpgd" or self.side != "lower":
+            raise ExperimentError(
+                "a full loss needs rule lpgd and side lower: other sides are non-convex problems"
+            )
+        if self.tau == "auto":
+            raise ExperimentError("a full loss needs a tau, not auto: its value depends on it")
 
     def make_rule(self) -> LPGD | Exact:
         """Return the gradient rule."""
@@ -74,7 +86,9 @@ class Settings:
 
     @property
     def method(self) -> str:
-        """The gradient rule in words."""
+        """What makes the gradients, in words."""
+        if self.loss == "full":
+            return f"Full loss, tau={self.tau}, rho={self.rho}, side={self.side!r}"
         return str(self.make_rule())
 
     def learning_rate(self, epoch: int) -> float:

@@ -116,5 +116,7 @@ def settings_given(context: typer.Context, kind: type[Settings], **changes: Any)
             raise ExperimentError(
                 f"--{name} belongs to --rule {' or '.join(owners)}, not to {rule}"
             )
+    if context.params.get("loss") == "full" and "side" not in given:
+        changes = {"side": "lower", **changes}  # the only one that there is
     names = {field.name for field in fields(kind)}
     return {k: v for k, v in {**context.params, **changes}.items() if k in names}

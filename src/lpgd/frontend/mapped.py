@@ -12,7 +12,13 @@ from itertools import compress
 from typing import Any, TypeVar
 
 Dim = int | None
+Shape = tuple[int, ...]
 Item = TypeVar("Item")
+SECOND = (
+    "lpgd layers have no second derivative: a tilted re-solve is a finite difference whose anchors "
+    "are constants. Detach the gradient, or take the second derivative by finite differences of "
+    "the first."
+)
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,8 @@ class Mapped:
         How many leading dimensions the results then have.
     shapes : list of tuple of int
         Those of the results behind them, but for dimensions that aligned the data.
+    led : list of tuple of int
+        Shapes of the gradients of the chosen data in that call.
     """
 
     way: Derivative
@@ -119,7 +127,8 @@ class Mapped:
     data: list[Any]
     place: int
     depth: int
-    shapes: list[tuple[int, ...]]
+    shapes: list[Shape]
+    led: list[Shape]
 
     def finish(self, results: Sequence[Any]) -> tuple[Any, ...]:
         """What the call returned, in the shapes that the caller expects."""
@@ -131,13 +140,15 @@ class Mapped:
         )
 
 
-def mapped(
+def mapped(  # noqa: PLR0913 - the last is for frameworks that cannot repeat without copies
     ops: Ops,
     way: Derivative,
     arrays: tuple[Sequence[Any], Sequence[Any]],
     dims: tuple[Sequence[Dim], Sequence[Dim]],
     cores: Sequence[int],
     size: int,
+    *,
+    own: Sequence[Shape] | None = None,
 ) -> Mapped:
     """Map a derivative over a dimension of its vectors, of its data, or of both.
 
@@ -153,22 +164,39 @@ def mapped(
         How many trailing dimensions of the data are no batch dimensions.
     size : int
         Length of the mapped dimension.
+    own : sequence of tuple of int, optional
+        Shapes of the gradients of the chosen data. With them, data that are not mapped stay as
+        they are; without, they are repeated, and have the shapes of their gradients.
     """
     vectors, data = list(arrays[0]), list(arrays[1])
-    shapes = [
-        tuple(n for axis, n in enumerate(array.shape) if dim is None or axis != dim % array.ndim)
-        for array, dim in zip(data, dims[1], strict=True)
+    ranks = [
+        array.ndim - core - (dim is not None)
+        for array, core, dim in zip(data, cores, dims[1], strict=True)
     ]
+    shapes = way.chosen(_unmapped(data, dims[1])) if own is None else list(own)
     solved = any(dim is not None for dim in dims[1])  # the solve was mapped as well
     place = way.lead if solved else 0
     vectors = ops.at(place, vectors, dims[0], size)
     if not solved:
         deeper = replace(way, lead=way.lead + 1)
-        return Mapped(deeper, vectors, data, place, deeper.lead, way.chosen(shapes))
-    data = ops.front(data, dims[1], cores, size, own=True)
+        return Mapped(deeper, vectors, data, place, deeper.lead, shapes, shapes)
+    data = ops.front(data, dims[1], cores, size, own=own is None)
+    most = max(ranks)
+    led = [
+        (size, *(1,) * (most - len(shape) + core), *shape)
+        for shape, core in zip(shapes, way.chosen(cores), strict=True)
+    ]
     if way.push:
         vectors = [
-            vector.reshape((*vector.shape[: way.lead], *datum.shape))
-            for vector, datum in zip(vectors, way.chosen(data), strict=True)
+            vector.reshape((*vector.shape[: way.lead], *shape))
+            for vector, shape in zip(vectors, led, strict=True)
         ]
-    return Mapped(way, vectors, data, place, way.lead + 1, way.chosen(shapes))
+    return Mapped(way, vectors, data, place, way.lead + 1, shapes, led)
+
+
+def _unmapped(arrays: Sequence[Any], dims: Sequence[Dim]) -> list[Shape]:
+    """Shapes without the mapped dimension."""
+    return [
+        tuple(n for axis, n in enumerate(array.shape) if dim is None or axis != dim % array.ndim)
+        for array, dim in zip(arrays, dims, strict=True)
+    ]

@@ -4,29 +4,102 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast, final
+from typing import Any, Literal, cast, final
 
 import numpy as np
 
 from lpgd.core.engine import Engine
 from lpgd.core.errors import StructureError
+from lpgd.core.rule import is_count, is_number
 from lpgd.core.tilt import Cotangent
+from lpgd.engines.oracle.ask import Ask, Direct
 from lpgd.engines.oracle.engine import INSTANCES, OracleEngine
+from lpgd.engines.oracle.remembered import Cached, Pooled
+from lpgd.engines.oracle.spread import Spread
+from lpgd.engines.scatter import Scatter
 from lpgd.frontend.batches import Shape
 from lpgd.map.forward import Forward
 
+Sense = Literal["min", "max"]
+Form = tuple[int | None, ...]
 
-def engine(oracle: Callable[..., Any]) -> Engine:
-    """The oracle as an engine.
 
-    Raises
-    ------
-    TypeError
-        It is not callable.
+@final
+@dataclass(frozen=True)
+class Asking:
+    """How a layer asks its oracle.
+
+    Attributes
+    ----------
+    sense : {"min", "max"}
+        Of the layer; an oracle without an attribute ``sense`` has the same.
+    n_jobs : int or None
+        As joblib's; None asks within this process.
+    timeout : float or None
+        Seconds for an element, on back ends of processes.
+    features : callable or None
+        From a solution that is an object to its vector.
+    cache : int
+        Bytes of the cache; 0 is none.
+    solve_ratio : float
+        Share of training elements that are solved; a pool of solutions answers the others.
+    pool : (K, *shape) array
+        Solutions with which it begins.
+    seed : int
+        Of its draws.
     """
-    if not callable(oracle):
-        raise TypeError(f"oracle must be a callable (B, d) -> (B, d), got {oracle!r}")
-    return cast(Engine, OracleEngine(oracle))
+
+    sense: Sense = "min"
+    n_jobs: int | None = None
+    timeout: float | None = None
+    features: Callable[[Any], Any] | None = None
+    cache: int = 0
+    solve_ratio: float = 1.0
+    pool: Any = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.sense not in ("min", "max"):
+            raise ValueError(f"sense must be 'min' or 'max', got {self.sense!r}")
+        if self.n_jobs is not None and (not is_count(abs(self.n_jobs)) or not self.n_jobs):
+            raise ValueError(f"n_jobs must be None or an int other than 0, got {self.n_jobs!r}")
+        if self.timeout is not None and not (is_number(self.timeout) and self.timeout > 0):
+            raise ValueError(f"timeout must be None or seconds > 0, got {self.timeout!r}")
+        if self.timeout is not None and self.n_jobs in (None, 1):
+            raise ValueError("timeout needs n_jobs: only a process of its own can be stopped")
+        if not is_count(self.cache):
+            raise ValueError(f"cache must be a number of bytes >= 0, got {self.cache!r}")
+        if not (is_number(self.solve_ratio) and 0 < self.solve_ratio <= 1):
+            raise ValueError(f"solve_ratio must be in (0, 1], got {self.solve_ratio!r}")
+        if self.solve_ratio < 1 and self.features is not None:
+            raise ValueError("a pool holds vectors: solve_ratio < 1 does not go with features")
+
+    def engine(self, oracle: Callable[..., Any]) -> Engine:
+        """The oracle as an engine.
+
+        Raises
+        ------
+        TypeError
+            It is not callable.
+        """
+        if not callable(oracle):
+            raise TypeError(f"oracle must be a callable (B, d) -> (B, d), got {oracle!r}")
+        ask: Ask = Direct(oracle)
+        if self.n_jobs is not None:
+            ask = Spread(ask, Scatter(self.n_jobs, self.timeout))
+        if self.cache:
+            ask = Cached(ask, self.cache)
+        gap = float(getattr(oracle, "gap", 0.0))
+        theirs: Sense = getattr(oracle, "sense", self.sense)
+        sign = 1.0 if theirs == "min" else -1.0
+        if self.solve_ratio < 1:
+            ask, gap = Pooled(ask, self.solve_ratio, self.pool, sign, self.seed), np.inf
+        return cast(Engine, OracleEngine(oracle, ask, sign, self.features, gap))
+
+
+def pool(engine: Any) -> Pooled | None:
+    """The pool of solutions of an oracle's engine."""
+    return engine.ask if isinstance(engine.ask, Pooled) else None
 
 
 @final
@@ -75,3 +148,37 @@ def opaque(instances: Any, batch: Shape) -> dict[str, np.ndarray]:
             f"{batch} of the costs"
         ) from None
     return {INSTANCES: instances.astype(object)}
+
+
+def checked(shape: Form, given: Shape) -> Shape:
+    """The shape of one cost, the last dimensions of those that were given.
+
+    Raises
+    ------
+    StructureError
+        They are too few, or not those that the oracle takes.
+    """
+    if len(given) < len(shape):
+        dims = "dimension" if len(shape) == 1 else "dimensions"
+        raise StructureError(
+            f"costs must have at least {len(shape)} {dims}, those of one cost, got shape {given}"
+        )
+    own = given[len(given) - len(shape) :]
+    if any(want not in (None, got) for want, got in zip(shape, own, strict=True)):
+        want = ", ".join("any" if size is None else str(size) for size in shape)
+        raise StructureError(f"the oracle takes costs of shape (..., {want}), got {given}")
+    return own
+
+
+def form(oracle: Any, shape: Any) -> Form:
+    """The shape of one cost that a layer's argument or the oracle says; None is any size.
+
+    Raises
+    ------
+    ValueError
+    """
+    told = getattr(oracle, "shape", (None,)) if shape is None else shape
+    found = tuple(told) if isinstance(told, Sequence) else (told,)
+    if any(size is not None and not (is_count(size) and size > 0) for size in found):
+        raise ValueError(f"shape must hold sizes > 0, or None for any, got {shape!r}")
+    return found

@@ -53,7 +53,8 @@ class Program:
         own.discard(())
         return own.pop() if len(own) == 1 else np.broadcast_shapes(*own)
 
-    def _params(self, data: Sequence[np.ndarray], shape: Shape) -> Params:
+    def params(self, data: Sequence[np.ndarray], shape: Shape) -> Params:
+        """The data for every element of a batch."""
         found = params(self.names, data, self.cores, shape)
         if self.opaque:
             names, arrays = tuple(self.opaque), tuple(self.opaque.values())
@@ -91,7 +92,7 @@ class Program:
             Arrays of the caller's own; NaN where an element failed.
         """
         forward = self.map.solve(
-            self.problem, self._params(data, shape), shape,
+            self.problem, self.params(data, shape), shape,
             resolution=resolution, keep=keep, start=start,
         )  # fmt: skip
         hole = np.where(forward.solution.solved, 0.0, np.nan)[:, None]
@@ -107,7 +108,7 @@ class Program:
         resolution: float,
     ) -> Forward:
         """The forward pass that found this solution, without what the engine kept of it."""
-        fit, _ = self.problem.check(self._params(data, shape), resolution)
+        fit, _ = self.problem.check(self.params(data, shape), resolution)
         engine, threads = self.map.choose(self.problem).engine, self.map.threads
         return Forward(self.problem, fit, solution, accuracy, engine, shape, threads=threads)
 
@@ -137,6 +138,17 @@ class Program:
         several, size = prod(extra), prod(batch)
         parts = [np.ascontiguousarray(c).reshape(several * size, c.shape[-1]) for c in cotangents]
         cotangent = self.view.cotangent(_rows(size, several), parts)
+        wanted = self.sums(way, shapes, batch, several)
+        gradients = self.map.pullback(forward, cotangent, wanted)
+        return [
+            np.ascontiguousarray(gradients[name]).reshape(extra + shape)
+            for name, shape in zip(wanted, way.chosen(shapes), strict=True)
+        ]
+
+    def sums(
+        self, way: Derivative, shapes: Sequence[Shape], batch: Shape, several: int = 1
+    ) -> dict[str, Groups]:
+        """Which rows are summed into the gradient of each wanted datum."""
         wanted: dict[str, Groups] = {}
         alike: dict[Shape, Groups] = {}
         each = zip(self.names, shapes, self.cores, strict=True)
@@ -145,11 +157,7 @@ class Program:
             if own not in alike:
                 alike[own] = groups(own, batch, several)
             wanted[name] = alike[own]
-        gradients = self.map.pullback(forward, cotangent, wanted)
-        return [
-            np.ascontiguousarray(gradients[name].reshape(extra + shape))
-            for name, shape in zip(wanted, way.chosen(shapes), strict=True)
-        ]
+        return wanted
 
     def pushforward(
         self,
@@ -171,7 +179,7 @@ class Program:
         shape, extra = forward.shape, tangents[0].shape[: way.lead]
         several = prod(extra)
         rows = _rows(prod(shape), several)
-        given = taken(self._params(data, shape), rows)
+        given = taken(self.params(data, shape), rows)
         ways: dict[str, FloatArray] = {}
         for name, core, tangent in zip(
             way.chosen(self.names), way.chosen(self.cores), tangents, strict=True

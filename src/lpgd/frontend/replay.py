@@ -1,27 +1,76 @@
-"""A solve and its pullback as two functions of arrays, for frameworks that keep arrays only.
+"""A solve and its derivatives as functions of arrays, for frameworks that keep arrays only.
 
-The first returns beside its outputs a *record* of every element, bytes that hold its solution to
-the last bit, basis included. From that and the data the second makes the forward pass again: what
-the engine kept is lost, which costs time, never another answer.
+The first returns beside its outputs a *record* of every element: bytes that hold its solution to
+the last bit, basis included, and the token under which the forward pass is kept. Where that is
+lost, the forward pass is made again from data and records: what the engine kept is gone, which
+costs time, never another answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 from lpgd.core.errors import EngineError
 from lpgd.core.problem import Problem
+from lpgd.core.rule import Rule
 from lpgd.core.solution import FloatArray, Solution
 from lpgd.frontend.batches import Shape
+from lpgd.frontend.kept import TOKEN, Store
 from lpgd.frontend.mapped import Derivative
 from lpgd.frontend.program import Program
 from lpgd.map.forward import Forward
+from lpgd.map.solution_map import SolutionMap
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+Arrays = Sequence[np.ndarray]
+
+
+class Host(Protocol):
+    """What a bridge between a framework's arrays and the host needs; ``Replay`` is one.
+
+    Data are float64, or of the caller's dtype where they serve for a lost forward pass alone.
+    """
+
+    @property
+    def cores(self) -> tuple[int, ...]:
+        """How many trailing dimensions of each datum are no batch dimensions."""
+        ...
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Length of a row of each output."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Bytes of a record."""
+        ...
+
+    def batch(self, shapes: Sequence[Shape]) -> Shape:
+        """Batch dimensions of the outputs, from the shapes of the data."""
+        ...
+
+    def solve(self, data: Arrays, *, keep: bool) -> tuple[list[FloatArray], Bytes | None]:
+        """Outputs (*batch, k), and records (*batch, width) if a derivative may follow."""
+        ...
+
+    def pullback(
+        self, way: Derivative, shapes: Sequence[Shape], cotangents: Arrays, data: Arrays,
+        records: Bytes,
+    ) -> list[FloatArray]:  # fmt: skip
+        """Gradients (*lead, *shape) of the wanted data from cotangents (*lead, *batch, k)."""
+        ...
+
+    def pushforward(
+        self, way: Derivative, tangents: Arrays, data: Arrays, records: Bytes
+    ) -> list[FloatArray]:
+        """Tangents (*lead, *batch, k) of the outputs along those of some data."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -40,7 +89,8 @@ class Record:
     def layout(self) -> np.dtype[Any]:
         """One element. A basis names variables and rows, so it has at most n + m entries."""
         parts = [("x", "f8", self.n), ("y", "f8", self.m), ("accuracy", "f8", 1)]
-        parts += [("entries", "i4", 1), ("status", "i1", 1), ("flags", "u1", 1)]
+        parts += [("call", "u1", TOKEN), ("row", "i4", 1), ("entries", "i4", 1)]
+        parts += [("status", "i1", 1), ("flags", "u1", 1)]
         return np.dtype([(k, t, (w,)) for k, t, w in (*parts, ("basis", "i1", self.n + self.m))])
 
     @property
@@ -48,7 +98,7 @@ class Record:
         """Bytes of an element."""
         return self.layout.itemsize
 
-    def write(self, forward: Forward) -> Bytes:
+    def write(self, forward: Forward, token: bytes = bytes(TOKEN)) -> Bytes:
         """The records (B, width) of a forward pass.
 
         Raises
@@ -57,10 +107,10 @@ class Record:
             There is more to remember than a record has room for.
         """
         found = forward.solution
-        if forward.samples is not None:
-            raise EngineError("rules that smooth the solution by samples need another frontend")
         records = np.zeros(len(found), self.layout)
         records["x"], records["y"] = found.x, found.y
+        records["call"] = np.frombuffer(token, np.uint8)
+        records["row"] = np.arange(len(found))[:, None]
         records["accuracy"], records["status"] = forward.accuracy[:, None], found.status[:, None]
         if found.flags is not None:
             records["flags"] = found.flags[:, None]
@@ -76,7 +126,7 @@ class Record:
 
     def read(self, records: Bytes) -> tuple[Solution, FloatArray]:
         """Solution and accuracy (B,) of records (B, width)."""
-        found = np.ascontiguousarray(records).view(self.layout).reshape(len(records))
+        found = self._view(records)
         part = {name: np.ascontiguousarray(found[name]) for name in self.layout.names or ()}
         entries = int(part["entries"].max(initial=0))
         flags = part["flags"][:, 0] if part["flags"].any() else None
@@ -84,76 +134,128 @@ class Record:
         solution = Solution(part["x"], part["y"], part["status"][:, 0], flags, basis)
         return solution, part["accuracy"][:, 0]
 
+    def token(self, records: Bytes) -> bytes | None:
+        """The token of records (B, width) that are those of one call in their order, else None."""
+        found = self._view(records)
+        if not len(found) or (found["row"][:, 0] != np.arange(len(found))).any():
+            return None
+        calls = found["call"]
+        return None if (calls != calls[0]).any() else calls[0].tobytes()
+
+    def _view(self, records: Bytes) -> np.ndarray:
+        return np.ascontiguousarray(records).view(self.layout).reshape(len(records))
+
+
+@dataclass
+class Last:
+    """The last solution of a layer whose solver takes a warm start."""
+
+    solution: Solution | None = None
+
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """The two functions.
+    """A program as functions of arrays; see ``Host``.
 
     Attributes
     ----------
     program : Program
-    rank : int
-        Number of batch dimensions of the outputs, and of every argument. Arrays may have more in
-        front, of one length or of length 1, as many in all arrays.
+    widths : tuple of int
+        Length of a row of each output.
     resolution : float
         Machine epsilon of the caller's dtype.
+    store : Store
+        Where forward passes are kept.
+    last : Last or None
+        Where to remember the solution.
+    warm : bool
+        Whether to start from the one that is remembered.
     """
 
     program: Program
-    rank: int
+    widths: tuple[int, ...]
     resolution: float
+    store: Store
+    last: Last | None = None
+    warm: bool = False
+
+    @property
+    def cores(self) -> tuple[int, ...]:
+        """See ``Host``."""
+        return self.program.cores
 
     @property
     def record(self) -> Record:
         """Layout of the records."""
         return Record.of(self.program.problem.program)
 
-    def solve(self, data: Sequence[np.ndarray]) -> tuple[list[FloatArray], Bytes]:
-        """Outputs (*batch, k) and records (*batch, width)."""
-        shape = self.program.batch([array.shape for array in data])
-        forward, outputs = self.program.solve(data, shape, self.resolution, keep=False)
-        return outputs, self.record.write(forward).reshape(*shape, self.record.width)
+    @property
+    def width(self) -> int:
+        """See ``Host``."""
+        return self.record.width
 
-    def restored(self, data: Sequence[np.ndarray], records: Bytes) -> Forward:
-        """The forward pass whose records these are."""
-        shape = records.shape[:-1]
-        solution, accuracy = self.record.read(records.reshape(-1, records.shape[-1]))
-        return self.program.restored(data, solution, accuracy, shape, self.resolution)
+    def batch(self, shapes: Sequence[Shape]) -> Shape:
+        """See ``Host``."""
+        return self.program.batch(shapes)
+
+    def solve(self, data: Arrays, *, keep: bool) -> tuple[list[FloatArray], Bytes | None]:
+        """See ``Host``."""
+        shape = self.batch([array.shape for array in data])
+        start = self.last.solution if self.last is not None and self.warm else None
+        forward, outputs = self.program.solve(data, shape, self.resolution, keep=keep, start=start)
+        if self.last is not None:
+            self.last.solution = forward.solution
+        if not keep:
+            return outputs, None
+        records = self.record.write(forward, self.store.put(forward))
+        return outputs, records.reshape(*shape, self.width)
 
     def pullback(
-        self,
-        flags: tuple[bool, ...],
-        shapes: Sequence[Shape],
-        arrays: tuple[Bytes, Sequence[np.ndarray], Sequence[np.ndarray]],
+        self, way: Derivative, shapes: Sequence[Shape], cotangents: Arrays, data: Arrays,
+        records: Bytes,
+    ) -> list[FloatArray]:  # fmt: skip
+        """See ``Host``."""
+        own = iter(shapes)
+        every: list[Shape] = [next(own) if wanted else () for wanted in way.flags]
+        with self._forward(data, records) as forward:
+            return self.program.pullback(forward, way, cotangents, every)
+
+    def pushforward(
+        self, way: Derivative, tangents: Arrays, data: Arrays, records: Bytes
     ) -> list[FloatArray]:
-        """Gradients of the wanted data.
+        """See ``Host``."""
+        with self._forward(data, records) as forward:
+            return self.program.pushforward(forward, way, tangents, _doubles(data))
 
-        Parameters
-        ----------
-        flags : tuple of bool
-            Which of the data are wanted.
-        shapes : sequence of tuple of int
-            Of all data, without dimensions in front.
-        arrays : (records, cotangents, data)
-            A dimension in front that only cotangents have numbers several of one solve.
+    def restored(self, data: Arrays, records: Bytes) -> Forward:
+        """The forward pass whose records these are, from them and the data alone."""
+        shape = records.shape[:-1]
+        solution, accuracy = self.record.read(records.reshape(-1, self.width))
+        return self.program.restored(_doubles(data), solution, accuracy, shape, self.resolution)
 
-        Returns
-        -------
-        list of (*front, *shape of the datum) float64
-        """
-        records, cotangents, data = arrays
-        batch = np.broadcast_shapes(records.shape[:-1], *(c.shape[:-1] for c in cotangents))
-        front = len(batch) - self.rank
-        several = tuple(axis for axis in range(front) if records.shape[axis] == 1)
-        solved = tuple(records.shape[axis] for axis in range(front) if axis not in several)
-        ahead = tuple(range(len(several)))
-        vectors = [
-            np.moveaxis(np.broadcast_to(c, (*batch, c.shape[-1])), several, ahead)
-            for c in cotangents
-        ]
-        data = [array.squeeze(several) for array in data]
-        forward = self.restored(data, records.squeeze(several))
-        way = replace(Derivative(push=False, flags=flags), lead=len(several))
-        every = [(*solved, *shape) for shape in shapes]
-        gradients = self.program.pullback(forward, way, vectors, every)
-        return [np.moveaxis(gradient, ahead, several) for gradient in gradients]
+    @contextmanager
+    def _forward(self, data: Arrays, records: Bytes) -> Iterator[Forward]:
+        token = self.record.token(records.reshape(-1, self.width))
+        with self.store.using(token or b"") as kept:
+            fits = kept is not None and kept.shape == records.shape[:-1]
+            yield kept if kept is not None and fits else self.restored(data, records)
+
+
+def replayable(solver: SolutionMap) -> None:
+    """Refuse rules whose forward pass is more than a solution.
+
+    Raises
+    ------
+    EngineError
+    """
+    if solver.memory:
+        raise EngineError(f"{solver.rule} keeps a memory, which a function cannot; use a layer")
+    if type(solver.rule).sample is not Rule.sample:
+        raise EngineError(
+            f"{solver.rule} smooths the solution by samples, which needs another frontend"
+        )
+
+
+def _doubles(data: Arrays) -> list[np.ndarray]:
+    """Copies, which solvers may take as they are: a framework's own may not be written to."""
+    return [np.array(array, dtype=np.float64) for array in data]

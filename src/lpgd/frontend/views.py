@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, final
 
@@ -12,7 +12,6 @@ from lpgd.core.tilt import Cotangent
 from lpgd.families.conic.conic import Conic
 from lpgd.families.conic.polyhedral import Polyhedral
 from lpgd.families.cvxpy.model import CvxpyModel
-from lpgd.families.qp.qp import QP
 from lpgd.map.forward import Forward
 
 
@@ -33,12 +32,21 @@ class View(Protocol):
         ...
 
 
+class Blocked(Protocol):
+    """A problem whose multipliers come in blocks: ``A``, ``G``, ``lb``, ``ub``."""
+
+    @property
+    def blocks(self) -> Mapping[str, slice]:
+        """Where each of them is in y."""
+        ...
+
+
 @final
 @dataclass(frozen=True)
 class QPView:
     """(x, y, z, z_box) with z_box = mu_u - mu_l."""
 
-    problem: QP
+    problem: Blocked
     outputs: int = 4
 
     def gather(self, forward: Forward) -> list[np.ndarray]:

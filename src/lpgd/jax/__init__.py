@@ -1,9 +1,9 @@
-"""Functions for JAX. Experimental."""
+"""Functions and layers for JAX, and the sparse argument ``Sparse``."""
 
 from lpgd.core.errors import MissingExtraError
 
 try:
-    import jax as _  # noqa: F401
+    import jax as _jax  # noqa: F401
 except ModuleNotFoundError as error:
     if error.name != "jax":
         raise
@@ -11,6 +11,21 @@ except ModuleNotFoundError as error:
         'lpgd.jax needs jax, which is not installed: pip install "lpgd[jax]"'
     ) from error
 
-from lpgd.jax.qp import solve_qp
+from lpgd.jax.conic import ConicSolution, solve_conic
+from lpgd.jax.cvxpy import CvxpyLayer
+from lpgd.jax.errors import errors
+from lpgd.jax.oracle import argmin
+from lpgd.jax.quadratic import DualSolution, solve_lp, solve_qp
+from lpgd.jax.sparse import Sparse
 
-__all__ = ["solve_qp"]
+__all__ = [
+    "ConicSolution",
+    "CvxpyLayer",
+    "DualSolution",
+    "Sparse",
+    "argmin",
+    "errors",
+    "solve_conic",
+    "solve_lp",
+    "solve_qp",
+]

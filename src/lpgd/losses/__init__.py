@@ -1,4 +1,4 @@
-"""Losses of linear costs with a target, written once for numpy, torch and JAX."""
+"""Losses without a framework: of linear costs with a target, and those that a problem takes in."""
 
 from lpgd.losses.envelope import envelope
 from lpgd.losses.pool import contrastive_map, listwise, noise_contrastive, pairwise, pointwise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -84,6 +85,8 @@ def together(parts: list[Part]) -> Answer:
         _accuracies(answers),
         _rays(answers),
         notes,
+        counts=sum((Counter(answer.counts) for answer in answers), Counter[str]()),
+        warning=next((answer.warning for answer in answers if answer.warning), None),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from lpgd.core.engine import Answer
 from lpgd.core.errors import Index, SolverError, SolverWarning, word_failure
 from lpgd.core.rule import Pullback
-from lpgd.core.solution import FloatArray, IntArray, Solution, Status, StatusArray
+from lpgd.core.solution import Flag, FloatArray, IntArray, Solution, Status, StatusArray
 from lpgd.core.stats import Stats
 from lpgd.core.tilt import Cotangent, Term
 from lpgd.core.warn import warn
@@ -32,6 +32,11 @@ STUCK = (
     "a corner. Use a larger tau, or rho > 0 with a tau that makes the tilt comparable to the "
     "costs. A loss averaged over a batch of B needs a tau B times as large as its sum. "
     "lpgd.diagnose(layer, ..., loss=...) tells which tau would do."
+)
+
+ELSEWHERE = (
+    "{} of {} tilted solutions are in another basin than the forward solution: their difference is "
+    "no gradient of a local solution. Use a smaller tau, or a start nearer to the one you mean."
 )
 
 
@@ -99,6 +104,15 @@ def cause_of(answer: Answer) -> Exception | None:
     """What a solver raised, or else what it says of a row that failed."""
     said = next(iter(answer.notes.values()), None)
     return answer.cause or (RuntimeError(said) if said else None)
+
+
+def note_moved(answer: Answer, stats: Stats) -> None:
+    """Count tilted solutions in other basins, and warn of them."""
+    flags = answer.solution.flags
+    moved = 0 if flags is None else int((flags & np.uint8(Flag.MOVED) != 0).sum())
+    if moved:
+        stats.add(moved=moved)
+        warn(ELSEWHERE.format(moved, len(answer.solution)), SolverWarning)
 
 
 def note(pulled: Pullback, stats: Stats) -> None:

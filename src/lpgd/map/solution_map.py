@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lpgd.core.engine import Answer, Engine
-from lpgd.core.errors import StuckWarning
+from lpgd.core.errors import OracleWarning, StuckWarning
 from lpgd.core.params import Params
 from lpgd.core.problem import Groups, Problem
 from lpgd.core.rule import Memory, Pullback, Rule, is_count
@@ -68,6 +68,7 @@ class SolutionMap:
     stats: Stats = field(default_factory=Stats)
     memory: Memory = field(default_factory=Memory)
     _warned_stuck: bool = False
+    _warned_answer: bool = False
     _last: tuple[Problem, Engine] | None = field(default=None, init=False, repr=False)
     _chosen: dict[Traits, Choice] = field(
         default_factory=dict[Traits, Choice], init=False, repr=False
@@ -151,8 +152,11 @@ class SolutionMap:
 
     def _settle(self, answer: Answer) -> Solution:
         """Count the work; take inaccurate solutions for solved ones where the user accepts them."""
-        self.stats.add(set_ups=answer.set_ups)
+        self.stats.add(set_ups=answer.set_ups, **answer.counts)
         solution = answer.solution
+        if answer.warning is not None and not self._warned_answer:
+            self._warned_answer = True
+            warn(answer.warning, OracleWarning)
         inexact = solution.status == Status.INACCURATE
         if not (self.accept_inexact and inexact.any()):
             return solution
@@ -238,6 +242,7 @@ class SolutionMap:
         def settle(answer: Answer) -> Solution:
             self.stats.add(re_solves=len(answer.solution))
             causes.append(report.cause_of(answer))
+            report.note_moved(answer, self.stats)
             return self._settle(answer)
 
         pulled = self.rule.pullback(point, cotangent, Solved(forward, point, settle, self.memory))

@@ -24,6 +24,7 @@ STATUS = {
     "unbounded": Status.UNBOUNDED,
     "user_limit": Status.TIME_LIMIT,
 }
+SIMPLE = 2.0**20  # coefficients that are multiples of its inverse are kept as such
 ROUNDING = 1e-9  # relative departure from linearity that is none
 
 
@@ -158,6 +159,8 @@ def _compiled(cvxpy: Any, problem: Any, parameter: Any, sign: float) -> CvxpyPro
     size = int(np.prod(parameter.shape))
     fixed, data = at(np.zeros(size))
     slopes = np.array([at(unit)[0] - fixed for unit in np.eye(size)]).reshape(size, len(fixed))
+    near = np.rint(slopes * SIMPLE) / SIMPLE  # what the subtraction rounded
+    slopes = np.where(np.abs(slopes - near) <= 4e-16 * (1 + np.abs(fixed)), near, slopes)
     probe = np.linspace(-1.0, 2.0, size)
     if np.abs(at(probe)[0] - fixed - probe @ slopes).max() > ROUNDING * np.abs(slopes).max():
         raise StructureError("the objective is not linear in the parameter")

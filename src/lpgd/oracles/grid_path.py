@@ -80,7 +80,7 @@ class GridPath(SetOracle):
         refuse(self, instances)
         if self._edges is not None:
             return self._edges.reply(costs)
-        inner = costs.reshape(len(costs), -1)[:, 1:-1]
+        inner = costs.reshape(len(costs), self.size[0] * self.size[1])[:, 1:-1]
         flow = self._flow
         return settled(
             costs,

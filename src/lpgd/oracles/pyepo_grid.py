@@ -75,9 +75,9 @@ class PyEPOGrid(ExactOracle):
         for s in range(size - 1, -1, -1):
             np.greater(on[:-1], chosen[s], out=used[0, s])
             np.logical_and(on[:-1], chosen[s], out=used[1, s])
-            np.logical_or(used[0, s], 0, out=on[:-1])
+            np.copyto(on[:-1], used[0, s])
             on[: rows - 1] |= used[1, s, 1:]
-        return used.reshape(-1, batch)[self._source].T.astype(np.float64)
+        return used.reshape(2 * size * rows, batch)[self._source].T.astype(np.float64)
 
 
 def arcs(rows: int, cols: int) -> list[tuple[int, int]]:

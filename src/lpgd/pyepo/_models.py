@@ -29,7 +29,8 @@ def linear(model: Any) -> None:
     """
     if getattr(getattr(model, "problem", None), "obj_Q", None) is not None:
         raise ValueError(
-            "the model has a quadratic objective; training methods and regret need a linear one"
+            "the model has a quadratic objective; training methods and regret metrics need "
+            "a linear objective"
         )
 
 

@@ -17,10 +17,9 @@ For each row, with (a, v) the adjoint of the optimality conditions and dx the co
    else all data.
 
 The large tilt is LARGE times the costs, c / ||dx||, c the largest of ||q||, ||Px*|| and rho ||x*||,
-and GROWTH times as much while the end that improves the loss stays where it is: until then there is
-nothing to be learned, for the other end only leads away from what is worse than x*. After ROUNDS
-tilts x* is taken for the best point of its feasible set. All of this depends on the row alone, in
-sizes over the user's own entries.
+and GROWTH times as much while the end that improves the loss stays where it is: the other end only
+leads away from what is worse than x*. After ROUNDS tilts x* is taken for the best point of its
+feasible set. All of this depends on the row alone, in sizes over the user's own entries.
 """
 
 from __future__ import annotations
@@ -41,6 +40,7 @@ from lpgd.rules.sizes import Sizes
 LARGE = 3.0  # tilt of an element that is like an LP, relative to its costs
 GROWTH, ROUNDS = 8.0, 3  # 3, 24 and 192 times the costs
 Part = tuple[Ends, BoolArray] | None
+Far = tuple[Ends, BoolArray, BoolArray]
 
 
 def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
@@ -57,9 +57,9 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
     believed = doubted & sizes.agree(known, ends, tilting.side)
     moves = sizes.moved(ends.hi) | sizes.moved(ends.lo)
     stays = np.where(doubted, ends.solved & _straight(sizes, ends, moves), sizes.still(known.a))
-    flat = smoothed | (sizes.primal & ~known.strict & stays)
+    flat = smoothed | (sizes.primal & ~known.strict & stays & ~_unknown(known))
 
-    far, found = _far(tilting, nowhere, flat, sizes)
+    far, found, whole = _far(tilting, nowhere, flat, sizes)
     if flat.any():  # a large tilt that met curvature after all says nothing
         flat &= smoothed | ~sizes.bent(far.hi.x - far.lo.x, far.tau)
     serves = flat & found
@@ -70,7 +70,7 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
     used = nowhere.put(np.flatnonzero(doubted), ends.take(doubted))
     used = used.put(np.flatnonzero(every), far.take(every))
     pulled = _pulled(tilting, known, derived, (used, ~derived), (far, costs))
-    told = believed | serves | (known.degenerate & ends.solved)
+    told = believed & ~_unknown(known) | serves | (known.degenerate & ends.solved)
     if known.span is None:  # else both ends may leave as a root of t does
         told |= sizes.alike(ends, tilting.side)
     return replace(
@@ -79,7 +79,7 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
         retries=ends.retries + far.retries,
         degenerate=flat | (doubted & known.degenerate),
         unverified=doubted & ~told,
-        stays=~(flat & ~found),
+        stays=~flat | whole,
     )
 
 
@@ -92,6 +92,11 @@ def _known(tilting: Tilting, cotangent: Cotangent) -> Adjoint:
     a, v = (np.full(part.shape, 0.0 if stays else np.nan) for part in (cotangent.dx, cotangent.dy))
     none = np.zeros(size, dtype=np.bool_)
     return Adjoint(a, v, none, none | (not stays), none)
+
+
+def _unknown(known: Adjoint) -> BoolArray:
+    """Rows where x* may be flat to any order, so that a vertex is no better guess than another."""
+    return known.unsure & (known.span is not None)
 
 
 def _tilted(tilting: Tilting, nowhere: Ends, rows: BoolArray, tau: FloatArray) -> Ends:
@@ -112,9 +117,9 @@ def _straight(sizes: Sizes, ends: Ends, moves: BoolArray) -> BoolArray:
     return straight
 
 
-def _far(tilting: Tilting, nowhere: Ends, rows: BoolArray, sizes: Sizes) -> tuple[Ends, BoolArray]:
-    """Tilt rows by more and more until they move, and tell of which a tilt was solved."""
-    far, found = nowhere, np.zeros_like(rows)
+def _far(tilting: Tilting, nowhere: Ends, rows: BoolArray, sizes: Sizes) -> Far:
+    """Tilt rows by more and more until they move; of which some tilt was solved, and the last."""
+    far, found, whole = nowhere, np.zeros_like(rows), np.zeros_like(rows)
     left, tau = np.flatnonzero(rows), LARGE * sizes.large
     for _ in range(ROUNDS if len(left) else 0):
         new = tilting.take(left).reach(tau[left])
@@ -122,11 +127,12 @@ def _far(tilting: Tilting, nowhere: Ends, rows: BoolArray, sizes: Sizes) -> tupl
         far = far.put(left[fresh], replace(new.take(fresh), retries=new.retries))
         found[left] |= new.solved
         end = new.lo if tilting.side == "upper" else new.hi
-        left = left[new.solved & ~sizes.moved(end, left)]
+        whole[left] = new.solved & (new.tau == tau[left])  # else more of it fails, too
+        left = left[whole[left] & ~sizes.moved(end, left)]
         if not len(left):
             break
         tau = tau * GROWTH
-    return far, found
+    return far, found, whole
 
 
 def _pulled(

@@ -59,5 +59,11 @@ class Face:
 def _nearest(vertices: FloatArray, target: FloatArray) -> FloatArray:
     """Weights of sum one (of any sign) of the point of the affine hull nearest to the target."""
     across = vertices[1:] - vertices[0]
-    rest = np.linalg.lstsq(across.T, target - vertices[0], rcond=None)[0]
+    rest = along(across, target - vertices[0])
     return np.append(1 - rest.sum(), rest)
+
+
+def along(directions: FloatArray, target: FloatArray) -> FloatArray:
+    """Weights (k,) of directions (k, n) whose sum is nearest to the target (n,)."""
+    found: FloatArray = np.linalg.lstsq(directions.T, target, rcond=None)[0]
+    return found

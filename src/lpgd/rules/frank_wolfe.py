@@ -14,7 +14,7 @@ from lpgd.core.public import public
 from lpgd.core.rule import Backward, Pullback, Rule, Samples, is_count, is_number
 from lpgd.core.solution import FloatArray, IntArray, Solution, StatusArray
 from lpgd.core.tilt import Cotangent
-from lpgd.rules.face import Face
+from lpgd.rules.face import Face, along
 from lpgd.rules.linear import COST, pulled, refuse_curved
 
 
@@ -89,7 +89,7 @@ class FrankWolfe(Rule):
         for row, element in enumerate(cotangent.rows):
             own = slice(*np.searchsorted(samples.rows, [element, element + 1]))
             across = solved.x[own][1:] - solved.x[own][0]
-            within = np.linalg.lstsq(across.T, cotangent.dx[row], rcond=None)[0] @ across
+            within = along(across, cotangent.dx[row]) @ across
             gradient[row] = -within / self.weight
         return pulled(point, cotangent, gradient)
 

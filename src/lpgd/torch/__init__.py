@@ -13,7 +13,9 @@ except ModuleNotFoundError as error:
 
 from lpgd.torch.conic import ConicLayer, ConicSolution
 from lpgd.torch.cvxpy import CvxpyLayer
+from lpgd.torch.envelope import EnvelopeLoss
 from lpgd.torch.layers import DualSolution, LPLayer, QPLayer
+from lpgd.torch.nlp import NLPLayer
 from lpgd.torch.oracle import OracleLayer
 from lpgd.torch.saddle import SaddleLayer, SaddlePoint
 from lpgd.torch.sparse import Sparse
@@ -23,7 +25,9 @@ __all__ = [
     "ConicSolution",
     "CvxpyLayer",
     "DualSolution",
+    "EnvelopeLoss",
     "LPLayer",
+    "NLPLayer",
     "OracleLayer",
     "QPLayer",
     "SaddleLayer",

@@ -18,17 +18,12 @@ import torch
 from torch.autograd import Function
 
 from lpgd.core.solution import Solution
-from lpgd.frontend.mapped import Derivative, Ops, mapped
+from lpgd.frontend.mapped import SECOND, Derivative, Ops, mapped
 from lpgd.frontend.program import Program
 from lpgd.map.forward import Forward
 
 Tensors = tuple[torch.Tensor, ...]
 OPS = Ops(torch.movedim, torch.broadcast_to)
-SECOND = (
-    "lpgd layers have no second derivative: a tilted re-solve is a finite difference whose anchors "
-    "are constants. Detach the gradient, or take the second derivative by finite differences of "
-    "the first."
-)
 
 
 @dataclass(eq=False)

@@ -14,8 +14,8 @@ from lpgd.core.rule import Rule
 from lpgd.core.solution import Solution
 from lpgd.families.cvxpy.compile import compile_model
 from lpgd.families.cvxpy.model import CvxpyModel, Input, Output
+from lpgd.frontend import modelled
 from lpgd.frontend.arguments import check_parameters
-from lpgd.frontend.settings import Setting, Settings, options
 from lpgd.frontend.views import CvxpyView
 from lpgd.map.report import OnFailure
 from lpgd.map.solution_map import SolutionMap
@@ -97,17 +97,16 @@ class CvxpyLayer(ProgramLayer):
         threads: int | None = None,
         accept_inexact: bool = False,
     ) -> None:
-        engine = _engine_of(solver)
+        engine = modelled.engine_of(solver)
         super().__init__(rule, engine, on_failure, threads, accept_inexact=accept_inexact)
         model = compile_model(
             problem, parameters, variables, gp=gp, verbose=verbose, canon_backend=canon_backend
         )
-        chatty = {"verbose": True} if verbose else {}
-        self._settings = Settings(Setting(self._map, model), {**chatty, **options(solver_args)})
-        self._settings.of(None)  # what engine, rule and options cannot do is an error here
-        self._names = [(str(p.name()), tuple(p.shape)) for p in parameters]
+        self._settings = modelled.settings_of(self._map, model, solver_args, verbose=verbose)
+        self._names = modelled.named(parameters)
         self._gp = gp
-        self._warms = _name(self._map.engine) == "moreau"
+        self._source: tuple[Any, tuple[Any, ...]] | None = problem, tuple(parameters)
+        self._warms = modelled.warms(self._map)
         self._warm_start_cache: Solution | None = None
 
     def forward(
@@ -143,17 +142,37 @@ class CvxpyLayer(ProgramLayer):
             Elements that failed, with ``on_failure="raise"``; in backward, if a tilted solve fails.
         """
         setting = self._settings.of(solver_args)
-        if warm_start and not self._warms:
-            raise ValueError(
-                "warm_start=True is only supported with solver='MOREAU'. "
-                f"Current solver is {_name(self._map.engine)!r}."
-            )
+        if warm_start:
+            modelled.check_warm_start(self._map)
         start = self._warm_start_cache if warm_start else None
         flat = self._solve({"params": params, "setting": setting, "start": start}, duals=True)
         outputs = setting.model.outputs
         return tuple(
             self._shaped(output, values) for output, values in zip(outputs, flat, strict=True)
         )
+
+    @property
+    def source(self) -> tuple[Any, tuple[Any, ...]] | None:
+        """The CVXPY problem and parameters; None in a copy of a layer, which has no need of them.
+
+        Neither is used but to state other problems, as ``EnvelopeLoss`` does.
+        """
+        return None if self._gp else self._source
+
+    def like(self, problem: Any, parameters: Sequence[Any], *, rule: Rule) -> CvxpyLayer:
+        """A layer of another problem, all its variables, with this one's engine and counters."""
+        own = self._map
+        other = CvxpyLayer(
+            problem, parameters, problem.variables(), own.engine,
+            solver_args=self._settings.defaults, rule=rule, on_failure=own.on_failure,
+            threads=own.threads, accept_inexact=own.accept_inexact,
+        )  # fmt: skip
+        for solving in (other._map, other._settings.of(None).map):
+            solving.stats = own.stats
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_source": None}
 
     def _shaped(self, output: Output, values: torch.Tensor) -> torch.Tensor:
         shaped = values.reshape((*values.shape[:-1], *output.shape))
@@ -183,16 +202,6 @@ class CvxpyLayer(ProgramLayer):
         return arguments, model, CvxpyView(model)
 
 
-def _engine_of(solver: str | Engine | None) -> str | Engine:
-    name = solver.lower() if isinstance(solver, str) else solver
-    # diffcp solves nothing itself: there, too, solve_method names the solver
-    return "auto" if name is None or name == "diffcp" else name
-
-
-def _name(solver: str | Engine) -> str:
-    return solver if isinstance(solver, str) else solver.name
-
-
 def _entering(own: Input, params: Sequence[torch.Tensor]) -> torch.Tensor:
     tensor = params[own.parameter]
     if not own.log:
@@ -205,12 +214,8 @@ def _check(
     params: Sequence[Any], expected: Sequence[tuple[str, tuple[int, ...]]]
 ) -> tuple[torch.dtype, torch.device]:
     """Check the values of the parameters; return the dtype and the device of the outputs."""
-    if len(params) != len(expected):
-        raise StructureError(
-            f"A tensor must be provided for each CVXPY parameter; received {len(params)} tensors, "
-            f"expected {len(expected)}"
-        )
-    named = {f"parameter {i} ({name})": params[i] for i, (name, _) in enumerate(expected)}
+    modelled.check_count(params, expected)
+    named = {modelled.which(i, name): params[i] for i, (name, _) in enumerate(expected)}
     for which, tensor in named.items():
         if is_sparse(tensor):
             raise StructureError(f"{which} must be dense, got a sparse argument; use .to_dense()")

@@ -115,10 +115,14 @@ class ProgramLayer(nn.Module):
         return solution if duals else solution.x
 
     def _solve_eagerly(self, given: dict[str, Any]) -> Any:
+        return self._called(given)[0]
+
+    def _called(self, given: dict[str, Any]) -> tuple[Any, Call]:
+        """All outputs of a call, and what is known of it once it is solved."""
         call, tensors = self.prepared(given)
         solution = type(self).outputs(*Solve.apply(call, *tensors))
         self._note(call)
-        return solution
+        return solution, call
 
     def prepared(self, given: dict[str, Any]) -> tuple[Call, list[torch.Tensor]]:
         """What arguments ask for, not solved yet, and the tensors that it depends on."""

@@ -13,13 +13,13 @@ from lpgd.core.errors import EngineError, StructureError
 from lpgd.core.public import public
 from lpgd.core.rule import Rule
 from lpgd.families.lagrangian.lagrangian import Lagrangian
-from lpgd.frontend.arguments import check_batches
 from lpgd.frontend.program import Program
 from lpgd.frontend.saddle import Perturbation, Procedure, SaddleView, engine, signed
-from lpgd.frontend.trees import Layout, Tree, flatten
+from lpgd.frontend.trees import Layout, Tree
 from lpgd.map.report import OnFailure
-from lpgd.torch.arguments import Signature, check_kind, common_dtype, signature
+from lpgd.torch.arguments import Signature, common_dtype, signature
 from lpgd.torch.autodiff import Autodiff, tensor
+from lpgd.torch.leaves import Leaves
 from lpgd.torch.program import Known, ProgramLayer
 
 NOTHING = SaddleView(Layout.of(None), Layout.of(None))
@@ -149,10 +149,9 @@ class SaddleLayer(ProgramLayer):
         SolverError
             Elements that failed, with ``on_failure="raise"``; in backward too.
         """
-        leaves, tree = flatten(params)
-        given = {"leaves": leaves, "tree": tree}
-        parts = self._solve(given, duals=True)
-        view = self._views[self._key(given)]
+        leaves = Leaves.of(params, self._ranks)
+        parts = self._solve({"leaves": leaves}, duals=True)
+        view = self._views[leaves.tree, leaves.ends]
         lead = parts[0].shape[:-1]
         shaped = [
             part.reshape((*lead, *shape))
@@ -171,69 +170,46 @@ class SaddleLayer(ProgramLayer):
             parts=parts,
         )  # fmt: skip
 
-    def _cores(self, given: dict[str, Any]) -> tuple[int, ...]:
-        leaves, tree = given["leaves"], given["tree"]
-        if self._ranks is None:
-            return tuple(np.ndim(leaf) for leaf in leaves)
-        ranks, theirs = flatten(self._ranks)
-        if theirs.leaves != tree.leaves:
-            raise StructureError(
-                f"ranks={self._ranks!r} names {theirs.leaves} parameters, got {tree.leaves}"
-            )
-        return tuple(ranks)
-
-    def _key(self, given: dict[str, Any]) -> Any:
-        """What decides the shapes of x and y."""
-        cores, leaves = self._cores(given), given["leaves"]
-        ends = [tuple(v.shape)[v.ndim - core :] for v, core in zip(leaves, cores, strict=True)]
-        return given["tree"], tuple(ends)
-
     def _signature(self, given: dict[str, Any]) -> tuple[Signature, list[torch.Tensor]]:
-        key, tensors = signature(enumerate(given["leaves"]))
-        return (key and (given["tree"], *key)), tensors
+        leaves: Leaves = given["leaves"]
+        key, tensors = signature(enumerate(leaves.tensors))
+        return (key and (leaves.tree, *key)), tensors
 
     def _understood(self, given: dict[str, Any]) -> tuple[Known, list[torch.Tensor]]:
-        leaves, tree = given["leaves"], given["tree"]
-        names = tuple(tree.names("params"))
-        if not leaves:
-            raise StructureError("a SaddleLayer needs at least one parameter")
-        named = dict(zip(names, leaves, strict=True))
-        for name, leaf in named.items():
-            check_kind(name, leaf, leaves[0], names[0])
-        cores = self._cores(given)
-        sizes = zip(named.items(), cores, strict=True)
-        check_batches({k: tuple(v.shape)[: v.ndim - core] for (k, v), core in sizes})
-        view = self._viewed(given, names, cores)
-        procedure = self._procedure(view, tree, names)
+        leaves: Leaves = given["leaves"]
+        leaves.check()
+        tensors, names = leaves.tensors, leaves.names
+        view = self._viewed(leaves)
+        procedure = self._procedure(view, leaves)
         asks = engine(procedure, together=self._together, checked=self._check)
-        problem = self._family(view, tree, names)
-        program = Program(replace(self._map, engine=asks), problem, view, names, cores)
-        dtype, resolution = common_dtype(named), max(torch.finfo(v.dtype).eps for v in leaves)
-        return Known(program, dtype, leaves[0].device, resolution), leaves
+        problem = self._family(view, leaves.tree, names)
+        program = Program(replace(self._map, engine=asks), problem, view, names, leaves.cores)
+        dtype = common_dtype(dict(zip(names, tensors, strict=True)))
+        resolution = max(torch.finfo(tensor.dtype).eps for tensor in tensors)
+        return Known(program, dtype, tensors[0].device, resolution), tensors
 
-    def _viewed(
-        self, given: dict[str, Any], names: tuple[str, ...], cores: tuple[int, ...]
-    ) -> SaddleView:
+    def _viewed(self, leaves: Leaves) -> SaddleView:
         """The shapes of x and y, which the first element tells."""
-        key = self._key(given)
+        key = leaves.tree, leaves.ends
         if key in self._views:
             return self._views[key]
         if self._like is not None:
             x, y = self._like
         else:
-            first = [_first(leaf, core) for leaf, core in zip(given["leaves"], cores, strict=True)]
+            pairs = zip(leaves.tensors, leaves.cores, strict=True)
+            first = [_first(leaf, core) for leaf, core in pairs]
             if self._together:
                 first = [array[None] for array in first]
-            asked = self._procedure(NOTHING, given["tree"], names)
-            x, y, _ = asked.answer(first, Perturbation(wrap=tensor))
+            x, y, _ = self._procedure(NOTHING, leaves).answer(first, Perturbation(wrap=tensor))
         view = SaddleView(Layout.of(x), Layout.of(y))
         if self._together and self._like is None:
             view = SaddleView(view.x.single, view.y.single)
         self._views[key] = view
         return view
 
-    def _procedure(self, view: SaddleView, tree: Tree, names: tuple[str, ...]) -> Procedure:
-        return Procedure(self._asked, view, tree, names, tensor, _numpy, self._together)
+    def _procedure(self, view: SaddleView, leaves: Leaves) -> Procedure:
+        how = tensor, _numpy, self._together
+        return Procedure(self._asked, view, leaves.tree, leaves.names, *how)
 
     def _asked(self, params: Any, tilt: Perturbation) -> Any:
         with torch.enable_grad():  # also within autograd's own calls

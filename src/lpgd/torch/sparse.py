@@ -1,10 +1,9 @@
 """Sparse matrix arguments: a fixed pattern and a value tensor."""
 
-from typing import Any, cast, final
+from typing import Any, final
 
 import numpy as np
 import torch
-from scipy import sparse
 
 from lpgd.core.errors import StructureError
 from lpgd.core.pattern import Pattern
@@ -30,16 +29,8 @@ class Sparse:
     """
 
     def __init__(self, pattern: Any, values: torch.Tensor) -> None:
-        if not (cast(bool, sparse.issparse(pattern)) and pattern.format in ("csr", "csc")):
-            raise StructureError(
-                f"pattern must be a scipy CSR or CSC matrix, got {type(pattern).__name__}"
-            )
-        places = pattern.tocoo()
-        rows, cols = places.row.astype(np.intp), places.col.astype(np.intp)
-        if len(np.unique(rows * pattern.shape[1] + cols)) != len(rows):
-            raise StructureError("pattern holds duplicate entries; call sum_duplicates() first")
-        self.pattern = Pattern(rows, cols, (int(pattern.shape[0]), int(pattern.shape[1])))
-        self.values = _fitting(values, len(rows))
+        self.pattern = Pattern.stored(pattern)
+        self.values = _fitting(values, len(self.pattern.rows))
 
     @classmethod
     def of(cls, matrix: torch.Tensor) -> "Sparse":

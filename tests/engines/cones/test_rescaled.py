@@ -154,3 +154,36 @@ def test_entries_of_next_to_nothing_have_no_say_in_units(name):
     np.testing.assert_allclose(found.x, expected.x, rtol=1e-8)
     units = Units.of(BALL, {**params, "A": shared(dirty, 1)})
     assert units.idle
+
+
+def test_variables_that_only_the_hessian_joins_have_units_of_the_others():
+    # x_1 is bounded by -b; x_2 meets no row, and follows it
+    conic = Conic(2, Cones(nonneg=1), quadratic=True)
+    P, q = np.array([[2.0, 1.0], [1.0, 2.0]]), np.zeros(2)
+    params = {
+        "P": shared(P, 2), "q": shared(q, 2), "A": shared(np.array([[1.0, 0.0]]), 2),
+        "b": batched(np.array([[-1e70], [-1e-70]])),
+    }  # fmt: skip
+    cols = np.log2(Units.of(conic, params).cols)
+    np.testing.assert_allclose(cols, np.array([[232.5] * 2, [-232.5] * 2]), atol=2)
+    for name in ENGINES:
+        found = registry.get(name).solve(conic, params).solution
+        assert found.solved.all()
+        expected = np.array([[-1e70, 0.5e70], [-1e-70, 0.5e-70]])
+        np.testing.assert_allclose(found.x, expected, rtol=1e-6)
+
+
+def test_a_stray_entry_has_no_say_in_units():
+    conic = Conic(3, Cones(nonneg=1, soc=(4,)), quadratic=False)
+    plain = np.concatenate([np.ones((1, 3)), np.zeros((1, 3)), np.eye(3)])
+    stray = plain.copy()
+    stray[2, 2] = 5e-61
+    rng = np.random.default_rng(0)
+    rows, cols = 2.0 ** rng.integers(-30, 30, 2)[[0, 1, 1, 1, 1]], 2.0 ** rng.integers(-30, 30, 3)
+    linear = {"q": shared(np.ones(3) * cols, 1), "b": shared(np.array([1, 1, 0, 0, 0]) * rows, 1)}
+    units = [
+        Units.of(conic, {**linear, "A": shared(rows[:, None] * part * cols, 1)})
+        for part in (plain, stray)
+    ]
+    np.testing.assert_array_equal(units[0].cols, units[1].cols)
+    np.testing.assert_array_equal(units[0].rows, units[1].rows)

@@ -1,13 +1,18 @@
 """Verdicts are proven, nearly feasible data are solved, and all of it in any units."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lpgd import DaqpEngine
 from lpgd.core.params import Param, batched, shared
 from lpgd.core.solution import Status
+from lpgd.engines import second_look
+from lpgd.engines.daqp import review
 from lpgd.families.qp.qp import QP
-from tests.support import program
+from lpgd.rules.ends import untilted
+from tests.support import cotangent, program
 
 
 def answer(engine=None, **data):
@@ -123,3 +128,17 @@ def test_a_reviewed_element_knows_no_neighbours():
         found = DaqpEngine().solve(problem, alone).solution
         assert found.x[0].tobytes() == together.x[row].tobytes()
         assert found.y[0].tobytes() == together.y[row].tobytes()
+
+
+def test_tilted_costs_leave_a_solution_feasible(monkeypatch):
+    """So that nobody asks whether there is a point; with other sides one does."""
+    asked: list[int] = []
+    monkeypatch.setattr(review, "elastic", lambda *of: asked.append(1) or second_look.elastic(*of))
+    problem, params = program(q=[1.0, 1.0], G=[[1.0, -1.0]], h=[4.0], lb=[0.0, 0.0])
+    kept = DaqpEngine().solve(problem, params, keep=True)
+    tilt = untilted(kept.solution, cotangent([[-3.0, -3.0]], m=3), 0.0).at(np.ones(1))
+    assert kept.workspace.resolve(tilt).solution.status.tolist() == [Status.UNBOUNDED]
+    assert not asked
+    tilt = replace(tilt, dy=np.array([[0.0, 5.0, 0.0]]))
+    assert kept.workspace.resolve(tilt).solution.status.tolist() == [Status.UNBOUNDED]
+    assert asked

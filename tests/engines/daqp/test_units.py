@@ -176,7 +176,7 @@ def test_bounds_next_to_zero_are_bounds_at_zero(P):
     np.testing.assert_allclose(found.x, [[0, 0.5]], atol=1e-12)
 
 
-@pytest.mark.parametrize("unit", [2.0**-35, 2.0**-60])
+@pytest.mark.parametrize("unit", [2.0**-35, 2.0**-60, 2.0**38, 2.0**60])
 def test_variables_without_curvature_have_units_of_their_own(unit):
     """Least squares by residuals r = Ax - b: min |r|^2, where only r is curved."""
     rng = np.random.default_rng(1)

@@ -5,7 +5,12 @@ import torch
 
 from lpgd import Exact
 from lpgd.experiments.markowitz.policy import Policy
-from lpgd.experiments.markowitz.tracking import Cases, collect_cases, tracking_loss
+from lpgd.experiments.markowitz.tracking import (
+    Cases,
+    collect_cases,
+    tracking_envelope,
+    tracking_loss,
+)
 
 from .worlds import historical_world, synthetic_world
 
@@ -38,3 +43,15 @@ def test_loss_leaves_out_what_was_not_solved():
         loss = tracking_loss(policy, Cases(holdings, cases.trades, None))
     rest = cases[torch.arange(1, len(cases))]
     torch.testing.assert_close(loss, tracking_loss(policy, rest))
+
+
+def test_the_envelope_of_the_loss_is_below_it_and_near_for_a_small_tau():
+    world = synthetic_world()
+    cases, policy = collect_cases(world, 2, 0)[0], Policy(world.beliefs, Exact())
+    own = tracking_loss(policy, cases)
+    near, far = (tracking_envelope(policy, tau)(policy, cases) for tau in (1e-6, 1.0))
+    assert far < 0.5 * own
+    torch.testing.assert_close(near, own, rtol=1e-2, atol=1e-6)
+    far.backward()
+    assert policy.mean.grad.abs().max() > 0
+    assert policy.root.grad.abs().max() > 0

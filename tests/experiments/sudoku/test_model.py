@@ -59,3 +59,14 @@ def test_wrong_boards_counts_boards_not_cells():
     assert squared_error(guess, labels) == 8 / (3 * 64)
     assert decode(labels, 2).min() == 1
     assert decode(labels, 2).max() == 4
+
+
+def test_a_full_loss_is_at_most_the_loss_and_pulls_at_the_rules():
+    clues, labels = boards(10)
+    model = RuleLearner(SudokuConfig(loss="full", side="lower"))
+    assert {name for name, _ in model.named_parameters()} == {"A", "interior"}
+    value = model.loss(clues, labels)
+    assert 0 <= value < squared_error(model(clues), labels)
+    value.backward()
+    assert model.A.grad.abs().max() > 0
+    assert model.interior.grad.abs().max() > 0

@@ -219,6 +219,22 @@ def test_units_of_variables_do_not_make_a_system_singular(quadratic):
     np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
 
 
+@pytest.mark.parametrize("unit", [1.0, 2.0**17, 2.0**38, 2.0**-38])
+def test_residuals_in_other_units_than_what_they_are_of_make_no_system_singular(unit):
+    """Least squares by residuals r = Ax - b: x = A^+ b."""
+    rng = np.random.default_rng(1)
+    A, b = rng.normal(size=(5, 2)), rng.normal(size=5)
+    x = np.linalg.lstsq(A, b)[0]
+    r = unit * (A @ x - b)
+    rows = np.concatenate([-np.eye(5), unit * A], axis=1)
+    P, q = np.diag([2.0, 2, 2, 2, 2, 0, 0]), np.zeros(7)
+    problem, params = program(P=P, q=q, A=rows, b=b * unit)
+    system = problem.linearize(params, point(np.concatenate([r, x]), 2 * r))
+    found = system.adjoint(cotangent([0, 0, 0, 0, 0, 1, -2], m=5), 0.0)
+    assert not (found.degenerate | found.unsure).any()
+    np.testing.assert_allclose(-unit * found.v[0], np.linalg.pinv(A).T @ [1, -2], rtol=1e-6)
+
+
 @pytest.mark.parametrize("sparse", [True, False])
 def test_units_of_a_row_do_not_make_other_rows_weak(sparse):
     """A multiplier of 1e9, of a row of length 1e-9, is no larger than one of 1 of a bound."""

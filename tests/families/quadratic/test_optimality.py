@@ -141,7 +141,7 @@ def test_a_row_of_zeros_is_judged_beside_the_others():
     # x_2 is rounding, and so are the terms of its row and its column
     problem, params = program(P=np.eye(2), q=[-1, 0], G=[[0, 1], [1, 0]], h=[0, 1])
     at = Solution(np.array([[1.0, 1e-17]]), np.array([[1e-17, 0.0]]), np.zeros(1, np.int8))
-    assert problem.residual(params, at)[0] < 1e-12
+    assert problem.residual(params, at)[0] < 1e-10
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-8, 1e8])
@@ -151,6 +151,25 @@ def test_a_point_at_zero_has_the_units_of_its_data(scale):
     for x, right in (([0.0, 0.0], True), ([-1e-16, 1e-16], True), ([-0.1, 0.0], False)):
         at = Solution(scale * np.array([x]), y, np.zeros(1, np.int8))
         assert (problem.residual(params, at)[0] < 1e-9) == right
+
+
+def test_a_variable_in_small_units_is_judged_like_the_others():
+    """Whatever the units of x_2, in which its costs are small."""
+    for unit in (1.0, 2.0**-12, 2.0**12):
+        P = np.diag([1.0, unit**2])
+        problem, params = program(P=P, q=[-1, -unit], ub=[0.5, 9 / unit])
+        for x, least, most in ((1.0, 0.0, 1e-12), (1.2, 0.09, 0.2)):
+            at = np.array([[0.5, x / unit]])
+            point = Solution(at, np.array([[0.5, 0.0]]), np.zeros(1, np.int8))
+            assert least <= problem.residual(params, point)[0] <= most
+
+
+def test_costs_that_nothing_holds_are_not_excused_by_large_multipliers():
+    problem, params = program(P=np.zeros((2, 2)), q=[-1, -1], G=[[0, 1]], h=[1])
+    for size in (1.0, 1e20):
+        at = Solution(np.array([[size, 1.0]]), np.array([[size]]), np.zeros(1, np.int8))
+        moved = {**params, "q": batched(np.array([[-1.0, -size]]))}
+        assert problem.residual(moved, at)[0] > WRONG
 
 
 def test_infinite_bounds_ask_for_nothing_but_no_multiplier():

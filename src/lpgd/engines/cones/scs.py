@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lpgd.families.conic.cones import Cones
     from lpgd.families.conic.conic import Conic
 
+REFUSED = "allocation error"  # of matrices that it cannot factorize, too
 PROVEN = 1e-9  # of certificates, where 1e-7 is usual: ours are checked in fair units
 
 STATUS = {
@@ -114,7 +115,12 @@ class _Element:
     def solve(self, q: FloatArray, b: FloatArray, start: Start | None) -> Answer:
         """See ``Element.solve``. SCS prints the reasons of its failures, whatever it is told."""
         with self.mute():
-            return self._solve(np.array(q), b[self.order], start)
+            try:
+                return self._solve(np.array(q), b[self.order], start)
+            except ValueError as error:
+                if REFUSED not in str(error):
+                    raise
+                return Status.NUMERICAL, np.zeros(len(q)), np.zeros(len(b))
 
     def _solve(self, q: FloatArray, b: FloatArray, start: Start | None) -> Answer:
         solver = self.solver

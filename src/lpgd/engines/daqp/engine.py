@@ -189,7 +189,7 @@ class Kept:
         form = Form.of(problem, scaled, start)
         afresh = self._run(form, self.group[rows], rows)
         answer = Answer(form.solution(problem), afresh)
-        answer = Review(problem, scaled, self.engine.settings, self.threads).of(answer)
+        answer = Review(problem, scaled, self.engine.settings, self.threads, start).of(answer)
         if units is None:
             return answer
         ray = None if answer.ray is None else units.leave(problem, answer.ray)

@@ -11,7 +11,7 @@ from lpgd.core.params import Params, taken
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.engines.daqp.form import Form
 from lpgd.engines.daqp.set_up import afresh
-from lpgd.engines.second_look import FINE, elastic, recession
+from lpgd.engines.second_look import FINE, Elastic, elastic, feasible, recession
 from lpgd.families.qp.qp import QP
 from lpgd.families.quadratic.optimality import MARGIN
 
@@ -31,12 +31,13 @@ NEARLY = 1e-5  # contradictions below this share of the data may be rounding of 
 
 @dataclass(frozen=True)
 class Review:
-    """Programs in DAQP's units, and what DAQP is to be told."""
+    """Programs in DAQP's units, what DAQP is to be told, and points that may be feasible."""
 
     problem: QP
     params: Params
     settings: dict[str, float]
     threads: int | None
+    start: Solution | None = None
 
     def of(self, answer: Answer) -> Answer:
         """The answer with proofs of what it says; where there is none, solved by other means.
@@ -55,7 +56,7 @@ class Review:
 
     def _settled(self, answer: Answer, rows: IntArray) -> Answer:
         data = taken(self.params, rows)
-        look = elastic(self.problem, data, self.threads)
+        look = self._elastic(data, rows)
         falls = recession(self.problem, data, self.threads)
         impossible = look.known & (look.share > max(self.settings["primal_tol"], MARGIN))
         endless = look.known & ~impossible & falls.any(axis=1)
@@ -80,6 +81,16 @@ class Review:
             ray=blank.put(rows, ray),
             notes=_notes(rows[impossible], look.share[impossible]),
         )
+
+    def _elastic(self, data: Params, rows: IntArray) -> Elastic:
+        """How far the rows are from being feasible; tilted costs leave a solution feasible."""
+        if self.start is None:
+            return elastic(self.problem, data, self.threads)
+        look = Elastic.of_feasible(self.problem, data)
+        rest = np.flatnonzero(~feasible(self.problem, data, self.start.x[rows]))
+        if not len(rest):
+            return look
+        return look.put(rest, elastic(self.problem, taken(data, rest), self.threads))
 
     def _again(self, data: Params, before: Solution) -> Solution:
         """Solve what seems to have a solution once more."""

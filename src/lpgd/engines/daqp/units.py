@@ -73,6 +73,8 @@ class Units(Rows):
             return None
         rows = {name: exponents(norms[name]) for name in SIDES}
         if straight.any():
+            if not straight.all():  # which see the rows in the one unit of the others
+                rows = {k: exponents(_bent(params, k, ~straight, norms[k])) for k in SIDES}
             flat = -exponents(_tops(params, rows) * straight)
             norms = {name: _norms(params, name, flat) for name in SIDES}
             rows = {name: exponents(norms[name]) for name in SIDES}
@@ -144,6 +146,15 @@ def _norms(params: Params, name: str, columns: Exponents | None = None) -> Float
         shares = values / np.where(tops > 0, tops, 1.0)[:, :, None]
         norms[odd] = (tops * np.sqrt((shares**2).sum(axis=2)))[odd]
     return norms if columns is not None else norms[matrix.index]
+
+
+def _bent(params: Params, name: str, bent: BoolArray, norms: FloatArray) -> FloatArray:
+    """Norms of the rows in variables with curvature, (N, m); of all, where there are none."""
+    if name not in params:
+        return norms
+    values = params[name].full() * bent[:, None]
+    some = np.abs(values).max(axis=2, initial=0.0)
+    return np.where(some > SQUARES[0], some, norms)
 
 
 def _tops(params: Params, rows: dict[str, Exponents]) -> FloatArray:

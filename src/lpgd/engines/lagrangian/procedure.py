@@ -86,7 +86,7 @@ class ProcedureEngine:
             notes |= found
         if family.twice:
             at, accuracy = _judged(family, params, solution)
-            factors = Linearized(family, params, solution, at)
+            factors = Linearized(family, params, solution, at.take(solution.solved))
             notes |= _doubts(solution, accuracy, self.capabilities.tolerance, notes)
         workspace = self._kept(family, params, solution, factors, threads) if keep else None
         return Answer(

@@ -27,7 +27,7 @@ Rule = Annotated[
 ]
 Sigma = Annotated[float, Option(help="Size of the noise.")]
 Samples = Annotated[int, Option(min=1, help="How often noise is drawn for each instance.")]
-Loss = Annotated[
+TaskLoss = Annotated[
     Literal["regret", "hamming"], Option(help="What follows a layer; other rules are losses.")
 ]
 Lr = Annotated[float, Option(help="Learning rate of Adam.")]

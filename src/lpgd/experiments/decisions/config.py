@@ -22,7 +22,7 @@ class DecisionConfig(Settings):
 
     The loss is summed over the batch, so that ``tau`` weighs an instance's own loss; costs are in
     units of their mean size. ``sigma`` is the size of the noise and ``samples`` how often it is
-    drawn. ``loss`` is what follows a layer; the other rules are losses themselves.
+    drawn. ``task_loss`` is what follows a layer; the other rules are losses themselves.
     """
 
     rules: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -44,7 +44,7 @@ class DecisionConfig(Settings):
     tau: float | Literal["auto"] = "auto"
     sigma: float = 0.5
     samples: int = 10
-    loss: Literal["regret", "hamming"] = "regret"
+    task_loss: Literal["regret", "hamming"] = "regret"
     train_size: int = 1000
     test_size: int = 1000
 
@@ -54,7 +54,7 @@ class DecisionConfig(Settings):
         super().__post_init__()
         if not (isinstance(self.sigma, Real) and 0 < self.sigma <= sys.float_info.max):
             raise ExperimentError(f"sigma must be a positive finite number, got {self.sigma!r}")
-        check_choice("loss", self.loss, ("regret", "hamming"))
+        check_choice("task_loss", self.task_loss, ("regret", "hamming"))
 
     def make_rule(self) -> Any:
         """Return the gradient rule of a layer; None for a rule that is a loss."""
@@ -72,6 +72,6 @@ class DecisionConfig(Settings):
     def method(self) -> str:
         """The rule and the loss in words."""
         if self.rule in LAYERS:
-            return f"{self.make_rule()}, {self.loss} loss"
+            return f"{self.make_rule()}, {self.task_loss} loss"
         noise = f", sigma {self.sigma:g}" if "sigma" in self.rules[self.rule] else ""
         return f"{self.rule} loss{noise}"

@@ -36,7 +36,7 @@ class Decided(nn.Module):
     def __init__(self, config: DecisionConfig, oracle: CountingOracle) -> None:
         super().__init__()
         self.layer = OracleLayer(oracle, config.make_rule())
-        self._hamming = config.loss == "hamming"
+        self._hamming = config.task_loss == "hamming"
 
     def forward(self, costs: Tensor, true_costs: Tensor, best: Tensor) -> Tensor:
         """Return the sum over a batch of costs (B, d)."""

@@ -21,7 +21,7 @@ class DecisionStudy:
 
     train_size: int
     test_size: int
-    loss: Literal["regret", "hamming"] = "regret"
+    task_loss: Literal["regret", "hamming"] = "regret"
     tuning_epochs: int = 20
 
     @property

@@ -35,7 +35,7 @@ def run_knapsack(
     side: options.Side = "average",
     sigma: commands.Sigma = 0.5,
     samples: commands.Samples = 10,
-    loss: commands.Loss = "regret",
+    task_loss: commands.TaskLoss = "regret",
     lr: commands.Lr = 0.03,
     batch: commands.Batch = 32,
     train_size: commands.TrainSize = 500,
@@ -58,7 +58,7 @@ def compare_knapsack(
     method: commands.Methods = None,
     items: Items = 32,
     dimensions: Dimensions = 2,
-    loss: commands.Loss = "regret",
+    task_loss: commands.TaskLoss = "regret",
     seeds: options.Seeds = 5,
     tuning_epochs: options.TuningEpochs = 15,
     max_epochs: options.MaxEpochs = 15,
@@ -77,8 +77,8 @@ def compare_knapsack(
 
     commands.compare(
         context,
-        lambda: KnapsackStudy(train_size, test_size, loss, tuning_epochs, items, dimensions),
+        lambda: KnapsackStudy(train_size, test_size, task_loss, tuning_epochs, items, dimensions),
         METHODS,
-        out or Path(f"runs/compare-knapsack-{loss}"),
-        f"Knapsacks, {items} items, {dimensions} dimensions, {loss} loss of layers",
+        out or Path(f"runs/compare-knapsack-{task_loss}"),
+        f"Knapsacks, {items} items, {dimensions} dimensions, {task_loss} loss of layers",
     )

@@ -58,6 +58,7 @@ def run_markowitz(
     tau: options.Tau = "auto",
     rho: Annotated[float, Option(help="Proximal weight.")] = 0.0,
     side: options.Side = "average",
+    loss: options.Loss = "linearised",
     lr: Annotated[
         float | None, Option(help="Learning rate: of Adam 0.05, for utility of SGD 0.001.")
     ] = None,

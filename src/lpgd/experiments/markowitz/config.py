@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from lpgd.experiments.runs import ExperimentError
 from lpgd.experiments.settings import Range, Settings, check_choice, check_size
 
 _HALVINGS = "utility"  # the objective whose step size is halved with every epoch
@@ -50,6 +51,9 @@ class MarkowitzConfig(Settings):
         check_choice("data", self.data, ("synthetic", "historical"))
         check_choice("prices", self.prices, ("sp500", "factors"))
         check_choice("objective", self.objective, ("tracking", "utility"))
+
+        if self.loss == "full" and self.objective != "tracking":
+            raise ExperimentError("a full loss needs objective tracking: a rollout has many solves")
 
     def learning_rate(self, epoch: int) -> float:
         """Return the step size; that for utility is halved after each epoch, as in the study."""

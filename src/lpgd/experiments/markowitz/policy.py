@@ -11,7 +11,7 @@ from lpgd import LPGD, Exact
 from lpgd.experiments.extras import load
 from lpgd.experiments.markowitz.config import MarkowitzConfig
 from lpgd.experiments.markowitz.estimates import Beliefs, Floats, Forecasts
-from lpgd.torch import CvxpyLayer
+from lpgd.torch import CvxpyLayer, EnvelopeLoss
 
 # Parameters are kept in units in which all are about 1, so that one learning rate suits them.
 PER_CENT = 100.0
@@ -60,10 +60,21 @@ class Policy(nn.Module):
             self.belief_in_mean = nn.Parameter(torch.ones_like(self.mean))
             self.belief_in_covariance = nn.Parameter(torch.ones_like(self.aversion))
         # An element that cannot be solved should cost one case, not the run.
+        self._program = trading_program(len(beliefs.mean))
         self.layer = CvxpyLayer(
-            *trading_program(len(beliefs.mean)), solver=None if engine == "auto" else engine,
+            *self._program, solver=None if engine == "auto" else engine,
             rule=rule, on_failure="nan", threads=threads,
         )  # fmt: skip
+
+    def tracking(self, tau: float) -> EnvelopeLoss:
+        """Return the lower envelope of the squared distance of h⁺ from a target.
+
+        It takes what ``data`` returns.
+        """
+        cp, (after,) = load("cvxpy", "markowitz"), self._program[2]
+        target = cp.Parameter(after.shape)
+        distance = cp.sum_squares(after - target)
+        return EnvelopeLoss(self.layer, distance, tau, targets=[target])
 
     def forward(self, holdings: Tensor, forecasts: Forecasts | None = None) -> Tensor:
         """Map holdings (..., n), in money, to trades (..., n); NaN where the solver failed.
@@ -72,6 +83,11 @@ class Policy(nn.Module):
         """
         wealth = holdings.sum(dim=-1, keepdim=True)
         before = holdings / wealth
+        (after,) = self.layer(*self.data(before, forecasts))
+        return wealth * (after - before)
+
+    def data(self, before: Tensor, forecasts: Forecasts | None = None) -> tuple[Tensor, ...]:
+        """Return the data of the program for holdings at wealth 1."""
         mean = self.mean / PER_CENT
         if self.root.ndim == 1:
             covariance = torch.diag(self.root**2) / PER_CENT**2
@@ -82,8 +98,7 @@ class Policy(nn.Module):
             covariance = covariance + self.belief_in_covariance**2 * forecasts.covariance
         risk = self.aversion.clamp(min=0) ** 2 * covariance
         costs = [(c / PER_MILLE).clamp(min=_LEAST_COST) for c in (self.trading, self.shorting)]
-        (after,) = self.layer(before, mean, risk, *costs)
-        return wealth * (after - before)
+        return before, mean, risk, *costs
 
 
 def make_policy(config: MarkowitzConfig, beliefs: Beliefs) -> Policy:

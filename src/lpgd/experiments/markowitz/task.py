@@ -19,7 +19,12 @@ from lpgd.experiments.markowitz.config import MarkowitzConfig
 from lpgd.experiments.markowitz.estimates import Beliefs
 from lpgd.experiments.markowitz.expert import PolicyTrader
 from lpgd.experiments.markowitz.policy import PER_CENT, PER_MILLE, Policy, make_policy
-from lpgd.experiments.markowitz.tracking import Cases, collect_cases, tracking_loss
+from lpgd.experiments.markowitz.tracking import (
+    Cases,
+    collect_cases,
+    tracking_envelope,
+    tracking_loss,
+)
 from lpgd.experiments.markowitz.utility import Rollouts, draw_rollouts, utility_loss
 from lpgd.experiments.markowitz.world import World, make_world
 from lpgd.experiments.metrics import Row
@@ -51,7 +56,9 @@ class MarkowitzTask:
         self.optimizer = _optimizer(config, self.model)
         objective = _OBJECTIVES[config.objective]
         self.train, self.validation, self.test = objective.examples(config, world)
-        self._loss = objective.loss
+        self._loss = self._train_loss = objective.loss
+        if config.loss == "full":  # tau refers to a mean over a batch, as for a linearised loss
+            self._train_loss = tracking_envelope(self.model, float(config.tau) / config.batch)
 
     @property
     def stats(self) -> Any:
@@ -65,7 +72,7 @@ class MarkowitzTask:
 
     def loss(self, examples: NDArray[np.int_]) -> torch.Tensor:
         """Return the loss of a batch."""
-        return self._loss(self.model, self.train[torch.from_numpy(examples)])
+        return self._train_loss(self.model, self.train[torch.from_numpy(examples)])
 
     def judge(self) -> Row:
         """Measure the loss on the validation period."""

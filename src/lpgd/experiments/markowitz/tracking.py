@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,6 +61,20 @@ def tracking_loss(policy: Policy, cases: Cases) -> Tensor:
     trades = policy(cases.holdings, cases.forecasts)
     solved = trades.isfinite().all(dim=1)
     return (trades[solved] - cases.trades[solved]).square().sum(dim=1).mean()
+
+
+def tracking_envelope(policy: Policy, tau: float) -> Callable[[Policy, Any], Tensor]:
+    """Return the loss of which each case's lower envelope is taken, in place of its linearisation.
+
+    Holdings of cases are at wealth 1, so that |u - expert's u| is |h⁺ - (h + expert's u)|.
+    """
+    envelope = policy.tracking(tau)
+
+    def loss(policy: Policy, cases: Cases) -> Tensor:
+        data = policy.data(cases.holdings, cases.forecasts)
+        return envelope(*data, target=cases.holdings + cases.trades)
+
+    return loss
 
 
 def _between(own: Tensor, count: int, seed: list[int]) -> Tensor:

@@ -30,7 +30,7 @@ def run_shortest_path(
     side: options.Side = "average",
     sigma: commands.Sigma = 0.5,
     samples: commands.Samples = 10,
-    loss: commands.Loss = "regret",
+    task_loss: commands.TaskLoss = "regret",
     lr: commands.Lr = 0.03,
     batch: commands.Batch = 32,
     train_size: commands.TrainSize = 1000,
@@ -52,7 +52,7 @@ def compare_shortest_path(
     context: typer.Context,
     method: commands.Methods = None,
     grid: Grid = 5,
-    loss: commands.Loss = "regret",
+    task_loss: commands.TaskLoss = "regret",
     seeds: options.Seeds = 10,
     tuning_epochs: options.TuningEpochs = 20,
     max_epochs: options.MaxEpochs = 20,
@@ -74,9 +74,9 @@ def compare_shortest_path(
     commands.compare(
         context,
         lambda: ShortestPathStudy(
-            train_size, test_size, loss, tuning_epochs, grid, features, degree, noise
+            train_size, test_size, task_loss, tuning_epochs, grid, features, degree, noise
         ),
         METHODS,
-        out or Path(f"runs/compare-shortest-path-{grid}-{loss}"),
-        f"Shortest paths, {grid}×{grid}, {loss} loss of layers",
+        out or Path(f"runs/compare-shortest-path-{grid}-{task_loss}"),
+        f"Shortest paths, {grid}×{grid}, {task_loss} loss of layers",
     )

@@ -33,6 +33,7 @@ def run_sudoku(
         float | None, Option(help="Proximal weight; by default 0.1, with exact 0.001.")
     ] = None,
     side: options.Side = "average",
+    loss: options.Loss = "linearised",
     lr: Annotated[float, Option(help="Learning rate of Adam.")] = 0.1,
     batch: Annotated[int, Option(min=1, help="Puzzles per step.")] = 150,
     box: Annotated[int, Option(min=2, help="Side of a box: 2 for 4x4, 3 for 9x9 (slow).")] = 2,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lpgd import SolverWarning
 from lpgd.experiments.sudoku.config import SudokuConfig
 from lpgd.experiments.sudoku.solver import rules_rank
-from lpgd.torch import LPLayer
+from lpgd.torch import EnvelopeLoss, LPLayer
 
 
 class RuleLearner(nn.Module):
@@ -39,18 +39,33 @@ class RuleLearner(nn.Module):
         self.layer = LPLayer(
             config.make_rule(), engine=config.engine, on_failure="nan", threads=config.threads
         )
+        self._whole: EnvelopeLoss | None = None
+        if config.loss == "full":
+            tau, rho = float(config.tau), config.rho
+            self._whole = EnvelopeLoss(self.layer, "quadratic", tau, rho=rho, reduction="sum")
 
     def forward(self, clues: Tensor) -> Tensor:
         """Map one-hot clues (B, n) to boards (B, n) in [0, 1]; NaN where the solver failed."""
+        return self.layer(-clues, **self._program())
+
+    def loss(self, clues: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean-squared error of boards (B, n), or its lower envelope if that is full."""
+        if self._whole is None:
+            return squared_error(self(clues), labels)
+        weight = torch.tensor(2 / labels.numel(), dtype=labels.dtype)  # of a mean
+        return self._whole(-clues, **self._program(), target=labels, weight=weight)
+
+    def _program(self) -> dict[str, Tensor]:
         b = self.A @ torch.sigmoid(self.interior)
-        return self.layer(-clues, A=self.A, b=b, lb=self.lower, ub=self.upper)
+        return {"A": self.A, "b": b, "lb": self.lower, "ub": self.upper}
 
 
 def check_engine(config: SudokuConfig) -> None:
     """Raise `EngineError` if the engine is unknown or cannot do what the rule asks of it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SolverWarning)  # training counts failures
-        RuleLearner(config)(torch.zeros(1, config.box**6, dtype=torch.float64))
+        zeros = torch.zeros(1, config.box**6, dtype=torch.float64)
+        RuleLearner(config).loss(zeros, zeros)
 
 
 def squared_error(boards: Tensor, labels: Tensor) -> Tensor:

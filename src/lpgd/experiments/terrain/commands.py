@@ -31,7 +31,7 @@ def run_terrain(
     side: options.Side = "average",
     sigma: commands.Sigma = 0.5,
     samples: commands.Samples = 10,
-    loss: commands.Loss = "regret",
+    task_loss: commands.TaskLoss = "regret",
     lr: commands.Lr = 0.003,
     batch: commands.Batch = 32,
     train_size: commands.TrainSize = 500,
@@ -54,7 +54,7 @@ def run_terrain(
 def compare_terrain(
     context: typer.Context,
     method: commands.Methods = None,
-    loss: commands.Loss = "regret",
+    task_loss: commands.TaskLoss = "regret",
     seeds: options.Seeds = 3,
     tuning_epochs: options.TuningEpochs = 10,
     max_epochs: options.MaxEpochs = 15,
@@ -74,8 +74,8 @@ def compare_terrain(
 
     commands.compare(
         context,
-        lambda: TerrainStudy(train_size, test_size, loss, tuning_epochs, tiles, channels),
+        lambda: TerrainStudy(train_size, test_size, task_loss, tuning_epochs, tiles, channels),
         METHODS,
-        out or Path(f"runs/compare-terrain-{loss}"),
-        f"Shortest paths on terrain, {tiles}×{tiles}, {loss} loss of layers",
+        out or Path(f"runs/compare-terrain-{task_loss}"),
+        f"Shortest paths on terrain, {tiles}×{tiles}, {task_loss} loss of layers",
     )

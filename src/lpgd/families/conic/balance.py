@@ -4,7 +4,8 @@ The binary logarithms of the factors make those of the entries of A and b least 
 least squares (Curtis and Reid, 1972, "On the automatic scaling of matrices for Gaussian
 elimination"), so that a program in other units becomes the same one. The squares are minimized
 over rows and variables in turn. What A leaves open is a factor for each part of the program that
-hangs together: there b decides, or, where b is zero, the size q / P of an unconstrained solution.
+hangs together, by A or P: there b decides, or, where b is zero, the size q / P of an unconstrained
+solution.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from lpgd.families.quadratic.structure import Structure
 FAIR = 6.0  # binary logarithm of mean sizes that are left alone
 MOST = 300.0  # binary logarithm of the largest factor
 SWEEPS = 6
+STRAY = 60.0  # of an entry times the largest, beside the largest ones of its row and column
 NOTHING = 2.0**-500  # share of the largest entry that no unit explains
 
 
@@ -65,7 +67,7 @@ class _Level(Rows):
 
 @dataclass(frozen=True)
 class Graph:
-    """Groups of rows and columns, joined by the entries of A; structure only.
+    """Groups of rows and columns, joined by the entries of A and of P; structure only.
 
     Attributes
     ----------
@@ -103,9 +105,9 @@ class Graph:
         group, A, n = _groups(conic, first), conic.patterns.get("A"), conic.n
         k = int(group.max(initial=-1)) + 1
         rows, cols = np.divmod(np.arange(conic.m * n), n) if A is None else (A.rows, A.cols)
-        rows = group[rows]
-        ends = rows, k + cols
-        joined = sparse.coo_array((np.ones(len(rows)), ends), shape=(k + n, k + n))
+        rows, bends = group[rows], _bends(conic)
+        ends = np.concatenate([rows, k + bends[0]]), np.concatenate([cols, bends[1]]) + k
+        joined = sparse.coo_array((np.ones(len(ends[0])), ends), shape=(k + n, k + n))
         count, part = connected_components(joined, directed=False)
         part = part.astype(np.intp)
         parts = _selection(part[:k], count), _selection(part[k:], count)
@@ -129,11 +131,25 @@ class Graph:
         free = _mean(gap @ self.parts[1], known.astype(np.float64) @ self.parts[1])
         return np.where(weights > 0, held, free)
 
+    def _plain(self, logs: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Without entries that no units bring near the largest ones of their row and column."""
+        sizes = np.where(weights > 0, logs, -np.inf)
+        if not (sizes.max(axis=1) - logs.min(axis=1) > STRAY).any():
+            return logs, weights
+        of_rows, of_cols = (
+            np.full((len(logs), total.shape[1]), -np.inf) for total in (self.by_row, self.by_col)
+        )
+        np.maximum.at(of_rows.T, self.rows, sizes.T)
+        np.maximum.at(of_cols.T, self.cols, sizes.T)
+        least = of_rows[:, self.rows] + of_cols[:, self.cols] - sizes.max(axis=1)[:, None] - STRAY
+        return np.where(sizes >= least, logs, 0.0), np.where(sizes >= least, weights, 0.0)
+
     def balanced(
         self, logs: FloatArray, weights: FloatArray, b: _Level
     ) -> tuple[FloatArray, FloatArray]:
         """Factors of rows and columns, as integers."""
         rows, cols = np.zeros(b.logs.shape), np.zeros(b.free.shape)
+        logs, weights = self._plain(logs, weights)
         for _ in range(SWEEPS):
             of_rows = self.means(logs, weights, cols, rows)[0]
             with_b = 0.5 * (of_rows + _mean(b.logs, b.weights))
@@ -141,6 +157,9 @@ class Graph:
             cols = -self.means(logs, weights, cols, rows)[1]
             level = self.level(b, rows, cols)
             rows, cols = rows - level @ self.parts[0].T, cols + level @ self.parts[1].T
+        there = (weights @ self.by_col > 0).astype(np.float64)  # others, joined by P, follow these
+        part = _mean((cols * there) @ self.parts[1], there @ self.parts[1])
+        cols = np.where(there > 0, cols, part @ self.parts[1].T)
         return np.round(np.clip(rows, -MOST, MOST)), np.round(np.clip(cols, -MOST, MOST))
 
 
@@ -156,6 +175,14 @@ def _groups(conic: Structure, first: IntArray) -> IntArray:
         used = np.bincount(conic.patterns["A"].rows, minlength=conic.m) > 0
         begins[first[~used[first + 1]] + 2] = 1
     return np.cumsum(begins) - 1
+
+
+def _bends(conic: Structure) -> tuple[IntArray, IntArray]:
+    """Variables that P joins, pairs of one with another."""
+    if "P" in conic.patterns:
+        return conic.patterns["P"].rows, conic.patterns["P"].cols
+    every = np.arange(conic.n if conic.quadratic else 0)
+    return np.zeros_like(every), every
 
 
 def _free(params: Params, curve: FloatArray | None) -> FloatArray:

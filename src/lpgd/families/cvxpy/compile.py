@@ -83,7 +83,7 @@ def compile_model(
     own = own_entries(compiled, rows, problem)
     inner = Conic(n, rows.cones, patterns, "P" in patterns, maps["A"].fixed, own)
     outputs = tuple(_output(compiled, rows, v, duals.get(v.id)) for v in variables)
-    return CvxpyModel(inner, maps, inputs, outputs)
+    return CvxpyModel(inner, maps, inputs, outputs, cvxpy_tensors.offset(compiled.program, columns))
 
 
 def _output(

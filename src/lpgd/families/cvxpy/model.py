@@ -70,12 +70,15 @@ class CvxpyModel(Family):
     maps : mapping from P, q, A, b to Affine
     inputs : mapping from str to Input
     outputs : tuple of Output
+    offset : Affine
+        The constant of the objective, (1,), which no solution depends on.
     """
 
     inner: Problem
     maps: Mapping[str, Affine]
     inputs: Mapping[str, Input]
     outputs: tuple[Output, ...]
+    offset: Affine
 
     @property
     def family(self) -> str:

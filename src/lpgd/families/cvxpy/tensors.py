@@ -102,6 +102,12 @@ def _picked(places: IntArray, size: int) -> Any:
     return sparse.csr_array((np.ones(count), (np.arange(count), places)), shape=(count, size))
 
 
+def offset(program: Any, columns: Mapping[str, Columns]) -> Affine:
+    """The constant of the objective, (1,)."""
+    n = program.x.size
+    return _affine(sparse.csr_array(program.q)[n : n + 1], columns)
+
+
 def maps(
     program: Any, rows: Rows, columns: Mapping[str, Columns]
 ) -> tuple[dict[str, Affine], dict[str, Pattern]]:

@@ -41,6 +41,7 @@ class _Differenced:
     n: int
     m: int
     nonnegative: BoolArray
+    twins: None = None
 
     def slopes(self, params: Params, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """See ``Model.slopes``."""

@@ -73,6 +73,17 @@ class Lagrangian(Family):
         return frozenset(Ability) if self.twice else frozenset()
 
     @property
+    def blocks(self) -> Mapping[str, slice]:
+        """The entries of y of each part."""
+        return self.parts
+
+    @property
+    def twins(self) -> tuple[slice, slice] | None:
+        """Rows of lower and of upper bounds, where there are both."""
+        both = {"lb", "ub"} <= self.parts.keys()
+        return (self.parts["lb"], self.parts["ub"]) if both else None
+
+    @property
     def polyhedral(self) -> bool:
         """Nothing is known of the constraints."""
         return False
@@ -175,14 +186,16 @@ class Lagrangian(Family):
 
     def linearize(self, params: Params, solution: Solution, factors: Any = None) -> Linearized:
         """See ``Differentiable.linearize``."""
-        return factors if isinstance(factors, Linearized) else Linearized(self, params, solution)
+        if isinstance(factors, Linearized):
+            return factors
+        return Linearized(self, params, solution)
 
     def drift(
         self, params: Params, other: Params, point: Solution
     ) -> tuple[FloatArray, FloatArray]:
         """See ``Differentiable.drift``."""
         here, there = (self.slopes(data, point.x, point.y) for data in (params, other))
-        return here[0] - there[0], here[1] - there[1]
+        return here[0] - there[0], np.where(np.isinf(here[1]), 0.0, here[1] - there[1])
 
     @QUIET
     def judged(self, params: Params, point: Solution) -> tuple[Solution, FloatArray]:

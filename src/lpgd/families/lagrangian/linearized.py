@@ -9,11 +9,12 @@ from typing import final
 import numpy as np
 
 from lpgd.core.params import Params, taken
-from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
+from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status
 from lpgd.core.tilt import Adjoint, Cotangent
 from lpgd.families.lagrangian.model import Curvature, Smooth
-from lpgd.families.lagrangian.optimality import Conditions
+from lpgd.families.lagrangian.optimality import Conditions, extent
 from lpgd.families.lagrangian.system import System
+from lpgd.families.lagrangian.twins import fixed, single
 from lpgd.families.quadratic.structure import QUIET
 
 ACTIVE = 1e-7  # a relative slack or multiplier below this counts as zero
@@ -26,7 +27,8 @@ APART = 4.0  # a step leaves entries of x this many times as far from zero as it
 class Linearized:
     """A ``Linearization`` of Lagrangians by dense matrices.
 
-    Rows of equality, and those of inequality with a multiplier or without a slack, are held.
+    Rows of equality, and those of inequality with a multiplier or without a slack, are held. What
+    is given of the conditions is that of the elements with a usable point.
     """
 
     def __init__(
@@ -37,24 +39,28 @@ class Linearized:
 
     @cached_property
     def _place(self) -> IntArray:
-        """Where each element stands among those that were solved."""
+        """Where each element stands among those with a point."""
         place = np.full(len(self.solution), -1)
-        place[self.solution.solved] = np.arange(int(self.solution.solved.sum()))
+        place[self._usable] = np.arange(len(self._usable))
         return place
+
+    @property
+    def _usable(self) -> IntArray:
+        return np.flatnonzero(self.solution.status <= Status.INACCURATE)
 
     @cached_property
     def at(self) -> Conditions:
-        """The conditions at the solutions of the solved elements."""
-        rows = np.flatnonzero(self.solution.solved)
+        """The conditions at the points."""
         if self._given is not None:
-            return self._given.take(rows)
+            return self._given
+        rows = self._usable
         params, point = taken(self.params, rows), self.solution.take(rows)
         return Conditions.of(self.problem, params, point)
 
     @cached_property
     def active(self) -> Active:
-        """The held rows of the solved elements."""
-        return Active.of(self.problem, self.at, self.solution.take(self.solution.solved))
+        """The held rows of these elements."""
+        return Active.of(self.problem, self.at, self.solution.take(self._usable))
 
     def system(self, element: int, rho: float) -> System:
         """The conditions of an element, with a proximal term."""
@@ -65,8 +71,13 @@ class Linearized:
         return self._systems[element, rho]
 
     def places(self, elements: IntArray) -> IntArray:
-        """Where elements stand among those that were solved."""
+        """Where elements stand among those with a point."""
         return self._place[elements]
+
+    def fixed(self, elements: IntArray) -> BoolArray:
+        """Rows (N, m) of bounds that meet."""
+        near = np.abs(self.at.slack[self._place[elements]]) <= ACTIVE
+        return fixed(self.problem, near & self.problem.nonnegative)
 
     def held(self, elements: IntArray) -> BoolArray:
         """The held rows (N, m) of elements."""
@@ -84,7 +95,7 @@ class Linearized:
         degenerate, unsure, strict = (np.zeros(len(rows), dtype=np.bool_) for _ in range(3))
         for row, element in enumerate(rows.tolist()):
             system = self.system(element, rho)
-            a[row], v[row] = system.solve(-cotangent.dx[row], -cotangent.dy[row])
+            a[row], v[row] = system.solve(-cotangent.dx[row], -cotangent.dy[row], safe=True)
             place = self._place[element]
             pull = np.abs(v[row]) * self.at.strength[place]
             degenerate[row] = (
@@ -94,7 +105,9 @@ class Linearized:
                 degenerate[row] |= system.dependent
                 unsure[row] = not degenerate[row]
             strict[row] = system.strict
-        span = _span(self.solution.take(rows), a, v)
+        bent = np.logical_or.reduce(self.at.yy[self._place[rows]], axis=(1, 2))
+        point = self.solution.take(rows)
+        span = _span(point, a, np.where(bent[:, None], v, 0.0))
         return Adjoint(a, v, degenerate, unsure, strict, span=span)
 
 
@@ -110,11 +123,15 @@ class Active:
         """Read them off slacks and multipliers, the former being above the latter where small."""
         tight = ~(at.slack > ACTIVE) | ~problem.nonnegative
         loaded = (at.load(point.y) > ACTIVE) & problem.nonnegative
-        return cls(tight | loaded, tight & ~loaded & problem.nonnegative)
+        held, weak = tight | loaded, tight & ~loaded & problem.nonnegative
+        return cls(single(problem, held, point.y), weak & ~fixed(problem, held))
 
 
 def _span(point: Solution, a: FloatArray, v: FloatArray) -> FloatArray:
-    """A step along (a, v) that is short against x and y, and leaves signs of x alone."""
+    """A step along (a, v) that is short against x and y, and leaves signs of x alone.
+
+    Where y enters linearly, any step of it is short: ``v`` is then zero.
+    """
     steps = [_ratio(point.x, a), _ratio(point.y, v)]
     size = np.abs(point.x).max(axis=1, keepdims=True, initial=0.0)
     apart = np.abs(point.x) / np.where(a != 0, APART * np.abs(a), 0.0)
@@ -125,5 +142,5 @@ def _span(point: Solution, a: FloatArray, v: FloatArray) -> FloatArray:
 
 
 def _ratio(point: FloatArray, way: FloatArray) -> FloatArray:
-    size, speed = (np.abs(part).max(axis=1, initial=0.0) for part in (point, way))
-    return np.where(speed > 0, np.where(size > 0, size, 1.0) / speed, np.inf)
+    speed = np.abs(way).max(axis=1, initial=0.0)
+    return np.where(speed > 0, extent(point) / np.where(speed > 0, speed, 1.0), np.inf)

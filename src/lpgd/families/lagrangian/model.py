@@ -73,6 +73,11 @@ class Smooth(Protocol):
         """Entries of y that are >= 0, shape (m,)."""
         ...
 
+    @property
+    def twins(self) -> tuple[slice, slice] | None:
+        """Rows of lower and of upper bounds, where there are both."""
+        ...
+
     def slopes(self, params: Params, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """See ``Model.slopes``."""
         ...

@@ -16,8 +16,9 @@ from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.core.tilt import Tilt
 from lpgd.families.lagrangian.linearized import ACTIVE, Linearized
 from lpgd.families.lagrangian.model import Curvature, Smooth
-from lpgd.families.lagrangian.optimality import Conditions, judged
+from lpgd.families.lagrangian.optimality import Conditions, extent, judged
 from lpgd.families.lagrangian.system import System
+from lpgd.families.lagrangian.twins import fixed, single, turned
 from lpgd.families.quadratic.structure import QUIET
 
 ROUNDS = 12  # steps with a kept factorization
@@ -68,13 +69,15 @@ def polished(problem: Smooth, params: Params, point: Solution) -> Polished:
 def _stepped(problem: Smooth, at: Conditions, point: Solution) -> Solution:
     """One step of each point."""
     signed = problem.nonnegative
-    held = ~signed | (at.load(point.y) > at.slack)
+    both = fixed(problem, np.abs(at.slack) <= ACTIVE)
+    held = single(problem, ~signed | (at.load(point.y) > at.slack) | both, point.y)
     x, y = point.x.copy(), np.where(held, point.y, 0.0)
     pull = at.pull + np.einsum("nmj,nm->nj", at.yx, y - point.y)
     for row in range(len(x)):
         system = System.of(Curvature(at.xx[row], at.yx[row], at.yy[row]), held[row], 0.0)
         a, v = system.solve(-pull[row], -at.push[row])
         x[row], y[row] = x[row] + a, y[row] + v
+    y = turned(problem, both, y)
     return replace(point, x=x, y=np.where(signed & (y < 0) & (y > -ACTIVE), 0.0, y))
 
 
@@ -102,8 +105,10 @@ def predicted(linear: Linearized, params: Params, tilt: Tilt) -> tuple[Solution,
     last[last > GOOD] = np.inf
     pull, push = problem.slopes(params, x, y)
     below = np.where(held, y, -push) < -_rounding(linear, tilt.rows, (y - start.y, push), held)
-    stray = (signed & below).any(axis=1) | ~np.isfinite(pull).all(axis=1)
+    both = linear.fixed(tilt.rows)
+    stray = (signed & below & ~both).any(axis=1) | ~np.isfinite(pull).all(axis=1)
     last[stray] = np.inf
+    y = turned(problem, both, y)
     y = np.where(signed & held, np.maximum(y, 0.0), y)
     return replace(start, x=x, y=y), last
 
@@ -123,13 +128,12 @@ def _chord(
         a, v = systems[row].solve(-pull[place], -push[place])
         x[row] += a
         y[row] += v
-        steps[place] = max(_relative(a, x[row]), _relative(v, y[row]))
+        steps[place] = max(_relative(a, x[row : row + 1]), _relative(v, y[row : row + 1]))
     return np.where(np.isnan(steps), np.inf, steps)
 
 
 def _relative(step: FloatArray, point: FloatArray) -> float:
-    size = float(np.abs(point).max(initial=0.0))
-    return float(np.abs(step).max(initial=0.0)) / (size or 1.0)
+    return float(np.abs(step).max(initial=0.0) / extent(point)[0])
 
 
 def _rounding(

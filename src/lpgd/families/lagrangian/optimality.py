@@ -1,6 +1,6 @@
 """Optimality conditions of Lagrangians at points, in units that scaling cannot change.
 
-With X the largest |x_j| (1 where x is zero), the terms of the conditions are of the sizes
+With X the largest |x_j| (1 where x is next to zero), the terms of the conditions are of the sizes
 
     columns   gamma_j = max(|d_j L(x, 0)|, |d_j L(x, y) - d_j L(x, 0)|, sum_k |L_jk| |x_k|)
     rows      sigma_i = sum_k |dL_i/dx_k| |x_k| + sum_k |dL_i/dy_k| |y_k|
@@ -22,6 +22,7 @@ from lpgd.core.solution import FloatArray, Rows, Solution
 from lpgd.families.lagrangian.model import Curvature, Smooth
 
 SMALL = 1e-3
+ROUNDING = 1e-10  # what may be left of a zero
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,7 @@ class Conditions(Rows):
         pull, push = problem.slopes(params, x, y)
         costs, _ = problem.slopes(params, x, np.zeros_like(y))
         bend = problem.curvature(params, x, y)
-        most = np.abs(x).max(axis=1, keepdims=True, initial=0.0)
-        reach = np.maximum(np.abs(x), SMALL * np.where(most > 0, most, 1.0))
+        reach = np.maximum(np.abs(x), SMALL * extent(x)[:, None])
         parts = (np.abs(costs), np.abs(pull - costs), _times(bend.xx, reach))
         gamma = np.fmax.reduce(parts)
         gamma = np.maximum(gamma, SMALL * gamma.max(axis=1, keepdims=True, initial=0.0))
@@ -88,6 +88,12 @@ def judged(problem: Smooth, at: Conditions, point: Solution) -> FloatArray:
     still = np.abs(at.pull) / at.gamma
     worst = np.maximum(rows.max(axis=1, initial=0.0), still.max(axis=1, initial=0.0))
     return np.where(np.isnan(worst), np.inf, worst)
+
+
+def extent(vectors: FloatArray) -> FloatArray:
+    """The largest entry of each row (N, k); 1 for what is zero but for rounding."""
+    size = np.abs(vectors).max(axis=1, initial=0.0)
+    return np.where(size > ROUNDING, size, 1.0)
 
 
 def _times(matrix: FloatArray, vector: FloatArray) -> FloatArray:

@@ -64,20 +64,31 @@ class System:
         regular = flag == 0 and linalg.lapack.dgecon(lu, norm)[0] > SINGULAR
         return (lu, pivots) if regular else None
 
-    def solve(self, f: FloatArray, g: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """(a, v) for right-hand sides (n,) and (m,); of a singular matrix that of least norm."""
+    def solve(
+        self, f: FloatArray, g: FloatArray, *, safe: bool = False
+    ) -> tuple[FloatArray, FloatArray]:
+        """(a, v) for right-hand sides (n,) and (m,).
+
+        Of a singular matrix, and with ``safe`` of one that is not sound, that of least norm, which
+        leaves out what is noise.
+        """
         rhs, v = self.unit * np.concatenate([f, g[self.held]]), np.zeros_like(g)
         if not (np.isfinite(self.K).all() and np.isfinite(rhs).all()):
             return np.full(self.n, np.nan), np.full_like(v, np.nan)
-        if self.factor is not None:
+        if self.factor is not None and (self.sound or not safe):
             both = linalg.lapack.dgetrs(*self.factor, rhs)[0]
-        elif len(rhs):
-            both = linalg.lstsq(self.K, rhs, cond=SINGULAR)[0]
         else:
-            both = rhs
+            values, vectors = self._eigen
+            clear = np.abs(values) > ROUGH * np.abs(values).max(initial=0.0)
+            both = vectors[:, clear] @ ((vectors[:, clear].T @ rhs) / values[clear])
         both = self.unit * both
         v[self.held] = both[self.n :]
         return both[: self.n], v
+
+    @cached_property
+    def _eigen(self) -> tuple[FloatArray, FloatArray]:
+        values, vectors = np.linalg.eigh(self.K)
+        return values, vectors
 
     @cached_property
     def spectrum(self) -> FloatArray:

@@ -31,9 +31,17 @@ class Oracle(Family):
     ----------
     n : int
         Number of costs.
+    shape : tuple of int
+        Of one cost, as the oracle gets it; by default (n,).
     """
 
     n: int
+    shape: tuple[int, ...] = ()
+
+    @property
+    def form(self) -> tuple[int, ...]:
+        """Shape of one cost."""
+        return self.shape or (self.n,)
 
     @property
     def family(self) -> str:

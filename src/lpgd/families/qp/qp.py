@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, final
 
-from lpgd.core.params import Params
+from lpgd.core.params import Param, Params
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import BoolArray, Solution
 from lpgd.families.conic.cones import Cones
@@ -100,5 +100,7 @@ class QP(Structure):
         self, params: Params, solution: Solution, factors: Any = None
     ) -> Linearized | sparse_adjoint.Linearized:
         """See ``Differentiable.linearize``."""
-        of = sparse_adjoint.Linearized if sparse_adjoint.serves(self) else Linearized
-        return of(self, params, solution, factors)
+        sparse = sparse_adjoint.serves(self)
+        fit = isinstance(factors, Param) != sparse  # roots of dense P, systems of sparse programs
+        of = sparse_adjoint.Linearized if sparse else Linearized
+        return of(self, params, solution, factors if fit else None)

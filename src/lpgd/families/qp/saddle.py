@@ -16,6 +16,8 @@ from lpgd.core.solution import BoolArray, FloatArray
 SINGULAR = 1e-11  # singular values below this, relative to the largest, count as zero
 NOTHING = 1e-9  # a move, or a multiplier beside what pulls at its row, below this is none
 ROUNDS = 8  # of balancing: each halves the logarithms of what is to be made alike
+STRAY = 2.0**-60  # of an entry times the largest, beside the largest ones of row and column
+TINY, FAR = 1e-300, 300  # least size, largest power
 OFF = 1e-8  # residual of a singular system, relative to its right-hand side, that has no solution
 
 
@@ -121,10 +123,11 @@ class Saddle:
         factor = _factorized(K)
         if factor is not None:
             return cls(K, k, h, r, None, factor, None)
-        unit = _units(K)
-        factor = None if unit is None else _factorized(unit[:, None] * K * unit)
-        if factor is not None:
-            return cls(K, k, h, r, unit, factor, None)
+        for units in (_units, _means):
+            unit = units(K)
+            factor = None if unit is None else _factorized(unit[:, None] * K * unit)
+            if factor is not None:
+                return cls(K, k, h, r, unit, factor, None)
         null = r[:, None] * linalg.null_space(K[k:, :k].T, rcond=SINGULAR)
         return cls(K, k, h, r, None, None, null)
 
@@ -179,6 +182,22 @@ def _units(K: FloatArray) -> FloatArray | None:
         unit *= more
         sizes *= more[:, None] * more
     return unit if (unit != 1).any() else None
+
+
+def _means(K: FloatArray) -> FloatArray:
+    """Powers of two that make the entries alike in the mean of logarithms (Curtis, Reid, 1972).
+
+    The largest ones may be alike and hide that others, without which K is singular, are small.
+    Entries that no units bring near the largest ones of their row and column have no say.
+    """
+    sizes = np.abs(K)
+    tops = np.maximum(sizes.max(axis=1), TINY)
+    known = sizes / tops * sizes.max() > STRAY * tops[:, None]
+    logs, count = np.log2(np.where(known, sizes, 1.0)), np.maximum(known.sum(axis=1), 1)
+    power = np.zeros(len(K))
+    for _ in range(4 * ROUNDS):
+        power = 0.5 * (power - (logs.sum(axis=1) + known @ power) / count)
+    return np.exp2(np.round(np.clip(power, -FAR, FAR)))
 
 
 def largest(matrix: Any) -> FloatArray:

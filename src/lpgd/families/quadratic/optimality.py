@@ -18,10 +18,12 @@ products of half-lines have one sigma and one factor of w, the largest of their 
 costs, of rows or cones, of the right-hand sides, and of all variables cancel.
 
 Sizes that are rounding themselves are no measure: gamma_j is at least SMALL times the largest of
-them, and |x_j| in sigma and gamma at least SMALL times X. X is the largest |x_j| or, where that is
-larger, the distance from zero of the nearest row that does not pass through it; of a program whose
-rows all do, ||q|| / ||P||; without any such data, 1. It is at least NOISE times what x comes from:
-||q|| / ||P|| and the distances of the rows with multipliers.
+them, or, where that is less, SMALL times the largest work gamma_k |x_k| over |x_j|, as variables
+have units of their own. Columns in which nothing is computed have gamma_j = |q_j|. |x_j| in sigma
+and gamma is at least SMALL times X. X is the largest |x_j| or, where that is larger, the distance
+from zero of the nearest row that does not pass through it; of a program whose rows all do,
+||q|| / ||P||; without any such data, 1. It is at least NOISE times what x comes from: ||q|| / ||P||
+and the distances of the rows with multipliers.
 
 An infeasible program has a ray y in the dual cone with C'y = 0 and r'y < 0, an unbounded one an x
 with Px = 0, Cx + s = 0, s in K and q'x < 0. Their violations are measured in the same way, with
@@ -70,7 +72,7 @@ def _distance(values: Values, point: Solution, sides: FloatArray, reach: FloatAr
     curve, pull = values.curve(point.x), values.transposed_product(point.y)
     slope = curve + q + pull
     if of.polyhedral:  # most answers pass in units that are too small, those of sums of terms
-        worst = (np.abs(slope) / _floored(_largest(curve, q, pull))).max(axis=1)
+        worst = (np.abs(slope) / np.maximum(_largest(curve, q, pull), TINY)).max(axis=1)
         worst = np.maximum(worst, _broken(values, point, slacks, _largest(reach, sides)))
         rough = np.flatnonzero(~(worst <= SURE))
     else:
@@ -115,7 +117,9 @@ def _fair(
     q, sides = np.abs(values["q"]), np.abs(values.sides())
     sides = np.where(np.isfinite(sides), sides, 0.0)
     x = _reach(sizes, point, sides)
-    columns = _floored(_largest(sizes.curve(x), q, _pull(sizes, point.y)))
+    columns = _pulls(_largest(sizes.curve(x), q, _pull(sizes, point.y)), x, point.x)
+    bare = _largest(sizes.curve(np.ones_like(x)), _pull(sizes, np.ones_like(point.y))) == 0
+    columns = np.where(bare & (q > 0), q, columns)  # nothing is computed there, nor rounded
     u, w = _relative(sizes, columns, np.maximum(np.abs(sizes.product(x)), sides))
     u, w = _share(gaps[1], u), point.y * w
     w = w / np.maximum(_whole(of, np.abs(w)), 1.0)  # a cone's multipliers have no unit of their own
@@ -202,6 +206,14 @@ def _pull(sizes: Values, y: FloatArray) -> FloatArray:
 def _floored(sizes: FloatArray) -> FloatArray:
     """Sizes, those that are rounding enlarged; 1 where there are none."""
     sizes = np.maximum(sizes, SMALL * _top(sizes)[:, None])
+    return np.where(sizes > 0, sizes, 1.0)
+
+
+def _pulls(sizes: FloatArray, reach: FloatArray, x: FloatArray) -> FloatArray:
+    """gamma, which other columns enlarge by no more than their work allows."""
+    work = (sizes * reach).max(axis=1, initial=0.0)
+    least = SMALL * np.fmin(_top(sizes)[:, None], work[:, None] / np.abs(x))
+    sizes = np.maximum(sizes, least)
     return np.where(sizes > 0, sizes, 1.0)
 
 

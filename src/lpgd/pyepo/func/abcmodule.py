@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -70,10 +69,6 @@ class optModule(nn.Module):
 
     def _chosen(self, oracle: Choice) -> tuple[Any, Any]:
         return _solvers.chosen(self.optmodel, oracle, self.processes, self)
-
-    @abstractmethod
-    def forward(self, *args: torch.Tensor) -> torch.Tensor:
-        """The operation."""
 
     @property
     def _sense(self) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lpgd.pyepo import _models, _solvers
 from lpgd.pyepo._rest import rest
 from lpgd.pyepo.func._checks import positive, positive_int
 
@@ -46,7 +47,9 @@ class sumGammaDistribution:
             return (total - np.log(self.n_iterations)) / self.κ
         shape = size if isinstance(size, tuple) else (size,)
         alpha = torch.full((self.n_iterations, *shape), 1 / self.κ, device=device, dtype=dtype)
-        drawn = torch._standard_gamma(alpha, generator=self._generator(device))
+        drawn = torch._standard_gamma(  # pyright: ignore[reportPrivateImportUsage]
+            alpha, generator=self._generator(device)
+        )
         terms = torch.arange(1, self.n_iterations + 1, device=device, dtype=dtype)
         scale = (self.κ / terms).reshape(-1, *[1] * len(shape))
         return ((drawn * scale).sum(dim=0) - math.log(self.n_iterations)) / self.κ
@@ -56,6 +59,19 @@ class sumGammaDistribution:
         if key not in self._generators:
             self._generators[key] = torch.Generator(device).manual_seed(self.seed)
         return self._generators[key]
+
+
+def _solve_batch(
+    cp: Any, optmodel: Any, processes: int, pool: Any
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Solutions (B, d) and objectives (B,) of costs (B, d), by whoever solves the model here."""
+    costs = torch.as_tensor(cp)
+    array, sign = costs.detach().to("cpu", torch.float64).numpy(), _models.sign(optmodel)
+    solve = _solvers.recognised(optmodel) or _solvers.by_model(optmodel, processes, pool)
+    x = solve(sign * array)
+    found = x, (array * x).sum(axis=1) + _models.offset(optmodel)
+    x, objectives = (torch.from_numpy(part).to(costs.device, costs.dtype) for part in found)
+    return x, objectives
 
 
 __getattr__ = rest(__name__)

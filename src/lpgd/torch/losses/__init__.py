@@ -3,7 +3,6 @@
 from lpgd.torch.losses.cave import CaVE
 from lpgd.torch.losses.fenchel_young import (
     FenchelYoung,
-    LagrangianDivergence,
     PerturbedFenchelYoung,
 )
 from lpgd.torch.losses.pools import ContrastiveMAP, LearningToRank, NoiseContrastive
@@ -20,7 +19,6 @@ __all__ = [
     "ContrastiveMAP",
     "FenchelYoung",
     "Imitation",
-    "LagrangianDivergence",
     "LearningToRank",
     "NoiseContrastive",
     "PerturbationGradient",

@@ -56,10 +56,6 @@ class FenchelYoung(Loss):
         return reduced(loss, self.reduction)
 
 
-LagrangianDivergence = FenchelYoung
-"""D(x_t | c) = sup_y L(x_t, y) - L*(c) of a feasible x_t (math page, section 1)."""
-
-
 @public("lpgd.torch.losses")
 class PerturbedFenchelYoung(Loss):
     """Perturbed Fenchel-Young loss (Berthet et al., 2020): <c, x_t> - E L*(c + sigma z).

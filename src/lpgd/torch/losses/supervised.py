@@ -77,7 +77,8 @@ class PerturbationGradient(Loss):
     ) -> None:
         LPGD(tau, side=side)
         super().__init__(solver, reduction)
-        self.tau, self.side = tau, side
+        self.tau = tau
+        self.side: Side = side
 
     def forward(
         self, costs: torch.Tensor, true_costs: torch.Tensor, instances: Any = None

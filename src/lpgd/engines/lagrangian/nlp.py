@@ -1,0 +1,124 @@
+"""What engines for nonlinear programs share: the loop over a batch, and what follows a solver.
+
+Interior-point methods leave slacks and multipliers both small. Every answer is polished by Newton's
+method on the rows whose multipliers exceed their slacks, and its residual measured.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple, cast
+
+import numpy as np
+
+from lpgd.core.engine import Answer, Capabilities
+from lpgd.core.errors import LpgdError
+from lpgd.core.params import Params, taken
+from lpgd.core.problem import Problem
+from lpgd.core.solution import FloatArray, Solution, Status
+from lpgd.engines.lagrangian.kept import Kept
+from lpgd.engines.lagrangian.posed import Posed, Raw, packed
+from lpgd.families.lagrangian.lagrangian import Lagrangian
+from lpgd.families.lagrangian.linearized import Linearized
+from lpgd.families.lagrangian.newton import polished
+
+# Near a solution: hardly any barrier, and no push away from the bounds that are active there.
+WARM = {
+    "warm_start_init_point": "yes",
+    "mu_init": 1e-7,
+    **dict.fromkeys(
+        [
+            "warm_start_bound_push", "warm_start_bound_frac", "warm_start_slack_bound_push",
+            "warm_start_slack_bound_frac", "warm_start_mult_bound_push",
+        ],
+        1e-9,
+    ),
+}  # fmt: skip
+
+
+class Found(NamedTuple):
+    """Polished solutions, their residuals (N,) and their linearisation."""
+
+    solution: Solution
+    accuracy: FloatArray
+    linear: Linearized
+
+
+@dataclass(frozen=True)
+class NlpEngine(ABC):
+    """An engine that solves one nonlinear program at a time.
+
+    Parameters
+    ----------
+    tolerance : float
+        Of the solver's own termination.
+    iteration_limit : int
+    time_limit : float
+        Seconds of an element; 0 is none.
+    """
+
+    capabilities: ClassVar[Capabilities]
+    name: ClassVar[str]
+
+    tolerance: float = 1e-9
+    iteration_limit: int = 1000
+    time_limit: float = 0.0
+
+    @abstractmethod
+    def find(self, problem: Lagrangian, posed: Posed) -> Raw:
+        """Solve one element."""
+
+    def solve(
+        self,
+        problem: Problem,
+        params: Params,
+        *,
+        start: Solution | None = None,
+        keep: bool = False,
+        threads: int | None = None,
+    ) -> Answer:
+        """See ``Engine.solve``."""
+        family, size = cast(Lagrangian, problem), len(next(iter(params.values())).index)
+        found, cause, notes = Solution.blank(size, problem.n, problem.m), None, dict[int, str]()
+        for row in range(size):
+            try:
+                raw = self.find(family, Posed.of(family, params, row, start))
+            except LpgdError:
+                raise
+            except Exception as error:  # of one element, and chained later
+                cause = cause or error
+                found.status[row] = Status.CRASHED
+                notes[row] = f"{type(error).__name__}: {error}"
+                continue
+            found.status[row], found.x[row], found.y[row] = raw.status, raw.x, packed(family, raw)
+        done = self._finish(family, params, found)
+        kept = None
+        if keep:
+            at = (family, params, done.solution, done.linear)
+            kept = Kept(self, *at, local=True, threads=threads)
+        return Answer(
+            done.solution, size, kept, cause, done.accuracy, notes=notes, factors=done.linear
+        )
+
+    def restore(
+        self, problem: Problem, params: Params, solution: Solution, threads: int | None
+    ) -> Kept:
+        """See ``Restoring.restore``."""
+        family = cast(Lagrangian, problem)
+        linear = Linearized(family, params, solution)
+        return Kept(self, family, params, solution, linear, local=True, threads=threads)
+
+    def _finish(self, family: Lagrangian, params: Params, found: Solution) -> Found:
+        """Polish and measure the rows that have a point; others are zero."""
+        size, tolerance = len(found), self.capabilities.tolerance
+        rows = np.flatnonzero(found.status <= Status.INACCURATE)
+        better = polished(family, taken(params, rows), found.take(rows))
+        blank = Solution.blank(size, family.n, family.m)
+        blank.status[:] = found.status
+        status = np.where(better.residual <= tolerance, Status.OPTIMAL, Status.INACCURATE)
+        point = replace(better.point, status=status.astype(np.int8))
+        accuracy = np.full(size, np.inf)
+        accuracy[rows] = better.residual
+        solution = blank.put(rows, point)
+        return Found(solution, accuracy, Linearized(family, params, solution, better.at))

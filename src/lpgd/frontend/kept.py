@@ -1,0 +1,99 @@
+"""Forward passes kept on the host, for frameworks whose residuals are arrays only.
+
+A forward pass is found again by its *token*, bytes that travel with the arrays. The store is
+bounded: what it has given up is made again from the arrays, which costs time, never another answer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+
+import numpy as np
+
+from lpgd.map.forward import Forward
+
+TOKEN = 8  # bytes; drawn at random, so that those of two processes differ
+AROUND = 4  # what a solver keeps of its data is about so many times their size
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A forward pass in the store, and the lock of those who use it."""
+
+    forward: Forward
+    size: int
+    lock: Lock = field(default_factory=Lock)
+
+
+@dataclass
+class Store:
+    """Forward passes by token, at most ``entries`` of them and about ``size`` bytes.
+
+    Of those that have been used, the ``used`` newest stay: few are asked for twice. The oldest go
+    first; the newest stays, whatever its size.
+
+    Attributes
+    ----------
+    hits, misses : int
+        How often a forward pass was found, and how often not.
+    """
+
+    entries: int = 64
+    size: int = 2**28
+    used: int = 4
+    hits: int = 0
+    misses: int = 0
+    _fresh: OrderedDict[bytes, Kept] = field(default_factory=OrderedDict, repr=False)
+    _spent: OrderedDict[bytes, Kept] = field(default_factory=OrderedDict, repr=False)
+    _total: int = 0
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def __len__(self) -> int:
+        return len(self._fresh) + len(self._spent)
+
+    def put(self, forward: Forward) -> bytes:
+        """Keep a forward pass; return its token."""
+        token, kept = os.urandom(TOKEN), Kept(forward, _size(forward))
+        with self._lock:
+            self._fresh[token] = kept
+            self._total += kept.size
+            while len(self) > 1 and (len(self) > self.entries or self._total > self.size):
+                self._drop(self._spent or self._fresh)
+        return token
+
+    @contextmanager
+    def using(self, token: bytes) -> Iterator[Forward | None]:
+        """The forward pass of a token for one user at a time, or None if it is lost."""
+        with self._lock:
+            kept = self._fresh.pop(token, None) or self._spent.pop(token, None)
+            self.hits, self.misses = self.hits + (kept is not None), self.misses + (kept is None)
+            if kept is not None:
+                self._spent[token] = kept
+                while len(self._spent) > self.used:
+                    self._drop(self._spent)
+        if kept is None:
+            yield None
+            return
+        with kept.lock:
+            yield kept.forward
+
+    def clear(self) -> None:
+        """Give up everything."""
+        with self._lock:
+            self._fresh.clear()
+            self._spent.clear()
+            self._total = 0
+
+    def _drop(self, among: OrderedDict[bytes, Kept]) -> None:
+        self._total -= among.popitem(last=False)[1].size
+
+
+def _size(forward: Forward) -> int:
+    """About how many bytes a forward pass takes."""
+    arrays: list[np.ndarray] = [param.values for param in forward.params.values()]
+    return AROUND * sum(array.nbytes for array in (*arrays, forward.solution.x, forward.solution.y))

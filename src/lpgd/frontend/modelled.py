@@ -1,0 +1,76 @@
+"""What CVXPY layers of all frameworks share: engine by name, settings, checks of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lpgd.core.engine import Engine
+from lpgd.core.errors import StructureError
+from lpgd.frontend.batches import Shape
+from lpgd.frontend.settings import Setting, Settings, options
+from lpgd.map.solution_map import SolutionMap
+
+
+def engine_of(solver: str | Engine | None) -> str | Engine:
+    """Our name of a solver that CVXPY or cvxpylayers name."""
+    name = solver.lower() if isinstance(solver, str) else solver
+    # diffcp solves nothing itself: there, too, solve_method names the solver
+    return "auto" if name is None or name == "diffcp" else name
+
+
+def settings_of(
+    solver: SolutionMap, model: Any, args: Mapping[str, Any] | None, *, verbose: bool
+) -> Settings:
+    """The settings of a layer; what engine, rule and options cannot do is an error here."""
+    chatty = {"verbose": True} if verbose else {}
+    found = Settings(Setting(solver, model), {**chatty, **options(args)})
+    found.of(None)
+    return found
+
+
+def warms(solver: SolutionMap) -> bool:
+    """Whether the solver of a layer takes a warm start."""
+    return _name(solver.engine) == "moreau"
+
+
+def check_warm_start(solver: SolutionMap) -> None:
+    """Refuse a warm start where the solver takes none.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not warms(solver):
+        raise ValueError(
+            "warm_start=True is only supported with solver='MOREAU'. "
+            f"Current solver is {_name(solver.engine)!r}."
+        )
+
+
+def check_count(params: Sequence[Any], expected: Sequence[tuple[str, Shape]]) -> None:
+    """Refuse a call with too few or too many values.
+
+    Raises
+    ------
+    StructureError
+    """
+    if len(params) != len(expected):
+        raise StructureError(
+            f"A tensor must be provided for each CVXPY parameter; received {len(params)} tensors, "
+            f"expected {len(expected)}"
+        )
+
+
+def named(parameters: Sequence[Any]) -> list[tuple[str, Shape]]:
+    """Name and shape of each parameter."""
+    return [(str(p.name()), tuple(p.shape)) for p in parameters]
+
+
+def which(place: int, name: str) -> str:
+    """What messages call a parameter."""
+    return f"parameter {place} ({name})"
+
+
+def _name(solver: str | Engine) -> str:
+    return solver if isinstance(solver, str) else solver.name

@@ -1,0 +1,65 @@
+"""What frontends need for nonlinear programs: their structure, from functions or expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lpgd.engines.lagrangian.symbolic import Symbolic
+from lpgd.families.lagrangian.constrained import Constrained, Functions, program
+from lpgd.families.lagrangian.lagrangian import Lagrangian
+from lpgd.families.lagrangian.model import Model
+from lpgd.frontend.batches import Shape
+
+
+def functional(
+    model: Model,
+    functions: Functions,
+    sizes: tuple[int, int, int],
+    names: tuple[str, ...],
+    bounds: tuple[str, ...],
+) -> Lagrangian:
+    """The structure of programs of functions.
+
+    Parameters
+    ----------
+    model : Model
+        Of f + y'c.
+    functions : Functions
+    sizes : tuple of int
+        Variables, rows of h, rows of g.
+    names, bounds : tuple of str
+        Of all arguments, and of those that are bounds.
+    """
+    n, equalities, others = sizes
+    whole = Constrained(model, functions, n, equalities + others, bounds)
+    return program(whole, equalities, names, "NLP")
+
+
+@dataclass(frozen=True)
+class Expressions:
+    """A program of CasADi expressions."""
+
+    symbolic: Symbolic
+
+    @property
+    def n(self) -> int:
+        """Number of variables."""
+        return self.symbolic.n
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Of the parameters of one element."""
+        return self.symbolic.shapes
+
+    def problem(self, names: tuple[str, ...], bounds: tuple[str, ...]) -> Lagrangian:
+        """The structure of programs with these arguments."""
+        made = self.symbolic
+        whole = Constrained(made, made, made.n, made.rows, bounds, made)
+        return program(whole, made.equalities, names, "symbolic NLP")
+
+
+def symbolic(x: Any, params: Sequence[Any], f: Any, g: Any, h: Any) -> Expressions:
+    """A program of expressions; see ``Symbolic.of``."""
+    return Expressions(Symbolic.of(x, params, f, h, g))

@@ -1,0 +1,87 @@
+"""A call of a function: arguments in, outputs out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import jax
+import numpy as np
+
+from lpgd.core.engine import Engine
+from lpgd.core.problem import Problem
+from lpgd.core.rule import Rule
+from lpgd.frontend.program import Program
+from lpgd.frontend.replay import Last, Replay, replayable
+from lpgd.frontend.views import View
+from lpgd.jax.arguments import Arguments
+from lpgd.jax.bridge import Call, solve
+from lpgd.jax.host import HOST
+from lpgd.map.report import OnFailure
+from lpgd.map.solution_map import SolutionMap
+from lpgd.rules.lpgd import LPGD
+
+
+def solver_of(
+    rule: Rule | None,
+    engine: str | Engine,
+    on_failure: OnFailure,
+    threads: int | None = None,
+    *,
+    accept_inexact: bool = False,
+) -> SolutionMap:
+    """The solution map of a function's options.
+
+    Raises
+    ------
+    EngineError
+        The rule remembers or samples.
+    """
+    found = SolutionMap(rule or LPGD(), engine, on_failure, threads, accept_inexact)
+    replayable(found)
+    return found
+
+
+@dataclass(frozen=True)
+class Posed:
+    """A problem, how its outputs look, and who solves it.
+
+    Attributes
+    ----------
+    map : SolutionMap
+    problem : Problem
+    view : View
+    widths : tuple of int
+        Length of a row of each output.
+    opaque : mapping from name to array of objects
+        See ``Program``.
+    last : Last or None
+        Where to remember the solution.
+    warm : bool
+        Whether to start from the one that is remembered.
+    """
+
+    map: SolutionMap
+    problem: Problem
+    view: View
+    widths: tuple[int, ...]
+    opaque: Mapping[str, np.ndarray] = field(default_factory=dict)
+    last: Last | None = None
+    warm: bool = False
+
+    def __call__(self, arguments: Arguments) -> Sequence[jax.Array]:
+        """The outputs (*batch, k).
+
+        Raises
+        ------
+        EngineError
+            The engine cannot do what the rule asks of it.
+        """
+        self.map.choose(self.problem)  # refused when traced, not when solved
+        program = Program(
+            self.map, self.problem, self.view, tuple(arguments.arrays), arguments.cores, self.opaque
+        )
+        replay = Replay(
+            program, self.widths, arguments.resolution, HOST.store, self.last, warm=self.warm
+        )
+        return solve(Call(replay, arguments.dtype), list(arguments.arrays.values()))

@@ -1,0 +1,78 @@
+"""The autograd function of envelopes: values, and gradients that were prepared with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import compress
+from typing import Any
+
+import numpy as np
+import torch
+from torch.autograd import Function
+
+from lpgd.frontend.batches import Shape
+from lpgd.frontend.envelope import Evaluated
+from lpgd.torch.bridge import SECOND, as_arrays
+
+
+@dataclass(eq=False)
+class Work:
+    """One call: how it is evaluated, and once it is, what its gradient needs."""
+
+    run: Callable[[Sequence[np.ndarray], Sequence[Shape]], Evaluated]
+    cores: Sequence[int]
+    dtype: torch.dtype
+    device: torch.device
+    found: Evaluated | None = field(default=None, init=False)
+
+
+class Evaluate(Function):
+    """(arguments, targets, ...) -> the envelope of each element."""
+
+    @staticmethod
+    def forward(work: Work, *tensors: torch.Tensor) -> torch.Tensor:
+        shapes = [tuple(tensor.shape) for tensor in tensors]
+        work.found = work.run(as_arrays(tensors, work.cores), shapes)
+        return torch.from_numpy(np.array(work.found.values)).to(work.device, work.dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        work, *tensors = inputs
+        ctx.work = work
+        ctx.save_for_backward(*tensors)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        wanted, tensors = ctx.needs_input_grad[1:], ctx.saved_tensors
+        found: list[torch.Tensor | None] = [None] * (1 + len(wanted))
+        gradients = Gradients.apply(ctx.work, wanted, *cotangents, *tensors)
+        for place, gradient in zip(compress(range(1, len(found)), wanted), gradients, strict=True):
+            found[place] = gradient
+        return tuple(found)
+
+
+class Gradients(Function):
+    """(cotangents; inputs) -> gradients of the wanted inputs.
+
+    A function of its own so that second derivatives meet its ``backward``, instead of being zero.
+    """
+
+    @staticmethod
+    def forward(
+        work: Work, wanted: tuple[bool, ...], cotangent: torch.Tensor, *tensors: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
+        assert work.found is not None
+        arrays = work.found.pull(as_arrays([cotangent])[0], wanted)
+        return tuple(
+            torch.from_numpy(np.array(array, order="C")).to(tensor.device, tensor.dtype)
+            for array, tensor in zip(arrays, compress(tensors, wanted), strict=True)
+        )
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *_: torch.Tensor) -> Any:
+        raise RuntimeError(SECOND)

@@ -1,0 +1,40 @@
+"""float64 in all tests of this folder that do not switch it off, and an empty store."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def jax():
+    found = pytest.importorskip("jax")
+    before = found.config.jax_enable_x64
+    found.config.update("jax_enable_x64", True)
+    yield found
+    found.config.update("jax_enable_x64", before)
+
+
+@pytest.fixture
+def store(jax, monkeypatch):
+    """A store of forward passes of the test's own."""
+    from lpgd.frontend.kept import Store
+    from lpgd.jax import host, program
+
+    own = host.Host(Store(), host.HOST.blas, host.HOST.listeners)
+    monkeypatch.setattr(program, "HOST", own)
+    return own.store
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Which host functions were called."""
+    from lpgd.frontend.replay import Replay
+
+    made = []
+    for name in ("solve", "pullback", "pushforward"):
+        own = getattr(Replay, name)
+
+        def counted(self, *args, name=name, own=own, **given):
+            made.append(name)
+            return own(self, *args, **given)
+
+        monkeypatch.setattr(Replay, name, counted)
+    return made

@@ -1,0 +1,120 @@
+"""Elements that fail: raised in eager calls, raised again out of compiled ones, or marked."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import lpgd
+from tests.frontends.operations import qp_data
+
+jax = pytest.importorskip("jax")
+jnp = jax.numpy
+
+from lpgd.jax import argmin, errors, solve_qp  # noqa: E402
+
+LATER = np.random.default_rng(0).normal(size=(4, 5))
+
+
+def data():
+    given = qp_data()
+    q, b = given["q"] + 0.1 * LATER, given["b"] + np.zeros((4, 1))
+    lb, ub = given["lb"] + np.zeros((4, 1)), given["ub"] + np.zeros((4, 1))
+    q[1, 0] = np.nan
+    lb[2, 1], ub[2, 1] = 1.0, -1.0
+    return {**given, "q": q, "b": b, "lb": lb, "ub": ub}
+
+
+WHY = r"2 of 4 elements failed \(batch index 1: q has a NaN.*, 2: "
+
+
+def test_eager_calls_raise_our_error():
+    with pytest.raises(lpgd.SolverError, match=WHY) as caught:
+        solve_qp(**data())
+    assert caught.value.indices == (1, 2)
+    with pytest.raises(lpgd.SolverError, match=WHY):
+        jax.grad(lambda q: solve_qp(**{**data(), "q": q}).sum())(data()["q"])
+    with pytest.raises(lpgd.SolverError, match=WHY):
+        jax.vmap(lambda own: solve_qp(**{**qp_data(), **own}))(
+            {name: array for name, array in data().items() if name in ("q", "lb", "ub")}
+        )
+
+
+def test_compiled_calls_carry_its_text():
+    run = jax.jit(solve_qp)
+    with pytest.raises(jax.errors.JaxRuntimeError, match=f"(?s)SolverError.*{WHY}"):
+        jax.block_until_ready(run(**data()))
+
+
+def test_and_raise_it_again_in_a_block():
+    run = jax.jit(solve_qp)
+    with pytest.raises(lpgd.SolverError, match=WHY) as caught, errors():
+        jax.block_until_ready(run(**data()))
+    assert caught.value.indices == (1, 2)
+    assert caught.value.statuses == (lpgd.Status.INVALID, lpgd.Status.INVALID)
+    assert isinstance(caught.value.__cause__, jax.errors.JaxRuntimeError)
+
+
+def test_the_block_leaves_other_errors_alone():
+    def broken(_):
+        raise ValueError("not ours")
+
+    def call(q):
+        return jax.pure_callback(broken, q, q, vmap_method="sequential")
+
+    with pytest.raises(jax.errors.JaxRuntimeError, match="not ours"), errors():
+        jax.block_until_ready(jax.jit(call)(1.0))
+    with pytest.raises(KeyError), errors():
+        raise KeyError("nor this")
+    with errors():
+        jax.block_until_ready(jax.jit(solve_qp)(**qp_data()))
+
+
+def test_errors_of_the_backward_pass_are_raised_too():
+    asked = []
+
+    def stubborn(costs):
+        asked.append(1)
+        if len(asked) > 1:
+            raise ValueError("asked twice")
+        return (costs < 0).astype(float)
+
+    run = jax.jit(jax.grad(lambda c: argmin(stubborn, c, rule=lpgd.LPGD(1.0)).sum()))
+    with pytest.raises(lpgd.SolverError, match="tilted solve"), errors():
+        jax.block_until_ready(run(np.array([0.5, -0.5])))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_failed_elements_are_marked(compiled):
+    given = data()
+
+    def masked(d):
+        x = solve_qp(**d, on_failure="nan")
+        return (jnp.where(jnp.isfinite(x), x, 0.0) ** 2).sum(), x
+
+    run = jax.grad(masked, has_aux=True)
+    with pytest.warns(lpgd.SolverWarning, match="2 of 4 elements failed"):
+        found, x = jax.block_until_ready((jax.jit(run) if compiled else run)(given))
+    assert np.isnan(x).all(axis=1).tolist() == [False, True, True, False]
+    assert not np.asarray(found["q"])[[1, 2]].any()
+    for row in (0, 3):
+        own = {n: a[row] if n in ("q", "b", "lb", "ub") else a for n, a in given.items()}
+        want, _ = run(own)
+        np.testing.assert_allclose(found["q"][row], want["q"], rtol=1e-9, atol=1e-9)
+
+
+def test_without_jax_the_import_names_the_extra():
+    code = f"""
+import sys
+sys.path[:] = {sys.path!r}
+sys.modules["jax"] = None
+try:
+    import lpgd.jax
+except ImportError as error:
+    print(type(error).__name__, error)
+"""
+    run = [sys.executable, "-I", "-c", code]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith("MissingExtraError lpgd.jax needs jax")
+    assert 'pip install "lpgd[jax]"' in done.stdout
