@@ -250,7 +250,8 @@ def replayable(solver: SolutionMap) -> None:
     """
     if solver.memory:
         raise EngineError(f"{solver.rule} keeps a memory, which a function cannot; use a layer")
-    if type(solver.rule).sample is not Rule.sample:
+    rule = type(solver.rule)
+    if rule.sample is not Rule.sample or rule.explore is not Rule.explore:
         raise EngineError(
             f"{solver.rule} smooths the solution by samples, which needs another frontend"
         )
