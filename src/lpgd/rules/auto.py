@@ -16,7 +16,7 @@ For each row, with (a, v) the adjoint of the optimality conditions and dx the co
    a degenerate vertex, and the large tilt serves: the costs alone if the multipliers are steady,
    else all data.
 
-The large tilt is a multiple of the costs, c / ||dx||, c the largest of ||q||, ||Px*|| and rho ||x*||.
+The large tilt is a multiple of c / ||dx||, c the largest of ||q||, ||Px*|| and rho ||x*||.
 The family says which, 3, 24 and 192 usually: the next one serves while the end that improves the
 loss stays where it is, for until then there is nothing to be learned: the other end only leads away
 from what is worse than x*. After the last x* is taken for the best point of its feasible set. All
