@@ -109,7 +109,12 @@ class optModule(nn.Module):
         """Minimisers of any number of costs (..., d), asked for at once; see ``lpgd.losses``."""
         flat = [cost.detach().reshape(-1, cost.shape[-1]) for cost in costs]
         every = torch.cat(flat) if len(flat) > 1 else flat[0]
-        found = self._ask(every.to("cpu", torch.float64).numpy())
+        asked = every.to("cpu", torch.float64).numpy()
+        if not np.isfinite(asked).all():
+            raise SolverError("costs have a NaN or infinite entry")
+        found = self._ask(asked)
+        if not math.isfinite(found.sum()):
+            raise SolverError("the model has no solution for some costs")
         x = torch.from_numpy(found).to(every.device, every.dtype)
         if len(flat) == 1:
             return (x.reshape(costs[0].shape),)
@@ -155,11 +160,7 @@ class optModule(nn.Module):
                 self._pooled(), torch.from_numpy(costs).to(self._device, self._dtype)
             )
             return chosen.to("cpu", torch.float64).numpy()
-        if not np.isfinite(costs).all():
-            raise SolverError("costs have a NaN or infinite entry")
         found = self._oracle(costs)
-        if not math.isfinite(found.sum()):
-            raise SolverError("the model has no solution")
         if self.solpool is not None:
             solutions = torch.from_numpy(found).to(self._device, self._dtype)
             self.solpool = _pool.grown(self._pooled(), solutions)
