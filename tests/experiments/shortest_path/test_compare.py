@@ -53,9 +53,9 @@ def test_files(compared):
     summaries = json.loads((out / "results.json").read_text())
     assert [summary["method"] for summary in summaries] == NAMES
     auto = summaries[-1]["regrets"]
-    less = [100 * (a - b) for a, b in zip(summaries[0]["regrets"], auto, strict=True)]
-    assert summaries[0]["less_auto_percent"] == pytest.approx(less)
-    assert summaries[-1]["less_auto_percent"] is None
+    minus = [100 * (a - b) for a, b in zip(summaries[0]["regrets"], auto, strict=True)]
+    assert summaries[0]["minus_auto_percent"] == pytest.approx(minus)
+    assert summaries[-1]["minus_auto_percent"] is None
     with (out / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2 * len(finals)
