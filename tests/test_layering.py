@@ -35,7 +35,7 @@ LAYERS: dict[str, set[str]] = {
     "lpgd.generators": set(),
     "lpgd.engines.scatter": {"lpgd.core"},
     "lpgd.engines.oracle": {"lpgd.core", "lpgd.engines.scatter"},
-    "lpgd.engines": {"lpgd.core", "lpgd.families"},
+    "lpgd.engines": {"lpgd.core", "lpgd.families", "lpgd.engines.scatter"},
     "lpgd.map": {"lpgd.core", "lpgd.rules", "lpgd.engines"},
     "lpgd.frontend": {
         "lpgd.core",

@@ -18,11 +18,16 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from lpgd.core.extras import load
+from lpgd.core.solution import IntArray
 
 Function = Callable[[Any], Any]
 Piece = tuple[Any, float | None]
 """A piece of work, and how many seconds it may take."""
+ENOUGH = 0.05  # seconds of work that make the overhead of a chunk small
+SHARES = 4  # chunks a worker as long as nobody knows how long an element takes
 KEPT = 4  # functions that a worker remembers
 _known: OrderedDict[bytes, Function] = OrderedDict()
 
@@ -101,6 +106,28 @@ class Scatter:
         ways = "generator_unordered" if backend.supports_return_generator else "list"
         pool = joblib.Parallel(self.n_jobs, return_as=ways, pre_dispatch="all", batch_size=1)
         yield from pool(joblib.delayed(task)(place, *piece) for place, piece in enumerate(pieces))
+
+
+@dataclass
+class Pace:
+    """How long an element took, in seconds; it decides on chunks, never on answers."""
+
+    seconds: float | None = None
+
+    def chunks(self, size: int, jobs: int) -> list[IntArray]:
+        """The elements of each chunk."""
+        share = -(-size // jobs)
+        if self.seconds is None:
+            length = max(1, size // (jobs * SHARES))
+        else:
+            length = int(min(share, max(1.0, ENOUGH / max(self.seconds, 1e-9))))
+        return np.array_split(np.arange(size), -(-size // length))
+
+    def learn(self, outcomes: Sequence[Outcome], sizes: Sequence[int]) -> None:
+        """Take the time of what is done into account."""
+        done = [(o.seconds, s) for o, s in zip(outcomes, sizes, strict=True) if isinstance(o, Done)]
+        if done:
+            self.seconds = sum(seconds for seconds, _ in done) / sum(size for _, size in done)
 
 
 class _Task:
