@@ -1,9 +1,12 @@
 import json
+from contextlib import nullcontext
 
 import pytest
 from typer.testing import CliRunner
 
 from lpgd.experiments.commands import app
+
+from ..inline import InlinePool
 
 TINY = ["--train-size", 16, "--test-size", 10, "--batch", 8, "--epochs", 1]
 
@@ -45,3 +48,28 @@ def test_refusals_are_a_line_and_leave_no_directory(tmp_path):
         assert refused.exit_code == 2
         assert expected in refused.output
         assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "options"),
+    [
+        ("shortest-path", "spo-plus", ["--grid", 3]),
+        ("terrain", "two-stage", ["--tiles", 3, "--channels", 2]),
+        ("knapsack", "cave", ["--items", 6, "--dimensions", 1]),
+    ],
+)
+def test_comparisons_write_their_results(tmp_path, monkeypatch, name, method, options):
+    monkeypatch.setattr(
+        "lpgd.experiments.comparison.job_pool", lambda _jobs: nullcontext(InlinePool())
+    )
+    sizes = ["--train-size", 8, "--test-size", 6, "--tuning-epochs", 1, "--max-epochs", 1]
+    result = invoke(
+        "compare", name, "--method", method, "--seeds", 1, *sizes, *options, "--out", tmp_path
+    )
+    assert result.exit_code == 0, result.output
+    study = json.loads((tmp_path / "study.json").read_text())
+    assert (study["train_size"], study["test_size"], study["tuning_epochs"]) == (8, 6, 1)
+    assert {study[option[2:]] for option in options[::2]} == set(options[1::2])
+    (summary,) = json.loads((tmp_path / "results.json").read_text())
+    assert summary["method"] == method
+    assert (tmp_path / "compare.png").exists()

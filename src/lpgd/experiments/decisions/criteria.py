@@ -23,6 +23,7 @@ class CountingOracle:
 
     def __init__(self, oracle: Oracle) -> None:
         self._oracle = oracle
+        self.gap: float = getattr(oracle, "gap", 0.0)  # how far it is from exact
         self.solved = torch.zeros((), dtype=torch.int64)
 
     def __call__(self, costs: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -51,6 +51,8 @@ def draw_comparison(finals: list[Final], path: Path, title: str) -> None:
             draw_band(axis, curves, PALETTE[number % len(PALETTE)], final.method.label, line)
         axis.set_xlabel(label)
         use_log_scale(axis)
+        for formatter in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+            formatter("{x:g}")  # per cent of a decade or two
     axes[0].set_ylabel("test regret [%]")
     axes[0].set_xlim(left=0)
     axes[1].set_xscale("log")

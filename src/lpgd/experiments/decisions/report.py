@@ -33,20 +33,20 @@ def write_results(finals: list[Final], out: Path, title: str) -> None:
 
 def results_table(finals: list[Final]) -> Table:
     """Return means over seeds with their standard error; it fits 80 columns."""
-    title = "Test regret at the end [%]: mean over seeds, and less LPGD auto, seed by seed"
+    title = "Test regret at the end [%]: mean over seeds, and paired with LPGD auto"
     table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name in ("method", "setting", "lr"):
         table.add_column(name, no_wrap=True)
-    for name in ("regret", "less auto", "seconds", "solved"):
+    for name in ("regret", "minus auto", "seconds", "solved"):
         table.add_column(name, justify="right", no_wrap=True)
     for final in finals:
-        less = _less_auto(final, finals)
+        difference = _minus_auto(final, finals)
         table.add_row(
             final.method.label,
             " ".join(sizes(final.chosen)) or "-",
             f"{final.chosen.lr:g}",
             f"{100 * fmean(map(last_regret, final.outcomes)):.2f}",
-            "-" if less is None else _mean_and_error(less),
+            "-" if difference is None else _mean_and_error(difference),
             f"{fmean(outcome.seconds[-1] for outcome in final.outcomes):.1f}",
             f"{fmean(outcome.curves['solved'][-1] or 0 for outcome in final.outcomes):.3g}",
         )
@@ -76,7 +76,7 @@ def _find(finals: list[Final], name: str) -> Final | None:
     return next((final for final in finals if final.method.name == name), None)
 
 
-def _less_auto(final: Final, finals: list[Final]) -> list[float] | None:
+def _minus_auto(final: Final, finals: list[Final]) -> list[float] | None:
     """Return the differences of regrets from those of tau = "auto", in per cent, seed by seed."""
     auto = _find(finals, AUTO)
     if auto is None or auto is final:
@@ -95,7 +95,7 @@ def _summary(final: Final, finals: list[Final]) -> dict[str, Any]:
         "method": final.method.name,
         "label": final.method.label,
         "regrets": [last_regret(outcome) for outcome in final.outcomes],
-        "less_auto_percent": _less_auto(final, finals),
+        "minus_auto_percent": _minus_auto(final, finals),
         "regret_in_tuning": final.tuned[0],
         "runs": [outcome.to_json() for outcome in final.outcomes],
     }

@@ -38,7 +38,11 @@ class KnapsackConfig(DecisionConfig):
         "degree": (1, 20),
     }
 
-    items: int = 32
+    epochs: int = 12
+    samples: int = 5
+    train_size: int = 400
+    test_size: int = 400
+    items: int = 20
     dimensions: int = 2
     room: float = 0.3
     features: int = 5
@@ -95,7 +99,7 @@ class KnapsackStudy(DecisionStudy):
 
     experiment: ClassVar[DecisionExperiment] = KNAPSACK
 
-    items: int = 32
+    items: int = 20
     dimensions: int = 2
 
 

@@ -54,7 +54,7 @@ def compare_shortest_path(
     grid: Grid = 5,
     task_loss: commands.TaskLoss = "regret",
     seeds: options.Seeds = 10,
-    tuning_epochs: options.TuningEpochs = 20,
+    tuning_epochs: options.TuningEpochs = 10,
     max_epochs: options.MaxEpochs = 20,
     jobs: options.Jobs = 1,
     final_jobs: options.FinalJobs = 1,

@@ -30,7 +30,7 @@ def run_terrain(
     tau: options.Tau = "auto",
     side: options.Side = "average",
     sigma: commands.Sigma = 0.5,
-    samples: commands.Samples = 10,
+    samples: commands.Samples = 5,
     task_loss: commands.TaskLoss = "regret",
     lr: commands.Lr = 0.003,
     batch: commands.Batch = 32,

@@ -38,6 +38,7 @@ class TerrainConfig(DecisionConfig):
 
     epochs: int = 15
     lr: float = 0.003
+    samples: int = 5
     train_size: int = 500
     test_size: int = 500
     tiles: int = 12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -20,6 +21,8 @@ class FlatPath:
     def __init__(self, shape: tuple[int, int], negative: Literal["clip", "flow"]) -> None:
         self._path = GridPath(shape, 8, negative=negative)
         self.shape = shape
+        # What is clipped need not agree with the tilt: another problem is solved then.
+        self.gap = math.inf if negative == "clip" else 0.0
 
     def __call__(self, costs: NDArray[np.float64]) -> NDArray[np.float64]:
         return self._path(costs.reshape(-1, *self.shape)).reshape(costs.shape)
