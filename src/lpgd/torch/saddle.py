@@ -228,8 +228,8 @@ def _first(leaf: torch.Tensor, core: int) -> np.ndarray:
     """A parameter of the first element."""
     try:
         return _numpy(leaf[(0,) * (leaf.ndim - core)])
-    except RuntimeError as error:
+    except (IndexError, RuntimeError) as error:
         raise StructureError(
-            "within torch.func transforms the shapes of x and y must be known: call the layer once "
-            "before, or give like=(x, y)"
+            "within torch.func transforms, and of empty batches, the shapes of x and y must be "
+            "known: call the layer once before, or give like=(x, y)"
         ) from error
