@@ -17,7 +17,8 @@ import lpgd.torch
 from lpgd.core import errors
 
 PACKAGES = (
-    "lpgd", "lpgd.rules", "lpgd.torch", "lpgd.torch.losses", "lpgd.torch.metrics", "lpgd.testing",
+    "lpgd", "lpgd.oracles", "lpgd.rules",
+    "lpgd.torch", "lpgd.torch.losses", "lpgd.torch.metrics", "lpgd.testing",
 )  # fmt: skip
 CLASSES = [
     (package, name)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lpgd.engines.lagrangian.pounce import PounceEngine
     from lpgd.engines.lagrangian.slsqp import SlsqpEngine
     from lpgd.engines.piqp.engine import PiqpEngine
+    from lpgd.engines.workers import Workers
     from lpgd.families.conic.cones import Cones
     from lpgd.rules.exact import Exact
     from lpgd.rules.lpgd import LPGD
@@ -65,6 +66,7 @@ _HOMES = {
     "Status": "lpgd.core.solution",
     "StructureError": "lpgd.core.errors",
     "StuckWarning": "lpgd.core.errors",
+    "Workers": "lpgd.engines.workers",
     "diagnose": "lpgd.diagnosis.diagnose",
 }
 
@@ -94,6 +96,7 @@ __all__ = [
     "Status",
     "StructureError",
     "StuckWarning",
+    "Workers",
     "diagnose",
 ]
 

@@ -10,13 +10,13 @@ from lpgd.core.engine import Capabilities
 from lpgd.core.params import batched, shared
 from lpgd.families.qp.qp import QP
 from lpgd.map.solution_map import SolutionMap
-from lpgd.rules.auto import GROWTH, LARGE, ROUNDS
 from lpgd.testing.planting import Shape, plant
 from tests.maps import BOX, boxes, pull
 from tests.support import assert_close, cotangent, groups, program
 from tests.support import pull as gradients
 
 SIDES = ("average", "lower", "upper")
+LARGE, GROWTH, ROUNDS = QP.tilts[0], QP.tilts[1] / QP.tilts[0], len(QP.tilts)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -8,6 +8,8 @@ import torch
 from torch.func import jacrev, vmap
 
 import lpgd
+from lpgd.families.oracle.oracle import Oracle
+from lpgd.families.qp.qp import QP
 from lpgd.torch import LPLayer, OracleLayer
 from tests.oracles import PATHS, SQUARE, Listed, top
 
@@ -46,7 +48,8 @@ def test_the_lower_side_is_blackbox_interpolation(tau):
 
 @pytest.mark.parametrize("tau", [1.0, "auto"])
 @pytest.mark.parametrize("side", ["lower", "upper", "average"])
-def test_gradients_are_those_of_the_lp_over_the_convex_hull(tau, side):
+def test_gradients_are_those_of_the_lp_over_the_convex_hull(tau, side, monkeypatch):
+    monkeypatch.setattr(Oracle, "tilts", QP.tilts)
     rule = lpgd.LPGD(tau, side=side)
     c, loss = costs(50, 2), costs(50, 2, seed=1).detach()
     box = {"lb": torch.zeros(2, dtype=T), "ub": torch.ones(2, dtype=T)}
@@ -185,6 +188,20 @@ def test_wrong_costs_are_named(given, error, why):
 def test_an_oracle_must_be_callable():
     with pytest.raises(TypeError, match="callable"):
         OracleLayer(SQUARE)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_the_default_tilts_by_multiples_of_the_costs_until_the_loss_improves(scale):
+    """The second item costs 1, the third 10 times the first tilt, which is 0.7 times the costs."""
+    layer = OracleLayer(Listed(np.eye(3)))
+    c = torch.tensor([[0.0, 1.0, 5.0]], dtype=T) * scale
+    c.requires_grad_()
+    for loss, multiple in (([0.0, -1.0, 0.0], 0.7), ([0.0, 0.0, -1.0], 5.6)):
+        found = gradient(layer, c, torch.tensor([loss], dtype=T))
+        tau = multiple * np.sqrt(26) * scale
+        assert layer.stats.tau == pytest.approx((tau, tau))
+        expected = np.array([-1.0, 0.0, 0.0]) - np.array(loss)
+        np.testing.assert_allclose(found[0], expected / (2 * tau), rtol=1e-12)
 
 
 def test_layers_travel():

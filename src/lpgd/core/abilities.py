@@ -60,6 +60,11 @@ class Measured(Problem, Protocol):
         """Whether the objective is linear whatever the data."""
         ...
 
+    @property
+    def tilts(self) -> tuple[float, ...]:
+        """Large tilts relative to the costs, tried one after the other until x moves."""
+        ...
+
     def slope(self, params: Params, x: FloatArray) -> FloatArray:
         """Gradient of the objective at ``x`` (N, n), shape (N, n); ``params`` hold N elements."""
         ...

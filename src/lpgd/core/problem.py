@@ -123,6 +123,8 @@ class Family(ABC):
     """What a family need not say of itself; families inherit from this class."""
 
     own: tuple[BoolArray, BoolArray] | None = None
+    tilts: tuple[float, ...] = (3.0, 24.0, 192.0)
+    """See ``Measured.tilts``."""
 
     @property
     @abstractmethod

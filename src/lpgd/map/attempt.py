@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import TypeVar
 
 import numpy as np
 
+from lpgd.core.answers import Part, joined, ordered
 from lpgd.core.engine import Answer, Engine, Workspace
 from lpgd.core.errors import LpgdError, MissingExtraError
 from lpgd.core.params import Params, taken
 from lpgd.core.problem import Problem
-from lpgd.core.solution import FloatArray, IntArray, Solution, Status
+from lpgd.core.solution import IntArray, Solution, Status
 from lpgd.core.tilt import Tilt
 
 
@@ -68,45 +67,14 @@ def attempt(
         return Answer(crashed, cause=error)
 
 
-Part = tuple[IntArray, Answer]
-
-
 def together(parts: list[Part]) -> Answer:
     """One answer from those of parts of a batch, which follow each other."""
-    answers = [answer for _, answer in parts]
-    size = sum(len(answer.solution) for answer in answers)
+    size = sum(len(rows) for rows, _ in parts)
     kept = [(rows, answer.workspace) for rows, answer in parts]
-    notes = {int(rows[i]): text for rows, a in parts for i, text in a.notes.items()}
-    return Answer(
-        reduce(Solution.join, (answer.solution for answer in answers)),
-        sum(answer.set_ups for answer in answers),
-        Parts.of(kept, size) if any(workspace is not None for _, workspace in kept) else None,
-        next((answer.cause for answer in answers if answer.cause is not None), None),
-        _accuracies(answers),
-        _rays(answers),
-        notes,
-        counts=sum((Counter(answer.counts) for answer in answers), Counter[str]()),
-        warning=next((answer.warning for answer in answers if answer.warning), None),
-    )
-
-
-def _accuracies(answers: list[Answer]) -> FloatArray | None:
-    known = [answer.accuracy for answer in answers]
-    if all(accuracy is None for accuracy in known):
-        return None
-    return np.concatenate(
-        [np.full(len(a.solution), np.inf) if a.accuracy is None else a.accuracy for a in answers]
-    )
-
-
-def _rays(answers: list[Answer]) -> Solution | None:
-    if all(answer.ray is None for answer in answers):
-        return None
-    rays = (
-        replace(a.solution, x=0 * a.solution.x, y=0 * a.solution.y) if a.ray is None else a.ray
-        for a in answers
-    )
-    return reduce(Solution.join, rays)
+    found = joined(parts)
+    if any(workspace is not None for _, workspace in kept):
+        return replace(found, workspace=Parts.of(kept, size))
+    return found
 
 
 @dataclass(frozen=True)
@@ -139,17 +107,7 @@ class Parts:
         if len(answers) == 1:
             return answers[0][1]
         order = np.argsort(np.concatenate([rows for rows, _ in answers]))
-        return _sorted(together(answers), order)
-
-
-def _sorted(answer: Answer, order: IntArray) -> Answer:
-    accuracy, ray = answer.accuracy, answer.ray
-    return replace(
-        answer,
-        solution=answer.solution.take(order),
-        accuracy=None if accuracy is None else accuracy[order],
-        ray=None if ray is None else ray.take(order),
-    )
+        return ordered(together(answers), order)
 
 
 @dataclass(frozen=True)

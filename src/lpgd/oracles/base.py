@@ -9,12 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lpgd.core.errors import Index, SolverError, StructureError, word_failure
+from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, Status
 
 Shape = tuple[int | None, ...]
 
 
+@public("lpgd.oracles")
 class SetOracle(ABC):
     """Minimises linear costs over a set; a callable from (B, *shape) costs to as many minimisers.
 

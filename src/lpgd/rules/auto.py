@@ -16,10 +16,11 @@ For each row, with (a, v) the adjoint of the optimality conditions and dx the co
    a degenerate vertex, and the large tilt serves: the costs alone if the multipliers are steady,
    else all data.
 
-The large tilt is LARGE times the costs, c / ||dx||, c the largest of ||q||, ||Px*|| and rho ||x*||,
-and GROWTH times as much while the end that improves the loss stays where it is: the other end only
-leads away from what is worse than x*. After ROUNDS tilts x* is taken for the best point of its
-feasible set. All of this depends on the row alone, in sizes over the user's own entries.
+The large tilt is a multiple of c / ||dx||, c the largest of ||q||, ||Px*|| and rho ||x*||.
+The family says which, 3, 24 and 192 usually: the next one serves while the end that improves the
+loss stays where it is, for until then there is nothing to be learned: the other end only leads away
+from what is worse than x*. After the last x* is taken for the best point of its feasible set. All
+of this depends on the row alone, in sizes over the user's own entries.
 """
 
 from __future__ import annotations
@@ -37,8 +38,6 @@ from lpgd.core.tilt import Adjoint, Cotangent, Term
 from lpgd.rules.ends import Ends, Tilting, derivative, objective, only
 from lpgd.rules.sizes import Sizes
 
-LARGE = 3.0  # tilt of an element that is like an LP, relative to its costs
-GROWTH, ROUNDS = 8.0, 3  # 3, 24 and 192 times the costs
 Part = tuple[Ends, BoolArray] | None
 Far = tuple[Ends, BoolArray, BoolArray]
 
@@ -120,18 +119,18 @@ def _straight(sizes: Sizes, ends: Ends, moves: BoolArray) -> BoolArray:
 def _far(tilting: Tilting, nowhere: Ends, rows: BoolArray, sizes: Sizes) -> Far:
     """Tilt rows by more and more until they move; of which some tilt was solved, and the last."""
     far, found, whole = nowhere, np.zeros_like(rows), np.zeros_like(rows)
-    left, tau = np.flatnonzero(rows), LARGE * sizes.large
-    for _ in range(ROUNDS if len(left) else 0):
-        new = tilting.take(left).reach(tau[left])
+    left = np.flatnonzero(rows)
+    for multiple in sizes.family.tilts:
+        if not len(left):
+            break
+        tau = multiple * sizes.large[left]
+        new = tilting.take(left).reach(tau)
         fresh = new.solved | ~found[left]
         far = far.put(left[fresh], replace(new.take(fresh), retries=new.retries))
         found[left] |= new.solved
         end = new.lo if tilting.side == "upper" else new.hi
-        whole[left] = new.solved & (new.tau == tau[left])  # else more of it fails, too
+        whole[left] = new.solved & (new.tau == tau)  # else more of it fails, too
         left = left[whole[left] & ~sizes.moved(end, left)]
-        if not len(left):
-            break
-        tau = tau * GROWTH
     return far, found, whole
 
 

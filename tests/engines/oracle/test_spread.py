@@ -12,8 +12,8 @@ from lpgd.core.params import batched
 from lpgd.core.solution import Status
 from lpgd.engines.oracle.ask import Direct
 from lpgd.engines.oracle.engine import OracleEngine
-from lpgd.engines.oracle.spread import Pace, Spread
-from lpgd.engines.scatter import Scatter, portable
+from lpgd.engines.oracle.spread import Spread
+from lpgd.engines.scatter import Pace, Scatter, portable
 from lpgd.families.oracle.oracle import Oracle
 
 joblib = pytest.importorskip("joblib")

@@ -6,37 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
-import numpy as np
-
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, IntArray, Status
 from lpgd.engines.oracle.ask import Ask, halved, picked
-from lpgd.engines.scatter import Done, Outcome, Scatter, portable
-
-ENOUGH = 0.05  # seconds of work that make the overhead of a chunk small
-SHARES = 4  # chunks a worker as long as nobody knows how long an element takes
-
-
-@dataclass
-class Pace:
-    """How long an element took, in seconds; it decides on chunks, never on answers."""
-
-    seconds: float | None = None
-
-    def chunks(self, size: int, jobs: int) -> list[IntArray]:
-        """The elements of each chunk."""
-        share = -(-size // jobs)
-        if self.seconds is None:
-            length = max(1, size // (jobs * SHARES))
-        else:
-            length = int(min(share, max(1.0, ENOUGH / max(self.seconds, 1e-9))))
-        return np.array_split(np.arange(size), -(-size // length))
-
-    def learn(self, outcomes: Sequence[Outcome], sizes: Sequence[int]) -> None:
-        """Take the time of what is done into account."""
-        done = [(o.seconds, s) for o, s in zip(outcomes, sizes, strict=True) if isinstance(o, Done)]
-        if done:
-            self.seconds = sum(seconds for seconds, _ in done) / sum(size for _, size in done)
+from lpgd.engines.scatter import Done, Pace, Scatter, portable
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,8 @@ class Oracle(Family):
     n: int
     shape: tuple[int, ...] = ()
 
+    tilts = (0.7, 5.6, 44.8, 358.4)  # docs/tau.md, on oracles
+
     @property
     def form(self) -> tuple[int, ...]:
         """Shape of one cost."""
