@@ -126,7 +126,7 @@ def tsp(
     own = (x @ weights.T / np.sqrt(features) + 3) ** degree / 3 ** (degree - 1)
     away = places[:, None] - places
     distance = np.sqrt((away**2).sum(axis=2))[np.triu_indices(cities, 1)]
-    c = distance + own * rng.uniform(1 - noise, 1 + noise, (size, edges))
+    c: Floats = distance + own * rng.uniform(1 - noise, 1 + noise, (size, edges))
     return x, np.around(c, decimals=4).astype(np.float32)
 
 
@@ -169,7 +169,6 @@ def portfolio(
 def _begin(degree: Any, noise: Any, name: str, seed: int) -> np.random.RandomState:
     if not isinstance(degree, int) or isinstance(degree, bool) or degree <= 0:
         raise ValueError(f"deg must be an int >= 1, got {degree!r}")
-    fits = isinstance(noise, Real) and not isinstance(noise, bool)
-    if not (fits and 0 <= float(noise) < math.inf):
+    if isinstance(noise, bool) or not (isinstance(noise, Real) and 0 <= float(noise) < math.inf):
         raise ValueError(f"{name} must be a finite number >= 0, got {noise!r}")
     return np.random.RandomState(seed)

@@ -33,11 +33,12 @@ def imitation(
     (...)
         Not negative, and zero where the target minimises.
     """
-    tilted = costs / tau - slope
+    scaled = costs / tau
+    tilted = scaled - slope
     (worst,) = solve(tilted)
     if best is None:
         return inner(tilted, target - worst)
-    return inner(costs / tau, target) - best - inner(tilted, worst)
+    return inner(scaled, target) - best - inner(tilted, worst)
 
 
 def spo_plus(

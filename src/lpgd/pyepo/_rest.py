@@ -30,7 +30,7 @@ def theirs(name: str) -> ModuleType:
     try:
         return import_module(own)
     except ModuleNotFoundError as error:
-        if error.name != "pyepo":
+        if find_spec("pyepo") is not None:
             raise
         raise MissingExtraError(
             f'{name} needs pyepo, which is not installed: pip install "lpgd[pyepo]"'

@@ -37,7 +37,7 @@ def recognised(model: Any) -> Oracle | None:
 
 def _tampered(model: Any) -> bool:
     """Whether a Gurobi model has other rows, columns or bounds than its class gives it."""
-    inner = getattr(model, "_model", None)
+    inner: Any = getattr(model, "_model", None)
     if type(inner).__module__.split(".")[0] != "gurobipy":
         return False
     inner.update()

@@ -65,5 +65,4 @@ def _nearest(vertices: FloatArray, target: FloatArray) -> FloatArray:
 
 def along(directions: FloatArray, target: FloatArray) -> FloatArray:
     """Weights (k,) of directions (k, n) whose sum is nearest to the target (n,)."""
-    found: FloatArray = np.linalg.lstsq(directions.T, target, rcond=None)[0]
-    return found
+    return np.asarray(np.linalg.lstsq(directions.T, target, rcond=None)[0], dtype=np.float64)

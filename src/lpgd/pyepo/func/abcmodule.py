@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from lpgd.core.errors import SolverError
+from lpgd import losses
+from lpgd.core.errors import SolverError, StuckWarning
 from lpgd.core.rule import Rule
 from lpgd.core.solution import FloatArray
+from lpgd.core.warn import warn
 from lpgd.pyepo import _models, _pool, _solvers
 from lpgd.pyepo._rest import rest
 from lpgd.pyepo._solvers import Choice
 from lpgd.pyepo.func._checks import probability
 from lpgd.torch import OracleLayer
 from lpgd.torch.losses.base import Reduction, reduced
+
+STUCK = (
+    "no solution moved under its tilt, so the gradient of the costs is zero and training would "
+    "stall: use a larger lambd"
+)
 
 
 class optModule(nn.Module):
@@ -59,12 +67,14 @@ class optModule(nn.Module):
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"No reduction '{reduction}'.")
         self.optmodel, self.processes = optmodel, _solvers.counted(processes)
-        self.solve_ratio, self.reduction = solve_ratio, reduction
+        self.solve_ratio = solve_ratio
+        self.reduction: Reduction = reduction
         self._branch_rng = np.random.RandomState(seed)
         pooled = solve_ratio < 1 or require_solpool
         self.solpool = _pool.initial(dataset) if pooled else None
         self._oracle, self.pool = self._chosen(oracle)
-        self._like = torch.empty(0)
+        self._dtype, self._device = torch.float32, torch.device("cpu")
+        self._warned = False
         self._layer: OracleLayer | None = None
 
     def _chosen(self, oracle: Choice) -> tuple[Any, Any]:
@@ -77,8 +87,8 @@ class optModule(nn.Module):
     def _full(self, costs: torch.Tensor) -> torch.Tensor:
         """Costs of all variables, to be minimised."""
         costs = _models.full(self.optmodel, costs)
-        self._like = costs.detach()[:0]
-        return self._sense * costs
+        self._dtype, self._device = costs.dtype, costs.device
+        return costs if self._sense > 0 else -costs
 
     def _reduce(self, loss: torch.Tensor) -> torch.Tensor:
         return reduced(loss, self.reduction)
@@ -99,35 +109,74 @@ class optModule(nn.Module):
         """Minimisers of any number of costs (..., d), asked for at once; see ``lpgd.losses``."""
         flat = [cost.detach().reshape(-1, cost.shape[-1]) for cost in costs]
         every = torch.cat(flat) if len(flat) > 1 else flat[0]
-        found = self._ask(every.to("cpu", torch.float64).numpy())
+        asked = every.to("cpu", torch.float64).numpy()
+        if not np.isfinite(asked).all():
+            raise SolverError("costs have a NaN or infinite entry")
+        found = self._ask(asked)
+        if not math.isfinite(found.sum()):
+            raise SolverError("the model has no solution for some costs")
         x = torch.from_numpy(found).to(every.device, every.dtype)
+        if len(flat) == 1:
+            return (x.reshape(costs[0].shape),)
         parts = x.split([len(part) for part in flat])
         return tuple(part.reshape(cost.shape) for part, cost in zip(parts, costs, strict=True))
+
+    def _tilted(self, costs: torch.Tensor, tau: float) -> torch.Tensor:
+        """Solutions; their vector-Jacobian product is the gradient of LPGD's lower envelope.
+
+        The loss <dx, x> is known in backward alone, so that a hook stands for the derivative.
+        """
+        (x,) = self._solve(costs)
+        if not (costs.requires_grad and torch.is_grad_enabled()):
+            return x
+        through, constant = costs.view_as(costs), costs.detach()
+        through.register_hook(lambda dx: self._slope(constant, dx.detach(), x, tau))
+        return x + (through - through.detach())
+
+    def _slope(
+        self, costs: torch.Tensor, dx: torch.Tensor, x: torch.Tensor, tau: float
+    ) -> torch.Tensor:
+        fine = None
+        if not math.isfinite(float(dx.sum())):  # NaN goes on, as torch's own functions do it
+            fine = dx.isfinite().all(dim=1, keepdim=True)
+            dx = torch.where(fine, dx, 0.0)
+
+        def solve(hi: torch.Tensor, lo: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return self._solve(hi)[0], x
+
+        with torch.enable_grad():
+            moving = costs.requires_grad_()
+            value = losses.envelope(moving, dx, solve, tau, "lower")
+            (slope,) = torch.autograd.grad(value.sum(), moving)
+        if not self._warned and not bool(slope.any()) and bool(dx.any()):
+            self._warned = True
+            warn(STUCK, StuckWarning)
+        return slope if fine is None else torch.where(fine, slope, torch.nan)
 
     def _ask(self, costs: FloatArray) -> FloatArray:
         """Minimisers of costs (B, d): of the solver, or of the pool."""
         if self._branch_rng.uniform() > self.solve_ratio:
-            chosen = _pool.best(self._pooled(), torch.from_numpy(costs).to(self._like))
+            chosen = _pool.best(
+                self._pooled(), torch.from_numpy(costs).to(self._device, self._dtype)
+            )
             return chosen.to("cpu", torch.float64).numpy()
-        if not np.isfinite(costs).all():
-            raise SolverError("costs have a NaN or infinite entry")
         found = self._oracle(costs)
         if self.solpool is not None:
-            solutions = torch.from_numpy(found).to(self._like)
+            solutions = torch.from_numpy(found).to(self._device, self._dtype)
             self.solpool = _pool.grown(self._pooled(), solutions)
         return found
 
     def _pooled(self) -> torch.Tensor:
         if self.solpool is None:
             raise RuntimeError("Solution pool is unavailable; provide an optDataset.")
-        self.solpool = self.solpool.to(self._like)
+        self.solpool = self.solpool.to(self._device, self._dtype)
         return self.solpool
 
     def _refresh_solution_pool(self, costs: torch.Tensor) -> torch.Tensor:
         """The pool (P, d), after the solutions of costs have come to it, if the ratio says so."""
         if self._branch_rng.uniform() <= self.solve_ratio:
             cpu = costs.detach().to("cpu", torch.float64).numpy()
-            found = torch.from_numpy(self._oracle(cpu)).to(self._like)
+            found = torch.from_numpy(self._oracle(cpu)).to(self._device, self._dtype)
             self.solpool = _pool.grown(self._pooled(), found)
         return self._pooled()
 

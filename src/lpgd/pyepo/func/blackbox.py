@@ -32,7 +32,7 @@ class blackboxOpt(optModule):
 
     def forward(self, pred_cost: torch.Tensor) -> torch.Tensor:
         """Solutions of predicted costs (B, d)."""
-        return self._through(rules.blackbox(self.lambd), self._full(pred_cost))
+        return self._tilted(self._full(pred_cost), self.lambd)
 
 
 class negativeIdentity(optModule):

@@ -70,7 +70,7 @@ class perturbedOpt(_Gaussian):
         options = {"processes": processes, "solve_ratio": solve_ratio, "dataset": dataset}
         super().__init__(optmodel, n_samples, sigma, seed, oracle=oracle, **options)
         self.variance_reduction = variance_reduction
-        self._drawn = DrawnNoise(lambda shape, like: self._generators.like(like, shape[1]))
+        self._drawn = DrawnNoise(self._draw)
 
     def forward(self, pred_cost: torch.Tensor) -> torch.Tensor:
         """Mean solutions of predicted costs (B, d) with noise."""
@@ -82,6 +82,9 @@ class perturbedOpt(_Gaussian):
             self.variance_reduction, _models.fixed(self.optmodel, costs.shape[-1]),
         )  # fmt: skip
         return self._through(rule, costs)
+
+    def _draw(self, shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
+        return self._generators.like(like[: shape[0]], shape[1])  # unfit elements have none
 
     def _apply_variance_reduction(self, reward: torch.Tensor) -> torch.Tensor:
         reduce = self.variance_reduction and reward.shape[1] > 1

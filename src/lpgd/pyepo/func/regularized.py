@@ -36,7 +36,7 @@ class _FrankWolfe(optModule):
     @torch.no_grad()
     def _nearest(self, theta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The points of the hull nearest to theta (B, d), their vertices, and their weights."""
-        self._like = theta[:0]
+        self._dtype, self._device = theta.dtype, theta.device
         target = theta.detach().to("cpu", torch.float64).numpy()
 
         def solve(params: Any) -> Solution:

@@ -39,7 +39,10 @@ class SPOPlus(optModule):
     ) -> torch.Tensor:
         """The loss of predicted costs (B, d), given true costs, solutions and objectives (B, 1)."""
         truth, costs = self._full(true_cost.detach()), self._full(pred_cost)
-        best = self._sense * (true_obj.detach().squeeze(-1) - _models.offset(self.optmodel))
+        best = true_obj.detach().squeeze(-1)
+        if offset := _models.offset(self.optmodel):
+            best = best - offset
+        best = best if self._sense > 0 else -best
         loss = losses.spo_plus(costs, truth, true_sol.detach(), self._solve, best)
         return self._reduce(loss)
 

@@ -44,14 +44,21 @@ class Loss(nn.Module):
         """1 where the layer minimises, -1 where it maximises."""
         return -1.0 if getattr(self.layer, "sense", "min") == "max" else 1.0
 
-    def _solver(self, instances: Any = None) -> Callable[..., tuple[torch.Tensor, ...]]:
-        """Minimisers of any number of costs, all solved at once; instances are given to each."""
+    def _begun(self, instances: Any, costs: torch.Tensor, *others: torch.Tensor) -> tuple[Any, ...]:
+        """What solves, the costs to be minimised and all else, as vectors (..., d).
+
+        The first gives minimisers of any number of costs, all solved at once; instances are given
+        to each.
+        """
+        dims = len(getattr(self.layer, "_form", (None,)))
+        own = costs.shape[costs.ndim - dims :]
+        flat = [part.flatten(part.ndim - dims) for part in (costs, *others)]
         given = () if instances is None else (instances,)
 
-        def solve(*costs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        def solve(*tilted: torch.Tensor) -> tuple[torch.Tensor, ...]:
             with torch.no_grad():
-                if len(costs) == 1:
-                    return (self.layer(self.sign * costs[0], *given),)
-                return tuple(self.layer(self.sign * torch.stack(costs), *given))
+                asked = tilted[0][None] if len(tilted) == 1 else torch.stack(tilted)
+                x = self.layer(self.sign * asked.unflatten(-1, own), *given)
+                return tuple(x.flatten(x.ndim - dims))
 
-        return solve
+        return solve, self.sign * flat[0], *flat[1:]

@@ -51,8 +51,8 @@ class FenchelYoung(Loss):
         self, costs: torch.Tensor, target: torch.Tensor, instances: Any = None
     ) -> torch.Tensor:
         """The loss of costs (..., d), given a target solution (..., d)."""
-        solve = self._solver(instances)
-        loss = losses.regularised_fenchel_young(self.sign * costs, target, self.weight, solve)
+        solve, c, x = self._begun(instances, costs, target)
+        loss = losses.regularised_fenchel_young(c, x, self.weight, solve)
         return reduced(loss, self.reduction)
 
 
@@ -92,7 +92,6 @@ class PerturbedFenchelYoung(Loss):
 
     def forward(self, costs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """The loss of costs (..., d), given a target solution (..., d)."""
-        costs = self.sign * costs
-        found = noisy(costs, self._how)
-        loss = losses.perturbed_fenchel_young(costs, target, found, self._solver())
+        solve, c, x = self._begun(None, costs, target)
+        loss = losses.perturbed_fenchel_young(c, x, noisy(c, self._how), solve)
         return reduced(loss, self.reduction)

@@ -57,11 +57,11 @@ class ScoreFunction(Loss):
 
     def forward(self, costs: torch.Tensor, *given: Any) -> torch.Tensor:
         """The mean loss of costs (..., d)."""
-        costs = self.sign * costs
-        found = noisy(costs.detach(), self._how)
+        solve, c = self._begun(None, costs)
+        found = noisy(c.detach(), self._how)
         with torch.no_grad():
-            (x,) = self._solver()(found)
+            (x,) = solve(found)
             each = self.loss(x, *given)
             reward = leave_one_out(each) if self.baseline else each
-        surrogate = (reward * likelihood(costs, found, self._how.sigma)).mean(-1)
+        surrogate = (reward * likelihood(c, found, self._how.sigma)).mean(-1)
         return reduced(each.mean(-1) + surrogate - surrogate.detach(), self.reduction)

@@ -48,8 +48,8 @@ class SPOPlus(Loss):
         instances: Any = None,
     ) -> torch.Tensor:  # fmt: skip
         """The loss of costs (..., d), given true costs and their solution, both (..., d)."""
-        c, truth = self.sign * costs, self.sign * true_costs
-        loss = losses.spo_plus(c, truth, target, self._solver(instances))
+        solve, c, truth, x = self._begun(instances, costs, true_costs, target)
+        loss = losses.spo_plus(c, self.sign * truth, x, solve)
         return reduced(loss, self.reduction)
 
 
@@ -84,8 +84,8 @@ class PerturbationGradient(Loss):
         self, costs: torch.Tensor, true_costs: torch.Tensor, instances: Any = None
     ) -> torch.Tensor:
         """The loss of costs (..., d), given true costs (..., d)."""
-        c, truth = self.sign * costs, self.sign * true_costs.detach()
-        loss = losses.envelope(c, truth, self._solver(instances), self.tau, self.side)
+        solve, c, truth = self._begun(instances, costs, true_costs.detach())
+        loss = losses.envelope(c, self.sign * truth, solve, self.tau, self.side)
         return reduced(loss, self.reduction)
 
 
@@ -107,8 +107,8 @@ class Imitation(_Imitation):
         instances: Any = None,
     ) -> torch.Tensor:  # fmt: skip
         """The loss of costs (..., d), given a target solution and the slope of the task loss."""
-        solve = self._solver(instances)
-        loss = losses.imitation(self.sign * costs, target, slope, solve, self.tau)
+        solve, c, x, of = self._begun(instances, costs, target, slope)
+        loss = losses.imitation(c, x, of, solve, self.tau)
         return reduced(loss, self.reduction)
 
 
@@ -129,6 +129,6 @@ class StructuredHinge(_Imitation):
         self, costs: torch.Tensor, target: torch.Tensor, instances: Any = None
     ) -> torch.Tensor:
         """The loss of costs (..., d), given a target solution (..., d)."""
-        solve = self._solver(instances)
-        loss = losses.structured_hinge(self.sign * costs, target, solve, self.tau)
+        solve, c, x = self._begun(instances, costs, target)
+        loss = losses.structured_hinge(c, x, solve, self.tau)
         return reduced(loss, self.reduction)
