@@ -12,13 +12,15 @@ import lpgd.torch
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = {path.stem: path for path in (ROOT / "examples").glob("*.py")}
-PACKAGES = {"cvxpy", "lpgd", "matplotlib", "numpy", "torch"}
+PACKAGES = {"casadi", "cvxpy", "lpgd", "matplotlib", "numpy", "torch"}
 PUBLIC = {"lpgd": set(lpgd.__all__), "lpgd.torch": set(lpgd.torch.__all__)}
 
 
 @pytest.fixture
 def numbers(request: pytest.FixtureRequest, tmp_path: Path):
     """What a copy of the example returns; it must also draw one figure."""
+    if request.param == "cartpole":
+        pytest.importorskip("casadi")
     copy = tmp_path / "copied.py"
     copy.write_bytes(EXAMPLES[request.param].read_bytes())
     spec = importlib.util.spec_from_file_location(request.param, copy)
@@ -96,3 +98,31 @@ def test_allocation_is_learned_where_the_derivative_is_zero(numbers) -> None:
 def test_poison_hurts_more_than_noise(numbers) -> None:
     assert numbers["poisoned"] > 2 * numbers["jittered"]
     assert numbers["poisoned error"] > numbers["clean error"] + 0.1
+
+
+@pytest.mark.parametrize("numbers", ["cartpole"], indirect=True)
+def test_the_learned_controller_costs_what_the_expert_costs(numbers) -> None:
+    assert numbers["first"] > 1.5 * numbers["expert"]
+    assert numbers["last"] < 1.05 * numbers["expert"]
+    assert numbers["re-solves"] == 0
+
+
+@pytest.mark.parametrize("numbers", ["game"], indirect=True)
+def test_payoffs_are_learned_from_strategies(numbers) -> None:
+    assert numbers["last"] < 0.02 * numbers["first"]
+    assert numbers["held out"] < 0.05 * numbers["first"]
+    assert numbers["solves in backward"] == 0
+
+
+@pytest.mark.parametrize("numbers", ["hyperparameters"], indirect=True)
+def test_penalties_of_features_beat_a_single_one(numbers) -> None:
+    assert numbers["last"] < 0.9 * numbers["best single penalty"]
+    assert numbers["test, last"] < numbers["test, first"]
+    assert numbers["useful"] < 0.1 * numbers["useless"]
+
+
+@pytest.mark.parametrize("numbers", ["diagnosis"], indirect=True)
+def test_a_model_that_did_not_learn_does_as_it_was_told(numbers) -> None:
+    assert numbers["cause"] == "loss averaged over the batch"
+    assert numbers["last"] > 0.5 * numbers["first"]
+    assert numbers["mended, last"] < 0.25 * numbers["first"]

@@ -51,7 +51,8 @@ LAYERS: dict[str, set[str]] = {
     "lpgd.jax": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.map", "lpgd.frontend"},
     "lpgd.testing": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.engines", "lpgd.map"},
     # users of the package like any other: public names only
-    "lpgd.experiments": {"lpgd", "lpgd.torch"},
+    "lpgd.experiments": {"lpgd", "lpgd.generators", "lpgd.metrics", "lpgd.oracles", "lpgd.rules"}
+    | {"lpgd.torch"},
     "lpgd.pyepo": {"lpgd.core", "lpgd.families", "lpgd.oracles", "lpgd.rules", "lpgd.losses"}
     | {"lpgd.metrics", "lpgd.generators", "lpgd.torch"},
 }

@@ -152,3 +152,26 @@ def test_every_layer_can_be_looked_at(make):
     assert found.gradients == {label: pytest.approx(gradient.norm().item(), rel=1e-9)}
     assert len(found.elements) == (own.shape[0] if own.ndim > 1 else 1)
     assert str(found)
+    if make is _second_order:
+        assert found.cause == "no fault found"
+        assert found.elements.active.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("engine", ["scs", "clarabel"])
+def test_a_tau_below_the_noise_of_cone_engines(engine):
+    layer, inputs, loss, named = _second_order()
+    for tau, cause in ((1e-3, "no fault found"), (1e-16, "tau below the solver's noise")):
+        layer = lpgd.torch.ConicLayer(lpgd.Cones(soc=(4,)), lpgd.LPGD(tau), engine=engine)
+        assert lpgd.diagnose(layer, *inputs, loss=loss, **named).cause == cause
+
+
+def test_a_rule_that_samples_is_looked_at_without_its_samples():
+    """The diagnosis asks the rule for the gradient, and the problem itself for all else."""
+    from tests.map.test_smooth import Perturbed
+
+    q = learned(torch.tensor([[-1.0, 0.5], [1.0, 2.0]], dtype=F))
+    layer = QPLayer(Perturbed(count=20))
+    found = lpgd.diagnose(layer, torch.eye(2, dtype=F), q, loss=lambda x: (x**2).sum())
+    assert found.cause == "no fault found"
+    assert found.sweep is None
+    assert found.elements.status.tolist() == [0, 0]

@@ -1,6 +1,7 @@
 """The experiments' files import one another in one direction, and of the library public names."""
 
 import ast
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,11 +9,20 @@ import pytest
 
 import lpgd
 import lpgd.experiments
+import lpgd.generators
+import lpgd.metrics
+import lpgd.oracles
+import lpgd.rules
 import lpgd.torch
+import lpgd.torch.losses
 
 ROOT = Path(lpgd.experiments.__file__).parent
-PUBLIC = {
-    f"{package.__name__}.{name}" for package in (lpgd, lpgd.torch) for name in package.__all__
+PACKAGES = (lpgd, lpgd.oracles, lpgd.rules, lpgd.torch, lpgd.torch.losses)
+PUBLIC = {f"{package.__name__}.{name}" for package in PACKAGES for name in package.__all__} | {
+    f"{module.__name__}.{name}"  # modules of functions alone
+    for module in (lpgd.generators, lpgd.metrics)
+    for name, value in vars(module).items()
+    if inspect.isfunction(value) and value.__module__ == module.__name__ and name[0] != "_"
 }
 
 

@@ -45,6 +45,9 @@ def test_what_has_no_room_is_refused(found):
     wide = replace(found.solution, basis=np.zeros((3, 7), dtype=np.int8))
     with pytest.raises(lpgd.EngineError, match="basis of 7 entries, and there is room for 6"):
         Record.of(BOX).write(replace(found, solution=wide))
+    odd = replace(found.solution, objects=np.array([None] * 3))
+    with pytest.raises(lpgd.EngineError, match="objects have no room"):
+        Record.of(BOX).write(replace(found, solution=odd))
 
 
 def test_an_empty_batch_has_records():

@@ -21,7 +21,7 @@ from lpgd.families.oracle.oracle import Oracle
 from lpgd.families.qp.qp import QP
 from lpgd.frontend.arguments import structure
 from lpgd.frontend.modelled import settings_of
-from lpgd.frontend.oracle import OracleView, engine
+from lpgd.frontend.oracle import Asking, OracleView
 from lpgd.frontend.program import Program
 from lpgd.frontend.views import ConicView, CvxpyView, QPView
 from lpgd.map.solution_map import SolutionMap
@@ -136,7 +136,7 @@ def oracle(name: str, ask: Callable[..., Any], rule: Rule, costs: np.ndarray) ->
     """A black box."""
 
     def core() -> Program:
-        solver = SolutionMap(rule, engine(ask))
+        solver = SolutionMap(rule, Asking().engine(ask))
         return Program(solver, Oracle(costs.shape[-1]), OracleView(), ("q",), (1,))
 
     def torch(*tensors: Any) -> Outputs:

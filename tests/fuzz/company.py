@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 import lpgd
-from tests.fuzz import checks
+from tests.fuzz import checks, kkt
 from tests.fuzz.calls import Outcome
 from tests.fuzz.cases import Case
 from tests.fuzz.draws import Draw
@@ -140,28 +140,36 @@ def shared(case: Case, outcome: Outcome, plain: Outcome) -> list[Finding]:
 def _unit(case: Case, plain: Outcome, name: str) -> np.longdouble:
     """What a gradient is large beside: the loss over the size of the argument.
 
-    A gradient that is zero in exact arithmetic is the rounding of terms of that size. An argument
-    of zeros, other than P, has no size; it goes by its gradient alone.
+    A gradient that is zero in exact arithmetic is the rounding of terms of that size, as x is where
+    it is zero; its size is then the one that the data suggest. An argument of zeros, other than P,
+    has no size; it goes by its gradient alone.
     """
     elements = case.elements[: prod(case.shape)]
+    tops = {k: _tops(case, plain, k) for k in {*case.cotangents, case.names[0]}}
     loss = max(
         (
-            (np.abs(v.astype(np.longdouble)) * _known(plain.outputs[k]).reshape(v.shape)).sum()
+            (np.abs(v.astype(np.longdouble)).reshape(len(elements), -1) * tops[k][:, None]).sum()
             for k, v in case.cotangents.items()
         ),
         default=np.longdouble(0),
     )
     size = _largest(elements, name)
     if size == 0 and name == "P":  # curvature counts where Px is as large as q
-        first = plain.outputs[case.names[0]].astype(np.longdouble)
-        reach = np.abs(np.nan_to_num(first)).max(initial=0.0)
+        reach = tops[case.names[0]].max(initial=0.0)
         size = _largest(elements, "q") / reach if reach > 0 else np.longdouble(0)
     return loss / size if size > 0 else np.longdouble(0)
 
 
-def _known(output: np.ndarray) -> np.ndarray:
-    """Sizes of an output; of zero, what rounding may make of it."""
-    return np.maximum(np.abs(np.nan_to_num(output.astype(np.longdouble))), ZERO)
+def _tops(case: Case, plain: Outcome, name: str) -> np.ndarray:
+    """The largest entry of an output of each element; of zero, what rounding may make of it."""
+    values = np.nan_to_num(plain.outputs[name].astype(np.longdouble))
+    values = values.reshape(prod(case.shape), -1)
+    tops = np.maximum(np.abs(values).max(axis=1, initial=0.0), ZERO)
+    if name != "x" or case.model is not None or case.cones is not None:
+        return tops
+    with np.errstate(all="ignore"):
+        lengths = [kkt.length(e.data, x) for e, x in zip(case.elements, values, strict=False)]
+    return np.maximum(tops, np.where(np.isfinite(lengths), lengths, 0.0))
 
 
 def _largest(elements: Sequence[Element], name: str) -> np.longdouble:

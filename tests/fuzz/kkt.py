@@ -78,6 +78,14 @@ def _reach(data: Arrays) -> np.ndarray:
     return max(sizes) or Wide(1e4)  # without any length at all, rounding of ones is none
 
 
+def length(data: Arrays, x: np.ndarray) -> np.ndarray:
+    """Length of x, or if that is more, the one that the nearest constraint or the costs suggest."""
+    data = {k: v.astype(Wide) for k, v in data.items()}
+    if len(_distances(data)):
+        return _near(data, x.astype(Wide))
+    return max(_length(x.astype(Wide)), _reach(data))
+
+
 def _near(data: Arrays, x: np.ndarray) -> np.ndarray:
     """Length of x, or the distance to the nearest constraint: an x next to zero is zero by that."""
     distances = _distances(data)

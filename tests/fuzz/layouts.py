@@ -41,10 +41,12 @@ def _offset(values: torch.Tensor) -> torch.Tensor:
 
 
 def _expanded(values: torch.Tensor) -> torch.Tensor:
-    """Strides of zero where all entries along a dimension are the same."""
+    """Strides of zero where all entries along a dimension are the same, signs of zeros too."""
     for dim in range(values.ndim):
         first = values.narrow(dim, 0, min(1, values.shape[dim]))
-        if values.shape[dim] > 1 and torch.equal(first.expand_as(values), values):
+        alike = torch.equal(first.expand_as(values), values)
+        alike &= torch.equal(first.signbit().expand_as(values), values.signbit())
+        if values.shape[dim] > 1 and alike:
             values = first.clone().expand_as(values)
     return values
 

@@ -3,7 +3,6 @@
 import copy
 import pickle
 
-import numpy as np
 import pytest
 import torch
 
@@ -329,17 +328,10 @@ def test_a_solve_starts_warm_near_its_solution(name, monkeypatch):
 
     monkeypatch.setattr(ipopt.IpoptEngine, "find", counted)
     layer = problem.symbolic()
-    known = next(iter(()), None)
-    assert known is None
     layer(problem.p, **problem.boxes)
     program = next(iter(layer._known.values())).program
-    params = program._params([v.numpy() for v in (problem.p, *problem.boxes.values())], ())
-    forward = program.map.solve(program.problem, params, ())
-    changed = {
-        **params,
-        "params[0]": type(params["params[0]"])(
-            params["params[0]"].values * 1.001, np.zeros(1, int)
-        ),
-    }
-    program.map.solve(program.problem, changed, (), start=forward.solution)
+    arrays = [part.numpy() for part in (problem.p, *problem.boxes.values())]
+    forward, _ = program.solve(arrays, (), 2.0**-52, keep=False)
+    near = [arrays[0] * 1.001, *arrays[1:]]
+    program.solve(near, (), 2.0**-52, keep=False, start=forward.solution)
     assert counts[-1] <= min(5, counts[0] - 1)

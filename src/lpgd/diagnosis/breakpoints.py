@@ -1,8 +1,8 @@
 """How far a loss can tilt a problem before its solution moves in another way.
 
-In closed form where the constraints are linear (math page, section 11). Elsewhere, at vertices that
-only a solver knows, by bisection between the last tilt that leaves x* where it is and the first one
-that does not.
+In closed form where the constraints are linear (math page, section 11). Elsewhere, at degenerate
+vertices and those that only a solver knows, by bisection between the last tilt that leaves x* where
+it is and the first one that does not.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def breakpoints(
     backward: Solved, cotangent: Cotangent, rho: float, known: Adjoint, sizes: Sizes
 ) -> FloatArray:
     """Up to which |t|, for t < 0 and t > 0, each row moves as ``known`` says, (R, 2); or NaN."""
-    if backward.samples is not None:
-        return np.full((len(sizes.point), 2), np.nan)
-    closed = _closed(backward, cotangent, rho, known)
-    if closed is not None:
-        return closed
-    found = np.full((len(sizes.point), 2), np.nan)
-    rows = np.flatnonzero(sizes.still(known.a) & ~known.strict)
+    found = _closed(backward, cotangent, rho, known)
+    still = sizes.still(known.a) & ~known.strict
+    if found is None:
+        found = np.full((len(sizes.point), 2), np.nan)
+    else:  # at degenerate vertices multipliers change before x does
+        still &= known.degenerate
+    rows = np.flatnonzero(still)
     for column, sign in enumerate(SIGNS) if len(rows) else ():
         found[rows, column] = _first_move(backward, cotangent, rho, sizes, (rows, sign))
     return found

@@ -24,6 +24,7 @@ from lpgd.rules.exact import Exact
 from lpgd.rules.sizes import STILL
 
 AVERAGED = 0.5  # a share of the batch size between this and its inverse is that of a mean
+MANY = 0.25  # share of the elements that a sum would move, which makes a mean the cause
 EXACT = 1e-10  # measured error of a point that is exact up to rounding, so that moves are too
 ROUNDING = 1e-15  # relative error of such moves
 FLAT = 1e6  # how much more a loss falls than its derivative promises, where it is saturated
@@ -202,15 +203,16 @@ def stuck(facts: Facts, _: list[FloatArray]) -> Iterator[Found]:
         yield name, facts.spread(below & passed.vertex, False), {}  # noqa: FBT003
         yield "corner", facts.spread(below & ~passed.vertex, False), {}  # noqa: FBT003
         return
+    if not below.any():
+        return
     needed = np.where(below, _needed(facts, passed), 0.0)
     rows, size = facts.spread(below, False), facts.size  # noqa: FBT003
     known = needed[below & np.isfinite(needed)]
     low, high = known.min(initial=np.inf), known.max(initial=0.0)
     fill: dict[str, object] = {"tau": facts.tau, "low": low, "high": high, "batch": size}
-    fill["largest"] = facts.tau * size
-    if not len(known) and below.any():
+    if not len(known):
         yield "best point", rows, {}
-    elif size > 1 and facts.tau * size > np.median(known) and _averaged(facts):
+    elif size > 1 and facts.tau * size > np.quantile(known, MANY) and _averaged(facts):
         yield "loss averaged over the batch", rows, fill
     else:
         yield "tau below the breakpoint", rows, fill

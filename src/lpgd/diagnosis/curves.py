@@ -106,7 +106,7 @@ def gradients(facts: Facts) -> list[FloatArray]:
 
 def line(facts: Facts, found: list[FloatArray]) -> Line | None:
     """The loss along the negative gradient ``found``; None where that is zero or not finite."""
-    if facts.passed is None:
+    if facts.passed is None or not facts.passed.gradient.any():
         return None
     learned = [d for d, own in zip(facts.subject.data, facts.subject.learned, strict=True) if own]
     size, length = (_length(parts) for parts in (learned, found))

@@ -157,10 +157,16 @@ def collect(subject: Subject) -> Facts:
         passed, sizes = None, None
         if len(rows):
             some = cotangent.take(rows)
-            backward = solved(forward, subject, point.take(rows))
+            # where a rule smooths by samples, the problem itself is looked at
+            plain = (
+                forward
+                if forward.samples is None
+                else replace(forward, samples=None, workspace=None)
+            )
+            backward = solved(plain, subject, point.take(rows))
             tilt = untilted(backward.point, some, _rho(subject))
             sizes = Sizes.of(backward.point, tilt, backward)
-            passed = _passed(subject, backward, some, sizes)
+            passed = _passed(subject, forward, backward, some, sizes)
     return Facts(subject, forward, outputs, value, wide_value, cotangent, wide, rows, passed, sizes)
 
 
@@ -186,11 +192,16 @@ def pull(
     point = backward.point
     pulled = rule.pullback(point, cotangent, backward)
     moved = np.zeros(len(point), dtype=np.bool_)
-    size = MOVED * (1 + np.abs(point.x).max(axis=1, initial=0.0))
+    large = [1 + np.abs(part).max(axis=1, initial=0.0) for part in (point.x, point.y)]
+    size = MOVED * large[0]
     for term in pulled.terms:
         gap = np.abs(term.point.x - point.x).max(axis=1, initial=0.0)
         moved |= (gap > size) & (term.weight != 0)
-    return pulled, row_sizes(backward.forward, pulled, subject), moved
+    gradient = row_sizes(backward.forward, pulled, subject)
+    if pulled.tau is not None:  # differences of what did not move are rounding
+        rounding = MOVED * large[0] * large[1] / np.where(pulled.tau > 0, pulled.tau, np.inf)
+        gradient = np.where(~moved & (gradient <= rounding), 0.0, gradient)
+    return pulled, gradient, moved
 
 
 def row_sizes(forward: Forward, pulled: Pullback, subject: Subject) -> FloatArray:
@@ -223,9 +234,12 @@ def _rho(subject: Subject) -> float:
     return float(getattr(subject.program.map.rule, "rho", 0.0))
 
 
-def _passed(subject: Subject, backward: Solved, cotangent: Cotangent, sizes: Sizes) -> Passed:
+def _passed(
+    subject: Subject, forward: Forward, backward: Solved, cotangent: Cotangent, sizes: Sizes
+) -> Passed:
     rule, size, rho = subject.program.map.rule, len(cotangent.rows), _rho(subject)
-    pulled, gradient, moved = pull(rule, backward, cotangent, subject)
+    own = solved(forward, subject, backward.point)
+    pulled, gradient, moved = pull(rule, own, cotangent, subject)
     known = first_order(backward, cotangent, rho)
     params = taken(backward.params, cotangent.rows)
     shape = Shape.of(backward.problem, params, backward.point, sizes.dx)
@@ -247,7 +261,7 @@ def _passed(subject: Subject, backward: Solved, cotangent: Cotangent, sizes: Siz
 
 def first_order(backward: Solved, cotangent: Cotangent, rho: float) -> Adjoint:
     """The derivative along a cotangent; that of linear costs over a set is zero."""
-    if Ability.ADJOINT in backward.problem.abilities and backward.samples is None:
+    if Ability.ADJOINT in backward.problem.abilities:
         return backward.adjoint(cotangent, rho)
     none = np.zeros(len(cotangent.rows), dtype=np.bool_)
     return Adjoint(np.zeros_like(cotangent.dx), np.zeros_like(cotangent.dy), none, none, none)

@@ -54,7 +54,7 @@ def _tau(axis: Any, elements: Elements, sweep: Sweep | None) -> None:
     spans = spans[np.isfinite(spans) & (spans > 0)]
     inside = spans[(spans >= sweep.tau[0]) & (spans <= sweep.tau[-1])]
     for place, span in enumerate(np.unique(inside)[:40]):
-        axis.axvline(span, color=GREEN, lw=0.7, alpha=0.6, label="" if place else "breakpoints")
+        axis.axvline(span, color=GREEN, lw=0.6, alpha=0.35, label="" if place else "breakpoints")
     used = np.median(elements.tau[elements.tau > 0]) if elements.tau.any() else 0
     if used > 0:
         axis.axvline(used, color=ORANGE, lw=1.6, label="tau used")
@@ -80,7 +80,7 @@ def _elements(axis: Any, own: Elements, variables: int) -> None:
     axis.scatter(order[moved], own.active[moved], s=14, color=BLUE, label="moved")
     axis.scatter(order[~moved], own.active[~moved], s=18, color=ORANGE, marker="x", label="stayed")
     axis.axhline(variables, color=INK, lw=0.8, ls=":", label="variables")
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.1 * max(variables, int(own.active.max(initial=0)), 1))
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.yaxis.get_major_locator().set_params(integer=True)
     axis.legend(frameon=False, fontsize=8)

@@ -27,7 +27,7 @@ class Shape(Rows):
     active : (N,) int
         Rows that hold the solution: equalities, tight inequalities, loaded cones.
     redundant : (N,) bool
-        Active rows depend on each other, so that their multipliers are not unique.
+        Active linear rows depend on each other, so that their multipliers are not unique.
     flat : (N,) bool
         x lies on an optimal face: it is not unique.
     pinned : (N,) bool
@@ -52,13 +52,16 @@ class Shape(Rows):
         if not isinstance(problem, Structure):
             return found
         held, loaded = activity(problem, params, point)
-        found.active[:] = held.sum(axis=1)
+        straight = problem.cones.zero + problem.cones.nonneg
+        found.active[:] = held[:, :straight].sum(axis=1)
+        for _, start, stop in problem.cones.blocks()[2:]:  # a curved cone holds once
+            found.active[:] += held[:, start:stop].any(axis=1)
         if problem.n * problem.m > ENTRIES:
             return found
         mine = users(problem)[0]
         for row in range(len(point)):
             rows, at = dense_rows(problem, params, row), slice(0, problem.cones.zero)
-            some = rows[held[row]]
+            some = rows[:straight][held[row, :straight]]
             found.redundant[row] = len(some) > rank(some)
             binding = rows[loaded[row]]
             if problem.quadratic:
@@ -97,7 +100,8 @@ def dense_rows(problem: Structure, params: Params, element: int) -> FloatArray:
 
 def dependent_rows(problem: Structure, params: Params, point: Solution, element: int) -> list[str]:
     """Names of active rows that are combinations of the other ones."""
-    held = np.flatnonzero(activity(problem, params, point)[0][element])
+    straight = problem.cones.zero + problem.cones.nonneg
+    held = np.flatnonzero(activity(problem, params, point)[0][element, :straight])
     rows = _normalised(dense_rows(problem, params, element)[held])
     order = cast(Any, qr(rows.T, mode="r", pivoting=True))[1]
     return [name_of(problem, int(held[i])) for i in sorted(order[rank(rows) :])]

@@ -78,7 +78,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "The solution is a vertex, which it leaves at tau = {low:.3g}, in all elements at "
         "{high:.3g}. A mean over {batch} elements has divided each one's gradient by {batch}, so "
         "that tau = {tau:.3g} tilts as little as tau / {batch} would with a sum.",
-        "tau = {largest:.3g} or more, a sum in place of the mean, or tau='auto'.",
+        "a sum in place of the mean, a tau above {high:.3g}, or tau='auto'.",
     ),
     "corner": (
         "The solution is a corner of its feasible set, where the derivative in the costs is zero; "

@@ -55,7 +55,12 @@ def training_tensors(
     model: torch.nn.Module, optimizer: torch.optim.Optimizer
 ) -> dict[str, torch.Tensor]:
     """Collect the tensors of a model and its optimizer; step sizes belong to the configuration."""
-    tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
+    tensors: dict[str, torch.Tensor] = {}
+    for name, value in model.state_dict().items():
+        if _is_extra(value):
+            tensors |= {f"model/{name}/{key}": part for key, part in value.items()}
+        else:
+            tensors[f"model/{name}"] = value
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in state.items()}
     return tensors
@@ -70,12 +75,9 @@ def restore_training(
     """
     state = optimizer.state_dict()
     parameters = [value for group in optimizer.param_groups for value in group["params"]]
-    weights: dict[str, torch.Tensor] = {}
     for name, value in tensors.items():
         owner, _, rest = name.partition("/")
-        if owner == "model":
-            weights[rest] = value
-        else:
+        if owner != "model":
             index, _, entry = rest.partition("/")
             shape = () if entry == "step" else tuple(parameters[int(index)].shape)
             if tuple(value.shape) != shape:
@@ -84,5 +86,22 @@ def restore_training(
     held = [set(state["state"].get(index, ())) for index in range(len(parameters))]
     if any(entries != held[0] for entries in held):
         raise ValueError("the optimizer's tensors are incomplete")
-    model.load_state_dict(weights)
+    model.load_state_dict(_model_state(tensors, model))
     optimizer.load_state_dict(state)
+
+
+def _model_state(tensors: dict[str, torch.Tensor], model: torch.nn.Module) -> dict[str, Any]:
+    found: dict[str, Any] = {n: {} for n, value in model.state_dict().items() if _is_extra(value)}
+    for name, value in tensors.items():
+        owner, _, rest = name.partition("/")
+        entry, _, part = rest.partition("/")
+        if owner == "model" and part:
+            found[entry][part] = value
+        elif owner == "model":
+            found[entry] = value
+    return found
+
+
+def _is_extra(value: Any) -> bool:
+    """Tell whether an entry of a state is what a module keeps besides: tensors under names."""
+    return isinstance(value, dict)

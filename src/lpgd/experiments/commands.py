@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import typer
 
+from lpgd.experiments.knapsack.commands import compare_knapsack, run_knapsack
 from lpgd.experiments.markowitz.commands import compare_markowitz, run_markowitz
+from lpgd.experiments.shortest_path.commands import compare_shortest_path, run_shortest_path
 from lpgd.experiments.sudoku.commands import compare_sudoku, run_sudoku
 from lpgd.experiments.terminal import OneLineRefusals
+from lpgd.experiments.terrain.commands import compare_terrain, run_terrain
 
 app = typer.Typer(
     cls=OneLineRefusals,
@@ -27,5 +30,11 @@ app.add_typer(compare, name="compare")
 
 run.command("sudoku")(run_sudoku)
 run.command("markowitz")(run_markowitz)
+run.command("shortest-path")(run_shortest_path)
+run.command("terrain")(run_terrain)
+run.command("knapsack")(run_knapsack)
 compare.command("sudoku")(compare_sudoku)
 compare.command("markowitz")(compare_markowitz)
+compare.command("shortest-path")(compare_shortest_path)
+compare.command("terrain")(compare_terrain)
+compare.command("knapsack")(compare_knapsack)

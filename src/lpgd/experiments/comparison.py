@@ -50,11 +50,15 @@ class Study(Protocol):
 
 @dataclass(frozen=True)
 class Final:
-    """A method with its chosen setting and one outcome per seed."""
+    """A method with its chosen setting and one outcome per seed.
+
+    ``tuned`` is the score that the setting had in tuning.
+    """
 
     method: Method
     chosen: Any
     outcomes: list[Outcome]
+    tuned: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,19 +140,20 @@ class _Comparison:
     console: Console
     progress: ComparisonProgress
 
-    def tune(self, method: Method, pool: JobPool) -> Settings:
-        """Return the setting that wins the race."""
+    def tune(self, method: Method, pool: JobPool) -> tuple[Settings, tuple[float, ...]]:
+        """Return the setting that wins the race, and its score."""
         experiment, stages = self.study.experiment, self.study.stages
         candidates = method.candidates(self.study.config(_TUNING_SEED, tuning=True))
         self.console.print(f"Tuning {method.label}: {len(candidates)} settings")
-        best = played = 0
+        best, played, scores = 0, 0, [()]
         for epochs in stages:
             contests = [
                 Contest(experiment, self._path(TUNING, method, config), config, epochs)
                 for config in candidates
             ]
             outcomes = self._play(contests, pool, (epochs - played) / self.effort.jobs)
-            best = min(range(len(outcomes)), key=lambda at: experiment.score(outcomes[at]))
+            scores = [experiment.score(outcome) for outcome in outcomes]
+            best = scores.index(min(scores))
             played = epochs
             if outcomes[best].ended:
                 break
@@ -156,10 +161,14 @@ class _Comparison:
         self.progress.drop(spared, runs=len(candidates))
         chosen = candidates[best]
         self.console.print(f"Chosen for {method.label}: {setting_name(chosen)}", style="bold")
-        return chosen
+        return chosen, scores[best]
 
     def run_finals(
-        self, methods: list[Method], chosen: list[Settings], hold: int, pool: JobPool
+        self,
+        methods: list[Method],
+        chosen: list[tuple[Settings, tuple[float, ...]]],
+        hold: int,
+        pool: JobPool,
     ) -> list[Final]:
         """Run the chosen settings from every seed."""
         seeds, study = self.effort.seeds, self.study
@@ -171,15 +180,15 @@ class _Comparison:
                 epochs=self.effort.max_epochs,
                 hold=hold,
             )
-            for method, config in zip(methods, chosen, strict=True)
+            for method, (config, _) in zip(methods, chosen, strict=True)
             for seed in range(seeds)
         ]
         self.console.print(f"Final runs: {len(contests)}, {self.effort.final_jobs} at a time")
         work = self.effort.max_epochs / self.effort.final_jobs
         outcomes = self._play(contests, pool, work, runs=1)
         return [
-            Final(method, config, outcomes[at * seeds : (at + 1) * seeds])
-            for at, (method, config) in enumerate(zip(methods, chosen, strict=True))
+            Final(method, config, outcomes[at * seeds : (at + 1) * seeds], score)
+            for at, (method, (config, score)) in enumerate(zip(methods, chosen, strict=True))
         ]
 
     def _path(self, part: str, method: Method, config: Settings) -> Path:
@@ -214,11 +223,5 @@ class _Comparison:
 
 
 def _with_rule(config: Settings, chosen: Settings) -> Settings:
-    return replace(
-        config,
-        rule=chosen.rule,
-        tau=chosen.tau,
-        rho=chosen.rho,
-        side=chosen.side,
-        lr=chosen.lr,
-    )
+    own = {name for names in chosen.rules.values() for name in names}
+    return replace(config, **{name: getattr(chosen, name) for name in {"rule", "rho", "lr"} | own})

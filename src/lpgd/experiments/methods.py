@@ -16,30 +16,38 @@ Config = TypeVar("Config", bound=Settings)
 class Method:
     """A rule with what is fixed about it; ``taus`` and ``learning_rates`` list what is tuned.
 
-    ``taus`` is empty for a rule that has none.
+    ``taus`` is empty for a rule that has none, and ``sigmas`` (sizes of noise) for one without.
     """
 
     name: str
     label: str
-    rule: Literal["lpgd", "exact"]
+    rule: str
     rho: float
     taus: tuple[Tau, ...]
     learning_rates: tuple[float, ...]
     side: Literal["lower", "upper", "average"] = "average"
+    sigmas: tuple[float, ...] = ()
 
     def candidates(self, base: Config) -> list[Config]:
         """Return every setting to be tried."""
+        noises = [{"sigma": sigma} for sigma in self.sigmas] or [{}]
         return [
-            replace(base, rule=self.rule, rho=self.rho, side=self.side, tau=tau, lr=lr)
+            replace(base, rule=self.rule, rho=self.rho, side=self.side, tau=tau, lr=lr, **noise)
             for tau in self.taus or (base.tau,)  # not used then, but it has to be well formed
+            for noise in noises
             for lr in self.learning_rates
         ]
 
 
 def setting_name(config: Settings) -> str:
     """Name the tuned part of a configuration, for files and messages."""
-    tau = "" if config.rule == "exact" else f"tau-{show_tau(config.tau)}_"
-    return f"{tau}lr-{config.lr:g}"
+    return "_".join([*sizes(config, "-"), f"lr-{config.lr:g}"])
+
+
+def sizes(config: Settings, equals: str = " ") -> list[str]:
+    """Write tau and sigma, as far as the rule has them."""
+    named = [name for name in ("tau", "sigma") if name in config.rules[config.rule]]
+    return [f"{name}{equals}{show_tau(getattr(config, name))}" for name in named]
 
 
 def show_tau(tau: Tau) -> str:

@@ -93,7 +93,7 @@ def execute(
         trainer = Trainer(config, task or experiment.task(config, run.path), run)
         where = f"from step {trainer.step}" if trainer.step else "from scratch"
         console.print(
-            f"{experiment.headline(trainer.task)}\n{_method(config)}\n"
+            f"{experiment.headline(trainer.task)}\n{config.method}\n"
             f"learning rate {config.lr:g}, seed {config.seed}, {where}",
             highlight=False,
         )
@@ -125,13 +125,6 @@ def _effort(trainer: Trainer) -> dict[str, Any]:
         "seconds_backward": trainer.total("seconds_backward"),
         "failures": int(trainer.total("failures")),
     }
-
-
-def _method(config: Settings) -> str:
-    """Say what makes the gradients."""
-    if config.loss == "full":
-        return f"Full loss, tau={config.tau}, rho={config.rho}, side={config.side!r}"
-    return str(config.make_rule())
 
 
 def _train(experiment: Experiment, trainer: Trainer, console: Console) -> bool:

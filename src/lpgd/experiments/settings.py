@@ -32,7 +32,7 @@ class Settings:
     lr: float
     seed: int = 0
     data_seed: int = 0
-    rule: Literal["lpgd", "exact"] = "lpgd"
+    rule: str = "lpgd"
     tau: float | Literal["auto"]
     rho: float = 0.0
     side: Literal["lower", "upper", "average"] = "average"
@@ -41,6 +41,9 @@ class Settings:
     threads: int | None = None
     evaluations: int = 1  # per epoch, evenly spaced, the last one at its end
     tuning: bool = False  # whether this run only serves to choose settings
+
+    rules: ClassVar[dict[str, tuple[str, ...]]] = {"lpgd": ("tau", "side"), "exact": ()}
+    """Gradient rules, and the settings that each of them alone has."""
 
     ranges: ClassVar[dict[str, Range]] = {}
     """Further whole numbers."""
@@ -56,7 +59,7 @@ class Settings:
         given = {k: v for k, v in self.ranges_if_given.items() if vars(self)[k] is not None}
         for name, range_ in (_RANGES | self.ranges | given).items():
             _check_whole(name, vars(self)[name], range_)
-        check_choice("rule", self.rule, ("lpgd", "exact"))
+        check_choice("rule", self.rule, tuple(self.rules))
         check_choice("loss", self.loss, ("linearised", "full"))
         if self.loss == "full":
             self._check_full()
@@ -80,6 +83,13 @@ class Settings:
         if self.rule == "exact":
             return Exact(rho=self.rho)
         return LPGD(tau=self.tau, rho=self.rho, side=self.side)
+
+    @property
+    def method(self) -> str:
+        """What makes the gradients, in words."""
+        if self.loss == "full":
+            return f"Full loss, tau={self.tau}, rho={self.rho}, side={self.side!r}"
+        return str(self.make_rule())
 
     def learning_rate(self, epoch: int) -> float:
         """Return the step size in an epoch, counted from 0."""
@@ -106,6 +116,12 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Raise `ExperimentError` unless a setting is one of the known words."""
     if value not in choices:
         raise ExperimentError(f"{name} must be {' or '.join(choices)}, got {value!r}")
+
+
+def check_size(name: str, value: float) -> None:
+    """Raise `ExperimentError` unless a setting is a finite number >= 0."""
+    if not (isinstance(value, Real) and 0 <= value <= sys.float_info.max):
+        raise ExperimentError(f"{name} must be a finite number >= 0, got {value!r}")
 
 
 def _check_whole(name: str, value: Any, range_: Range) -> None:

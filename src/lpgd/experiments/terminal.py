@@ -109,9 +109,13 @@ def continuable(console: Console) -> Iterator[None]:
 
 def settings_given(context: typer.Context, kind: type[Settings], **changes: Any) -> dict[str, Any]:
     """Return the options that are fields of a configuration, some of them changed."""
-    given = given_options(context) & {"tau", "side"}
-    if context.params["rule"] == "exact" and given:
-        raise ExperimentError(f"--{min(given)} belongs to --rule lpgd, not to exact")
+    rule, given = context.params["rule"], given_options(context)
+    for name in sorted(given):
+        owners = [owner for owner, settings in kind.rules.items() if name in settings]
+        if owners and rule not in owners:
+            raise ExperimentError(
+                f"--{name} belongs to --rule {' or '.join(owners)}, not to {rule}"
+            )
     if context.params.get("loss") == "full" and "side" not in given:
         changes = {"side": "lower", **changes}  # the only one that there is
     names = {field.name for field in fields(kind)}

@@ -107,6 +107,8 @@ class Record:
             There is more to remember than a record has room for.
         """
         found = forward.solution
+        if forward.samples is not None or found.objects is not None:
+            raise EngineError("samples and objects have no room in a record")
         records = np.zeros(len(found), self.layout)
         records["x"], records["y"] = found.x, found.y
         records["call"] = np.frombuffer(token, np.uint8)
@@ -250,8 +252,8 @@ def replayable(solver: SolutionMap) -> None:
     """
     if solver.memory:
         raise EngineError(f"{solver.rule} keeps a memory, which a function cannot; use a layer")
-    rule = type(solver.rule)
-    if rule.sample is not Rule.sample or rule.explore is not Rule.explore:
+    own = type(solver.rule)
+    if own.sample is not Rule.sample or own.explore is not Rule.explore:
         raise EngineError(
             f"{solver.rule} smooths the solution by samples, which needs another frontend"
         )

@@ -59,7 +59,7 @@ def solve(call: Call, data: Sequence[jax.Array]) -> list[jax.Array]:
 def _solved(*data: Any, call: Call, keep: bool) -> list[np.ndarray]:
     with HOST.working():
         outputs, records = call.host.solve(doubles(data), keep=keep)
-    found = [output.astype(call.dtype) for output in outputs]
+    found = [output.astype(call.dtype, copy=False) for output in outputs]
     return found if records is None else [*found, records]
 
 
@@ -69,7 +69,7 @@ def _pulled(*arrays: Any, call: Call, way: Derivative, shapes: Shapes) -> list[n
     with HOST.working():
         given = [np.asarray(datum) for datum in data]
         found = call.host.pullback(way, shapes, doubles(cotangents), given, np.asarray(records))
-    return [g.astype(datum.dtype) for g, datum in zip(found, wanted, strict=True)]
+    return [g.astype(datum.dtype, copy=False) for g, datum in zip(found, wanted, strict=True)]
 
 
 def _pushed(*arrays: Any, call: Call, way: Derivative, shapes: Shapes) -> list[np.ndarray]:
@@ -77,7 +77,7 @@ def _pushed(*arrays: Any, call: Call, way: Derivative, shapes: Shapes) -> list[n
     with HOST.working():
         given = [np.asarray(datum) for datum in data]
         found = call.host.pushforward(way, doubles(tangents), given, np.asarray(records))
-    return [part.astype(call.dtype) for part in found]
+    return [part.astype(call.dtype, copy=False) for part in found]
 
 
 def _parted(arrays: Sequence[Any], call: Call) -> tuple[Sequence[Any], Sequence[Any], Any]:

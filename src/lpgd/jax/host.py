@@ -101,5 +101,5 @@ HOST = Host()
 
 
 def doubles(arrays: Sequence[Any]) -> list[np.ndarray]:
-    """Copies as float64, which outlive a callback."""
+    """Copies as float64: a callback's own arrays end with it, and may not be written to."""
     return [np.array(array, dtype=np.float64) for array in arrays]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -140,15 +140,23 @@ class EnvelopeLoss(nn.Module):
         IllPosedError
             The upper side is a non-convex problem for some element.
         """
-        if self._stated is not None:
-            work, tensors = self._stated.work(inputs, target, weight)
-        else:
-            work, tensors = self._work(inputs, named, target, weight)
-        values = Evaluate.apply(work, *tensors)
+        evaluate: Any = self._evaluated
+        if torch.compiler.is_compiling():  # a graph break: the solves are not traced
+            evaluate = cast(Any, torch.compiler.disable(evaluate))
+        values = evaluate(inputs, named, target, weight)
         if self.reduction == "none":
             return values
         solved = values[values.isfinite()] if self.layer._map.on_failure == "nan" else values
         return solved.mean() if self.reduction == "mean" else solved.sum()
+
+    def _evaluated(
+        self, inputs: tuple[Any, ...], named: dict[str, Any], target: Any, weight: Any
+    ) -> torch.Tensor:
+        if self._stated is not None:
+            work, tensors = self._stated.work(inputs, target, weight)
+        else:
+            work, tensors = self._work(inputs, named, target, weight)
+        return Evaluate.apply(work, *tensors)
 
     def _work(
         self, inputs: tuple[Any, ...], named: dict[str, Any], target: Any, weight: Any

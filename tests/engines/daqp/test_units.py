@@ -186,3 +186,25 @@ def test_variables_without_curvature_have_units_of_their_own(unit):
     found = DaqpEngine().solve(problem, params).solution
     assert found.solved.all()
     np.testing.assert_allclose(found.x[0, :2], np.linalg.lstsq(A, b)[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-10, 1e-15, 1e-100, 1e-310])
+def test_flat_hessians_with_costs_far_beyond_their_constraints(size):
+    """x is the corner Gx = h, however near zero that is beside what the costs ask for."""
+    P = np.outer([1.0, -0.25], [1.0, -0.25])
+    G, y = np.array([[-5.0, -3.0], [-8.0, 9.0]]), np.array([1.0, 2.0])
+    corner = size * np.ones(2)
+    problem, params = program(P=P, q=-P @ corner - G.T @ y, G=G, h=G @ corner)
+    found = DaqpEngine().solve(problem, params).solution
+    assert found.solved.all()
+    np.testing.assert_allclose(found.y[0], y, rtol=1e-6)
+    np.testing.assert_allclose(found.x[0], corner, rtol=1e-6, atol=1e-20)
+
+
+def test_bounds_that_units_round_hold():
+    lb, ub = np.array([1e-310, -1.0, -1.0]), np.array([1.0, 3e-310, 1e9])
+    G = 1e-5 * np.array([[1.0, 1.0, 1.0]])
+    problem, params = program(q=[1.0, -1.0, 1.0], G=G, h=[1e4], lb=lb, ub=ub)
+    x = DaqpEngine().solve(problem, params).solution.x[0]
+    assert (x >= lb).all()
+    assert (x <= ub).all()

@@ -219,6 +219,19 @@ def test_units_of_variables_do_not_make_a_system_singular(quadratic):
     np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
 
 
+@pytest.mark.parametrize("size", [1.0, 1e12])
+def test_costs_move_no_solution_of_an_lp(size):
+    """Not even on a face, where rounding of large cotangents would look like a move."""
+    rng = np.random.default_rng(0)
+    A, x = rng.normal(size=(2, 4)), rng.normal(size=4)
+    problem, params = program(q=np.zeros(4), A=A, b=A @ x)
+    found = problem.linearize(params, point(x, np.zeros(2))).adjoint(
+        cotangent(size * rng.normal(size=4), m=2), 0.0
+    )
+    assert not found.a.any()
+    assert found.degenerate.all()
+
+
 @pytest.mark.parametrize("unit", [1.0, 2.0**17, 2.0**38, 2.0**-38])
 def test_residuals_in_other_units_than_what_they_are_of_make_no_system_singular(unit):
     """Least squares by residuals r = Ax - b: x = A^+ b."""

@@ -181,7 +181,7 @@ class Kept:
 
     def solve(self, problem: QP, params: Params, start: Solution | None, rows: IntArray) -> Answer:
         """Solve programs on the set-ups of the elements ``rows``, in DAQP's units and back."""
-        units = self.units
+        units, given = self.units, params
         if units is not None:
             units = units.take(rows)
             params, start = units.linear(params), units.enter(start)
@@ -193,7 +193,8 @@ class Kept:
         if units is None:
             return answer
         ray = None if answer.ray is None else units.leave(problem, answer.ray)
-        return replace(answer, solution=units.leave(problem, answer.solution), ray=ray)
+        solution = problem.inside(given, units.leave(problem, answer.solution))
+        return replace(answer, solution=solution, ray=ray)
 
     def _run(self, form: Form, group: IntArray, element: IntArray) -> int:
         """Solve on the models of kept set-ups, the rest afresh; how many those were."""

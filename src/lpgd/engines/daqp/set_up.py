@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lpgd.core.params import Param, Params, taken
+from lpgd.core.scaling import factors
 from lpgd.core.solution import FloatArray, IntArray
 from lpgd.engines.daqp.form import Form
 from lpgd.engines.daqp.polish import polish, residual
@@ -48,28 +49,35 @@ class SetUp(NamedTuple):
     kept: Matrices | None
 
     def solve(self, form: Form, row: int, settings: dict[str, float]) -> None:
-        """Solve one element on its own."""
+        """Solve one element on its own; where that fails and costs are large, in their units.
+
+        Proximal steps along what has no curvature are as long as the costs.
+        """
+        units = (1.0, float(factors(np.abs(form.f[row]).max(initial=0.0))))
+        for unit in units[: 1 if self.hessian is None or units[1] >= 1 else 2]:
+            form.flag[row] = self._solve(form, row, settings, unit)
+            if form.flag[row] > 0 and form.flag[row] != INACCURATE:
+                return
+
+    def _solve(self, form: Form, row: int, settings: dict[str, float], unit: float) -> int:
         near = form.near[row] if self.kept is None and form.near is not None else None
-        terms = (form.upper[row], form.lower[row], form.kinds)
+        hessian = self.hessian if self.hessian is None or unit == 1 else unit * self.hessian
+        terms = (unit * form.f[row], self.rows, form.upper[row], form.lower[row], form.kinds)
         solver, options = _daqp(), {"eta_prox": STATIONARITY, **settings}
-        found = solver.solve(
-            self.hessian, form.f[row], self.rows, *terms, primal_start=near, **options
-        )
+        found = solver.solve(hessian, *terms, primal_start=near, **options)
         if found[2] == UNBOUNDED:
             # the first step, from an infeasible point, can miss every constraint
-            found = solver.solve(
-                self.hessian, form.f[row], self.rows, *terms, primal_start=found[0], **options
-            )
+            found = solver.solve(hessian, *terms, primal_start=found[0], **options)
         x, _, flag, info = found
         if flag > 0:
-            form.x[row], form.lam[row] = x, info["lam"]
+            form.x[row], form.lam[row] = x, info["lam"] / unit
             if self.hessian is not None:
                 polish(form, row, self.hessian, self.rows)
             elif not form.f[row].any():  # what rounding leaves of multipliers of no costs
                 form.lam[row] = 0.0
             if not residual(form, row, self.hessian, self.rows) <= INEXACT:
                 flag = INACCURATE
-        form.flag[row] = flag
+        return flag
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ SIDES = {"A": "b", "G": "h"}
 ROWS = {"b": "A", "h": "G"}
 # How far a right-hand side keeps x from the origin, as a function of it.
 AWAY: dict[str, Any] = {"b": np.abs, "h": np.negative, "lb": np.positive, "ub": np.negative}
+EPS = float(np.finfo(np.float64).eps)
 SQUARES = 1e-150, 1e150  # sizes whose squares are normal numbers
 
 
@@ -194,7 +195,9 @@ def _size(
     bent = (curved > 0) & (pull > 0)
     wanted = np.where(bent, pull / np.where(bent, curved, 1.0), np.inf)
     reach = np.minimum(wanted, _middle(np.concatenate(caps, axis=1)))
-    return np.where(np.isfinite(reach), np.maximum(least, reach), least)
+    size = np.where(np.isfinite(reach), np.maximum(least, reach), least)
+    # in units of what is rounding beside what the costs ask for, these would be out of all bounds
+    return np.where(bent & (size > 0), np.maximum(size, EPS * wanted), size)
 
 
 def _middle(caps: FloatArray) -> FloatArray:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass
-from numbers import Real
 from typing import ClassVar, Literal
 
 from lpgd.experiments.runs import ExperimentError
-from lpgd.experiments.settings import Range, Settings, check_choice
+from lpgd.experiments.settings import Range, Settings, check_choice, check_size
 
 _HALVINGS = "utility"  # the objective whose step size is halved with every epoch
 
@@ -49,8 +47,7 @@ class MarkowitzConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (isinstance(self.noise, Real) and 0 <= self.noise <= sys.float_info.max):
-            raise ExperimentError(f"noise must be a finite number >= 0, got {self.noise!r}")
+        check_size("noise", self.noise)
         check_choice("data", self.data, ("synthetic", "historical"))
         check_choice("prices", self.prices, ("sp500", "factors"))
         check_choice("objective", self.objective, ("tracking", "utility"))

@@ -14,13 +14,14 @@ import numpy as np
 from lpgd.core.errors import EngineError
 from lpgd.core.params import Param, Params, batched, flat, taken
 from lpgd.core.problem import Ability, Family, Groups
-from lpgd.core.solution import BoolArray, FloatArray, Solution
+from lpgd.core.solution import BoolArray, FloatArray, Solution, Status
 from lpgd.core.tilt import Term, Tilt
 from lpgd.families.lagrangian.linearized import Linearized
 from lpgd.families.lagrangian.model import Curvature, Model
 from lpgd.families.lagrangian.optimality import Conditions, judged
 from lpgd.families.quadratic.structure import QUIET
 
+INACCURATE = Status.INACCURATE
 TILT = ("tilt.t", "tilt.dx", "tilt.dy", "tilt.rho", "tilt.anchor")
 
 
@@ -119,16 +120,16 @@ class Lagrangian(Family):
 
     def lagrangian(self, params: Params, point: Solution, tilt: Tilt) -> FloatArray:
         """See ``Problem.lagrangian``."""
-        return self.value(self.tilt(params, tilt)[1], point.x, point.y)
+        added = self.tilt(params, tilt)[1]
+        own = self.value(taken(params, tilt.rows), point.x, point.y)
+        return own + _loss({name: added[name] for name in TILT}, point.x, point.y)
 
     def value(self, params: Params, x: FloatArray, y: FloatArray) -> FloatArray:
         """The Lagrangians of data that may be tilted, shape (N,)."""
         found = self.model.value(self._own(params), x, y)
         if TILT[0] not in params:
             return found
-        t, dx, dy, rho, anchor = (params[name].full() for name in TILT)
-        loss = (dx * x).sum(axis=1) + (dy * y).sum(axis=1)
-        return found + t * loss + 0.5 * rho * np.square(x - anchor).sum(axis=1)
+        return found + _loss(params, x, y)
 
     def slopes(self, params: Params, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Their gradients in x and in y."""
@@ -199,9 +200,21 @@ class Lagrangian(Family):
 
     @QUIET
     def judged(self, params: Params, point: Solution) -> tuple[Solution, FloatArray]:
-        """See ``Checkable.judged``."""
-        return point, judged(self, Conditions.of(self, params, point), point)
+        """See ``Checkable.judged``; rows without a point are infinitely far."""
+        accuracy, rows = np.full(len(point), np.inf), np.flatnonzero(point.status <= INACCURATE)
+        if len(rows):
+            some = point.take(rows)
+            at = Conditions.of(self, taken(params, rows), some)
+            accuracy[rows] = judged(self, at, some)
+        return point, accuracy
 
     def refuted(self, params: Params, ray: Solution) -> FloatArray:
         """Nothing certifies that a problem of any shape has no solution."""
         return np.full(len(ray), np.inf)
+
+
+def _loss(params: Params, x: FloatArray, y: FloatArray) -> FloatArray:
+    """What a tilt adds, shape (N,)."""
+    t, dx, dy, rho, anchor = (params[name].full() for name in TILT)
+    loss = (dx * x).sum(axis=1) + (dy * y).sum(axis=1)
+    return t * loss + 0.5 * rho * np.square(x - anchor).sum(axis=1)

@@ -103,10 +103,12 @@ class System:
         """Whether the matrix is safely regular, and that of a saddle point.
 
         By Sylvester's law, n positive eigenvalues say that the Lagrangian is curved upwards along
-        the tangents of the held rows.
+        the tangents of the held rows. Where it is curved in y, these are no mere multipliers, and
+        may have constraints of their own with multipliers among them.
         """
-        rising = int((self.spectrum > 0).sum())
-        return bool((np.abs(self.spectrum) > ROUGH).all()) and rising == self.n
+        rising, bent = int((self.spectrum > 0).sum()), self.K[self.n :, self.n :].any()
+        clear = (np.abs(self.spectrum) > ROUGH).all()
+        return bool(clear and (bent or rising == self.n))
 
     @property
     def dependent(self) -> bool:

@@ -145,10 +145,19 @@ class Saddle:
             unit = 1.0 if self.unit is None else self.unit
             both = unit * linalg.lapack.dgetrs(*self.factor, unit * rhs)[0]
         else:
-            both = linalg.lstsq(self.K, rhs, cond=SINGULAR, lapack_driver="gelsy")[0]
+            both = self._least(rhs)
             most = np.abs(rhs).max(initial=0.0)
             off = float(np.abs(self.K @ both - rhs).max(initial=0.0) / (most or 1.0))
         return both[: self.split], self.r * both[self.split :] / self.h, off
+
+    def _least(self, rhs: FloatArray) -> FloatArray:
+        """The least-squares solution of minimum norm; each half of its own where H = 0."""
+        k, K = self.split, self.K
+        if K[:k, :k].any() or k in (0, len(K)):
+            return linalg.lstsq(K, rhs, cond=SINGULAR, lapack_driver="gelsy")[0]
+        halves = (K[k:, :k], rhs[k:]), (K[:k, k:], rhs[:k])
+        found = [linalg.lstsq(*half, cond=SINGULAR, lapack_driver="gelsy")[0] for half in halves]
+        return np.concatenate(found)
 
     def known(self, own: BoolArray, off: float) -> Known:
         """What is known of a solution that is ``off``, over the user's ``own`` variables."""

@@ -1,0 +1,118 @@
+"""What a comparison leaves behind where costs are predicted: a table, JSON, CSV and a figure."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from lpgd.experiments.comparison import Final
+from lpgd.experiments.contest import Outcome
+from lpgd.experiments.decisions.figures import draw_comparison
+from lpgd.experiments.decisions.methods import AUTO, BLACKBOX
+from lpgd.experiments.decisions.task import last_regret
+from lpgd.experiments.methods import show_tau, sizes
+from lpgd.experiments.runs import write_json
+from lpgd.experiments.summaries import write_csv
+
+_HEADING = ["method", "side", "tau", "sigma", "lr", "seed", "epochs", "regret", "optimal"]
+_HEADING += ["seconds", "solved", "failures"]
+
+
+def write_results(finals: list[Final], out: Path, title: str) -> None:
+    """Write the results of all methods as JSON, CSV and a figure."""
+    write_json(out / "results.json", [_summary(final, finals) for final in finals])
+    rows = [_csv_row(final, outcome) for final in finals for outcome in final.outcomes]
+    write_csv(out / "results.csv", _HEADING, rows)
+    draw_comparison(finals, out / "compare.png", title)
+
+
+def results_table(finals: list[Final]) -> Table:
+    """Return means over seeds with their standard error; it fits 80 columns."""
+    title = "Test regret at the end [%]: mean over seeds, and less LPGD auto, seed by seed"
+    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for name in ("method", "setting", "lr"):
+        table.add_column(name, no_wrap=True)
+    for name in ("regret", "less auto", "seconds", "solved"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for final in finals:
+        less = _less_auto(final, finals)
+        table.add_row(
+            final.method.label,
+            " ".join(sizes(final.chosen)) or "-",
+            f"{final.chosen.lr:g}",
+            f"{100 * fmean(map(last_regret, final.outcomes)):.2f}",
+            "-" if less is None else _mean_and_error(less),
+            f"{fmean(outcome.seconds[-1] for outcome in final.outcomes):.1f}",
+            f"{fmean(outcome.curves['solved'][-1] or 0 for outcome in final.outcomes):.3g}",
+        )
+    return table
+
+
+def auto_verdict(finals: list[Final]) -> str | None:
+    """Compare tau = "auto" with the fixed tau and side that did best in tuning."""
+    auto, best = _find(finals, AUTO), best_fixed(finals)
+    if auto is None or best is None:
+        return None
+    means = [fmean(map(last_regret, final.outcomes)) for final in (auto, best)]
+    ratio = f"{100 * (means[0] / means[1] - 1):+.1f} %" if means[1] > 0 else "-"
+    return (
+        f"Test regret, mean over seeds: tau auto {100 * means[0]:.2f} %, best fixed tau "
+        f"{100 * means[1]:.2f} % ({best.method.label}, tau {show_tau(best.chosen.tau)}): {ratio}"
+    )
+
+
+def best_fixed(finals: list[Final]) -> Final | None:
+    """Return the side whose fixed tau had the least regret in tuning; None without any."""
+    fixed = [f for f in finals if f.method.taus and f.method.name not in (AUTO, BLACKBOX, "imle")]
+    return min(fixed, key=lambda final: final.tuned, default=None)
+
+
+def _find(finals: list[Final], name: str) -> Final | None:
+    return next((final for final in finals if final.method.name == name), None)
+
+
+def _less_auto(final: Final, finals: list[Final]) -> list[float] | None:
+    """Return the differences of regrets from those of tau = "auto", in per cent, seed by seed."""
+    auto = _find(finals, AUTO)
+    if auto is None or auto is final:
+        return None
+    pairs = zip(final.outcomes, auto.outcomes, strict=True)
+    return [100 * (last_regret(mine) - last_regret(its)) for mine, its in pairs]
+
+
+def _mean_and_error(values: list[float]) -> str:
+    error = f" ± {stdev(values) / math.sqrt(len(values)):.2f}" if len(values) > 1 else ""
+    return f"{fmean(values):+.2f}{error}"
+
+
+def _summary(final: Final, finals: list[Final]) -> dict[str, Any]:
+    return {
+        "method": final.method.name,
+        "label": final.method.label,
+        "regrets": [last_regret(outcome) for outcome in final.outcomes],
+        "less_auto_percent": _less_auto(final, finals),
+        "regret_in_tuning": final.tuned[0],
+        "runs": [outcome.to_json() for outcome in final.outcomes],
+    }
+
+
+def _csv_row(final: Final, outcome: Outcome) -> list[object]:
+    config = outcome.config
+    own = config.rules[config.rule]
+    return [
+        final.method.name,
+        *(getattr(config, name) if name in own else "" for name in ("side", "tau", "sigma")),
+        config.lr,
+        config.seed,
+        outcome.epoch[-1],
+        last_regret(outcome),
+        outcome.curves["optimal"][-1],
+        outcome.seconds[-1],
+        outcome.curves["solved"][-1],
+        outcome.failures,
+    ]

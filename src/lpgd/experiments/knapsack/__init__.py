@@ -1,0 +1,1 @@
+"""Knapsacks whose values a linear model predicts from features."""

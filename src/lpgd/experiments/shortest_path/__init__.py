@@ -1,0 +1,1 @@
+"""Shortest paths on a grid whose edge costs a linear model predicts from features."""

@@ -1,0 +1,1 @@
+"""Shortest paths on terrain whose costs a network reads from an image."""
