@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from lpgd import losses
 from lpgd.core.errors import SolverError, StuckWarning
 from lpgd.core.rule import Rule
 from lpgd.core.solution import FloatArray
 from lpgd.core.warn import warn
+from lpgd.losses.envelope import gradient
 from lpgd.pyepo import _models, _pool, _solvers
 from lpgd.pyepo._rest import rest
 from lpgd.pyepo._solvers import Choice
@@ -144,10 +144,7 @@ class optModule(nn.Module):
         def solve(hi: torch.Tensor, lo: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             return self._solve(hi)[0], x
 
-        with torch.enable_grad():
-            moving = costs.requires_grad_()
-            value = losses.envelope(moving, dx, solve, tau, "lower")
-            (slope,) = torch.autograd.grad(value.sum(), moving)
+        slope = gradient(costs, dx, solve, tau, "lower")
         if not self._warned and not bool(slope.any()) and bool(dx.any()):
             self._warned = True
             warn(STUCK, StuckWarning)
