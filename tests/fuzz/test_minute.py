@@ -14,7 +14,7 @@ from tests.fuzz import hunt, judge
 from tests.fuzz.draws import Draw
 
 # cases of each layer, 12 s or less of an idle core
-CASES = {"qp": 60, "lp": 50, "conic": 25, "cvxpy": 30, "misuse": 100}
+CASES = {"qp": 45, "lp": 35, "conic": 20, "cvxpy": 20, "misuse": 100}
 
 
 class Drawn(Draw):
