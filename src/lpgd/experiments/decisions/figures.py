@@ -55,8 +55,9 @@ def draw_comparison(finals: list[Final], path: Path, title: str) -> None:
             formatter("{x:g}")  # per cent of a decade or two
     axes[0].set_ylabel("test regret [%]")
     axes[0].set_xlim(left=0)
-    axes[1].set_xscale("log")
-    axes[2].set_xscale("log")
+    for axis in axes[1:]:
+        axis.set_xscale("log")
+        axis.xaxis.set_minor_formatter("")
     seeds = max(len(final.outcomes) for final in finals)
     band = "" if seeds == 1 else f"; median over {in_words(seeds)} seeds and their range"
     figure.suptitle(f"{title}{band}", fontsize=11)
