@@ -48,7 +48,14 @@ LAYERS: dict[str, set[str]] = {
     "lpgd.diagnosis": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.map", "lpgd.frontend"},
     "lpgd.torch": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.losses", "lpgd.metrics"}
     | {"lpgd.map", "lpgd.frontend"},
-    "lpgd.jax": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.map", "lpgd.frontend"},
+    "lpgd.jax": {
+        "lpgd.core",
+        "lpgd.families",
+        "lpgd.rules",
+        "lpgd.losses",
+        "lpgd.map",
+        "lpgd.frontend",
+    },
     "lpgd.testing": {"lpgd.core", "lpgd.families", "lpgd.rules", "lpgd.engines", "lpgd.map"},
     # users of the package like any other: public names only
     "lpgd.experiments": {"lpgd", "lpgd.generators", "lpgd.metrics", "lpgd.oracles", "lpgd.rules"}

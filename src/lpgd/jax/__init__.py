@@ -11,6 +11,7 @@ except ModuleNotFoundError as error:
         'lpgd.jax needs jax, which is not installed: pip install "lpgd[jax]"'
     ) from error
 
+from lpgd.jax import losses
 from lpgd.jax.conic import ConicSolution, solve_conic
 from lpgd.jax.cvxpy import CvxpyLayer
 from lpgd.jax.errors import errors
@@ -27,6 +28,7 @@ __all__ = [
     "Sparse",
     "argmin",
     "errors",
+    "losses",
     "solve_conic",
     "solve_lp",
     "solve_nlp",
