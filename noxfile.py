@@ -49,6 +49,14 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+@nox.parametrize("framework", ["torch", "jax"])
+def without(session: nox.Session, framework: str) -> None:
+    """The tests as if a framework were not installed; those that need it skip."""
+    env = {"LPGD_TESTS_WITHOUT": framework}
+    session.run("pytest", "-n", "auto", *session.posargs, env=env)
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Hostile calls of all layers, 50,000 unless told: nox -s fuzz -- --calls 1000 --seed 1."""
     session.run("python", "benchmarks/fuzz.py", *(session.posargs or ("--calls", "50000")))

@@ -58,7 +58,7 @@ def problems(chosen: str) -> list[Problem]:
         x, c = pyepo.data.shortestpath.genData(2 * SIZE, FEATURES, grid, **how)
         made.append(split(f"{grid[0]}x{grid[1]}", shortestPathModel(grid), x, c, chosen))
     weights, x, c = pyepo.data.knapsack.genData(2 * SIZE, FEATURES, 32, 2, deg=4, noise_width=0.5)
-    made.append(split("knapsack 32x2", knapsackModel(weights, [60.0, 60.0]), x, c, chosen))
+    made.append(split("knapsack 32x2", knapsackModel(weights, [20.0, 20.0]), x, c, chosen))
     return [problem for problem in made if problem is not None]
 
 

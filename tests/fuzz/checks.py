@@ -84,6 +84,7 @@ def _closed_form(
     if element.point is None or not element.exact or precision > 1e-10:
         return []
     size = max(float(np.abs(v).max()) for v in element.point.values())
+    size = max(size, 1e-3 * max(float(np.abs(v).max()) for v in element.origin.values()))
     gaps = {
         k: float(np.abs((v / element.fit.get(k, 1.0)).astype(np.float64) - element.point[k]).max())
         for k, v in point.items()

@@ -157,7 +157,10 @@ def _unit(case: Case, plain: Outcome, name: str) -> np.longdouble:
     if size == 0 and name == "P":  # curvature counts where Px is as large as q
         reach = tops[case.names[0]].max(initial=0.0)
         size = _largest(elements, "q") / reach if reach > 0 else np.longdouble(0)
-    return loss / size if size > 0 else np.longdouble(0)
+    # an entry in small units has a large gradient
+    fits = [e.fit[name] for e in elements if name in e.fit and np.size(e.fit[name])]
+    spread = max((np.max(fit) / np.min(fit) for fit in fits), default=1.0)
+    return spread * loss / size if size > 0 else np.longdouble(0)
 
 
 def _tops(case: Case, plain: Outcome, name: str) -> np.ndarray:

@@ -77,6 +77,8 @@ def _rescaled(draw: Draw, chosen: Model, element: Element, tag: str) -> Element:
     fit = {
         k: np.exp2(np.longdouble(int(powers @ np.array(unit)))) for k, unit in chosen.units.items()
     }
+    if abs(powers[1]) > chosen.span:
+        return element.rescaled(fit, kind, fair=False).known("unknown", "lost digits", fair=False)
     return element.rescaled(fit, kind, fair=kind != "extreme")
 
 

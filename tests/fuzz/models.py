@@ -37,6 +37,8 @@ class Model:
         Whether the first output is bounded by zero, exactly.
     empty : str
         Parameter whose negative leaves no feasible point.
+    span : float
+        Power of two of the variables up to which float64 holds what CVXPY makes of the problem.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Model:
     empty: str = ""
     signs: Mapping[str, str] = field(default_factory=dict)
     gp: bool = False
+    span: float = np.inf
     engines: tuple[str | None, ...] = (None, "clarabel", "moreau", "scs")
 
     def layer(self, options: Mapping[str, Any]) -> CvxpyLayer:

@@ -173,7 +173,11 @@ def least_squares(m: int, n: int) -> Model:
 
 
 def cubes(n: int) -> Model:
-    """Powers against a linear gain."""
+    """Powers against a linear gain.
+
+    CVXPY writes s >= x^2 as a cone of (1 + s, 1 - s, 2x), in which s = 1e-18 is nothing beside 1,
+    so that x = 1e-9 has no digits there: in such units no solver of the cone program can know x.
+    """
 
     def build(p: Mapping[str, Any]) -> tuple[cp.Problem, list[Any]]:
         x = cp.Variable(n)
@@ -186,7 +190,8 @@ def cubes(n: int) -> Model:
         return {"x": np.sqrt(v["c"] / 3)}
 
     units = {"c": (0, 2, 0), "x": (0, 1, 0)}
-    return Model(f"cubes {n}", build, {"c": (n,)}, {"x": (n,)}, draw, answer, units, inside=True)
+    return Model(f"cubes {n}", build, {"c": (n,)}, {"x": (n,)}, draw, answer, units, inside=True,
+                 span=6)  # fmt: skip
 
 
 def boxes() -> Model:

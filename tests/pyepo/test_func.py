@@ -203,5 +203,5 @@ def test_a_knapsack_that_nothing_fits_is_an_error():
     data = Data("knapsack")
     data.model = knapsackModel(data.model.weights, [-1.0, 5.0])
     for name in ("SPOPlus", "DBB", "IMLE"):
-        with pytest.raises(RuntimeError, match="no solution|NaN"):
+        with pytest.raises(RuntimeError, match=r"infeasible|crashed"):
             data.results(ours, name, 1)

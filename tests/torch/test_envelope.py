@@ -261,6 +261,27 @@ def test_bad_options_and_shapes_are_named():
         loss(eye, torch.ones(4, 2, dtype=F), target=torch.ones(3, 2, dtype=F))
 
 
+@pytest.mark.parametrize("sense", ["min", "max"])
+def test_oracles_of_grids_take_targets_of_their_shape(sense):
+    draw, sign = numbers(17), 1 if sense == "min" else -1
+
+    def pair(costs):  # of a 2 x 3 grid
+        flat = cheapest_pair(sign * costs.reshape(len(costs), 6))
+        return flat.reshape(costs.shape)
+
+    layer = OracleLayer(pair, sense=sense, shape=(2, 3))
+    costs, target = draw(5, 2, 3).requires_grad_(), (draw(5, 2, 3) > 0).to(F)
+    value = EnvelopeLoss(layer, "hamming", 0.8, reduction="sum")(costs, target=target)
+    flat = (sign * costs).reshape(5, 6)
+    other = EnvelopeLoss(OracleLayer(cheapest_pair), "hamming", 0.8, reduction="sum")
+    again = other(flat, target=target.reshape(5, 6))
+    assert value.item() == pytest.approx(again.item(), abs=1e-12)
+    (gradient,) = torch.autograd.grad(value, costs)
+    assert torch.allclose(gradient, torch.autograd.grad(again, costs)[0], atol=1e-12)
+    with pytest.raises(lpgd.StructureError, match=r"shape \(..., 2, 3\), got \(5, 6\)"):
+        EnvelopeLoss(layer, "hamming", 0.8)(costs, target=target.reshape(5, 6))
+
+
 def test_hamming_is_direct_loss_minimisation():
     """Lower and upper sides are its steps towards better and away from worse."""
     draw, tau = numbers(11), 0.6

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+import lpgd.losses
 from lpgd import rules
 from lpgd.losses.cone import mean_normal, projected
+from lpgd.losses.envelope import gradient
 from lpgd.torch import OracleLayer, losses
 from tests.oracles import top
 from tests.special_cases import SET, D, Data, best
@@ -106,6 +108,18 @@ def test_a_score_is_the_perturbed_optimiser_where_the_loss_is_linear():
     expected = (x * SLOPE).sum(-1).mean()
     torch.testing.assert_close(value, expected)
     torch.testing.assert_close(found, torch.autograd.grad(expected, c)[0])
+
+
+@pytest.mark.parametrize("side", ["lower", "upper", "average"])
+def test_the_gradient_of_an_envelope_is_that_of_autodiff(side):
+    c = C.clone().requires_grad_()
+
+    def solve(*costs):
+        return [torch.tensor(best(part.detach().numpy())) for part in costs]
+
+    given = SLOPE, solve, 0.7, side
+    (expected,) = torch.autograd.grad(lpgd.losses.envelope(c, *given).sum(), c)
+    torch.testing.assert_close(gradient(C, *given), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_any_loss_has_a_score():

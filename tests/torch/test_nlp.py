@@ -335,3 +335,18 @@ def test_a_solve_starts_warm_near_its_solution(name, monkeypatch):
     near = [arrays[0] * 1.001, *arrays[1:]]
     program.solve(near, (), 2.0**-52, keep=False, start=forward.solution)
     assert counts[-1] <= min(5, counts[0] - 1)
+
+
+def test_processes_have_the_answers_of_one():
+    pytest.importorskip("casadi")
+    pytest.importorskip("joblib")
+    problem, found = PROBLEMS["HS71"], []
+    p = problem.p * torch.linspace(0.97, 1.03, 5, **FLOAT)[:, None]
+    p[3, 2] = -1.0  # infeasible
+    for jobs in (1, 2):
+        engine = lpgd.IpoptEngine(n_jobs=jobs)
+        layer = problem.symbolic(engine=engine, on_failure="nan")
+        with pytest.warns(lpgd.SolverWarning, match="1 of 5"):
+            found.append(layer(p, **problem.boxes))
+    assert torch.equal(found[0][[0, 1, 2, 4]], found[1][[0, 1, 2, 4]])
+    assert found[1][3].isnan().all()

@@ -164,11 +164,17 @@ def test_all_transforms_have_the_closed_form(costs, rule):
 
 def test_shapes_are_unknown_within_a_transform_until_told(costs):
     r = torch.tensor(1.5, dtype=torch.float64)
-    with pytest.raises(lpgd.StructureError, match="call the layer once before, or give like"):
+    with pytest.raises(lpgd.StructureError, match="call the layer once before"):
         torch.vmap(SaddleLayer(ball, ball_solve, lpgd.LPGD(0.1)), (0, None))(costs, r)
+    with pytest.raises(lpgd.StructureError, match="of empty batches"):
+        SaddleLayer(ball, ball_solve, lpgd.LPGD(0.1), ranks=(1, 0))(costs[:0], r)
     like = (costs[0], r)
     layer = SaddleLayer(ball, ball_solve, lpgd.LPGD(0.1), like=like)
     assert torch.vmap(layer, (0, None))(costs, r).shape == costs.shape
+    none = costs[:0].clone().requires_grad_()
+    x = SaddleLayer(ball, ball_solve, lpgd.LPGD(0.1), ranks=(1, 0), like=like)(none, r)
+    x.sum().backward()
+    assert x.shape == none.grad.shape == (0, 3)
 
 
 def test_multipliers_have_gradients(costs):

@@ -119,3 +119,20 @@ def test_slack_exponentials_of_any_size(rule, seed):
     want = -np.linalg.solve(K, [*loss.numpy(), 0.0])[:n]
     np.testing.assert_allclose(found, want, rtol=1e-7)
     assert stats.unverified == 0
+
+
+def test_gradients_of_the_largest_cotangents_are_numbers_in_any_company():
+    """Terms overflow whose difference does not; log utility on a budget: x = w b / (a sum(w))."""
+    x, a = cp.Variable(3), cp.Parameter(3)
+    w = np.array([0.6, 0.45, 0.54])
+    layer = CvxpyLayer(cp.Problem(cp.Maximize(w @ cp.log(x)), [a @ x <= 1.4]), [a], [x])
+    rows = torch.tensor([[0.6, 0.64, 0.41], [6e8, 6.4e8, 4.1e8]], dtype=torch.float64)
+    pull = torch.tensor([[6e307, -7e307, 3e307], [1.0, 1.0, 1.0]], dtype=torch.float64)
+    found = []
+    for some in (slice(0, 1), slice(None)):
+        leaf = rows[some].clone().requires_grad_()
+        layer(leaf)[0].backward(pull[some])
+        found.append(leaf.grad[0].numpy())
+    np.testing.assert_array_equal(*found)
+    expected = -w * 1.4 / (rows[0].numpy() ** 2 * w.sum())
+    np.testing.assert_allclose(found[0] / 1e307, pull[0].numpy() / 1e307 * expected, rtol=1e-6)

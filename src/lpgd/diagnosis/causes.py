@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import compress
 from typing import cast
 
 import numpy as np
@@ -245,9 +246,10 @@ def _averaged(facts: Facts) -> bool:
 
 
 def redundant(facts: Facts, _: list[FloatArray]) -> Iterator[Found]:
-    """Active rows that depend on each other."""
-    passed = facts.passed
-    if passed is None or not passed.redundant.any():
+    """Active rows that depend on each other, where gradients of their data are wanted."""
+    passed, program = facts.passed, facts.subject.program
+    wanted = set(compress(program.names, facts.subject.learned)) - set(program.problem.costs)
+    if passed is None or not (wanted and passed.redundant.any()):
         return
     rows = np.flatnonzero(passed.redundant)
     given, element = facts.forward, int(facts.rows[rows[0]])

@@ -35,9 +35,9 @@ WORDS: dict[str, tuple[str, str]] = {
         "look for a detach(), an argmax, a rounding, or a loss of something else.",
     ),
     "oracle of the wrong sense": (
-        "The oracle returns cheaper points for the opposite costs: it maximises, and a layer "
-        "minimises. Gradients then point uphill, or are zero.",
-        "negate the costs within the oracle, e.g. lambda costs: solve(-costs).",
+        "The oracle returns better points for the opposite costs: it maximises where the layer "
+        "takes it to minimise, or the other way round. Gradients then point uphill, or are zero.",
+        "sense='max' (or 'min') of the layer, as the oracle has it.",
     ),
     "oracle that is no minimiser": (
         "The oracle returns cheaper points for other costs than those that it is asked for: it "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import pickle
+import signal
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ from lpgd.core.solution import IntArray
 Function = Callable[[Any], Any]
 Piece = tuple[Any, float | None]
 """A piece of work, and how many seconds it may take."""
+ALARM = hasattr(signal, "setitimer")
 ENOUGH = 0.05  # seconds of work that make the overhead of a chunk small
 SHARES = 4  # chunks a worker as long as nobody knows how long an element takes
 KEPT = 4  # functions that a worker remembers
@@ -96,8 +98,7 @@ class Scatter:
                 found[place] = outcome  # noqa: PERF403  what came before an error is kept
         except Exception as error:  # of a back end's own kind
             if len(pieces) == 1:
-                limit = pieces[0][1]
-                late = limit is not None and time.perf_counter() - began >= limit
+                late = _late(error, pieces[0][1], time.perf_counter() - began)
                 found[0] = Lost(late, error)
 
     def _outcomes(self, task: _Task, pieces: Sequence[Piece]) -> Iterator[tuple[int, Outcome]]:
@@ -170,16 +171,34 @@ class _Task:
 
 @contextmanager
 def _ended_after(limit: float | None) -> Iterator[None]:
-    """End this process after so many seconds: by C code, which needs no lock of Python's."""
+    """End this process after so many seconds, whatever it is doing: no lock of Python's is needed.
+
+    The alarm is the kernel's, which kills the process; where there is none, or somebody listens to
+    it, C code ends it.
+    """
     if limit is None:
         yield
-        return
-    with open(os.devnull, "w") as nowhere:
-        faulthandler.dump_traceback_later(limit, file=nowhere, exit=True)
+    elif ALARM and signal.getsignal(signal.SIGALRM) == signal.SIG_DFL:
+        signal.setitimer(signal.ITIMER_REAL, limit)
         try:
             yield
         finally:
-            faulthandler.cancel_dump_traceback_later()
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+    else:
+        with open(os.devnull, "w") as nowhere:
+            faulthandler.dump_traceback_later(limit, file=nowhere, exit=True)
+            try:
+                yield
+            finally:
+                faulthandler.cancel_dump_traceback_later()
+
+
+def _late(error: Exception, limit: float | None, seconds: float) -> bool:
+    """Whether a worker that died was ended by its alarm: loky tells of signals and exit codes."""
+    if limit is None or seconds < limit:
+        return False
+    told = str(error)
+    return "SIGALRM" in told or not (ALARM and ("EXIT(" in told or "SIG" in told))
 
 
 def portable(error: Exception) -> Exception:

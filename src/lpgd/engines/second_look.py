@@ -71,7 +71,7 @@ def feasible(problem: QP, params: Params, x: FloatArray) -> BoolArray:
     sides = np.abs(slacks - problem.slacks(params, np.zeros_like(x)))
     equal = slice(0, problem.cones.zero)
     slacks[:, equal] = -np.abs(slacks[:, equal])
-    return (slacks >= -EXACT * sides).all(axis=1)
+    return np.logical_and.reduce(slacks >= -EXACT * sides, axis=1)
 
 
 def elastic(problem: QP, params: Params, threads: int | None) -> Elastic:

@@ -14,6 +14,7 @@ except ModuleNotFoundError as error:
 from lpgd.jax.conic import ConicSolution, solve_conic
 from lpgd.jax.cvxpy import CvxpyLayer
 from lpgd.jax.errors import errors
+from lpgd.jax.nonlinear import NonlinearProgram, solve_nlp
 from lpgd.jax.oracle import argmin
 from lpgd.jax.quadratic import DualSolution, solve_lp, solve_qp
 from lpgd.jax.sparse import Sparse
@@ -22,10 +23,12 @@ __all__ = [
     "ConicSolution",
     "CvxpyLayer",
     "DualSolution",
+    "NonlinearProgram",
     "Sparse",
     "argmin",
     "errors",
     "solve_conic",
     "solve_lp",
+    "solve_nlp",
     "solve_qp",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lpgd.losses.linear import Array, Solve, inner
 from lpgd.rules.ends import ENDS, Side
 
@@ -25,7 +27,20 @@ def envelope(costs: Array, slope: Array, solve: Solve, tau: float, side: Side) -
     -------
     (...)
     """
+    (above, below), (hi, lo), width = _ends(costs, slope, solve, tau, side)
+    return (inner(above, hi) - inner(below, lo)) / width
+
+
+def gradient(costs: Array, slope: Array, solve: Solve, tau: float, side: Side) -> Array:
+    """The gradient of ``envelope`` in the costs, for those who have no autodiff: (..., d)."""
+    _, (hi, lo), width = _ends(costs, slope, solve, tau, side)
+    return (hi - lo) / width
+
+
+def _ends(
+    costs: Array, slope: Array, solve: Solve, tau: float, side: Side
+) -> tuple[Sequence[Array], Sequence[Array], float]:
+    """Tilted costs, their minimisers, and the distance of the two tilts."""
     ends = [tau * end for end in ENDS[side]]
     tilted = [costs + end * slope if end else costs for end in ends]
-    hi, lo = solve(*tilted)
-    return (inner(tilted[0], hi) - inner(tilted[1], lo)) / (ends[0] - ends[1])
+    return tilted, solve(*tilted), ends[0] - ends[1]

@@ -34,11 +34,11 @@ def imitation(
         Not negative, and zero where the target minimises.
     """
     scaled = costs / tau
-    tilted = scaled - slope
-    (worst,) = solve(tilted)
+    (worst,) = solve(scaled - slope)
+    divergence = inner(scaled, target - worst)
     if best is None:
-        return inner(tilted, target - worst)
-    return inner(scaled, target) - best - inner(tilted, worst)
+        return divergence + inner(slope, worst - target)
+    return divergence + inner(slope, worst) - best
 
 
 def spo_plus(

@@ -30,7 +30,7 @@ from lpgd.map.forward import Forward, Solved
 from lpgd.map.pushforward import Gather, Probe, Tangents, push
 from lpgd.map.report import Failures, OnFailure
 from lpgd.map.solve import Solver
-from lpgd.map.terms import direct, spread, still, tamed, wild
+from lpgd.map.terms import direct, lowered, raised, spread, steep, still, tamed, wild
 
 Traits = tuple[tuple[object, ...], ...]
 MOST = 64  # structures whose engines a map remembers
@@ -228,6 +228,9 @@ class SolutionMap:
             if not (moving | ~cotangent.loud).all():
                 terms += direct(point, cotangent, point.solved & finite & ~moving)
         gradients = forward.problem.grad(forward.params, terms, wanted)
+        if steep(terms):  # parts that are too large may have a difference that is not
+            again = forward.problem.grad(forward.params, lowered(terms), wanted)
+            gradients = {k: raised(again[k], g) for k, g in gradients.items()}
         if pulled and forward.solution.solved.all() and not pulled.failed.any():
             self._watch(forward.problem, pulled, point.take(rows), cotangent.take(rows), wanted)
         return gradients

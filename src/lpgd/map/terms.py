@@ -10,6 +10,8 @@ import numpy as np
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.core.tilt import Cotangent, Term, Tilt
 
+STEEP, LOWER = 1e290, 2.0**-64
+
 
 def still(point: Solution, cotangent: Cotangent) -> Term:
     """The forward solution with weight zero."""
@@ -25,6 +27,22 @@ def direct(point: Solution, cotangent: Cotangent, rows: BoolArray) -> list[Term]
     tilt = replace(still(point, cotangent).tilt, ds=cotangent.ds)
     half = np.where(rows, 0.5, 0.0)
     return [Term(sign * half, none, tilt.at(zero + sign)) for sign in (1.0, -1.0)]
+
+
+def steep(terms: Sequence[Term]) -> bool:
+    """Whether a weight is so large that a product with it may overflow."""
+    return any((np.abs(term.weight) > STEEP).any() for term in terms)
+
+
+def lowered(terms: Sequence[Term]) -> list[Term]:
+    """The terms with all weights times LOWER."""
+    return [replace(term, weight=term.weight * LOWER) for term in terms]
+
+
+def raised(lowered: FloatArray, gradient: FloatArray) -> FloatArray:
+    """A gradient; of lowered terms where it is no number."""
+    with np.errstate(over="ignore"):
+        return np.where(np.isnan(gradient), lowered / LOWER, gradient)
 
 
 def wild(terms: Sequence[Term]) -> BoolArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, cast
@@ -122,7 +123,8 @@ class EnvelopeLoss(nn.Module):
         *inputs, **named
             Arguments of the layer.
         target : Tensor, (..., n); for expressions a tensor for each of ``targets``, or the only one
-            Leading dimensions are batch dimensions and broadcast with those of the arguments.
+            Leading dimensions are batch dimensions and broadcast with those of the arguments. Of an
+            oracle (..., *shape), as its costs.
         weight : Tensor, (..., n) or (), optional
             >= 0, 1 if not given. The mean-squared error is "quadratic" with weight 2 / n. Not for
             expressions.
@@ -163,16 +165,12 @@ class EnvelopeLoss(nn.Module):
     ) -> tuple[Work, list[torch.Tensor]]:
         seen = presented(self.layer, inputs, named)
         first, n = seen.tensors[0], seen.call.program.problem.n
-        weight = (
-            torch.ones((), dtype=first.dtype, device=first.device) if weight is None else weight
-        )
-        for name, tensor in (("target", target), ("weight", weight)):
-            check_kind(name, tensor, first, "the layer's first argument")
-            if tensor.shape[-1:] not in ((n,), ()) or (name == "target" and not tensor.ndim):
-                raise StructureError(
-                    f"{name} must have shape (..., {n}), got {tuple(tensor.shape)}"
-                )
-        weight = weight.expand(n) if not weight.ndim else weight
+        form: Shape = getattr(seen.call.program.problem, "form", (n,))  # of an oracle's costs
+        target = _flat("target", target, form, first)
+        if weight is None:
+            weight = torch.ones((), dtype=first.dtype, device=first.device)
+        scalar = isinstance(weight, torch.Tensor) and weight.ndim == 0
+        weight = weight.expand(n) if scalar else _flat("weight", weight, form, first)
         program = replace(seen.call.program, map=self._map)
         tensors = [*seen.tensors, target, weight]
         shape = _shape(program.batch([t.shape for t in seen.tensors]), target, weight)
@@ -184,6 +182,16 @@ class EnvelopeLoss(nn.Module):
 
         dtype = common_dtype({str(i): tensor for i, tensor in enumerate(tensors)})
         return Work(run, cores, dtype, first.device), tensors
+
+
+def _flat(name: str, tensor: Any, form: Shape, first: torch.Tensor) -> torch.Tensor:
+    """A tensor (..., *form) as (..., n)."""
+    check_kind(name, tensor, first, "the layer's first argument")
+    lead = tensor.ndim - len(form)
+    if lead < 0 or tuple(tensor.shape[lead:]) != form:
+        listed = ", ".join(map(str, form))
+        raise StructureError(f"{name} must have shape (..., {listed}), got {tuple(tensor.shape)}")
+    return tensor.reshape(*tensor.shape[:lead], math.prod(form))
 
 
 def _shape(batch: Shape, *others: torch.Tensor) -> Shape:

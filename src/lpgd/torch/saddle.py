@@ -20,7 +20,7 @@ from lpgd.map.report import OnFailure
 from lpgd.torch.arguments import Signature, common_dtype, signature
 from lpgd.torch.autodiff import Autodiff, tensor
 from lpgd.torch.leaves import Leaves
-from lpgd.torch.program import Known, ProgramLayer
+from lpgd.torch.program import MOST, Known, ProgramLayer
 
 NOTHING = SaddleView(Layout.of(None), Layout.of(None))
 
@@ -151,7 +151,7 @@ class SaddleLayer(ProgramLayer):
         """
         leaves = Leaves.of(params, self._ranks)
         parts = self._solve({"leaves": leaves}, duals=True)
-        view = self._views[leaves.tree, leaves.ends]
+        view = self._viewed(leaves)
         lead = parts[0].shape[:-1]
         shaped = [
             part.reshape((*lead, *shape))
@@ -204,6 +204,8 @@ class SaddleLayer(ProgramLayer):
         view = SaddleView(Layout.of(x), Layout.of(y))
         if self._together and self._like is None:
             view = SaddleView(view.x.single, view.y.single)
+        if len(self._views) == MOST:
+            self._views.pop(next(iter(self._views)), None)  # the oldest
         self._views[key] = view
         return view
 
@@ -226,8 +228,8 @@ def _first(leaf: torch.Tensor, core: int) -> np.ndarray:
     """A parameter of the first element."""
     try:
         return _numpy(leaf[(0,) * (leaf.ndim - core)])
-    except RuntimeError as error:
+    except (IndexError, RuntimeError) as error:
         raise StructureError(
-            "within torch.func transforms the shapes of x and y must be known: call the layer once "
-            "before, or give like=(x, y)"
+            "within torch.func transforms, and of empty batches, the shapes of x and y must be "
+            "known: call the layer once before, or give like=(x, y)"
         ) from error

@@ -67,7 +67,12 @@ def _with(layer: Any, solve: Callable[..., Any]) -> Any:
     twin: Any = object.__new__(type(layer))
     twin.__dict__.update(layer.__dict__)
     twin.__dict__["_solve"] = solve
+    twin.__dict__["_called"] = _no_objects
     return twin
+
+
+def _no_objects(given: dict[str, Any]) -> Any:
+    raise StructureError("objects=True returns what has no gradient; leave it out here")
 
 
 def subject(

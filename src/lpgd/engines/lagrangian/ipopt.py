@@ -42,6 +42,9 @@ class IpoptEngine(NlpEngine):
     iteration_limit : int
     time_limit : float
         Seconds of an element; 0 is none.
+    n_jobs : int
+        Processes among which a batch is divided, as joblib's (extra ``oracles``); -1 is as many as
+        there are processors.
     """
 
     name: ClassVar[str] = "ipopt"

@@ -14,15 +14,17 @@ import numpy as np
 
 from lpgd.core.engine import Answer, Capabilities
 from lpgd.core.errors import LpgdError
-from lpgd.core.params import Params, taken
+from lpgd.core.params import Params, batched, taken
 from lpgd.core.problem import Problem
-from lpgd.core.solution import FloatArray, Solution, Status
+from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.engines.lagrangian.kept import Kept
 from lpgd.engines.lagrangian.posed import Posed, Raw, packed
+from lpgd.engines.scatter import Done, Scatter, portable
 from lpgd.families.lagrangian.lagrangian import Lagrangian
 from lpgd.families.lagrangian.linearized import Linearized
 from lpgd.families.lagrangian.newton import polished
 
+CHUNKS = 4  # pieces of a batch for each process
 # Near a solution: hardly any barrier, and no push away from the bounds that are active there.
 WARM = {
     "warm_start_init_point": "yes",
@@ -56,6 +58,9 @@ class NlpEngine(ABC):
     iteration_limit : int
     time_limit : float
         Seconds of an element; 0 is none.
+    n_jobs : int
+        Processes among which a batch is divided, as joblib's (extra ``oracles``): -1 is as many as
+        there are processors. Threads would wait for each other.
     """
 
     capabilities: ClassVar[Capabilities]
@@ -64,6 +69,7 @@ class NlpEngine(ABC):
     tolerance: float = 1e-9
     iteration_limit: int = 1000
     time_limit: float = 0.0
+    n_jobs: int = 1
 
     @abstractmethod
     def find(self, problem: Lagrangian, posed: Posed) -> Raw:
@@ -81,17 +87,14 @@ class NlpEngine(ABC):
         """See ``Engine.solve``."""
         family, size = cast(Lagrangian, problem), len(next(iter(params.values())).index)
         found, cause, notes = Solution.blank(size, problem.n, problem.m), None, dict[int, str]()
-        for row in range(size):
-            try:
-                raw = self.find(family, Posed.of(family, params, row, start))
-            except LpgdError:
-                raise
-            except Exception as error:  # of one element, and chained later
-                cause = cause or error
+        for row, raw in enumerate(self._raw(family, params, start, size)):
+            if isinstance(raw, Exception):  # of one element, and chained later
+                cause = cause or raw
                 found.status[row] = Status.CRASHED
-                notes[row] = f"{type(error).__name__}: {error}"
-                continue
-            found.status[row], found.x[row], found.y[row] = raw.status, raw.x, packed(family, raw)
+                notes[row] = f"{type(raw).__name__}: {raw}"
+            else:
+                found.status[row] = raw.status
+                found.x[row], found.y[row] = raw.x, packed(family, raw)
         done = self._finish(family, params, found)
         kept = None
         if keep:
@@ -100,6 +103,27 @@ class NlpEngine(ABC):
         return Answer(
             done.solution, size, kept, cause, done.accuracy, notes=notes, factors=done.linear
         )
+
+    def _raw(
+        self, family: Lagrangian, params: Params, start: Solution | None, size: int
+    ) -> list[Raw | Exception]:
+        """What the solver says of each element."""
+        finder, scatter = Finder(self, family), Scatter(self.n_jobs)
+        jobs = 1 if self.n_jobs == 1 else scatter.jobs()
+        if jobs == 1 or size < 2:
+            return finder((params, start, np.arange(size)))
+        chunks = np.array_split(np.arange(size), min(size, CHUNKS * jobs))
+        works = [
+            (_apart(params, rows), start and start.take(rows), np.arange(len(rows)))
+            for rows in chunks
+        ]
+        found: list[Raw | Exception] = []
+        for rows, outcome in zip(
+            chunks, scatter(finder, works, list(map(len, chunks))), strict=True
+        ):
+            result = outcome.result if isinstance(outcome, Done) else None
+            found += [outcome.error or _lost()] * len(rows) if result is None else result
+        return found
 
     def restore(
         self, problem: Problem, params: Params, solution: Solution, threads: int | None
@@ -122,3 +146,37 @@ class NlpEngine(ABC):
         accuracy[rows] = better.residual
         solution = blank.put(rows, point)
         return Found(solution, accuracy, Linearized(family, params, solution, better.at))
+
+
+Work = tuple[Params, Solution | None, IntArray]
+
+
+@dataclass(frozen=True)
+class Finder:
+    """Asks a solver for some elements; in a worker it is kept, with what the solver compiled."""
+
+    engine: NlpEngine
+    family: Lagrangian
+
+    def __call__(self, work: Work) -> list[Raw | Exception]:
+        """What it says of each of them."""
+        params, start, rows = work
+        found: list[Raw | Exception] = []
+        for row in rows.tolist():
+            try:
+                posed = Posed.of(self.family, params, row, start)
+                found.append(self.engine.find(self.family, posed))
+            except LpgdError:
+                raise
+            except Exception as error:
+                found.append(portable(error))
+        return found
+
+
+def _apart(params: Params, rows: IntArray) -> Params:
+    """The data of some elements without those of the others."""
+    return {name: batched(param.values[param.index[rows]]) for name, param in params.items()}
+
+
+def _lost() -> Exception:
+    return RuntimeError("its worker died")

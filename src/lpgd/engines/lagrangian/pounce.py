@@ -69,6 +69,9 @@ class PounceEngine(NlpEngine):
     iteration_limit : int
     time_limit : float
         Seconds of an element; 0 is none.
+    n_jobs : int
+        Processes among which a batch is divided, as joblib's (extra ``oracles``); -1 is as many as
+        there are processors.
     """
 
     name: ClassVar[str] = "pounce"

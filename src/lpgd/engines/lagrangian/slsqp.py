@@ -32,6 +32,8 @@ class SlsqpEngine(NlpEngine):
     iteration_limit : int
     time_limit : float
         Not known to SLSQP.
+    n_jobs : int
+        As of :class:`IpoptEngine`.
     """
 
     tolerance: float = 1e-12

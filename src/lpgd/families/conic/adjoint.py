@@ -74,9 +74,10 @@ class Linearized:
             params = taken(self.params, rows)
             cotangent = conic.folded(params, cotangent)
         dx, dy = cotangent.dx, cotangent.dy
-        if self.units.idle:
-            return self._adjoint(rows, (dx, -dy), rho)
         lift = factors(np.maximum(_size(dx), _size(dy)))[:, None]  # nothing shall overflow
+        if self.units.idle:
+            found = self._adjoint(rows, (dx * lift, -dy * lift), rho)
+            return replace(found, a=found.a / lift, v=found.v / lift)
         units = self.units.take(rows)
         found = self._adjoint(rows, units.terms(dx * lift, -dy * lift), rho)
         a, v = units.leave(found.a, found.v)

@@ -142,7 +142,8 @@ class Graph:
         np.maximum.at(of_rows.T, self.rows, sizes.T)
         np.maximum.at(of_cols.T, self.cols, sizes.T)
         least = of_rows[:, self.rows] + of_cols[:, self.cols] - sizes.max(axis=1)[:, None] - STRAY
-        return np.where(sizes >= least, logs, 0.0), np.where(sizes >= least, weights, 0.0)
+        kept: FloatArray = np.where(sizes >= least, 1.0, 0.0)
+        return logs * kept, weights * kept
 
     def balanced(
         self, logs: FloatArray, weights: FloatArray, b: _Level
@@ -157,10 +158,12 @@ class Graph:
             cols = -self.means(logs, weights, cols, rows)[1]
             level = self.level(b, rows, cols)
             rows, cols = rows - level @ self.parts[0].T, cols + level @ self.parts[1].T
-        there = (weights @ self.by_col > 0).astype(np.float64)  # others, joined by P, follow these
+        # columns without entries, joined to others by P, follow these
+        there: FloatArray = np.where(weights @ self.by_col > 0, 1.0, 0.0)
         part = _mean((cols * there) @ self.parts[1], there @ self.parts[1])
         cols = np.where(there > 0, cols, part @ self.parts[1].T)
-        return np.round(np.clip(rows, -MOST, MOST)), np.round(np.clip(cols, -MOST, MOST))
+        found: list[FloatArray] = [np.round(np.clip(side, -MOST, MOST)) for side in (rows, cols)]
+        return found[0], found[1]
 
 
 def _groups(conic: Structure, first: IntArray) -> IntArray:

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from lpgd import losses
 from lpgd.core.errors import SolverError, StuckWarning
 from lpgd.core.rule import Rule
 from lpgd.core.solution import FloatArray
 from lpgd.core.warn import warn
+from lpgd.losses.envelope import gradient
 from lpgd.pyepo import _models, _pool, _solvers
 from lpgd.pyepo._rest import rest
 from lpgd.pyepo._solvers import Choice
@@ -109,7 +109,12 @@ class optModule(nn.Module):
         """Minimisers of any number of costs (..., d), asked for at once; see ``lpgd.losses``."""
         flat = [cost.detach().reshape(-1, cost.shape[-1]) for cost in costs]
         every = torch.cat(flat) if len(flat) > 1 else flat[0]
-        found = self._ask(every.to("cpu", torch.float64).numpy())
+        asked = every.to("cpu", torch.float64).numpy()
+        if not np.isfinite(asked).all():
+            raise SolverError("costs have a NaN or infinite entry")
+        found = self._ask(asked)
+        if not math.isfinite(found.sum()):
+            raise SolverError("the model has no solution for some costs")
         x = torch.from_numpy(found).to(every.device, every.dtype)
         if len(flat) == 1:
             return (x.reshape(costs[0].shape),)
@@ -139,10 +144,7 @@ class optModule(nn.Module):
         def solve(hi: torch.Tensor, lo: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             return self._solve(hi)[0], x
 
-        with torch.enable_grad():
-            moving = costs.requires_grad_()
-            value = losses.envelope(moving, dx, solve, tau, "lower")
-            (slope,) = torch.autograd.grad(value.sum(), moving)
+        slope = gradient(costs, dx, solve, tau, "lower")
         if not self._warned and not bool(slope.any()) and bool(dx.any()):
             self._warned = True
             warn(STUCK, StuckWarning)
@@ -155,11 +157,7 @@ class optModule(nn.Module):
                 self._pooled(), torch.from_numpy(costs).to(self._device, self._dtype)
             )
             return chosen.to("cpu", torch.float64).numpy()
-        if not np.isfinite(costs).all():
-            raise SolverError("costs have a NaN or infinite entry")
         found = self._oracle(costs)
-        if not math.isfinite(found.sum()):
-            raise SolverError("the model has no solution")
         if self.solpool is not None:
             solutions = torch.from_numpy(found).to(self._device, self._dtype)
             self.solpool = _pool.grown(self._pooled(), solutions)
