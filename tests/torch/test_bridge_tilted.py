@@ -24,7 +24,8 @@ def one_sided(rule, **options):
 
 TILTED = (
     "tilted solve at tau {tau}: 1 of 1 elements failed (batch index 0: unbounded). "
-    "Try: a smaller tau, rho > 0, fallback=True (with side='average'), or on_failure='nan'."
+    "Try: a smaller tau, rho > 0, fallback=True (with side='average'), or on_failure='nan'. "
+    "lpgd.diagnose(layer, ..., loss=...) looks at each element."
 )
 
 

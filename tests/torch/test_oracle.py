@@ -10,6 +10,7 @@ from torch.func import jacrev, vmap
 import lpgd
 from lpgd.families.oracle.oracle import Oracle
 from lpgd.families.qp.qp import QP
+from lpgd.oracles import GridPath
 from lpgd.torch import LPLayer, OracleLayer
 from tests.oracles import PATHS, SQUARE, Listed, top
 
@@ -222,3 +223,13 @@ def test_training_by_the_default_rule_finds_the_target():
         gradient_ = gradient(layer, c, 2 * (layer(c) - target).detach())
         c = (c - 0.5 * gradient_).detach().requires_grad_()
     assert torch.equal(layer(c), target)
+
+
+def test_gradients_that_vanish_for_failed_tilts_are_told():
+    """Grids refuse negative costs, which the tilts of one side make: elements fail or stay."""
+    torch.manual_seed(57)
+    layer = OracleLayer(GridPath((4, 4)))
+    costs = torch.rand(8, 4, 4, requires_grad=True)
+    with pytest.warns(lpgd.StuckWarning):
+        (layer(costs) * torch.rand(8, 4, 4)).sum().backward()
+    assert not costs.grad.any()

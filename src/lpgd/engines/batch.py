@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Event
 from time import perf_counter
 
@@ -70,7 +70,11 @@ def spread(
 
     pool = ThreadPoolExecutor(threads)
     try:
-        list(pool.map(run, np.array_split(np.arange(size), threads)))
+        left = {pool.submit(run, part) for part in np.array_split(np.arange(size), threads)}
+        while left:  # some solvers leave signals that wake no thread which waits without a limit
+            done, left = wait(left, PIECE, FIRST_EXCEPTION)
+            for future in done:
+                future.result()
     except BaseException:
         stop.set()
         pool.shutdown(wait=False, cancel_futures=True)

@@ -137,7 +137,8 @@ def is_stuck(terms: Sequence[Term], point: Solution, dx: FloatArray) -> bool:
     pushed = np.abs(dx).max(axis=1, initial=0.0) > ROUNDING * size
     for term in terms:
         moves = np.abs(term.point.x - point.x).max(axis=1, initial=0.0)
-        if (moves > MOVED * size)[pushed].any():
+        counts = pushed & (term.weight != 0)  # points of failed tilts are none
+        if (moves > MOVED * size)[counts].any():
             return False
     return bool(pushed.any())
 

@@ -110,9 +110,12 @@ class EngineHardships(EngineCases):
     def test_an_interrupt_ends_a_batch_soon(self, threads: int) -> None:
         """Ctrl-C, however many elements there are to go."""
         problem, params = long(quadratic=self.families[0] == "QP")
-        began = time.perf_counter()
-        self._solve(problem, params, threads=threads)
-        share = (time.perf_counter() - began) / len(params["q"].index)
+        shares = list[float]()
+        for _ in range(3):  # a first call loads the solver
+            began = time.perf_counter()
+            self._solve(problem, params, threads=threads)
+            shares.append((time.perf_counter() - began) / len(params["q"].index))
+        share = min(shares)
         rows = np.zeros(int(10 * threads * SOON / share), dtype=np.intp)
         many = taken(params, rows)
         main = threading.main_thread().ident
@@ -120,8 +123,12 @@ class EngineHardships(EngineCases):
         timer = threading.Timer(SOON, signal.pthread_kill, (main, signal.SIGINT))
         began = time.perf_counter()
         timer.start()
-        with pytest.raises(KeyboardInterrupt):
-            self._solve(problem, many, threads=threads)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                self._solve(problem, many, threads=threads)
+        finally:  # else it interrupts whatever comes next
+            timer.cancel()
+            timer.join()
         assert time.perf_counter() - began < 2 * SOON + 2 * share
 
 
