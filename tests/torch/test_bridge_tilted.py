@@ -24,9 +24,9 @@ def one_sided(rule, **options):
 
 TILTED = (
     "tilted solve at tau {tau}: 1 of 1 elements failed (batch index 0: unbounded). "
-    "Try: a smaller tau, rho > 0, fallback=True (with side='average'), or on_failure='nan'. "
-    "lpgd.diagnose(layer, ..., loss=...) looks at each element."
+    "Try: a smaller tau, rho > 0, fallback=True (with side='average'), or on_failure='nan'."
 )
+ASK = " lpgd.diagnose(layer, ..., loss=...) looks at each element."
 
 
 @pytest.mark.parametrize("engine", ["daqp", "highs"])
@@ -52,7 +52,7 @@ class TestUnboundedSide:
         rule = lpgd.LPGD(1.5, side=side, retries=0)
         with pytest.warns(lpgd.SolverWarning) as caught:
             layer, gradient = one_sided(rule, engine=engine, on_failure="nan")
-        assert [str(w.message) for w in caught] == [f"{engine}: {TILTED.format(tau='1.5')}"]
+        assert [str(w.message) for w in caught] == [f"{engine}: {TILTED.format(tau='1.5')}{ASK}"]
         assert gradient.tolist() == [0.0, 0.0]
         assert layer.stats.failures == 1
 
