@@ -62,6 +62,9 @@ class Capabilities:
         Whether it makes a workspace from a forward pass as arrays; see ``Restoring``.
     ranges : tuple of Range
         Where ``"auto"`` may choose it; none for engines that are used by name only.
+    warm : tuple of Range
+        Programs whose tilted versions, rho being 0, it solves from what it kept at no more than the
+        cost of the optimality conditions to first order.
     entries : float
         Most entries of dense matrices that it is handed.
     package : str or None
@@ -75,6 +78,7 @@ class Capabilities:
     tolerance: float = 1e-5
     restores: bool = False
     ranges: tuple[Range, ...] = ()
+    warm: tuple[Range, ...] = ()
     entries: float = float("inf")
     package: str | None = None
     install: str = "pip install lpgd"

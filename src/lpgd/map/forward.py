@@ -161,7 +161,10 @@ class Solved:
 
     def line(self, cotangent: Cotangent, rho: float) -> Adjoint | None:
         """See ``Backward.line``."""
-        if Ability.ADJOINT not in self.forward.program.abilities or self.samples is not None:
+        program, engine = self.forward.program, self.forward.engine
+        if Ability.ADJOINT not in program.abilities or self.samples is not None:
+            return None
+        if not rho and any(some.holds(program) for some in engine.capabilities.warm):
             return None
         found = self.forward.linear.line(cotangent, rho)
         if found is not None and found.reach is not None:  # rough solutions hide their active set

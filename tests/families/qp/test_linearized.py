@@ -37,7 +37,7 @@ def test_what_the_engine_leaves_saves_time_and_changes_no_bit(shared, seed, monk
     alone = Linearized(case.problem, params, answer.solution).adjoint(given, 0.0)
     monkeypatch.delattr(whitened, "inverse_factors")  # nothing is factorized or multiplied again
     monkeypatch.delattr(whitened, "whitened")
-    found = Linearized(case.problem, params, answer.solution, answer.factors).adjoint(given, 0.0)
+    found = case.problem.linearize(params, answer.solution, answer.factors).adjoint(given, 0.0)
     np.testing.assert_array_equal(found.a, alone.a)
     np.testing.assert_array_equal(found.v, alone.v)
     np.testing.assert_array_equal(found.degenerate, alone.degenerate)

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, final
 
-from lpgd.core.params import Param, Params
+from lpgd.core.params import Params
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import BoolArray, Solution
 from lpgd.families.conic.cones import Cones
 from lpgd.families.qp import sparse_adjoint
 from lpgd.families.qp.linearized import Linearized
 from lpgd.families.quadratic.structure import SIDES, Structure
+from lpgd.families.quadratic.whitening import Whitened
 
 
 @final
@@ -101,6 +102,6 @@ class QP(Structure):
     ) -> Linearized | sparse_adjoint.Linearized:
         """See ``Differentiable.linearize``."""
         sparse = sparse_adjoint.serves(self)
-        fit = isinstance(factors, Param) != sparse  # roots of dense P, systems of sparse programs
+        fit = isinstance(factors, Whitened) != sparse  # else they are systems of sparse programs
         of = sparse_adjoint.Linearized if sparse else Linearized
         return of(self, params, solution, factors if fit else None)
