@@ -114,3 +114,14 @@ def test_float32_failures_and_several_batch_dimensions(rule):
         assert single[name].dtype == torch.float32
         assert not rest[name][1, 2].any()
         assert torch.equal(rest[name].flatten(0, 1)[:5], flat[name][:5]), name
+
+
+@pytest.mark.parametrize("n, solves", [(31, 0), (32, 1)])
+def test_dense_programs_that_daqp_re_solves_as_cheaply_are_not_predicted(n, solves):
+    layer = QPLayer(lpgd.LPGD(1e-6, side="lower"))
+    q = torch.linspace(-1, 1, n, dtype=torch.float64, requires_grad=True)
+    eye = torch.eye(n, dtype=torch.float64)
+    layer(eye, q, ub=torch.full((n,), 0.5, dtype=torch.float64)).sum().backward()
+    assert layer.stats.re_solves == solves
+    expected = torch.where(q < -0.5, 0.0, -1.0)
+    torch.testing.assert_close(q.grad, expected.to(torch.float64), atol=1e-6, rtol=0)
