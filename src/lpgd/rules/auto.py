@@ -2,8 +2,7 @@
 
 For each row, with (a, v) the adjoint of the optimality conditions and dx the cotangent of x:
 
-1. An LP with rho > 0 and a loss on x alone asks for a smoothed problem: the large tilt serves all
-   data.
+1. An LP with rho > 0 and a loss on x alone is to be smoothed: the large tilt serves all data.
 2. A loss on multipliers asks for derivatives only.
 3. x* *stays at a vertex* if a = 0 though the objective is not strictly convex: the derivative in
    the costs is zero and says nothing. The adjoint serves the data of the constraints, and the large
@@ -12,15 +11,13 @@ For each row, with (a, v) the adjoint of the optimality conditions and dx the co
    adjoint is the derivative, and nothing is solved.
 5. Other rows are tilted, by so little that x is to move by a small step. Where both ends move along
    the cotangent as the adjoint says, it is believed; else the difference itself is the gradient.
-   Where the objective has no curvature along the move, x* leaps across an optimal face or stays at
-   a degenerate vertex, and the large tilt serves: the costs alone if the multipliers are steady,
-   else all data.
+   Without curvature of the objective along the move, x* leaps across an optimal face or stays at a
+   degenerate vertex, and the large tilt serves the costs, or all data if the multipliers leap.
 
-The large tilt is a multiple of c / ||dx||, c the largest of ||q||, ||Px*|| and rho ||x*||.
-The family says which, 3, 24 and 192 usually: the next one serves while the end that improves the
-loss stays where it is, for until then there is nothing to be learned: the other end only leads away
-from what is worse than x*. After the last x* is taken for the best point of its feasible set. All
-of this depends on the row alone, in sizes over the user's own entries.
+The large tilt is c / ||dx||, c the largest of ||q||, ||Px*|| and rho ||x*||, times what the family
+says, 3, 24 and 192 usually: the next one while the end that improves the loss stays where it is;
+the other end only leads away from what is worse than x*. After the last x* is taken for the best
+point of its set. All of this depends on the row alone, in sizes over the user's own entries.
 """
 
 from __future__ import annotations
@@ -69,9 +66,8 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
     used = nowhere.put(np.flatnonzero(doubted), ends.take(doubted))
     used = used.put(np.flatnonzero(every), far.take(every))
     pulled = _pulled(tilting, known, derived, (used, ~derived), (far, costs))
-    told = believed & ~_unknown(known) | serves | (known.degenerate & ends.solved)
-    if known.span is None:  # else both ends may leave as a root of t does
-        told |= sizes.alike(ends, tilting.side)
+    alike = sizes.alike(ends, tilting.side) & (known.span is None)  # else both may leave as sqrt(t)
+    told = believed & ~_unknown(known) | serves | (known.degenerate & ends.solved) | alike
     return replace(
         pulled,
         tau=np.where(serves | smoothed, far.tau, ends.tau),
