@@ -34,8 +34,14 @@ LAYERS: dict[str, set[str]] = {
     "lpgd.metrics": {"lpgd.core"},
     "lpgd.generators": set(),
     "lpgd.engines.scatter": {"lpgd.core"},
-    "lpgd.engines.oracle": {"lpgd.core", "lpgd.engines.scatter"},
-    "lpgd.engines": {"lpgd.core", "lpgd.families", "lpgd.engines.scatter"},
+    "lpgd.engines.signals": set(),
+    "lpgd.engines.oracle": {"lpgd.core", "lpgd.engines.scatter", "lpgd.engines.signals"},
+    "lpgd.engines": {
+        "lpgd.core",
+        "lpgd.families",
+        "lpgd.engines.scatter",
+        "lpgd.engines.signals",
+    },
     "lpgd.map": {"lpgd.core", "lpgd.rules", "lpgd.engines"},
     "lpgd.frontend": {
         "lpgd.core",

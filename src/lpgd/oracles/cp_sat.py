@@ -88,6 +88,7 @@ class CpSat(SetOracle):
         model.minimize(total)
         solver = module.CpSolver()
         solver.parameters.num_workers, solver.parameters.random_seed = 1, 0
+        solver.parameters.catch_sigint_signal = False  # it would not give Ctrl-C back
         if self.time_limit:
             solver.parameters.max_time_in_seconds = float(self.time_limit)
         if self.work_limit:

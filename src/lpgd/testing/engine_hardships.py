@@ -15,6 +15,7 @@ from lpgd.core.engine import Restoring
 from lpgd.core.params import Param, Params, taken
 from lpgd.core.problem import Ability, Problem
 from lpgd.core.solution import Solution
+from lpgd.engines.signals import interrupts_kept
 from lpgd.map.attempt import Batch, attempt
 from lpgd.testing.engine_cases import EngineCases, assert_same
 from lpgd.testing.engine_programs import hostile, long, relaid, scaled, troubled
@@ -120,6 +121,8 @@ class EngineHardships(EngineCases):
         many = taken(params, rows)
         main = threading.main_thread().ident
         assert main is not None
+        with interrupts_kept():  # whatever ran in this process before has left of the handler
+            pass
         timer = threading.Timer(SOON, signal.pthread_kill, (main, signal.SIGINT))
         began = time.perf_counter()
         timer.start()

@@ -13,6 +13,7 @@ from lpgd.core.params import Params
 from lpgd.core.problem import Problem
 from lpgd.core.solution import FloatArray, Solution, Status
 from lpgd.engines.lagrangian.kept import Kept
+from lpgd.engines.signals import interrupts_kept
 from lpgd.families.lagrangian.faults import faults
 from lpgd.families.lagrangian.lagrangian import TILT, Lagrangian
 from lpgd.families.lagrangian.linearized import Linearized
@@ -77,7 +78,8 @@ class ProcedureEngine:
     ) -> Answer:
         """See ``Engine.solve``. A row that raises, or is not finite, has failed."""
         family = cast(Lagrangian, problem)
-        solution, values, notes, cause = self._ask(family, params, start)
+        with interrupts_kept():
+            solution, values, notes, cause = self._ask(family, params, start)
         accuracy, factors = None, None
         rows = np.flatnonzero(solution.solved)
         if self.checked and len(rows):

@@ -11,6 +11,7 @@ import numpy as np
 from lpgd.core.errors import LpgdError, MissingExtraError
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, Status
+from lpgd.engines.signals import interrupts_kept
 
 
 class Ask(Protocol):
@@ -33,7 +34,8 @@ class Direct:
         asked: Callable[..., Any] = getattr(self.oracle, "reply", self.oracle)
         inputs = () if instances is None else (instances,)
         try:
-            found = asked(costs, *inputs)
+            with interrupts_kept():
+                found = asked(costs, *inputs)
         except MissingExtraError:
             raise
         except LpgdError as error:  # of a layer within the oracle, where it is one element's fault
