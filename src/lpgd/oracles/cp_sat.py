@@ -11,7 +11,7 @@ from lpgd.core.extras import load
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import Flag, FloatArray, Status
-from lpgd.oracles.base import SetOracle, refuse
+from lpgd.oracles.base import SetOracle, moderate, refuse
 from lpgd.oracles.milp import replied
 from lpgd.oracles.program import Outcome
 
@@ -77,7 +77,7 @@ class CpSat(SetOracle):
         """See ``SetOracle.reply``."""
         refuse(self, instances)
         module = load(MODULE, "oracles", "CpSat")
-        return replied(costs, lambda cost: self._one(module, cost))
+        return replied(moderate(costs), lambda cost: self._one(module, cost))
 
     def _one(self, module: Any, cost: FloatArray) -> Outcome:
         most = np.abs(cost).max(initial=0.0)

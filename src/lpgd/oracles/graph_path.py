@@ -10,7 +10,7 @@ import numpy as np
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray
-from lpgd.oracles.base import SetOracle
+from lpgd.oracles.base import SetOracle, moderate
 from lpgd.oracles.checks import count
 from lpgd.oracles.flow import Flow
 from lpgd.oracles.graph import Graph
@@ -70,7 +70,7 @@ class GraphPath(SetOracle):
         """See ``SetOracle.reply``; ``instances`` are pairs (source, target)."""
         given = [self.ends] * len(costs) if instances is None else [*map(self._ends, instances)]
         ends = np.array(given, dtype=np.intp).reshape(len(costs), 2)
-        flow = self._flow
+        flow, costs = self._flow, moderate(costs)
         bad = np.logical_or.reduce(costs < 0, axis=1) & self.graph.cyclic
         return settled(
             costs,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray
-from lpgd.oracles.base import SetOracle, refuse
+from lpgd.oracles.base import SetOracle, moderate, refuse
 from lpgd.oracles.checks import count
 from lpgd.oracles.flow import Flow
 from lpgd.oracles.graph_path import GraphPath
@@ -80,6 +80,7 @@ class GridPath(SetOracle):
         refuse(self, instances)
         if self._edges is not None:
             return self._edges.reply(costs)
+        costs = moderate(costs)
         inner = costs.reshape(len(costs), self.size[0] * self.size[1])[:, 1:-1]
         flow = self._flow
         return settled(

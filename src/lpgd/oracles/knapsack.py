@@ -12,7 +12,7 @@ from lpgd.core.extras import load
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, Status
-from lpgd.oracles.base import SetOracle
+from lpgd.oracles.base import SetOracle, moderate
 from lpgd.oracles.checks import numbers
 from lpgd.oracles.milp import replied
 from lpgd.oracles.program import Outcome, Program
@@ -55,7 +55,7 @@ class Knapsack(SetOracle):
         self.solver: Solver = solver
         self._whole = _whole(self.weights)
         self.gap = 1e-9 if self._way(self.capacities) == "highs" else 1e-12
-        self._kept: Any = None
+        self._kept: tuple[FloatArray, Program] | None = None
 
     def __repr__(self) -> str:
         return f"Knapsack({self.weights.shape[1]} items, {len(self.weights)} dimensions)"
@@ -69,7 +69,7 @@ class Knapsack(SetOracle):
         if given is None or (instances is not None and self.capacities is not None):
             raise ValueError("capacities are given once: to the knapsack, or as instances")
         rooms = np.broadcast_to(np.asarray(given), (len(costs), len(self.weights)))
-        values = np.maximum(-costs, 0.0)
+        values = np.maximum(-moderate(costs), 0.0)
         empty = np.logical_or.reduce(rooms < 0, axis=1)
         way = self._way(rooms.max(axis=0, initial=0.0))
         if way == "table":
@@ -122,26 +122,22 @@ class Knapsack(SetOracle):
         total = value.sum()
         if total == 0:
             return Outcome(np.zeros(len(value)), Status.OPTIMAL)
-        if self._kept is None:
-            module = load("ortools.algorithms.python.knapsack_solver", "oracles", "Knapsack")
-            kinds = module.SolverType
-            kind = kinds.KNAPSACK_MULTIDIMENSION_BRANCH_AND_BOUND_SOLVER
-            self._kept = module.KnapsackSolver(kind, "knapsack"), weights.tolist()
-        solver, rows = self._kept
+        module = load("ortools.algorithms.python.knapsack_solver", "oracles", "Knapsack")
+        kind = module.SolverType.KNAPSACK_MULTIDIMENSION_BRANCH_AND_BOUND_SOLVER
+        solver = module.KnapsackSolver(kind, "knapsack")  # of this call: others may be in a thread
         items = np.rint(value * (VALUES / total)).astype(np.int64)
-        solver.init(items.tolist(), rows, _floor(room, scale).tolist())
+        solver.init(items.tolist(), weights.tolist(), _floor(room, scale).tolist())
         solver.solve()
         chosen = [solver.best_solution_contains(item) for item in range(len(value))]
         return Outcome((np.array(chosen) & (items > 0)).astype(np.float64), Status.OPTIMAL)
 
     def _program(self, value: FloatArray, room: FloatArray) -> Outcome:
-        if self._kept is None or not isinstance(self._kept, Program):
+        kept = self._kept
+        if kept is None or (kept[0] != room).any():
             no = np.full(len(room), -np.inf)
-            self._kept = Program.of(self.weights, (no, room), (0.0, 1.0), integer=True)
-        program: Program = self._kept
-        if (program.row_upper != room).any():
-            no = np.full(len(room), -np.inf)
-            program = Program.of(self.weights, (no, room), (0.0, 1.0), integer=True)
+            kept = room, Program.of(self.weights, (no, room), (0.0, 1.0), integer=True)
+            self._kept = kept
+        program = kept[1]
         x, status, flag = program.solve(-value)
         return Outcome(None if x is None else x * (value > 0), status, flag)
 
