@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lpgd.core.extras import load
+from lpgd.core.locked import Locked
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, Status
@@ -27,7 +30,7 @@ BLOCK = 4_000_000  # entries of the tables of a batch that are made at once
 
 
 @public("lpgd.oracles")
-class Knapsack(SetOracle):
+class Knapsack(Locked, SetOracle):
     """The most valuable items that fit: maximise <v, x>, weights x <= capacities, x in {0, 1}^n.
 
     Costs (B, n) are *minus* the values; with ``sense="max"`` a layer takes the values themselves.
@@ -45,6 +48,7 @@ class Knapsack(SetOracle):
     """
 
     def __init__(self, weights: Any, capacities: Any = None, solver: Solver = "auto") -> None:
+        super().__init__()
         self.weights = numbers("weights", np.atleast_2d(np.asarray(weights)), 2)
         if (self.weights < 0).any():
             raise ValueError("weights must be >= 0")
@@ -61,7 +65,7 @@ class Knapsack(SetOracle):
         return f"Knapsack({self.weights.shape[1]} items, {len(self.weights)} dimensions)"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kept": None}
+        return {**super().__getstate__(), "_kept": None}
 
     def reply(self, costs: FloatArray, instances: Sequence[Any] | None = None) -> Reply:
         """See ``SetOracle.reply``; ``instances`` are capacities."""
@@ -70,8 +74,18 @@ class Knapsack(SetOracle):
             raise ValueError("capacities are given once: to the knapsack, or as instances")
         rooms = np.broadcast_to(np.asarray(given), (len(costs), len(self.weights)))
         values = np.maximum(-costs, 0.0)
+        own = [self.capacities] if instances is None else rooms
+        ways: list[Solver] = [self._way(room) for room in own]
+        if len(set(ways)) < 2:
+            return self._by(ways[0] if ways else "highs", values, rooms)
+        parts: list[tuple[NDArray[np.intp], Reply]] = []
+        for way in dict.fromkeys(ways):  # each element's own, whatever the others'
+            rows = np.flatnonzero([other == way for other in ways])
+            parts.append((rows, self._by(way, values[rows], rooms[rows])))
+        return Reply.gathered(len(costs), parts)
+
+    def _by(self, way: Solver, values: FloatArray, rooms: FloatArray) -> Reply:
         empty = np.logical_or.reduce(rooms < 0, axis=1)
-        way = self._way(rooms.max(axis=0, initial=0.0))
         if way == "table":
             x = self._table(values, np.where(empty[:, None], 0, rooms))
             return _marked(x, empty)
@@ -82,7 +96,7 @@ class Knapsack(SetOracle):
             value, room, none = next(left)
             return Outcome(None, Status.INFEASIBLE) if none else solve(value, room)
 
-        return replied(costs, one)
+        return replied(values, one)
 
     def _room(self, capacities: Any) -> FloatArray:
         room = numbers("capacities", np.atleast_1d(np.asarray(capacities)), 1)
@@ -129,19 +143,18 @@ class Knapsack(SetOracle):
             self._kept = module.KnapsackSolver(kind, "knapsack"), weights.tolist()
         solver, rows = self._kept
         items = np.rint(value * (VALUES / total)).astype(np.int64)
-        solver.init(items.tolist(), rows, _floor(room, scale).tolist())
-        solver.solve()
-        chosen = [solver.best_solution_contains(item) for item in range(len(value))]
+        with self.lock:  # threads share the solver
+            solver.init(items.tolist(), rows, _floor(room, scale).tolist())
+            solver.solve()
+            chosen = [solver.best_solution_contains(item) for item in range(len(value))]
         return Outcome((np.array(chosen) & (items > 0)).astype(np.float64), Status.OPTIMAL)
 
+    @cached_property
+    def _rows(self) -> Program:
+        return Program.of(self.weights, (-np.inf, 0.0), (0.0, 1.0), integer=True)
+
     def _program(self, value: FloatArray, room: FloatArray) -> Outcome:
-        if self._kept is None or not isinstance(self._kept, Program):
-            no = np.full(len(room), -np.inf)
-            self._kept = Program.of(self.weights, (no, room), (0.0, 1.0), integer=True)
-        program: Program = self._kept
-        if (program.row_upper != room).any():
-            no = np.full(len(room), -np.inf)
-            program = Program.of(self.weights, (no, room), (0.0, 1.0), integer=True)
+        program = replace(self._rows, row_upper=room)
         x, status, flag = program.solve(-value)
         return Outcome(None if x is None else x * (value > 0), status, flag)
 
