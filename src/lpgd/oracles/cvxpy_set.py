@@ -10,6 +10,7 @@ from scipy import sparse
 
 from lpgd.core.errors import StructureError
 from lpgd.core.extras import load
+from lpgd.core.locked import Locked
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, Status
@@ -42,12 +43,17 @@ class CvxpyProgram(ProgramOracle):
 
 
 @public("lpgd.oracles")
-class CvxpyProblem(SetOracle):
-    """Any other CVXPY problem, solved by CVXPY one element after the other; see ``from_cvxpy``."""
+class CvxpyProblem(Locked, SetOracle):
+    """Any other CVXPY problem, solved by CVXPY one element after the other; see ``from_cvxpy``.
+
+    A problem holds the values of its parameter and variables, so threads wait for each other.
+    Unless told, solvers do not start from the last solution.
+    """
 
     def __init__(self, problem: Any, parameter: Any, sign: float, options: dict[str, Any]) -> None:
+        super().__init__()
         self.problem, self.parameter = problem, parameter
-        self.sign, self.options = sign, options
+        self.sign, self.options = sign, {"warm_start": False, **options}
         self.shape = tuple(parameter.shape)
         self.gap = 1e-5  # of what cone solvers call optimal
 
@@ -56,7 +62,7 @@ class CvxpyProblem(SetOracle):
 
     def __getstate__(self) -> dict[str, Any]:  # without what CVXPY keeps of solvers
         bare = type(self.problem)(self.problem.objective, self.problem.constraints)
-        return {**self.__dict__, "problem": bare}
+        return {**super().__getstate__(), "problem": bare}
 
     def reply(self, costs: FloatArray, instances: Sequence[Any] | None = None) -> Reply:
         """See ``SetOracle.reply``."""
@@ -65,13 +71,14 @@ class CvxpyProblem(SetOracle):
         return replied(costs, lambda cost: self._one(cvxpy, cost))
 
     def _one(self, cvxpy: Any, cost: FloatArray) -> Outcome:
-        self.parameter.value = self.sign * cost
-        try:
-            self.problem.solve(**self.options)
-        except cvxpy.error.SolverError:
-            return Outcome(None, Status.NUMERICAL)
-        status = STATUS.get(self.problem.status, Status.NUMERICAL)
-        return Outcome(self._features() if status.usable else None, status)
+        with self.lock:
+            self.parameter.value = self.sign * cost
+            try:
+                self.problem.solve(**self.options)
+            except cvxpy.error.SolverError:
+                return Outcome(None, Status.NUMERICAL)
+            status = STATUS.get(self.problem.status, Status.NUMERICAL)
+            return Outcome(self._features() if status.usable else None, status)
 
     def _features(self) -> FloatArray:
         """What the objective, at the values of the variables, multiplies the parameter by."""
