@@ -69,6 +69,11 @@ class Backward(Protocol):
         """What the rule remembers; it may write here."""
         ...
 
+    @property
+    def costly(self) -> bool:
+        """Whether a gradient of the costs is wanted."""
+        ...
+
     def resolve(self, tilt: Tilt) -> Solution:
         """Solve tilted problems, one a row; failure is a status, never an exception."""
         ...

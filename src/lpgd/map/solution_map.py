@@ -219,7 +219,10 @@ class SolutionMap:
         finite = cotangent.finite
         moving = forward.moving(cotangent)
         rows = np.flatnonzero(point.solved & moving & finite)
-        pulled = self._pull(forward, point, cotangent, rows) if len(rows) else None
+        costly = not wanted.keys().isdisjoint(forward.problem.costs)
+        pulled = None
+        if len(rows):
+            pulled = self._pull(forward, point, cotangent, rows, costly=costly)
         terms: Sequence[Term] = pulled.terms if pulled else ()
         if pulled is None or len(rows) < len(point):
             # a NaN weight carries a non-finite cotangent on, as torch's own functions do
@@ -236,7 +239,13 @@ class SolutionMap:
         return gradients
 
     def _pull(
-        self, forward: Forward, point: Solution, cotangent: Cotangent, rows: IntArray
+        self,
+        forward: Forward,
+        point: Solution,
+        cotangent: Cotangent,
+        rows: IntArray,
+        *,
+        costly: bool,
     ) -> Pullback:
         if len(rows) < len(point):
             point, cotangent = point.take(rows), cotangent.take(rows)
@@ -248,7 +257,8 @@ class SolutionMap:
             report.note_moved(answer, self.stats)
             return self._settle(answer)
 
-        pulled = self.rule.pullback(point, cotangent, Solved(forward, point, settle, self.memory))
+        backward = Solved(forward, point, settle, self.memory, costly)
+        pulled = self.rule.pullback(point, cotangent, backward)
         pulled = _tame(pulled, point)
         self.stats.add(retries=pulled.retries)
         report.note(pulled, self.stats)

@@ -18,7 +18,7 @@ from lpgd.core.errors import EngineError
 from lpgd.core.extras import load
 from lpgd.core.params import Params, taken
 from lpgd.core.public import public
-from lpgd.core.solution import IntArray, Solution, Status
+from lpgd.core.solution import IntArray, Solution, Status, among
 from lpgd.engines.cones.engine import ConeEngine
 from lpgd.engines.cones.solver import Found, Loaded, Request, compressed
 
@@ -164,7 +164,7 @@ class _Compiled:
         slacks = self.conic.slacks(params, start.x)
         found = self._run(params, self.warm_start(start.x, start.y, slacks))
         # Believe a failure only from a cold start. A time limit is not to be spent twice.
-        failed = np.flatnonzero(~np.isin(found.status, (Status.OPTIMAL, Status.TIME_LIMIT)))
+        failed = np.flatnonzero(~among(found.status, Status.OPTIMAL, Status.TIME_LIMIT))
         return found.put(failed, self._run(params, None).take(failed)) if len(failed) else found
 
     def _run(self, params: Params, warm: Any) -> Found:

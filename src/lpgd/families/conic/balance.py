@@ -11,7 +11,6 @@ solution.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from lpgd.core.params import Params
+from lpgd.core.pattern import Totals
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows
 from lpgd.families.quadratic.structure import Structure
 
@@ -36,17 +36,17 @@ def balanced(
 
     ``curve`` (N, n) is the diagonal of P, if there is one. Data that are fair get zeros.
     """
-    size, k, n = len(params["q"].index), graph.sides.shape[1], graph.by_col.shape[1]
+    size, k, n = len(params["q"].index), graph.sides.size, graph.by_col.size
     rows, cols = np.zeros((size, k)), np.zeros((size, n))
     if not k or not n:
         return rows, cols
     A, index = params["A"].values.reshape(len(params["A"].values), -1), params["A"].index
     logs, weights = _logs(A)
-    sums = np.concatenate([logs, weights]) @ graph.both
-    sizes = np.abs(_mean(sums[: len(logs)], sums[len(logs) :]))
-    fair: BoolArray = np.logical_and.reduce(sizes <= FAIR, axis=1)
+    fair = np.ones(len(logs), dtype=np.bool_)
+    for sums in (graph.by_row, graph.by_col):
+        fair &= np.logical_and.reduce(np.abs(_mean(sums(logs), sums(weights))) <= FAIR, axis=1)
     known, there = _logs(params["b"].full())
-    b = _Level(known @ graph.sides, there @ graph.sides, _free(params, curve))
+    b = _Level(graph.sides(known), graph.sides(there), _free(params, curve))
     close: BoolArray = np.logical_and.reduce(np.abs(graph.level(b, rows, cols)) <= FAIR, axis=1)
     fair = fair[index] & close
     far = np.flatnonzero(~fair)
@@ -81,15 +81,10 @@ class Graph:
     first: IntArray
     rows: IntArray
     cols: IntArray
-    by_row: Any
-    by_col: Any
-    sides: Any
-    parts: tuple[Any, Any]
-
-    @cached_property
-    def both(self) -> Any:
-        """Sums over rows and over columns."""
-        return sparse.csr_array(sparse.hstack([self.by_row, self.by_col]))
+    by_row: Totals
+    by_col: Totals
+    sides: Totals
+    parts: tuple[Totals, Totals]
 
     @classmethod
     def of(cls, conic: Structure) -> Graph:
@@ -107,28 +102,28 @@ class Graph:
         rows, cols = np.divmod(np.arange(conic.m * n), n) if A is None else (A.rows, A.cols)
         rows, bends = group[rows], _bends(conic)
         ends = np.concatenate([rows, k + bends[0]]), np.concatenate([cols, bends[1]]) + k
-        joined = sparse.coo_array((np.ones(len(ends[0])), ends), shape=(k + n, k + n))
+        joined: Any = sparse.coo_array((np.ones(len(ends[0])), ends), shape=(k + n, k + n))
         count, part = connected_components(joined, directed=False)
         part = part.astype(np.intp)
-        parts = _selection(part[:k], count), _selection(part[k:], count)
-        by_row, by_col, sides = _selection(rows, k), _selection(cols, n), _selection(group, k)
-        return cls(group, first, rows, cols, by_row, by_col, sides, parts)
+        parts = Totals(part[:k], count), Totals(part[k:], count)
+        sums = Totals(rows, k), Totals(cols, n), Totals(group, k)
+        return cls(group, first, rows, cols, *sums, parts)
 
     def means(
         self, logs: FloatArray, weights: FloatArray, cols: FloatArray, rows: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Mean logarithms of the entries of each row with these columns, and of each column."""
-        of_rows = (logs + weights * cols[:, self.cols]) @ self.by_row
-        of_cols = (logs + weights * rows[:, self.rows]) @ self.by_col
-        return _mean(of_rows, weights @ self.by_row), _mean(of_cols, weights @ self.by_col)
+        of_rows = self.by_row(logs + weights * cols[:, self.cols])
+        of_cols = self.by_col(logs + weights * rows[:, self.rows])
+        return _mean(of_rows, self.by_row(weights)), _mean(of_cols, self.by_col(weights))
 
     def level(self, b: _Level, rows: FloatArray, cols: FloatArray) -> FloatArray:
         """By how much the variables of each part are too small, (N, parts)."""
-        weights = b.weights @ self.parts[0]
-        held = _mean((b.logs + b.weights * rows) @ self.parts[0], weights)
+        weights = self.parts[0](b.weights)
+        held = _mean(self.parts[0](b.logs + b.weights * rows), weights)
         known = np.isfinite(b.free)
         gap = np.where(known, b.free - cols, 0.0)
-        free = _mean(gap @ self.parts[1], known.astype(np.float64) @ self.parts[1])
+        free = _mean(self.parts[1](gap), self.parts[1](known.astype(np.float64)))
         return np.where(weights > 0, held, free)
 
     def _plain(self, logs: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -137,7 +132,7 @@ class Graph:
         if not (sizes.max(axis=1) - logs.min(axis=1) > STRAY).any():
             return logs, weights
         of_rows, of_cols = (
-            np.full((len(logs), total.shape[1]), -np.inf) for total in (self.by_row, self.by_col)
+            np.full((len(logs), total.size), -np.inf) for total in (self.by_row, self.by_col)
         )
         np.maximum.at(of_rows.T, self.rows, sizes.T)
         np.maximum.at(of_cols.T, self.cols, sizes.T)
@@ -157,11 +152,12 @@ class Graph:
             rows = -np.where(b.weights > 0, with_b, of_rows)
             cols = -self.means(logs, weights, cols, rows)[1]
             level = self.level(b, rows, cols)
-            rows, cols = rows - level @ self.parts[0].T, cols + level @ self.parts[1].T
+            rows = rows - level[:, self.parts[0].places]
+            cols = cols + level[:, self.parts[1].places]
         # columns without entries, joined to others by P, follow these
-        there: FloatArray = np.where(weights @ self.by_col > 0, 1.0, 0.0)
-        part = _mean((cols * there) @ self.parts[1], there @ self.parts[1])
-        cols = np.where(there > 0, cols, part @ self.parts[1].T)
+        there: FloatArray = np.where(self.by_col(weights) > 0, 1.0, 0.0)
+        part = _mean(self.parts[1](cols * there), self.parts[1](there))
+        cols = np.where(there > 0, cols, part[:, self.parts[1].places])
         found: list[FloatArray] = [np.round(np.clip(side, -MOST, MOST)) for side in (rows, cols)]
         return found[0], found[1]
 
@@ -216,10 +212,3 @@ def _logs(values: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _mean(sums: FloatArray, weights: FloatArray) -> FloatArray:
     return sums / np.where(weights > 0, weights, 1.0)
-
-
-def _selection(places: IntArray, size: int) -> Any:
-    """Sums over the entries that share a place, as a product from the right."""
-    return sparse.csr_array(
-        (np.ones(len(places)), (np.arange(len(places)), places)), shape=(len(places), size)
-    )

@@ -36,7 +36,7 @@ from __future__ import annotations
 import numpy as np
 
 from lpgd.core.params import Params, taken
-from lpgd.core.solution import FloatArray, Solution, Status
+from lpgd.core.solution import FloatArray, Solution, Status, among
 from lpgd.families.conic.projections import project
 from lpgd.families.quadratic.inside import inside
 from lpgd.families.quadratic.products import Values, unit
@@ -135,7 +135,7 @@ def refuted(of: Rows, params: Params, ray: Solution) -> FloatArray:
         _contradiction(values, sizes, ray.y),
         _descent(values, sizes, ray.x),
     )
-    return np.where(np.isin(ray.status, (Status.INFEASIBLE, Status.UNBOUNDED)), found, np.inf)
+    return np.where(among(ray.status, Status.INFEASIBLE, Status.UNBOUNDED), found, np.inf)
 
 
 def _contradiction(values: Values, sizes: Values, y: FloatArray) -> FloatArray:
