@@ -2,10 +2,9 @@
 
 The binary logarithms of the factors make those of the entries of A and b least in the sense of
 least squares (Curtis and Reid, 1972, "On the automatic scaling of matrices for Gaussian
-elimination"), so that a program in other units becomes the same one. The squares are minimized
-over rows and variables in turn. What A leaves open is a factor for each part of the program that
-hangs together, by A or P: there b decides, or, where b is zero, the size q / P of an unconstrained
-solution.
+elimination"), so that a program in other units becomes the same one. What A leaves open is a factor
+for each part of the program that hangs together, by A or P: there b decides, or, where b is zero,
+the size q / P of an unconstrained solution.
 """
 
 from __future__ import annotations
@@ -23,10 +22,11 @@ from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows
 from lpgd.families.quadratic.structure import Structure
 
 FAIR = 6.0  # binary logarithm of mean sizes that are left alone
-MOST = 300.0  # binary logarithm of the largest factor
-SWEEPS = 6
+MOST = 2000.0  # binary logarithm of the largest factor: what takes any number to any other
+STEPS = 50
+CLOSE = 0.1  # binary logarithm of a factor that makes no difference
 STRAY = 60.0  # of an entry times the largest, beside the largest ones of its row and column
-NOTHING = 2.0**-500  # share of the largest entry that no unit explains
+NOTHING = 500.0  # the same of data that are otherwise fair, and of b beside the largest one
 
 
 def balanced(
@@ -41,7 +41,7 @@ def balanced(
     if not k or not n:
         return rows, cols
     A, index = params["A"].values.reshape(len(params["A"].values), -1), params["A"].index
-    logs, weights = _logs(A)
+    logs, weights = graph.plain(*_logs(A, np.inf), NOTHING)
     sums = np.concatenate([logs, weights]) @ graph.both
     sizes = np.abs(_mean(sums[: len(logs)], sums[len(logs) :]))
     fair: BoolArray = np.logical_and.reduce(sizes <= FAIR, axis=1)
@@ -114,14 +114,6 @@ class Graph:
         by_row, by_col, sides = _selection(rows, k), _selection(cols, n), _selection(group, k)
         return cls(group, first, rows, cols, by_row, by_col, sides, parts)
 
-    def means(
-        self, logs: FloatArray, weights: FloatArray, cols: FloatArray, rows: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Mean logarithms of the entries of each row with these columns, and of each column."""
-        of_rows = (logs + weights * cols[:, self.cols]) @ self.by_row
-        of_cols = (logs + weights * rows[:, self.rows]) @ self.by_col
-        return _mean(of_rows, weights @ self.by_row), _mean(of_cols, weights @ self.by_col)
-
     def level(self, b: _Level, rows: FloatArray, cols: FloatArray) -> FloatArray:
         """By how much the variables of each part are too small, (N, parts)."""
         weights = b.weights @ self.parts[0]
@@ -131,17 +123,19 @@ class Graph:
         free = _mean(gap @ self.parts[1], known.astype(np.float64) @ self.parts[1])
         return np.where(weights > 0, held, free)
 
-    def _plain(self, logs: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def plain(
+        self, logs: FloatArray, weights: FloatArray, stray: float
+    ) -> tuple[FloatArray, FloatArray]:
         """Without entries that no units bring near the largest ones of their row and column."""
         sizes = np.where(weights > 0, logs, -np.inf)
-        if not (sizes.max(axis=1) - logs.min(axis=1) > STRAY).any():
+        if not (sizes.max(axis=1, initial=-np.inf) - logs.min(axis=1, initial=0.0) > stray).any():
             return logs, weights
         of_rows, of_cols = (
             np.full((len(logs), total.shape[1]), -np.inf) for total in (self.by_row, self.by_col)
         )
         np.maximum.at(of_rows.T, self.rows, sizes.T)
         np.maximum.at(of_cols.T, self.cols, sizes.T)
-        least = of_rows[:, self.rows] + of_cols[:, self.cols] - sizes.max(axis=1)[:, None] - STRAY
+        least = of_rows[:, self.rows] + of_cols[:, self.cols] - sizes.max(axis=1)[:, None] - stray
         kept: FloatArray = np.where(sizes >= least, 1.0, 0.0)
         return logs * kept, weights * kept
 
@@ -149,21 +143,48 @@ class Graph:
         self, logs: FloatArray, weights: FloatArray, b: _Level
     ) -> tuple[FloatArray, FloatArray]:
         """Factors of rows and columns, as integers."""
-        rows, cols = np.zeros(b.logs.shape), np.zeros(b.free.shape)
-        logs, weights = self._plain(logs, weights)
-        for _ in range(SWEEPS):
-            of_rows = self.means(logs, weights, cols, rows)[0]
-            with_b = 0.5 * (of_rows + _mean(b.logs, b.weights))
-            rows = -np.where(b.weights > 0, with_b, of_rows)
-            cols = -self.means(logs, weights, cols, rows)[1]
-            level = self.level(b, rows, cols)
-            rows, cols = rows - level @ self.parts[0].T, cols + level @ self.parts[1].T
+        logs, weights = self.plain(logs, weights, STRAY)
+        rows, cols = self._least(logs, weights, b)
+        level = self.level(b, rows, cols)
+        rows, cols = rows - level @ self.parts[0].T, cols + level @ self.parts[1].T
         # columns without entries, joined to others by P, follow these
         there: FloatArray = np.where(weights @ self.by_col > 0, 1.0, 0.0)
         part = _mean((cols * there) @ self.parts[1], there @ self.parts[1])
         cols = np.where(there > 0, cols, part @ self.parts[1].T)
         found: list[FloatArray] = [np.round(np.clip(side, -MOST, MOST)) for side in (rows, cols)]
         return found[0], found[1]
+
+    def _least(
+        self, logs: FloatArray, weights: FloatArray, b: _Level
+    ) -> tuple[FloatArray, FloatArray]:
+        """The minimum of the squares, b counting as much as its row, by conjugate gradients.
+
+        Each element ends for itself, where none of its factors would change by more than CLOSE.
+        """
+        k = b.logs.shape[1]
+        both = weights @ self.both
+        held = np.where(b.weights > 0, both[:, :k], 0.0)
+        sizes = both + np.pad(held, ((0, 0), (0, both.shape[1] - k)))
+        sizes = np.where(sizes > 0, sizes, 1.0)
+        left = -np.ascontiguousarray(logs @ self.both)  # sums in one order, whatever the batch
+        left[:, :k] -= held * _mean(b.logs, b.weights)
+        found, way = np.zeros_like(left), np.zeros_like(left)
+        before = np.ones((len(left), 1))
+        for _ in range(STEPS):
+            step = left / sizes
+            going = np.abs(step).max(axis=1, initial=0.0, keepdims=True) > CLOSE
+            if not going.any():
+                break
+            now = (left * step).sum(axis=1, keepdims=True)
+            way = step + now / before * way
+            ends = weights * (way[:, :k][:, self.rows] + way[:, k:][:, self.cols])
+            curve = np.ascontiguousarray(ends @ self.both)
+            curve[:, :k] += held * way[:, :k]
+            bend = (curve * way).sum(axis=1, keepdims=True)
+            share = np.where(going & (bend > 0), now / np.where(bend > 0, bend, 1.0), 0.0)
+            found, left = found + share * way, left - share * curve
+            before = np.where(going, now, 1.0)
+        return found[:, :k], found[:, k:]
 
 
 def _groups(conic: Structure, first: IntArray) -> IntArray:
@@ -207,11 +228,11 @@ def diagonal(conic: Structure, params: Params) -> FloatArray:
     return found[P.index]
 
 
-def _logs(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _logs(values: FloatArray, most: float = NOTHING) -> tuple[FloatArray, FloatArray]:
     """About the binary logarithms, and ones; zero for zeros and for what is next to nothing."""
-    sizes = np.abs(values)
-    known = sizes > NOTHING * sizes.max(axis=1, initial=0.0, keepdims=True)
-    return np.where(known, np.frexp(values)[1], 0).astype(np.float64), known.astype(np.float64)
+    sizes, logs = np.abs(values), np.frexp(values)[1]
+    known = sizes > np.exp2(-most) * sizes.max(axis=1, initial=0.0, keepdims=True)
+    return np.where(known, logs, 0).astype(np.float64), known.astype(np.float64)
 
 
 def _mean(sums: FloatArray, weights: FloatArray) -> FloatArray:
