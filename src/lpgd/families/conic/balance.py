@@ -25,6 +25,7 @@ FAIR = 6.0  # binary logarithm of mean sizes that are left alone
 MOST = 2000.0  # binary logarithm of the largest factor: what takes any number to any other
 STEPS = 50
 CLOSE = 0.1  # binary logarithm of a factor that makes no difference
+LOST = 2.0**-1000  # entries this small have lost digits: nothing, beside any of usual size
 STRAY = 60.0  # of an entry times the largest, beside the largest ones of its row and column
 NOTHING = 500.0  # the same of data that are otherwise fair, and of b beside the largest one
 
@@ -41,7 +42,7 @@ def balanced(
     if not k or not n:
         return rows, cols
     A, index = params["A"].values.reshape(len(params["A"].values), -1), params["A"].index
-    logs, weights = graph.plain(*_logs(A, np.inf), NOTHING)
+    logs, weights = graph.plain(*_logs(A, LOST), NOTHING)
     sums = np.concatenate([logs, weights]) @ graph.both
     sizes = np.abs(_mean(sums[: len(logs)], sums[len(logs) :]))
     fair: BoolArray = np.logical_and.reduce(sizes <= FAIR, axis=1)
@@ -228,10 +229,14 @@ def diagonal(conic: Structure, params: Params) -> FloatArray:
     return found[P.index]
 
 
-def _logs(values: FloatArray, most: float = NOTHING) -> tuple[FloatArray, FloatArray]:
-    """About the binary logarithms, and ones; zero for zeros and for what is next to nothing."""
+def _logs(values: FloatArray, most: float = np.inf) -> tuple[FloatArray, FloatArray]:
+    """About the binary logarithms, and ones; zero for zeros and for what is next to nothing.
+
+    What is larger than ``most`` is something in any case.
+    """
     sizes, logs = np.abs(values), np.frexp(values)[1]
-    known = sizes > np.exp2(-most) * sizes.max(axis=1, initial=0.0, keepdims=True)
+    nothing = np.exp2(-NOTHING) * sizes.max(axis=1, initial=0.0, keepdims=True)
+    known = sizes > np.minimum(nothing, most)
     return np.where(known, logs, 0).astype(np.float64), known.astype(np.float64)
 
 
