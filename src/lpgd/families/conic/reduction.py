@@ -23,7 +23,7 @@ from lpgd.core.pattern import Pattern
 from lpgd.core.scaling import factors
 from lpgd.core.solution import FloatArray, IntArray, Rows, Solution
 from lpgd.families.conic.cones import Cones
-from lpgd.families.conic.newton import Dense, Point
+from lpgd.families.conic.equations import Dense, Point
 from lpgd.families.quadratic.structure import Structure
 
 Program = TypeVar("Program", bound=Structure)

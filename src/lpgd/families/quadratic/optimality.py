@@ -67,6 +67,27 @@ def residual(of: Rows, params: Params, point: Solution) -> FloatArray:
         return _distance(values, point, values.sides(), values.product(point.x))
 
 
+def within(of: Rows, params: Params, point: Solution) -> Solution:
+    """Points within their simple bounds, where these are broken by rounding, or are as good there.
+
+    What is rounding beside other rows of a solver's units may not be by the length of x.
+    """
+    values = Values(of, params)
+    sides = values.sides()
+    slacks = sides - values.product(point.x)
+    whole = inside(values, point, sides, slacks, np.inf)
+    if whole is point:
+        return point
+    moved = inside(values, point, sides, slacks)
+    far = np.flatnonzero((moved.x != whole.x).any(axis=1))
+    if len(far):
+        some = taken(params, far)
+        before, after = (residual(of, some, at.take(far)) for at in (moved, whole))
+        good = far[after <= before]
+        moved = moved.put(good, whole.take(good)) if len(good) else moved
+    return moved
+
+
 def _distance(values: Values, point: Solution, sides: FloatArray, reach: FloatArray) -> FloatArray:
     of, slacks, q = values.of, sides - reach, values["q"]
     curve, pull = values.curve(point.x), values.transposed_product(point.y)
