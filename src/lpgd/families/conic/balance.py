@@ -241,10 +241,3 @@ def _logs(values: FloatArray, most: float = np.inf) -> tuple[FloatArray, FloatAr
 
 def _mean(sums: FloatArray, weights: FloatArray) -> FloatArray:
     return sums / np.where(weights > 0, weights, 1.0)
-
-
-def _selection(places: IntArray, size: int) -> Any:
-    """Sums over the entries that share a place, as a product from the right."""
-    return sparse.csr_array(
-        (np.ones(len(places)), (np.arange(len(places)), places)), shape=(len(places), size)
-    )
