@@ -14,8 +14,9 @@ from lpgd.frontend.arguments import check_batches
 from lpgd.frontend.nlp import Expressions, symbolic
 from lpgd.frontend.views import QPView
 from lpgd.jax.arguments import Arguments, floating
-from lpgd.jax.program import Posed, solver_of
+from lpgd.jax.program import Asked, Posed, solver_of
 from lpgd.jax.quadratic import DualSolution
+from lpgd.jax.subject import answered
 from lpgd.map.report import OnFailure
 
 
@@ -48,6 +49,7 @@ class NonlinearProgram:
         self.expressions: Expressions = symbolic(x, symbols, f, g, h)
 
 
+@answered
 def solve_nlp(
     program: NonlinearProgram,
     *params: Any,
@@ -59,7 +61,7 @@ def solve_nlp(
     engine: str | Engine = "auto",
     on_failure: OnFailure = "raise",
     accept_inexact: bool = False,
-) -> Any:
+) -> Asked:
     """A local solution of a nonlinear program near ``start``. Experimental.
 
     Works under all transformations of JAX; see ``lpgd.torch.NLPLayer`` and docs/nlp for what a
@@ -109,5 +111,8 @@ def solve_nlp(
     solver = solver_of(rule, engine, on_failure, accept_inexact=accept_inexact)
     widths = (made.n, rows["A"], rows["G"], made.n)
     arguments = Arguments(values, cores, jnp.result_type(*values.values()))
-    found = DualSolution(*Posed(solver, problem, QPView(problem), widths)(arguments))
-    return found if return_duals else found.x
+    return Asked(
+        Posed(solver, problem, QPView(problem), widths),
+        arguments,
+        lambda flat: DualSolution(*flat) if return_duals else flat[0],
+    )

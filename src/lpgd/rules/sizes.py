@@ -64,9 +64,11 @@ class Sizes:
 
     @classmethod
     @QUIET
-    def of(cls, point: Solution, tilt: Tilt, backward: Backward) -> "Sizes":
-        """Measure the rows of a cotangent."""
-        family = measured(backward.problem, "tau='auto'")
+    def of(
+        cls, point: Solution, tilt: Tilt, backward: Backward, family: Measured | None = None
+    ) -> "Sizes":
+        """Measure the rows of a cotangent, by what the family can do for a rule if not given."""
+        family = family or measured(backward.problem, "tau='auto'")
         params = taken(backward.params, tilt.rows)
         zero = np.zeros_like(point.x)
         linear, dx = family.slope(params, zero), tilt.dx
