@@ -17,6 +17,7 @@ from lpgd.frontend.views import View
 from lpgd.jax.arguments import Arguments
 from lpgd.jax.bridge import Call, solve
 from lpgd.jax.host import HOST
+from lpgd.jax.traced import Traced
 from lpgd.map.report import OnFailure
 from lpgd.map.solution_map import SolutionMap
 from lpgd.rules.lpgd import LPGD
@@ -59,6 +60,8 @@ class Posed:
         Where to remember the solution.
     warm : bool
         Whether to start from the one that is remembered.
+    asked : Traced or None
+        What the host may ask of JAX.
     """
 
     map: SolutionMap
@@ -68,6 +71,7 @@ class Posed:
     opaque: Mapping[str, np.ndarray] = field(default_factory=dict)
     last: Last | None = None
     warm: bool = False
+    asked: Traced | None = None
 
     def __call__(self, arguments: Arguments) -> Sequence[jax.Array]:
         """The outputs (*batch, k).
@@ -84,4 +88,5 @@ class Posed:
         replay = Replay(
             program, self.widths, arguments.resolution, HOST.store, self.last, warm=self.warm
         )
-        return solve(Call(replay, arguments.dtype), list(arguments.arrays.values()))
+        call = Call(replay, arguments.dtype, self.asked)
+        return solve(call, list(arguments.arrays.values()))
