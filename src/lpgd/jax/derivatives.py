@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from lpgd.core.errors import StructureError
 from lpgd.core.params import Params, flat
@@ -78,8 +79,8 @@ class Stated:
 
     def parts(self, row: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Weight, (x, y) and parameters."""
-        last = row.shape[-1] - self.params.size
-        return row[0], row[1:last], row[last:]
+        last = 1 + self.x.size + self.y.size
+        return row[0], row[1:last], row[last : self.width]
 
     def _check(self) -> None:
         """Refuse functions that return no scalar, or hold on to values that are being traced."""
@@ -105,7 +106,7 @@ def refuse_traced(name: str, made: Any) -> None:
     ------
     StructureError
     """
-    if any(isinstance(const, jax.core.Tracer) for const in made.consts):
+    if any(isinstance(const, Tracer) for const in made.consts):
         raise StructureError(
             f"{name} uses a traced value that is no parameter (it is computed within grad, vmap or "
             "jit outside of it); pass it as a parameter"

@@ -60,7 +60,8 @@ class NonlinearProgram:
     def __init__(self, x: Any, params: Any, f: Any, g: Any = None, h: Any = None) -> None:
         symbols = list(params) if isinstance(params, (list, tuple)) else [params]
         self.expressions: Expressions | None = symbolic(x, symbols, f, g, h)
-        self.n, self._functions = self.expressions.n, ()
+        self.n = self.expressions.n
+        self._functions: Any = None
         self._ranks: Any = tuple(map(len, self.expressions.shapes))
         self._known: dict[Layout, FunctionProgram] = {}
 
@@ -131,7 +132,8 @@ class NonlinearProgram:
         if leaves.params not in self._known:
             if len(self._known) == MOST:
                 self._known.pop(next(iter(self._known)), None)  # the oldest
-            parts = Parts.of(*self._functions, self.n, leaves.params)
+            f, h, g = self._functions
+            parts = Parts.of(f, h, g, self.n, leaves.params)
             self._known[leaves.params] = FunctionProgram.of(parts)
         own = self._known[leaves.params]
         return _Made(own.problem(leaves.names, names, bounds), own.traced)
