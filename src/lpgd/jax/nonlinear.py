@@ -16,7 +16,7 @@ from lpgd.families.lagrangian.lagrangian import Lagrangian
 from lpgd.frontend.nlp import Expressions, symbolic
 from lpgd.frontend.trees import Layout
 from lpgd.frontend.views import QPView
-from lpgd.jax.functions import FunctionProgram, Parts
+from lpgd.jax.functions import FunctionProgram
 from lpgd.jax.program import Posed, solver_of
 from lpgd.jax.pytrees import Leaves
 from lpgd.jax.quadratic import DualSolution
@@ -133,8 +133,7 @@ class NonlinearProgram:
             if len(self._known) == MOST:
                 self._known.pop(next(iter(self._known)), None)  # the oldest
             f, h, g = self._functions
-            parts = Parts.of(f, h, g, self.n, leaves.params)
-            self._known[leaves.params] = FunctionProgram.of(parts)
+            self._known[leaves.params] = FunctionProgram.of(f, h, g, self.n, leaves.params)
         own = self._known[leaves.params]
         return _Made(own.problem(leaves.names, names, bounds), own.traced)
 

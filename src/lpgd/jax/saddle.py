@@ -194,8 +194,8 @@ class saddle:  # noqa: N801 - it is called like the functions of this package
     @property
     def _needed(self) -> list[str]:
         """The derivatives that are asked for."""
-        first = ["value", "slopes"] if self._options["checked"] or self._twice else []
-        return ["gradient", *first, *(["curvature"] if self._twice else [])]
+        first = self._options["checked"] or self._twice
+        return ["gradient", *["first"] * first, *["curvature"] * self._twice]
 
     def _family(self, model: Derived, names: tuple[str, ...]) -> Lagrangian:
         x, y = self._view.x, self._view.y
