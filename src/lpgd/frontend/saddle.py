@@ -66,9 +66,11 @@ class Perturbation:
 
     def hessian(self, P: Any) -> Any:
         """Quadratic costs 1/2 x'Px: P + rho I, for a matrix (n, n)."""
-        if not (self and np.any(self.rho)):
+        concrete = isinstance(self.rho, (float, np.ndarray))
+        if not self or (concrete and not np.any(self.rho)):
             return P
-        eye = np.asarray(self.rho)[..., None, None] * np.eye(P.shape[-1])
+        rho = np.asarray(self.rho) if concrete else self.rho
+        eye = rho[..., None, None] * np.eye(P.shape[-1])
         return P + (eye if isinstance(P, np.ndarray) else self.wrap(eye))
 
     def side(self, b: Any) -> Any:
@@ -135,7 +137,8 @@ class Perturbation:
 
 def _kin(leaf: Any, part: Any) -> Any:
     """An array of the kind of a leaf: numpy's for numpy's."""
-    return np.asarray(part) if isinstance(leaf, (np.ndarray, float, int)) else part
+    alien = isinstance(leaf, (np.ndarray, float, int)) and hasattr(part, "numpy")
+    return part.numpy() if alien else part
 
 
 @final
@@ -219,13 +222,13 @@ class Procedure:
     def answer(self, arrays: Sequence[FloatArray], tilt: Perturbation) -> tuple[Any, Any, Any]:
         """x and y in trees of arrays, and perhaps a value."""
         found = self.solve(self.params.build([self.wrap(a) for a in arrays]), tilt)
-        x, y, value = _parts(found)
+        x, y, value = answered(found)
         trees = (self.params.of(part) for part in (x, y))
         x, y = (tree.build([self.read(leaf) for leaf in leaves]) for leaves, tree in trees)
         return x, y, value
 
 
-def _parts(found: Any) -> tuple[Any, Any, Any]:
+def answered(found: Any) -> tuple[Any, Any, Any]:
     """(x, y, value) of what a procedure returned."""
     if found is None:
         raise StructureError("solve must return x, (x, y) or (x, y, value), got None")

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from lpgd.core.errors import StructureError
 from lpgd.core.params import Params, flat
@@ -50,21 +51,31 @@ class Stated:
 
     def functions(self, names: Iterable[str]) -> dict[str, tuple[Row, int]]:
         """Chosen ones, and how many numbers each returns."""
-        size = self.x.size + self.y.size
-        sizes = {"value": 1, "slopes": size, "curvature": size**2, "gradient": self.params.size}
+        n, m = self.x.size, self.y.size
+        sizes = {
+            "first": 1 + n + m, "curvature": (n + m) ** 2, "jacobian": m * n,
+            "gradient": self.params.size,
+        }  # fmt: skip
         return {name: (getattr(self, name), sizes[name]) for name in names}
 
-    def value(self, row: jax.Array) -> jax.Array:
-        """L."""
-        return self.lagrangian(*self.parts(row)[1:]).reshape(1)
-
-    def slopes(self, row: jax.Array) -> jax.Array:
-        """Its gradient in (x, y)."""
-        return jax.grad(self.lagrangian)(*self.parts(row)[1:])
+    def first(self, row: jax.Array) -> jax.Array:
+        """L, and its gradient in (x, y)."""
+        value, slopes = jax.value_and_grad(self.lagrangian)(*self.parts(row)[1:])
+        return jnp.concatenate([value[None], slopes])
 
     def curvature(self, row: jax.Array) -> jax.Array:
         """Its Hessian in (x, y)."""
         return jax.hessian(self.lagrangian)(*self.parts(row)[1:]).reshape(-1)
+
+    def jacobian(self, row: jax.Array) -> jax.Array:
+        """The derivative in x of that in y, which must not depend on y."""
+        _, z, w = self.parts(row)
+        n = self.x.size
+
+        def rows(x: jax.Array) -> jax.Array:
+            return jax.grad(lambda y: self.lagrangian(jnp.concatenate([x, y]), w))(z[n:])
+
+        return jax.jacrev(rows)(z[:n]).reshape(-1)
 
     def gradient(self, row: jax.Array) -> jax.Array:
         """The gradient of weight times L in the parameters."""
@@ -78,8 +89,8 @@ class Stated:
 
     def parts(self, row: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Weight, (x, y) and parameters."""
-        last = row.shape[-1] - self.params.size
-        return row[0], row[1:last], row[last:]
+        last = 1 + self.x.size + self.y.size
+        return row[0], row[1:last], row[last : self.width]
 
     def _check(self) -> None:
         """Refuse functions that return no scalar, or hold on to values that are being traced."""
@@ -105,7 +116,7 @@ def refuse_traced(name: str, made: Any) -> None:
     ------
     StructureError
     """
-    if any(isinstance(const, jax.core.Tracer) for const in made.consts):
+    if any(isinstance(const, Tracer) for const in made.consts):
         raise StructureError(
             f"{name} uses a traced value that is no parameter (it is computed within grad, vmap or "
             "jit outside of it); pass it as a parameter"
@@ -132,24 +143,24 @@ class Derived:
 
     def value(self, params: Params, x: FloatArray, y: FloatArray) -> FloatArray:
         """See ``Model.value``."""
-        return self._asked("value", params, (x, y))[:, 0]
+        return self.asked("first", params, (x, y))[:, 0]
 
     def slopes(self, params: Params, x: FloatArray, y: FloatArray) -> Vectors:
         """See ``Model.slopes``."""
-        found = self._asked("slopes", params, (x, y))
-        return np.ascontiguousarray(found[:, : self.n]), np.ascontiguousarray(found[:, self.n :])
+        found, last = self.asked("first", params, (x, y)), 1 + self.n
+        return np.ascontiguousarray(found[:, 1:last]), np.ascontiguousarray(found[:, last:])
 
     def curvature(self, params: Params, x: FloatArray, y: FloatArray) -> Curvature:
         """See ``Model.curvature``."""
         size = x.shape[1] + y.shape[1]
-        found = self._asked("curvature", params, (x, y))
+        found = self.asked("curvature", params, (x, y))
         return blocks(found.reshape(len(x), size, size), self.n)
 
     def gradient(
         self, params: Params, point: Vectors, weight: FloatArray, wanted: Iterable[str]
     ) -> dict[str, FloatArray]:
         """See ``Model.gradient``."""
-        each, found = self._asked("gradient", params, point, weight), dict[str, FloatArray]()
+        each, found = self.asked("gradient", params, point, weight), dict[str, FloatArray]()
         chosen, place = set(wanted), 0
         for name in self.names:
             param = params[name]
@@ -161,9 +172,10 @@ class Derived:
             place += size
         return found
 
-    def _asked(
+    def asked(
         self, name: str, params: Params, point: Vectors, weight: FloatArray | None = None
     ) -> FloatArray:
+        """What a function makes of the rows of N points."""
         weight = np.ones(len(point[0])) if weight is None else weight
         data = [flat(params[own].full()) for own in self.names]
         return self.traced(name, np.concatenate([weight[:, None], *point, *data], axis=1))

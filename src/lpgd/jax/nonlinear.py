@@ -16,7 +16,7 @@ from lpgd.families.lagrangian.lagrangian import Lagrangian
 from lpgd.frontend.nlp import Expressions, symbolic
 from lpgd.frontend.trees import Layout
 from lpgd.frontend.views import QPView
-from lpgd.jax.functions import FunctionProgram, Parts
+from lpgd.jax.functions import FunctionProgram
 from lpgd.jax.program import Asked, Posed, solver_of
 from lpgd.jax.pytrees import Leaves
 from lpgd.jax.quadratic import DualSolution
@@ -61,7 +61,8 @@ class NonlinearProgram:
     def __init__(self, x: Any, params: Any, f: Any, g: Any = None, h: Any = None) -> None:
         symbols = list(params) if isinstance(params, (list, tuple)) else [params]
         self.expressions: Expressions | None = symbolic(x, symbols, f, g, h)
-        self.n, self._functions = self.expressions.n, ()
+        self.n = self.expressions.n
+        self._functions: Any = None
         self._ranks: Any = tuple(map(len, self.expressions.shapes))
         self._known: dict[Layout, FunctionProgram] = {}
 
@@ -132,8 +133,8 @@ class NonlinearProgram:
         if leaves.params not in self._known:
             if len(self._known) == MOST:
                 self._known.pop(next(iter(self._known)), None)  # the oldest
-            parts = Parts.of(*self._functions, self.n, leaves.params)
-            self._known[leaves.params] = FunctionProgram.of(parts)
+            f, h, g = self._functions
+            self._known[leaves.params] = FunctionProgram.of(f, h, g, self.n, leaves.params)
         own = self._known[leaves.params]
         return _Made(own.problem(leaves.names, names, bounds), own.traced)
 

@@ -14,11 +14,11 @@ from lpgd.core.public import public
 from lpgd.core.rule import Rule
 from lpgd.core.stats import Stats
 from lpgd.families.lagrangian.lagrangian import Lagrangian
-from lpgd.frontend.dialogue import asking
-from lpgd.frontend.saddle import Perturbation, Procedure, SaddleView, engine, signed
+from lpgd.frontend.saddle import Procedure, SaddleView, engine, signed
 from lpgd.frontend.subject import Subject
 from lpgd.frontend.trees import Layout
 from lpgd.jax.derivatives import Derived, Stated
+from lpgd.jax.procedures import Compiled, Guarded, numbers
 from lpgd.jax.program import Asked, Posed, solver_of
 from lpgd.jax.pytrees import Leaves, Pytree
 from lpgd.jax.subject import subject
@@ -26,10 +26,6 @@ from lpgd.jax.traced import Traced
 from lpgd.map.report import OnFailure
 
 MOST = 64  # structures that a saddle remembers
-WITHIN = (
-    "solve called JAX within a compiled program, which waits for solve and may so wait for ever; "
-    "write solve in numpy, or call outside of jit"
-)
 
 
 @public("lpgd.jax")
@@ -60,8 +56,8 @@ class saddle:  # noqa: N801 - it is called like the functions of this package
         float64, by functions of JAX. x, y and the parameters are any pytrees of arrays.
     solve : callable
         ``solve(params, tilt)`` returns x, or (x, y), or (x, y, value): a saddle point of the
-        Lagrangian with the tilt added. It runs on the host with numpy arrays, and must not call JAX
-        within compiled programs. ``tilt`` as in ``lpgd.torch.SaddleLayer``.
+        Lagrangian with the tilt added. It gets numpy arrays, runs on the host, and must not call
+        JAX within compiled programs, unless ``traced``. ``tilt`` as in ``lpgd.torch.SaddleLayer``.
     rule : lpgd.LPGD or lpgd.Exact, optional
         ``lpgd.LPGD(tau)`` with a number, unless ``linearize`` is set; then by default
         ``lpgd.LPGD()``, which chooses tau itself.
@@ -81,6 +77,9 @@ class saddle:  # noqa: N801 - it is called like the functions of this package
         complementarity, value. A wrong sign convention is found and named.
     together : bool
         Whether ``solve`` takes a whole batch, all that it gets having an axis in front.
+    traced : bool
+        Whether ``solve`` is written in JAX throughout, and compiled with what calls it; then it
+        gets arrays of JAX, float64, and NaN is how it fails.
     on_failure, accept_inexact
         As for :func:`solve_qp`.
 
@@ -103,13 +102,17 @@ class saddle:  # noqa: N801 - it is called like the functions of this package
         linearize: bool = False,
         check: bool = False,
         together: bool = False,
+        traced: bool = False,
         on_failure: OnFailure = "raise",
         accept_inexact: bool = False,
     ) -> None:
         for name, given in {"lagrangian": lagrangian, "solve": solve}.items():
             if not callable(given):
                 raise TypeError(f"{name} must be callable, got {given!r}")
-        self._options = {"together": together, "checked": check}
+        if traced and together:
+            raise ValueError("a traced solve takes one element, and is mapped over a batch")
+        self._options = {"together": together or traced, "checked": check}
+        self._traced = traced
         asks = engine(solve, **self._options)
         self._map = solver_of(rule, asks, on_failure, accept_inexact=accept_inexact)
         self.lagrangian, self.solve = lagrangian, solve
@@ -117,7 +120,7 @@ class saddle:  # noqa: N801 - it is called like the functions of this package
         self._view = SaddleView(Layout.of(x, Pytree.of), Layout.of(y, Pytree.of))
         self._signs = signed(nonnegative, self._view.y)
         self._ranks, self._twice = ranks, linearize
-        self._known: dict[tuple[Layout, tuple[str, ...]], tuple[Lagrangian, Traced]] = {}
+        self._known: dict[tuple[Layout, tuple[str, ...]], tuple[Lagrangian, Traced, Any]] = {}
         try:
             self._map.choose(self._family(Derived(Traced(0, {}), 0, ()), ()))
         except EngineError as error:
@@ -163,12 +166,8 @@ class saddle:  # noqa: N801 - it is called like the functions of this package
     def ask(self, *params: Any, return_duals: bool = False) -> Asked:
         """A call that is not solved yet."""
         leaves, view = Leaves.of(params, self._ranks, {}), self._view
-        problem, traced = self._stated(leaves)
-        procedure = Procedure(
-            self._asked, view, leaves.params.tree, leaves.names, np.asarray, _numpy,
-            self._options["together"],
-        )  # fmt: skip
-        solver = replace(self._map, engine=engine(procedure, **self._options))
+        problem, traced, asked = self._stated(leaves)
+        solver = replace(self._map, engine=engine(asked, **self._options))
         widths = (*view.x.sizes, *view.y.sizes)
         posed = Posed(solver, problem, view, widths, asked=traced)
 
@@ -187,39 +186,33 @@ class saddle:  # noqa: N801 - it is called like the functions of this package
         """A call and a loss of what it returns, as ``lpgd.diagnose`` takes it."""
         return subject(type(self).__name__, self.ask, inputs, named, loss)
 
-    def _stated(self, leaves: Leaves) -> tuple[Lagrangian, Traced]:
-        """The problem of these parameters, and the functions that it asks for."""
+    def _stated(self, leaves: Leaves) -> tuple[Lagrangian, Traced, Any]:
+        """The problem of these parameters, the functions that it asks for, and who solves it."""
         key = leaves.params, leaves.names
         if key not in self._known:
-            stated = Stated(self.lagrangian, self._view.x, self._view.y, leaves.params)
-            names = ["gradient"]
-            if self._options["checked"] or self._twice:
-                names += ["value", "slopes"]
-            if self._twice:
-                names.append("curvature")
-            traced = Traced(stated.width, stated.functions(names))
-            model = Derived(traced, self._view.x.size, leaves.names)
+            view, params, names = self._view, leaves.params, leaves.names
+            stated = Stated(self.lagrangian, view.x, view.y, params)
+            own = Compiled(self.solve, view, params, names)
+            solves = own.functions if self._traced else {}
+            width = max(stated.width, own.width) if self._traced else stated.width
+            traced = Traced(width, {**stated.functions(self._needed), **solves})
+            problem = self._family(Derived(traced, view.x.size, names), names)
+            asked: Any = own.asking(traced)
+            if not self._traced:
+                alike = view, params.tree, names, np.asarray, numbers, self._options["together"]
+                asked = Procedure(Guarded(self.solve), *alike)
             if len(self._known) == MOST:
                 self._known.pop(next(iter(self._known)), None)  # the oldest
-            self._known[key] = self._family(model, leaves.names), traced
+            self._known[key] = problem, traced, asked
         return self._known[key]
+
+    @property
+    def _needed(self) -> list[str]:
+        """The derivatives that are asked for."""
+        first = self._options["checked"] or self._twice
+        return ["gradient", *["first"] * first, *["curvature"] * self._twice]
 
     def _family(self, model: Derived, names: tuple[str, ...]) -> Lagrangian:
         x, y = self._view.x, self._view.y
         parts = dict(zip(y.tree.names("y"), y.slices(), strict=True))
         return Lagrangian(x.size, y.size, model, names, self._signs, self._twice, parts=parts)
-
-    def _asked(self, params: Any, tilt: Perturbation) -> Any:
-        if asking() is None:
-            return self.solve(params, tilt)
-        with jax.transfer_guard_host_to_device("disallow_explicit"):
-            try:
-                return self.solve(params, tilt)
-            except jax.errors.JaxRuntimeError as error:
-                if "Disallowed" in str(error):
-                    raise RuntimeError(WITHIN) from error
-                raise
-
-
-def _numpy(value: Any) -> np.ndarray:
-    return np.asarray(value, np.float64)

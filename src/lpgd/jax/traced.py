@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import jax
@@ -29,8 +30,8 @@ HEAD = 3  # numbers of 8 bytes: token, which function, how many rows
 def wide() -> AbstractContextManager[Any]:
     """JAX with float64, for this thread."""
     own: Any = getattr(jax, "enable_x64", None)
-    if own is None:
-        from jax.experimental import enable_x64 as own  # its place before
+    if own is None:  # its place before
+        own = getattr(import_module("jax.experimental"), "enable_x64")  # noqa: B009
     return own(True)  # noqa: FBT003
 
 
@@ -52,8 +53,9 @@ class Traced:
         self._compiled = [jax.jit(partial(lax.map, row)) for row in self.rows]
 
     def __call__(self, name: str, rows: FloatArray) -> FloatArray:
-        """What a function makes of rows (N, width)."""
+        """What a function makes of rows (N, width), or of those of their first numbers."""
         place = self.names.index(name)
+        rows = np.pad(rows, ((0, 0), (0, self.width - rows.shape[1])))
         size, ask = self.sizes[place], asking()
         if not len(rows):
             return np.zeros((0, size))
