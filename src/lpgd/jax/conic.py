@@ -52,7 +52,7 @@ def solve_conic(
     on_failure: OnFailure = "raise",
     threads: int | None = None,
     accept_inexact: bool = False,
-) -> Asked:
+) -> Any:
     """minimise 1/2 x'Px + q'x  subject to  Ax + s = b, s in a product of cones.
 
     See :func:`solve_qp` for transformations, batches and dtypes, and ``lpgd.torch.ConicLayer`` for

@@ -151,7 +151,7 @@ def solve_nlp(
     engine: str | Engine = "auto",
     on_failure: OnFailure = "raise",
     accept_inexact: bool = False,
-) -> Asked:
+) -> Any:
     """A local solution of a nonlinear program near ``start``. Experimental.
 
     Works under all transformations of JAX; see ``lpgd.torch.NLPLayer`` and docs/nlp for what a

@@ -28,7 +28,7 @@ def argmin(
     on_failure: OnFailure = "raise",
     n_jobs: int | None = None,
     timeout: float | None = None,
-) -> Asked:
+) -> Any:
     """minimise <costs, x> over x in a set that only an oracle knows. Experimental.
 
     Parameters

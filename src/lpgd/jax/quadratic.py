@@ -58,7 +58,7 @@ def solve_qp(
     on_failure: OnFailure = "raise",
     threads: int | None = None,
     accept_inexact: bool = False,
-) -> Asked:
+) -> Any:
     """minimise 1/2 x'Px + q'x  subject to  Gx <= h, Ax = b, lb <= x <= ub.
 
     Works under all transformations of JAX. Leading dimensions are batch dimensions and broadcast;
@@ -125,7 +125,7 @@ def solve_lp(
     on_failure: OnFailure = "raise",
     threads: int | None = None,
     accept_inexact: bool = False,
-) -> Asked:
+) -> Any:
     """minimise c'x  subject to  Gx <= h, Ax = b, lb <= x <= ub; see :func:`solve_qp`.
 
     The derivative of x in c is zero at every vertex: a rule with a finite tau is what makes it

@@ -22,8 +22,8 @@ Given = ParamSpec("Given")
 Ask = Callable[..., Asked]
 
 
-def answered(ask: Callable[Given, Asked]) -> Callable[Given, Any]:
-    """A function of what is asked for to its answer, whose calls can be taken apart.
+def answered(ask: Callable[Given, Any]) -> Callable[Given, Any]:
+    """A function that answers what ``ask`` returns, an ``Asked``; its calls can be taken apart.
 
     Its attribute ``ask`` is what was decorated; ``subject`` is for ``lpgd.diagnose``.
     """
