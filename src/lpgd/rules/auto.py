@@ -79,7 +79,7 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
         pulled,
         tau=np.where(serves & ~idle | smoothed, far.tau, ends.tau),
         retries=ends.retries + far.retries,
-        degenerate=flat | (doubted & known.degenerate),
+        degenerate=(flat & ~idle) | (doubted & known.degenerate),
         unverified=doubted & ~told,
         stays=~flat | whole,
     )

@@ -13,7 +13,7 @@ from scipy import sparse
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.engines.batch import spread, useful_threads
 from lpgd.engines.cones.solver import Found, Request
-from lpgd.engines.convert import Compressed
+from lpgd.engines.convert import Columns
 
 if TYPE_CHECKING:
     from lpgd.core.params import Params
@@ -95,18 +95,16 @@ class Elements:
         return made
 
     def _matrix(self, name: str, row: int) -> sparse.csc_matrix:
-        form, param = self.forms[name], self.params[name]
-        values = param.values[param.index[row]].reshape(-1)[form.order]
-        shape = (self.conic.m if name == "A" else self.conic.n, self.conic.n)
-        return sparse.csc_matrix((values, form.places, form.starts), shape=shape)
+        param = self.params[name]
+        return self.forms[name].matrix(param.values[param.index[row]])
 
 
-def _columns(conic: Conic) -> dict[str, Compressed]:
+def _columns(conic: Conic) -> dict[str, Columns]:
     """Columns of A and of the upper triangle of P, where there is one; computed once."""
     if Elements not in conic.derived:
         n, m, given = conic.n, conic.m, conic.patterns
-        forms = {"A": Compressed.columns(given.get("A"), (m, n))}
+        forms = {"A": Columns(given.get("A"), (m, n))}
         if conic.quadratic:
-            forms["P"] = Compressed.columns(given.get("P"), (n, n), upper=True)
+            forms["P"] = Columns(given.get("P"), (n, n), upper=True)
         conic.derived[Elements] = forms
     return conic.derived[Elements]
