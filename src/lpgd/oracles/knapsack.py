@@ -21,6 +21,7 @@ Solver = Literal["auto", "table", "ortools", "highs"]
 IntArray = NDArray[np.int64]
 DIGITS = 6  # after the point, up to which weights are made whole numbers
 TABLE = 200_000  # most entries of an element's table
+LARGEST = 500_000_000  # the same where a table is asked for
 SEARCH = 40  # most items of more than one dimension for which branch and bound is the faster
 VALUES = 2.0**52  # sum of the values that OR-tools, which takes whole numbers, is given
 BLOCK = 4_000_000  # entries of the tables of a batch that are made at once
@@ -97,6 +98,11 @@ class Knapsack(SetOracle):
                 raise ValueError(f"solver={self.solver!r} needs weights of at most six decimals")
             if self.solver == "table" and len(self.weights) > 1:
                 raise ValueError("solver='table' takes one dimension")
+            if self.solver == "table" and self._size(room) > LARGEST:
+                raise ValueError(
+                    "solver='table' takes n x min(capacity, sum of weights) of at most "
+                    f"{LARGEST:.0e}, in units of the weights' last decimal; use another solver"
+                )
             return self.solver
         if not whole or room is None:
             return "highs"
@@ -104,6 +110,13 @@ class Knapsack(SetOracle):
         if len(weights) == 1 and weights.shape[1] * (room[0] * scale + 1) <= TABLE:
             return "table"
         return "ortools" if len(weights) == 1 or weights.shape[1] <= SEARCH else "highs"
+
+    def _size(self, room: FloatArray | None) -> float:
+        """Entries of an element's table."""
+        if self._whole is None or room is None:
+            return 0.0
+        weights, scale = self._whole
+        return weights.size * (min(float(room[0]) * scale, float(weights.sum())) + 1)
 
     def _table(self, values: FloatArray, rooms: FloatArray) -> FloatArray:
         weights, scale = self._whole  # type: ignore[misc]
@@ -138,8 +151,8 @@ class Knapsack(SetOracle):
             kept = room, Program.of(self.weights, (no, room), (0.0, 1.0), integer=True)
             self._kept = kept
         program = kept[1]
-        x, status, flag = program.solve(-value)
-        return Outcome(None if x is None else x * (value > 0), status, flag)
+        found = program.solve(-value)
+        return found if found.x is None else found._replace(x=found.x * (value > 0))
 
 
 def _marked(x: FloatArray, empty: NDArray[np.bool_]) -> Reply:

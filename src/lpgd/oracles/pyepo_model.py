@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lpgd.core.locked import Locked
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray
@@ -15,7 +16,7 @@ from lpgd.oracles.per_instance import Each
 
 
 @public("lpgd.oracles")
-class PyEPOModel(SetOracle):
+class PyEPOModel(Locked, SetOracle):
     """A ``pyepo`` ``optModel``, asked for one element after the other; costs (B, num_cost).
 
     Costs are minimised whatever the model's sense: a maximising model is handed their negatives.
@@ -28,6 +29,7 @@ class PyEPOModel(SetOracle):
     """
 
     def __init__(self, model: Any) -> None:
+        super().__init__()
         for name in ("setObj", "solve", "num_cost", "modelSense"):
             if not hasattr(model, name):
                 raise TypeError(f"a pyepo optModel is needed, got {model!r}")
@@ -47,17 +49,18 @@ class PyEPOModel(SetOracle):
         return Each(self._one).reply(costs)
 
     def _one(self, cost: FloatArray) -> FloatArray:
-        self.model.setObj(self._sign * cost)
-        x = np.asarray(self.model.solve()[0], dtype=np.float64)
+        with self.lock:
+            self.model.setObj(self._sign * cost)
+            x = np.array(self.model.solve()[0], dtype=np.float64)
         return x if self._places is None else x[self._places]
 
     def __getstate__(self) -> dict[str, Any]:
         added = [(np.asarray(row), rhs) for row, rhs in getattr(self.model, "_extra_constrs", ())]
-        return {**self.__dict__, "model": (self.model.to_spec(), added)}
+        return {**super().__getstate__(), "model": (self.model.to_spec(), added)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         spec, added = state["model"]
         model = spec.build()
         for row, rhs in added:
             model = model.addConstr(row, rhs)
-        vars(self).update(state, model=model)
+        super().__setstate__({**state, "model": model})

@@ -5,27 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
-from threading import Lock
 from typing import Any, final
 
 import numpy as np
 
+from lpgd.core.locked import Locked
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, IntArray
 from lpgd.engines.oracle.ask import Ask, halved
-
-
-class Locked:
-    """Something with a lock, which is made anew where it is unpickled."""
-
-    def __init__(self) -> None:
-        self.lock = Lock()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "lock"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, lock=Lock())
 
 
 @final
