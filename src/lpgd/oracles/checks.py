@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,13 @@ def count(name: str, value: Any, least: int = 1) -> int:
     ------
     ValueError
     """
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+    try:  # of any library: torch's are whole numbers, too
+        found = index(value)
+    except TypeError:
+        found = None
+    if found is None or isinstance(value, bool) or found < least:
         raise ValueError(f"{name} must be a whole number >= {least}, got {value!r}")
-    return int(value)
+    return found
 
 
 def limit(name: str, value: Any) -> float:
