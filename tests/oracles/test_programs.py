@@ -11,7 +11,16 @@ from scipy.optimize import linprog
 
 import lpgd
 from lpgd.core.solution import Flag
-from lpgd.oracles import MILP, CpSat, Each, Knapsack, Polytope, PyEPOGrid, each, from_cvxpy
+from lpgd.oracles import (
+    MILP,
+    CpSat,
+    Each,
+    Knapsack,
+    Polytope,
+    PyEPOGrid,
+    each,
+    from_cvxpy,
+)
 from tests.oracles.sets import balance, binary, hold, some_costs
 
 

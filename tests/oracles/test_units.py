@@ -23,7 +23,6 @@ from lpgd.oracles import (
     Ranking,
     SpanningTree,
     TopK,
-    from_cvxpy,
 )
 
 EDGES = list(itertools.combinations(range(4), 2))
@@ -45,17 +44,6 @@ def knapsack_by_ortools():
 def matching(*, perfect):
     pytest.importorskip("networkx")
     return Matching(EDGES, perfect=perfect)
-
-
-def balls(cvxpy):
-    y, c = cvxpy.Variable(4), cvxpy.Parameter(4)
-    return from_cvxpy(cvxpy.Problem(cvxpy.Minimize(c @ y), [cvxpy.norm(y) <= 1]), c)
-
-
-def by_cvxpy(make):
-    cvxpy = pytest.importorskip("cvxpy")
-    pytest.importorskip("clarabel")
-    return make(cvxpy)
 
 
 ORACLES = {

@@ -92,6 +92,11 @@ def is_number(value: object) -> bool:
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
+def is_whole(value: object) -> bool:
+    """Whether an option is a whole number, and not a bool."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
 def is_count(value: object) -> bool:
     """Whether an option is a whole number >= 0, and not a bool."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -54,7 +54,8 @@ class SetOracle(ABC):
             raise StructureError(f"{len(costs)} instances are needed, got {len(instances)}")
         bad = ~np.isfinite(costs).all(axis=tuple(range(1, costs.ndim)))
         if bad.any():
-            self._raise(np.where(bad, Status.INVALID, 0), dict.fromkeys(np.flatnonzero(bad), WHY))
+            notes = {int(row): WHY for row in np.flatnonzero(bad)}
+            self._raise(np.where(bad, Status.INVALID, 0), notes)
         found = self.reply(costs, instances)
         if found.status is not None and found.status.any():
             self._raise(found.status, found.notes, found.cause)

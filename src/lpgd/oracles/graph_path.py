@@ -11,7 +11,7 @@ from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray
 from lpgd.oracles.base import SetOracle, moderate
-from lpgd.oracles.checks import count
+from lpgd.oracles.checks import count, pair
 from lpgd.oracles.flow import Flow
 from lpgd.oracles.graph import Graph
 from lpgd.oracles.negative import Negative, known, settled
@@ -80,8 +80,8 @@ class GraphPath(SetOracle):
             None if flow is None else lambda row: flow.solve(costs[row], *ends[row]),
         )
 
-    def _ends(self, pair: Any) -> Ends:
-        source, target = pair
+    def _ends(self, ends: Any) -> Ends:
+        source, target = pair("source and target", ends)
         found = count("source", source, least=0), count("target", target, least=0)
         if max(found) >= self.graph.nodes:
             raise ValueError(f"the graph has {self.graph.nodes} nodes, got {found}")

@@ -12,7 +12,7 @@ from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray
 from lpgd.oracles.base import SetOracle, moderate, refuse
-from lpgd.oracles.checks import count
+from lpgd.oracles.checks import count, pair
 from lpgd.oracles.flow import Flow
 from lpgd.oracles.graph_path import GraphPath
 from lpgd.oracles.negative import Negative, known, settled
@@ -50,7 +50,7 @@ class GridPath(SetOracle):
         costs: Literal["vertices", "edges"] = "vertices",
         negative: Negative = "refuse",
     ) -> None:
-        rows, cols = (count("shape", size) for size in shape)
+        rows, cols = (count("shape", size) for size in pair("shape", shape))
         if neighbours not in (4, 8) or costs not in ("vertices", "edges"):
             raise ValueError("neighbours must be 4 or 8, costs 'vertices' or 'edges'")
         if rows * cols < 2:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -23,6 +22,7 @@ Solver = Literal["auto", "table", "ortools", "highs"]
 IntArray = NDArray[np.int64]
 DIGITS = 6  # after the point, up to which weights are made whole numbers
 TABLE = 200_000  # most entries of an element's table
+LARGEST = 500_000_000  # the same where a table is asked for
 SEARCH = 40  # most items of more than one dimension for which branch and bound is the faster
 VALUES = 2.0**52  # sum of the values that OR-tools, which takes whole numbers, is given
 BLOCK = 4_000_000  # entries of the tables of a batch that are made at once
@@ -62,7 +62,7 @@ class Knapsack(SetOracle):
         return f"Knapsack({self.weights.shape[1]} items, {len(self.weights)} dimensions)"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_rows"}
+        return {name: value for name, value in vars(self).items() if name != "_own"}
 
     def reply(self, costs: FloatArray, instances: Sequence[Any] | None = None) -> Reply:
         """See ``SetOracle.reply``; ``instances`` are capacities."""
@@ -108,6 +108,11 @@ class Knapsack(SetOracle):
                 raise ValueError(f"solver={self.solver!r} needs weights of at most six decimals")
             if self.solver == "table" and len(self.weights) > 1:
                 raise ValueError("solver='table' takes one dimension")
+            if self.solver == "table" and self._size(room) > LARGEST:
+                raise ValueError(
+                    "solver='table' takes n x min(capacity, sum of weights) of at most "
+                    f"{LARGEST:.0e}, in units of the weights' last decimal; use another solver"
+                )
             return self.solver
         if not whole or room is None:
             return "highs"
@@ -115,6 +120,13 @@ class Knapsack(SetOracle):
         if len(weights) == 1 and weights.shape[1] * (room[0] * scale + 1) <= TABLE:
             return "table"
         return "ortools" if len(weights) == 1 or weights.shape[1] <= SEARCH else "highs"
+
+    def _size(self, room: FloatArray | None) -> float:
+        """Entries of an element's table."""
+        if self._whole is None or room is None:
+            return 0.0
+        weights, scale = self._whole
+        return weights.size * (min(float(room[0]) * scale, float(weights.sum())) + 1)
 
     def _table(self, values: FloatArray, rooms: FloatArray) -> FloatArray:
         weights, scale = self._whole  # type: ignore[misc]
@@ -143,13 +155,17 @@ class Knapsack(SetOracle):
         return Outcome((np.array(chosen) & (items > 0)).astype(np.float64), Status.OPTIMAL)
 
     @cached_property
-    def _rows(self) -> Program:
-        return Program.of(self.weights, (-np.inf, 0.0), (0.0, 1.0), integer=True)
+    def _own(self) -> Program | None:
+        return None if self.capacities is None else self._of(self.capacities)
+
+    def _of(self, room: FloatArray) -> Program:
+        return Program.of(
+            self.weights, (np.full(len(room), -np.inf), room), (0.0, 1.0), integer=True
+        )
 
     def _program(self, value: FloatArray, room: FloatArray) -> Outcome:
-        program = replace(self._rows, row_upper=room)
-        x, status, flag = program.solve(-value)
-        return Outcome(None if x is None else x * (value > 0), status, flag)
+        found = (self._own or self._of(room)).solve(-value)
+        return found if found.x is None else found._replace(x=found.x * (value > 0))
 
 
 def _marked(x: FloatArray, empty: NDArray[np.bool_]) -> Reply:
