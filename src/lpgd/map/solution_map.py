@@ -30,7 +30,7 @@ from lpgd.map.forward import Forward, Solved
 from lpgd.map.pushforward import Gather, Probe, Tangents, push
 from lpgd.map.report import Failures, OnFailure
 from lpgd.map.solve import Solver
-from lpgd.map.terms import direct, lowered, raised, spread, steep, still, tamed, wild
+from lpgd.map.terms import calm, direct, lowered, raised, spread, steep, still, tamed, wild
 
 Traits = tuple[tuple[object, ...], ...]
 MOST = 64  # structures whose engines a map remembers
@@ -215,7 +215,7 @@ class SolutionMap:
     def _gradients(
         self, forward: Forward, cotangent: Cotangent, wanted: Mapping[str, Groups]
     ) -> dict[str, FloatArray]:
-        point = forward.solution.take(cotangent.rows)
+        point = calm(forward.solution.take(cotangent.rows))
         finite = cotangent.finite
         moving = forward.moving(cotangent)
         rows = np.flatnonzero(point.solved & moving & finite)

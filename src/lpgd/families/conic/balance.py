@@ -163,7 +163,7 @@ class Graph:
         """
         k = b.logs.shape[1]
         both = self.both(weights)
-        held = np.where(b.weights > 0, both[:, :k], 0.0)
+        held = np.where(b.weights > 0, np.maximum(both[:, :k], 1.0), 0.0)
         sizes = both + np.pad(held, ((0, 0), (0, both.shape[1] - k)))
         sizes = np.where(sizes > 0, sizes, 1.0)
         left = -self.both(logs)

@@ -43,7 +43,10 @@ def inside(
         if not small.all():
             small = gaps <= near * np.maximum(reach, _unit(values, sides, at))
         x = x.copy() if x is point.x else x
-        x[at[small], cols[small]] = _within(bound[small], entries[small], sides[at, row][small])
+        bound = _within(bound, entries, sides[at, row])
+        for end, side in ((np.minimum, entries > 0), (np.maximum, entries < 0)):
+            mine = np.flatnonzero(small & side)  # of several bounds the tightest
+            end.at(x, (at[mine], cols[mine]), bound[mine])
     return point if x is point.x or (x == point.x).all() else replace(point, x=x)
 
 

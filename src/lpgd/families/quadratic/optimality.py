@@ -68,9 +68,9 @@ def residual(of: Rows, params: Params, point: Solution) -> FloatArray:
 
 
 def within(of: Rows, params: Params, point: Solution) -> Solution:
-    """Points within their simple bounds, where these are broken by rounding, or are as good there.
+    """Points within their simple bounds, where they are beyond by rounding, or are solutions there.
 
-    What is rounding beside other rows of a solver's units may not be by the length of x.
+    What is rounding beside other rows of a program may not be by the length of x.
     """
     values = Values(of, params)
     sides = values.sides()
@@ -83,7 +83,7 @@ def within(of: Rows, params: Params, point: Solution) -> Solution:
     if len(far):
         some = taken(params, far)
         before, after = (residual(of, some, at.take(far)) for at in (moved, whole))
-        good = far[after <= before]
+        good = far[(after < before) | (after <= SURE)]
         moved = moved.put(good, whole.take(good)) if len(good) else moved
     return moved
 
