@@ -78,7 +78,7 @@ class LPGD(Rule):
         if isinstance(self.tau, str):
             family = measured(backward.problem, "tau='auto'")
             blind = family.linear and Ability.ADJOINT not in family.abilities
-            return vertices(tilting) if blind else auto(tilting, cotangent)
+            return vertices(tilting, family.tilts) if blind else auto(tilting, cotangent)
         ends = tilting.reach(
             np.full(len(point), float(self.tau)), backward.line(cotangent, self.rho)
         )

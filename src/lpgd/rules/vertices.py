@@ -1,7 +1,7 @@
 """tau="auto" for linear costs over a set of which nothing is known: x* is taken for a vertex.
 
-There is no derivative to begin with. Each row is tilted by multiples (``Measured.tilts``) of its
-own costs c, tau = multiple ||c|| / ||dx||:
+There is no derivative to begin with. Each row is tilted by multiples of its own costs c,
+tau = multiple ||c|| / ||dx||:
 
 1. Both ends are solved at the first multiple. One whose tilt fails is tried at a quarter of it, and
    so on, for itself; where it fails for good the other end serves alone.
@@ -14,6 +14,7 @@ own costs c, tau = multiple ||c|| / ||dx||:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -42,14 +43,14 @@ class End:
         return replace(self, point=self.point.put(rows, point), t=tilts)
 
 
-def vertices(tilting: Tilting) -> Pullback:
-    """Pull a cotangent back to linear costs."""
+def vertices(tilting: Tilting, multiples: Sequence[float]) -> Pullback:
+    """Pull a cotangent back to linear costs; ``multiples`` of them are tried one by one."""
     sizes, side = Sizes.of(tilting.point, tilting.tilt, tilting.backward), tilting.side
-    tau = sizes.family.tilts[0] * sizes.large
+    tau = multiples[0] * sizes.large
     hi, lo = _both(tilting, tau)
     lost = (hi.t == 0) | (lo.t == 0) if side == "average" else np.zeros(len(tau), dtype=np.bool_)
     lead, other = (hi, lo) if side != "upper" else (lo, hi)
-    lead, alone, stays = _enlarged(tilting, sizes, lead, np.abs(lead.t) == tau)
+    lead, alone, stays = _enlarged(tilting, sizes, lead, multiples)
     other = other.put(alone, tilting.point.take(alone), np.zeros(len(alone)))
     most = np.maximum(np.abs(lead.t), np.abs(other.t))
     return Pullback(
@@ -96,15 +97,16 @@ def _reached(tilting: Tilting, t: FloatArray) -> End:
 
 
 def _enlarged(
-    tilting: Tilting, sizes: Sizes, lead: End, whole: BoolArray
+    tilting: Tilting, sizes: Sizes, lead: End, multiples: Sequence[float]
 ) -> tuple[End, IntArray, BoolArray]:
     """Tilt rows that stay by more and more; the end, rows that moved, and what may rightly stay.
 
-    Beyond a tilt that was not solved as a ``whole`` nothing is tried.
+    Beyond a tilt that was not solved as a whole nothing is tried.
     """
-    moved, whole, retries = sizes.moved(lead.point), whole.copy(), 0
+    moved, retries = sizes.moved(lead.point), 0
+    whole = np.abs(lead.t) == multiples[0] * sizes.large
     sign, alone = (-1.0 if tilting.side == "upper" else 1.0), np.zeros_like(moved)
-    for multiple in sizes.family.tilts[1:]:
+    for multiple in multiples[1:]:
         left = np.flatnonzero(whole & ~moved)
         if not len(left):
             break
