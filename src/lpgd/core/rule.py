@@ -122,6 +122,8 @@ class Pullback:
         Rows whose gradient was neither derived nor verified.
     stays : (N,) bool or None
         Rows that may rightly stay where they are, where the rule knows.
+    one_sided : (N,) bool or None
+        Rows of which one side alone could be tilted, though both were asked for.
     """
 
     terms: Sequence[Term]
@@ -131,6 +133,7 @@ class Pullback:
     degenerate: BoolArray | None = None
     unverified: BoolArray | None = None
     stays: BoolArray | None = None
+    one_sided: BoolArray | None = None
 
 
 @runtime_checkable

@@ -262,6 +262,7 @@ class SolutionMap:
         pulled = _tame(pulled, point)
         self.stats.add(retries=pulled.retries)
         report.note(pulled, self.stats)
+        report.note_one_sided(pulled, self.stats)
         failed = np.flatnonzero(pulled.failed)
         cause = next((cause for cause in causes if cause is not None), None)
         why = Failures(cotangent.rows[failed], pulled.failed[failed], {}, cause)

@@ -17,7 +17,8 @@ For each row, with (a, v) the adjoint of the optimality conditions and dx the co
 The large tilt is c / ||dx||, c the largest of ||q||, ||Px*|| and rho ||x*||, times what the family
 says, 3, 24 and 192 usually: the next one while the end that improves the loss stays where it is;
 the other end only leads away from what is worse than x*. After the last x* is taken for the best
-point of its set. All of this depends on the row alone, in sizes over the user's own entries.
+point. All of this depends on the row alone, in sizes over the user's own entries. Linear costs of
+which nothing else is known, those of oracles, are not for this file but for vertices.py.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from lpgd.core.abilities import measured
 from lpgd.core.params import taken
 from lpgd.core.problem import Ability
 from lpgd.core.rule import ROUGH, Pullback
@@ -86,14 +86,12 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
 
 
 def _known(tilting: Tilting, cotangent: Cotangent) -> Adjoint:
-    """The adjoint; of linear costs over a set of which nothing is known, that x* stays."""
-    family, size = tilting.backward.problem, len(tilting)
-    if Ability.ADJOINT in family.abilities:
+    """The adjoint; nothing is known of families that have none."""
+    if Ability.ADJOINT in tilting.backward.problem.abilities:
         return tilting.backward.adjoint(cotangent, float(tilting.tilt.rho[0]))
-    stays = measured(family, "tau='auto'").linear
-    a, v = (np.full(part.shape, 0.0 if stays else np.nan) for part in (cotangent.dx, cotangent.dy))
-    none = np.zeros(size, dtype=np.bool_)
-    return Adjoint(a, v, none, none | (not stays), none)
+    a, v = (np.full(part.shape, np.nan) for part in (cotangent.dx, cotangent.dy))
+    none = np.zeros(len(tilting), dtype=np.bool_)
+    return Adjoint(a, v, none, ~none, none)
 
 
 def _unknown(known: Adjoint) -> BoolArray:
