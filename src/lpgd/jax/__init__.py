@@ -19,6 +19,7 @@ from lpgd.jax.errors import errors
 from lpgd.jax.nonlinear import NonlinearProgram, solve_nlp
 from lpgd.jax.oracle import argmin
 from lpgd.jax.quadratic import DualSolution, solve_lp, solve_qp
+from lpgd.jax.saddle import SaddlePoint, saddle
 from lpgd.jax.sparse import Sparse
 
 __all__ = [
@@ -27,10 +28,12 @@ __all__ = [
     "DualSolution",
     "EnvelopeLoss",
     "NonlinearProgram",
+    "SaddlePoint",
     "Sparse",
     "argmin",
     "errors",
     "losses",
+    "saddle",
     "solve_conic",
     "solve_lp",
     "solve_nlp",

@@ -1,7 +1,7 @@
 """What runs on the host: one library-wide object for what callbacks share.
 
 It is the only mutable state of ``lpgd.jax``: kept forward passes (bounded, locked), how many
-threads BLAS shall use meanwhile, and who wants to hear of errors.
+threads BLAS shall use meanwhile, who wants to hear of errors, and what waits for an answer.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any
 
 from lpgd.core.errors import LpgdError
+from lpgd.frontend.dialogue import Dialogues
 from lpgd.frontend.kept import Store
 
 
@@ -83,6 +84,7 @@ class Host:
     store: Store = field(default_factory=Store)
     blas: OneThread = field(default_factory=OneThread)
     listeners: Listeners = field(default_factory=Listeners)
+    dialogues: Dialogues = field(default_factory=Dialogues)
 
     @contextmanager
     def working(self) -> Iterator[None]:

@@ -18,6 +18,7 @@ from lpgd.frontend.views import View
 from lpgd.jax.arguments import Arguments
 from lpgd.jax.bridge import Call, solve
 from lpgd.jax.host import HOST
+from lpgd.jax.traced import Traced
 from lpgd.map.report import OnFailure
 from lpgd.map.solution_map import SolutionMap
 from lpgd.rules.lpgd import LPGD
@@ -60,6 +61,8 @@ class Posed:
         Where to remember the solution.
     warm : bool
         Whether to start from the one that is remembered.
+    asked : Traced or None
+        What the host may ask of JAX.
     """
 
     map: SolutionMap
@@ -69,6 +72,7 @@ class Posed:
     opaque: Mapping[str, np.ndarray] = field(default_factory=dict)
     last: Last | None = None
     warm: bool = False
+    asked: Traced | None = None
 
     def program(self, arguments: Arguments) -> Program:
         """What a call with these arguments solves."""
@@ -110,4 +114,5 @@ class Asked:
         replay = Replay(
             program, posed.widths, own.resolution, HOST.store, posed.last, warm=posed.warm
         )
-        return self.present(solve(Call(replay, own.dtype), list(own.arrays.values())))
+        call = Call(replay, own.dtype, posed.asked)
+        return self.present(solve(call, list(own.arrays.values())))
