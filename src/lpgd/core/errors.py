@@ -81,6 +81,11 @@ class OracleWarning(UserWarning):
     """An oracle's answers contradict each other: a wrong sense, an inexact or a random oracle."""
 
 
+def crash(error: Exception) -> str:
+    """What a message says of an exception that was not expected."""
+    return f"crashed: {type(error).__name__}: {error}"[:200]
+
+
 def word_failure(
     what: str,
     failed: Mapping[Index, Status],

@@ -69,6 +69,11 @@ class Backward(Protocol):
         """What the rule remembers; it may write here."""
         ...
 
+    @property
+    def costly(self) -> bool:
+        """Whether a gradient of the costs is wanted."""
+        ...
+
     def resolve(self, tilt: Tilt) -> Solution:
         """Solve tilted problems, one a row; failure is a status, never an exception."""
         ...
@@ -85,6 +90,11 @@ class Backward(Protocol):
 def is_number(value: object) -> bool:
     """Whether an option is a plain number, and not a bool, a string or an array."""
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def is_whole(value: object) -> bool:
+    """Whether an option is a whole number, and not a bool."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def is_count(value: object) -> bool:
@@ -112,6 +122,8 @@ class Pullback:
         Rows whose gradient was neither derived nor verified.
     stays : (N,) bool or None
         Rows that may rightly stay where they are, where the rule knows.
+    one_sided : (N,) bool or None
+        Rows of which one side alone could be tilted, though both were asked for.
     """
 
     terms: Sequence[Term]
@@ -121,6 +133,7 @@ class Pullback:
     degenerate: BoolArray | None = None
     unverified: BoolArray | None = None
     stays: BoolArray | None = None
+    one_sided: BoolArray | None = None
 
 
 @runtime_checkable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast, final
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from lpgd.core.engine import Engine
 from lpgd.core.errors import StructureError
-from lpgd.core.rule import is_count, is_number
+from lpgd.core.rule import is_count, is_number, is_whole
 from lpgd.core.tilt import Cotangent
 from lpgd.engines.oracle.ask import Ask, Direct
 from lpgd.engines.oracle.engine import INSTANCES, OracleEngine
@@ -61,18 +61,23 @@ class Asking:
     def __post_init__(self) -> None:
         if self.sense not in ("min", "max"):
             raise ValueError(f"sense must be 'min' or 'max', got {self.sense!r}")
-        if self.n_jobs is not None and (not is_count(abs(self.n_jobs)) or not self.n_jobs):
-            raise ValueError(f"n_jobs must be None or an int other than 0, got {self.n_jobs!r}")
-        if self.timeout is not None and not (is_number(self.timeout) and self.timeout > 0):
-            raise ValueError(f"timeout must be None or seconds > 0, got {self.timeout!r}")
-        if self.timeout is not None and self.n_jobs in (None, 1):
-            raise ValueError("timeout needs n_jobs: only a process of its own can be stopped")
+        self._check_workers()
+        if not is_count(self.seed):
+            raise ValueError(f"seed must be an int >= 0, got {self.seed!r}")
         if not is_count(self.cache):
             raise ValueError(f"cache must be a number of bytes >= 0, got {self.cache!r}")
         if not (is_number(self.solve_ratio) and 0 < self.solve_ratio <= 1):
             raise ValueError(f"solve_ratio must be in (0, 1], got {self.solve_ratio!r}")
         if self.solve_ratio < 1 and self.features is not None:
             raise ValueError("a pool holds vectors: solve_ratio < 1 does not go with features")
+
+    def _check_workers(self) -> None:
+        if self.n_jobs is not None and not (is_whole(self.n_jobs) and self.n_jobs):
+            raise ValueError(f"n_jobs must be None or an int other than 0, got {self.n_jobs!r}")
+        if self.timeout is not None and not (is_number(self.timeout) and self.timeout > 0):
+            raise ValueError(f"timeout must be None or seconds > 0, got {self.timeout!r}")
+        if self.timeout is not None and self.n_jobs in (None, 1):
+            raise ValueError("timeout needs n_jobs: only a process of its own can be stopped")
 
     def engine(self, oracle: Callable[..., Any]) -> Engine:
         """The oracle as an engine.
@@ -81,6 +86,8 @@ class Asking:
         ------
         TypeError
             It is not callable.
+        ValueError
+            Its ``gap`` or ``sense`` is none.
         """
         if not callable(oracle):
             raise TypeError(f"oracle must be a callable (B, d) -> (B, d), got {oracle!r}")
@@ -89,15 +96,18 @@ class Asking:
             ask = Spread(ask, Scatter(self.n_jobs, self.timeout))
         if self.cache:
             ask = Cached(ask, self.cache)
-        gap = float(getattr(oracle, "gap", 0.0))
-        theirs: Sense = getattr(oracle, "sense", self.sense)
+        gap, theirs = getattr(oracle, "gap", 0.0), getattr(oracle, "sense", self.sense)
+        if not (is_number(gap) and gap >= 0):
+            raise ValueError(f"the oracle's gap must be a number >= 0, got {gap!r}")
+        if theirs not in ("min", "max"):
+            raise ValueError(f"the oracle's sense must be 'min' or 'max', got {theirs!r}")
         sign = 1.0 if theirs == "min" else -1.0
         if self.solve_ratio < 1:
             ask, gap = Pooled(ask, self.solve_ratio, self.pool, sign, self.seed), np.inf
-        return cast(Engine, OracleEngine(oracle, ask, sign, self.features, gap))
+        return cast(Engine, OracleEngine(oracle, ask, sign, self.features, float(gap)))
 
 
-def pool(engine: Any) -> Pooled | None:
+def pooled(engine: Any) -> Pooled | None:
     """The pool of solutions of an oracle's engine."""
     return engine.ask if isinstance(engine.ask, Pooled) else None
 
@@ -137,7 +147,9 @@ def opaque(instances: Any, batch: Shape) -> dict[str, np.ndarray]:
     if instances is None:
         return {}
     if not isinstance(instances, np.ndarray):
-        listed = list(instances)
+        if not isinstance(instances, Iterable):
+            raise StructureError(f"instances must be a sequence or an array, got {instances!r}")
+        listed = list(cast(Iterable[Any], instances))
         instances = np.empty(len(listed), dtype=object)
         instances[:] = listed
     try:
@@ -168,6 +180,20 @@ def checked(shape: Form, given: Shape) -> Shape:
         want = ", ".join("any" if size is None else str(size) for size in shape)
         raise StructureError(f"the oracle takes costs of shape (..., {want}), got {given}")
     return own
+
+
+def fitting(pool: Any, form: Form) -> None:
+    """Check that solutions (K, *shape) of a pool have the shape of the costs.
+
+    Raises
+    ------
+    ValueError
+    """
+    own = np.shape(pool)[1:]
+    fits = len(own) == len(form) and all(n in (None, got) for n, got in zip(form, own, strict=True))
+    if len(pool) and not fits:
+        want = ", ".join("any" if size is None else str(size) for size in form)
+        raise ValueError(f"pool must have shape (K, {want}), got {np.shape(pool)}")
 
 
 def form(oracle: Any, shape: Any) -> Form:

@@ -14,6 +14,7 @@ except ModuleNotFoundError as error:
 from lpgd.jax import losses
 from lpgd.jax.conic import ConicSolution, solve_conic
 from lpgd.jax.cvxpy import CvxpyLayer
+from lpgd.jax.envelope import EnvelopeLoss
 from lpgd.jax.errors import errors
 from lpgd.jax.nonlinear import NonlinearProgram, solve_nlp
 from lpgd.jax.oracle import argmin
@@ -25,6 +26,7 @@ __all__ = [
     "ConicSolution",
     "CvxpyLayer",
     "DualSolution",
+    "EnvelopeLoss",
     "NonlinearProgram",
     "SaddlePoint",
     "Sparse",

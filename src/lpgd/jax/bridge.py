@@ -22,8 +22,8 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from lpgd.frontend.mapped import SECOND, Derivative, Ops, mapped
-from lpgd.frontend.replay import Host
-from lpgd.jax.host import HOST, doubles
+from lpgd.frontend.replay import Host, doubles
+from lpgd.jax.host import HOST
 from lpgd.jax.shards import aval_like, aval_of, varying
 from lpgd.jax.traced import Traced, talk, wide
 

@@ -6,13 +6,11 @@ threads BLAS shall use meanwhile, who wants to hear of errors, and what waits fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
-
-import numpy as np
 
 from lpgd.core.errors import LpgdError
 from lpgd.frontend.dialogue import Dialogues
@@ -100,8 +98,3 @@ class Host:
 
 
 HOST = Host()
-
-
-def doubles(arrays: Sequence[Any]) -> list[np.ndarray]:
-    """Copies as float64: a callback's own arrays end with it, and may not be written to."""
-    return [np.array(array, dtype=np.float64) for array in arrays]

@@ -17,9 +17,10 @@ from lpgd.frontend.nlp import Expressions, symbolic
 from lpgd.frontend.trees import Layout
 from lpgd.frontend.views import QPView
 from lpgd.jax.functions import FunctionProgram
-from lpgd.jax.program import Posed, solver_of
+from lpgd.jax.program import Asked, Posed, solver_of
 from lpgd.jax.pytrees import Leaves
 from lpgd.jax.quadratic import DualSolution
+from lpgd.jax.subject import answered
 from lpgd.jax.traced import Traced
 from lpgd.map.report import OnFailure
 
@@ -138,6 +139,7 @@ class NonlinearProgram:
         return _Made(own.problem(leaves.names, names, bounds), own.traced)
 
 
+@answered
 def solve_nlp(
     program: NonlinearProgram,
     *params: Any,
@@ -189,5 +191,6 @@ def solve_nlp(
     rows = {name: block.stop - block.start for name, block in problem.blocks.items()}
     widths = (program.n, rows["A"], rows["G"], program.n)
     posed = Posed(solver, problem, QPView(problem), widths, asked=asked)
-    found = DualSolution(*posed(leaves.arguments))
-    return found if return_duals else found.x
+    return Asked(
+        posed, leaves.arguments, lambda flat: DualSolution(*flat) if return_duals else flat[0]
+    )

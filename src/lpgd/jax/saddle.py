@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from lpgd.core.errors import EngineError
@@ -14,11 +15,13 @@ from lpgd.core.rule import Rule
 from lpgd.core.stats import Stats
 from lpgd.families.lagrangian.lagrangian import Lagrangian
 from lpgd.frontend.saddle import Procedure, SaddleView, engine, signed
+from lpgd.frontend.subject import Subject
 from lpgd.frontend.trees import Layout
 from lpgd.jax.derivatives import Derived, Stated
 from lpgd.jax.procedures import Compiled, Guarded, numbers
-from lpgd.jax.program import Posed, solver_of
+from lpgd.jax.program import Asked, Posed, solver_of
 from lpgd.jax.pytrees import Leaves, Pytree
+from lpgd.jax.subject import subject
 from lpgd.jax.traced import Traced
 from lpgd.map.report import OnFailure
 
@@ -158,18 +161,30 @@ class saddle:  # noqa: N801 - it is called like the functions of this package
         SolverError
             Elements that failed, with ``on_failure="raise"``; in backward too.
         """
+        return self.ask(*params, return_duals=return_duals).answer()
+
+    def ask(self, *params: Any, return_duals: bool = False) -> Asked:
+        """A call that is not solved yet."""
         leaves, view = Leaves.of(params, self._ranks, {}), self._view
         problem, traced, asked = self._stated(leaves)
         solver = replace(self._map, engine=engine(asked, **self._options))
         widths = (*view.x.sizes, *view.y.sizes)
-        parts = Posed(solver, problem, view, widths, asked=traced)(leaves.arguments)
-        shaped = [
-            part.reshape((*part.shape[:-1], *shape))
-            for part, shape in zip(parts, view.x.shapes + view.y.shapes, strict=True)
-        ]
-        count = len(view.x.shapes)
-        x, y = view.x.tree.build(shaped[:count]), view.y.tree.build(shaped[count:])
-        return SaddlePoint(x, y) if return_duals else x
+        posed = Posed(solver, problem, view, widths, asked=traced)
+
+        def present(parts: Sequence[jax.Array]) -> Any:
+            shaped = [
+                part.reshape((*part.shape[:-1], *shape))
+                for part, shape in zip(parts, view.x.shapes + view.y.shapes, strict=True)
+            ]
+            count = len(view.x.shapes)
+            x, y = view.x.tree.build(shaped[:count]), view.y.tree.build(shaped[count:])
+            return SaddlePoint(x, y) if return_duals else x
+
+        return Asked(posed, leaves.arguments, present)
+
+    def subject(self, inputs: tuple[Any, ...], named: Mapping[str, Any], loss: Any) -> Subject:
+        """A call and a loss of what it returns, as ``lpgd.diagnose`` takes it."""
+        return subject(type(self).__name__, self.ask, inputs, named, loss)
 
     def _stated(self, leaves: Leaves) -> tuple[Lagrangian, Traced, Any]:
         """The problem of these parameters, the functions that it asks for, and who solves it."""

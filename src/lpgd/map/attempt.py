@@ -10,7 +10,7 @@ import numpy as np
 
 from lpgd.core.answers import Part, joined, ordered
 from lpgd.core.engine import Answer, Engine, Workspace
-from lpgd.core.errors import LpgdError, MissingExtraError
+from lpgd.core.errors import LpgdError, MissingExtraError, crash
 from lpgd.core.params import Params, taken
 from lpgd.core.problem import Problem
 from lpgd.core.solution import IntArray, Solution, Status
@@ -64,7 +64,7 @@ def attempt(
             )
         crashed = Solution.blank(len(work), problem.n, problem.m)
         crashed.status[:] = Status.CRASHED
-        return Answer(crashed, cause=error)
+        return Answer(crashed, cause=error, notes={0: crash(error)})
 
 
 def together(parts: list[Part]) -> Answer:

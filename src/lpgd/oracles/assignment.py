@@ -12,7 +12,7 @@ from lpgd.core.extras import load
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, Status
-from lpgd.oracles.base import ExactOracle, SetOracle, refuse
+from lpgd.oracles.base import ExactOracle, SetOracle, moderate, refuse
 from lpgd.oracles.graph import Graph
 from lpgd.oracles.milp import replied
 from lpgd.oracles.program import Outcome
@@ -69,7 +69,7 @@ class Matching(SetOracle):
         """See ``SetOracle.reply``."""
         refuse(self, instances)
         networkx = load("networkx", "oracles", "Matching")
-        return replied(costs, lambda cost: self._one(networkx, cost))
+        return replied(moderate(costs), lambda cost: self._one(networkx, cost))
 
     def _one(self, networkx: Any, cost: FloatArray) -> Outcome:
         most = np.abs(cost).max(initial=0.0)

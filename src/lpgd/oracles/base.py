@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, Status
 
 Shape = tuple[int | None, ...]
+WHY = "costs have a NaN or infinite entry"
+EXTREME = 900  # exponent of two beyond which sums of costs may overflow, and quotients
 
 
 @public("lpgd.oracles")
@@ -44,16 +46,27 @@ class SetOracle(ABC):
         Raises
         ------
         SolverError
-            Elements without a minimiser. A layer asks for a ``reply`` instead, in which they are
-            marked, and does as its ``on_failure`` says.
+            Elements without a minimiser, or with a NaN or infinite cost. A layer asks for a
+            ``reply`` instead, in which they are marked, and does as its ``on_failure`` says.
         """
-        found = self.reply(self._costs(costs), instances)
+        costs = self._costs(costs)
+        if instances is not None and len(instances) != len(costs):
+            raise StructureError(f"{len(costs)} instances are needed, got {len(instances)}")
+        bad = ~np.isfinite(costs).all(axis=tuple(range(1, costs.ndim)))
+        if bad.any():
+            notes = {int(row): WHY for row in np.flatnonzero(bad)}
+            self._raise(np.where(bad, Status.INVALID, 0), notes)
+        found = self.reply(costs, instances)
         if found.status is not None and found.status.any():
-            rows = np.flatnonzero(found.status)
-            failed: dict[Index, Status] = {int(r): Status(int(found.status[r])) for r in rows}
-            message = word_failure(type(self).__name__, failed, len(costs), {**found.notes})
-            raise SolverError(message, list(failed), list(failed.values())) from found.cause
+            self._raise(found.status, found.notes, found.cause)
         return np.asarray(found.x, dtype=np.float64)
+
+    def _raise(self, status: Any, notes: Mapping[int, str], cause: Any = None) -> NoReturn:
+        failed: dict[Index, Status] = {
+            int(row): Status(int(status[row])) for row in np.flatnonzero(status)
+        }
+        message = word_failure(type(self).__name__, failed, len(status), {**notes})
+        raise SolverError(message, list(failed), list(failed.values())) from cause
 
     def _costs(self, costs: Any) -> FloatArray:
         costs = np.asarray(costs, dtype=np.float64)
@@ -79,7 +92,20 @@ class ExactOracle(SetOracle):
     def reply(self, costs: FloatArray, instances: Sequence[Any] | None = None) -> Reply:
         """See ``SetOracle.reply``."""
         refuse(self, instances)
-        return Reply(self.minimise(costs))
+        return Reply(self.minimise(moderate(costs)))
+
+
+def moderate(costs: FloatArray) -> FloatArray:
+    """Costs (B, *shape), where their size is extreme times a power of two that makes it one.
+
+    An element's minimisers stay the same, and whatever is computed of its costs is finite.
+    """
+    size = np.abs(costs).max(axis=tuple(range(1, costs.ndim)), initial=0.0)
+    power = np.frexp(size)[1]
+    power = np.where(np.abs(power) > EXTREME, -power, 0)
+    if not power.any():
+        return costs
+    return np.ldexp(costs, power.reshape(-1, *[1] * (costs.ndim - 1)))
 
 
 def refuse(oracle: Any, instances: Any) -> None:

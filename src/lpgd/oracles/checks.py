@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 import numpy as np
 
+from lpgd.core.rule import is_number
 from lpgd.core.solution import FloatArray
 
 
@@ -16,10 +18,54 @@ def count(name: str, value: Any, least: int = 1) -> int:
     ------
     ValueError
     """
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < least:
+    try:  # of any library: torch's are whole numbers, too
+        found = index(value)
+    except TypeError:
+        found = None
+    if found is None or isinstance(value, bool) or found < least:
         raise ValueError(f"{name} must be a whole number >= {least}, got {value!r}")
-    return int(value)
+    return found
+
+
+def limit(name: str, value: Any) -> float:
+    """A finite number >= 0, of which 0 is none.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not (is_number(value) and 0 <= value < np.inf):
+        raise ValueError(f"{name} must be a finite number >= 0, got {value!r}")
+    return float(value)
+
+
+def entries(name: str, value: Any, size: int) -> FloatArray:
+    """One number for all entries, or one each; infinite ones are sides that are absent.
+
+    Raises
+    ------
+    ValueError
+    """
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape not in ((), (1,), (size,)):
+        raise ValueError(f"{name} must be a number or have shape ({size},), got {array.shape}")
+    if np.isnan(array).any():
+        raise ValueError(f"{name} has a NaN entry")
+    return np.broadcast_to(array, (size,)).copy()
+
+
+def pair(name: str, value: Any) -> tuple[Any, Any]:
+    """Two things.
+
+    Raises
+    ------
+    ValueError
+    """
+    try:
+        first, second = value
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a pair, got {value!r}") from None
+    return first, second
 
 
 def numbers(name: str, value: Any, ndim: int) -> FloatArray:

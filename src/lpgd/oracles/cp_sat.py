@@ -11,7 +11,8 @@ from lpgd.core.extras import load
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import Flag, FloatArray, Status
-from lpgd.oracles.base import SetOracle, refuse
+from lpgd.oracles.base import SetOracle, moderate, refuse
+from lpgd.oracles.checks import limit
 from lpgd.oracles.milp import replied
 from lpgd.oracles.program import Outcome
 
@@ -52,9 +53,13 @@ class CpSat(SetOracle):
         load(MODULE, "oracles", "CpSat")
         if not 2.0**-40 <= resolution < 1:
             raise ValueError(f"resolution must be at least 2^-40 and below 1, got {resolution!r}")
+        if not hasattr(model, "clone") or not all(hasattr(own, "index") for own in variables):
+            raise TypeError(f"a CpModel and its variables are needed, got {model!r}, {variables!r}")
         self.indices = [int(variable.index) for variable in variables]
         self.shape = (len(self.indices),)
-        self.resolution, self.time_limit, self.work_limit = resolution, time_limit, work_limit
+        self.resolution = resolution
+        self.time_limit = limit("time_limit", time_limit)
+        self.work_limit = limit("work_limit", work_limit)
         self.gap = np.inf if time_limit or work_limit else resolution
         self._model = model.clone()
 
@@ -77,7 +82,7 @@ class CpSat(SetOracle):
         """See ``SetOracle.reply``."""
         refuse(self, instances)
         module = load(MODULE, "oracles", "CpSat")
-        return replied(costs, lambda cost: self._one(module, cost))
+        return replied(moderate(costs), lambda cost: self._one(module, cost))
 
     def _one(self, module: Any, cost: FloatArray) -> Outcome:
         most = np.abs(cost).max(initial=0.0)

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray
-from lpgd.oracles.base import SetOracle, refuse
+from lpgd.oracles.base import SetOracle, moderate, refuse
 from lpgd.oracles.checks import count, numbers
 from lpgd.oracles.milp import replied
 from lpgd.oracles.program import Outcome, Program
@@ -66,6 +66,7 @@ class CVRP(SetOracle):
     def reply(self, costs: FloatArray, instances: Sequence[Any] | None = None) -> Reply:
         """See ``SetOracle.reply``."""
         refuse(self, instances)
+        costs = moderate(costs)
         if len(self.demands) > CUSTOMERS:
             return replied(costs, self._cut)
         return self._routes.reply(costs)

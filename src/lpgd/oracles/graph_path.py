@@ -10,8 +10,8 @@ import numpy as np
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray
-from lpgd.oracles.base import SetOracle
-from lpgd.oracles.checks import count
+from lpgd.oracles.base import SetOracle, moderate
+from lpgd.oracles.checks import count, pair
 from lpgd.oracles.flow import Flow
 from lpgd.oracles.graph import Graph
 from lpgd.oracles.negative import Negative, known, settled
@@ -70,7 +70,7 @@ class GraphPath(SetOracle):
         """See ``SetOracle.reply``; ``instances`` are pairs (source, target)."""
         given = [self.ends] * len(costs) if instances is None else [*map(self._ends, instances)]
         ends = np.array(given, dtype=np.intp).reshape(len(costs), 2)
-        flow = self._flow
+        flow, costs = self._flow, moderate(costs)
         bad = np.logical_or.reduce(costs < 0, axis=1) & self.graph.cyclic
         return settled(
             costs,
@@ -80,8 +80,8 @@ class GraphPath(SetOracle):
             None if flow is None else lambda row: flow.solve(costs[row], *ends[row]),
         )
 
-    def _ends(self, pair: Any) -> Ends:
-        source, target = pair
+    def _ends(self, ends: Any) -> Ends:
+        source, target = pair("source and target", ends)
         found = count("source", source, least=0), count("target", target, least=0)
         if max(found) >= self.graph.nodes:
             raise ValueError(f"the graph has {self.graph.nodes} nodes, got {found}")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray
-from lpgd.oracles.base import SetOracle, refuse
-from lpgd.oracles.checks import count
+from lpgd.oracles.base import SetOracle, moderate, refuse
+from lpgd.oracles.checks import count, pair
 from lpgd.oracles.flow import Flow
 from lpgd.oracles.graph_path import GraphPath
 from lpgd.oracles.negative import Negative, known, settled
@@ -50,7 +50,7 @@ class GridPath(SetOracle):
         costs: Literal["vertices", "edges"] = "vertices",
         negative: Negative = "refuse",
     ) -> None:
-        rows, cols = (count("shape", size) for size in shape)
+        rows, cols = (count("shape", size) for size in pair("shape", shape))
         if neighbours not in (4, 8) or costs not in ("vertices", "edges"):
             raise ValueError("neighbours must be 4 or 8, costs 'vertices' or 'edges'")
         if rows * cols < 2:
@@ -80,6 +80,7 @@ class GridPath(SetOracle):
         refuse(self, instances)
         if self._edges is not None:
             return self._edges.reply(costs)
+        costs = moderate(costs)
         inner = costs.reshape(len(costs), self.size[0] * self.size[1])[:, 1:-1]
         flow = self._flow
         return settled(

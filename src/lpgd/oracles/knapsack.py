@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from lpgd.core.extras import load
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, Status
-from lpgd.oracles.base import SetOracle
+from lpgd.oracles.base import SetOracle, moderate
 from lpgd.oracles.checks import numbers
 from lpgd.oracles.milp import replied
 from lpgd.oracles.program import Outcome, Program
@@ -21,6 +22,7 @@ Solver = Literal["auto", "table", "ortools", "highs"]
 IntArray = NDArray[np.int64]
 DIGITS = 6  # after the point, up to which weights are made whole numbers
 TABLE = 200_000  # most entries of an element's table
+LARGEST = 500_000_000  # the same where a table is asked for
 SEARCH = 40  # most items of more than one dimension for which branch and bound is the faster
 VALUES = 2.0**52  # sum of the values that OR-tools, which takes whole numbers, is given
 BLOCK = 4_000_000  # entries of the tables of a batch that are made at once
@@ -55,13 +57,12 @@ class Knapsack(SetOracle):
         self.solver: Solver = solver
         self._whole = _whole(self.weights)
         self.gap = 1e-9 if self._way(self.capacities) == "highs" else 1e-12
-        self._kept: Any = None
 
     def __repr__(self) -> str:
         return f"Knapsack({self.weights.shape[1]} items, {len(self.weights)} dimensions)"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kept": None}
+        return {name: value for name, value in vars(self).items() if name != "_own"}
 
     def reply(self, costs: FloatArray, instances: Sequence[Any] | None = None) -> Reply:
         """See ``SetOracle.reply``; ``instances`` are capacities."""
@@ -69,9 +70,19 @@ class Knapsack(SetOracle):
         if given is None or (instances is not None and self.capacities is not None):
             raise ValueError("capacities are given once: to the knapsack, or as instances")
         rooms = np.broadcast_to(np.asarray(given), (len(costs), len(self.weights)))
-        values = np.maximum(-costs, 0.0)
+        values = np.maximum(-moderate(costs), 0.0)
+        own = [self.capacities] if instances is None else rooms
+        ways: list[Solver] = [self._way(room) for room in own]
+        if len(set(ways)) < 2:
+            return self._by(ways[0] if ways else "highs", values, rooms)
+        parts: list[tuple[NDArray[np.intp], Reply]] = []
+        for way in dict.fromkeys(ways):  # each element's own, whatever the others'
+            rows = np.flatnonzero([other == way for other in ways])
+            parts.append((rows, self._by(way, values[rows], rooms[rows])))
+        return Reply.gathered(len(costs), parts)
+
+    def _by(self, way: Solver, values: FloatArray, rooms: FloatArray) -> Reply:
         empty = np.logical_or.reduce(rooms < 0, axis=1)
-        way = self._way(rooms.max(axis=0, initial=0.0))
         if way == "table":
             x = self._table(values, np.where(empty[:, None], 0, rooms))
             return _marked(x, empty)
@@ -82,7 +93,7 @@ class Knapsack(SetOracle):
             value, room, none = next(left)
             return Outcome(None, Status.INFEASIBLE) if none else solve(value, room)
 
-        return replied(costs, one)
+        return replied(values, one)
 
     def _room(self, capacities: Any) -> FloatArray:
         room = numbers("capacities", np.atleast_1d(np.asarray(capacities)), 1)
@@ -97,6 +108,11 @@ class Knapsack(SetOracle):
                 raise ValueError(f"solver={self.solver!r} needs weights of at most six decimals")
             if self.solver == "table" and len(self.weights) > 1:
                 raise ValueError("solver='table' takes one dimension")
+            if self.solver == "table" and self._size(room) > LARGEST:
+                raise ValueError(
+                    "solver='table' takes n x min(capacity, sum of weights) of at most "
+                    f"{LARGEST:.0e}, in units of the weights' last decimal; use another solver"
+                )
             return self.solver
         if not whole or room is None:
             return "highs"
@@ -104,6 +120,13 @@ class Knapsack(SetOracle):
         if len(weights) == 1 and weights.shape[1] * (room[0] * scale + 1) <= TABLE:
             return "table"
         return "ortools" if len(weights) == 1 or weights.shape[1] <= SEARCH else "highs"
+
+    def _size(self, room: FloatArray | None) -> float:
+        """Entries of an element's table."""
+        if self._whole is None or room is None:
+            return 0.0
+        weights, scale = self._whole
+        return weights.size * (min(float(room[0]) * scale, float(weights.sum())) + 1)
 
     def _table(self, values: FloatArray, rooms: FloatArray) -> FloatArray:
         weights, scale = self._whole  # type: ignore[misc]
@@ -122,28 +145,27 @@ class Knapsack(SetOracle):
         total = value.sum()
         if total == 0:
             return Outcome(np.zeros(len(value)), Status.OPTIMAL)
-        if self._kept is None:
-            module = load("ortools.algorithms.python.knapsack_solver", "oracles", "Knapsack")
-            kinds = module.SolverType
-            kind = kinds.KNAPSACK_MULTIDIMENSION_BRANCH_AND_BOUND_SOLVER
-            self._kept = module.KnapsackSolver(kind, "knapsack"), weights.tolist()
-        solver, rows = self._kept
+        module = load("ortools.algorithms.python.knapsack_solver", "oracles", "Knapsack")
+        kind = module.SolverType.KNAPSACK_MULTIDIMENSION_BRANCH_AND_BOUND_SOLVER
+        solver = module.KnapsackSolver(kind, "knapsack")  # of this call: others may be in a thread
         items = np.rint(value * (VALUES / total)).astype(np.int64)
-        solver.init(items.tolist(), rows, _floor(room, scale).tolist())
+        solver.init(items.tolist(), weights.tolist(), _floor(room, scale).tolist())
         solver.solve()
         chosen = [solver.best_solution_contains(item) for item in range(len(value))]
         return Outcome((np.array(chosen) & (items > 0)).astype(np.float64), Status.OPTIMAL)
 
+    @cached_property
+    def _own(self) -> Program | None:
+        return None if self.capacities is None else self._of(self.capacities)
+
+    def _of(self, room: FloatArray) -> Program:
+        return Program.of(
+            self.weights, (np.full(len(room), -np.inf), room), (0.0, 1.0), integer=True
+        )
+
     def _program(self, value: FloatArray, room: FloatArray) -> Outcome:
-        if self._kept is None or not isinstance(self._kept, Program):
-            no = np.full(len(room), -np.inf)
-            self._kept = Program.of(self.weights, (no, room), (0.0, 1.0), integer=True)
-        program: Program = self._kept
-        if (program.row_upper != room).any():
-            no = np.full(len(room), -np.inf)
-            program = Program.of(self.weights, (no, room), (0.0, 1.0), integer=True)
-        x, status, flag = program.solve(-value)
-        return Outcome(None if x is None else x * (value > 0), status, flag)
+        found = (self._own or self._of(room)).solve(-value)
+        return found if found.x is None else found._replace(x=found.x * (value > 0))
 
 
 def _marked(x: FloatArray, empty: NDArray[np.bool_]) -> Reply:

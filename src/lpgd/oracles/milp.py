@@ -12,6 +12,7 @@ from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, Status
 from lpgd.oracles.base import SetOracle, refuse
+from lpgd.oracles.checks import count, entries, limit
 from lpgd.oracles.program import Outcome, Program
 
 
@@ -32,44 +33,63 @@ class ProgramOracle(SetOracle):
     def _solve_one(self, cost: FloatArray) -> Outcome:
         flat = cost.ravel()
         q = (flat if self.lift is None else self.lift @ flat) + self.fixed
-        x, status, flag = self.program.solve(q, self.limits)
-        if x is not None:
-            x = (x if self.lift is None else x @ self.lift).reshape(cost.shape)
-        return Outcome(x, status, flag)
+        found = self.program.solve(q, self.limits)
+        if found.x is None:
+            return found
+        x = found.x if self.lift is None else found.x @ self.lift
+        return found._replace(x=x.reshape(cost.shape))
 
 
 def replied(costs: FloatArray, solve: Callable[[FloatArray], Outcome]) -> Reply:
     """The outcomes of each element as one reply."""
     x = np.zeros(costs.shape)
     status, flags = np.zeros(len(costs), dtype=np.int8), np.zeros(len(costs), dtype=np.uint8)
+    notes = dict[int, str]()
     for row, cost in enumerate(costs):
-        found, status[row], flags[row] = solve(cost)
-        if found is not None:
-            x[row] = found
-        elif status[row] == Status.OPTIMAL:
+        found = solve(cost)
+        status[row], flags[row] = found.status, found.flag
+        if found.x is not None:
+            x[row] = found.x
+        elif found.status == Status.OPTIMAL:
             status[row] = Status.NUMERICAL
-    return Reply(x, status if status.any() else None, flags if flags.any() else None)
+        if found.note:
+            notes[row] = found.note
+    return Reply(x, status if status.any() else None, flags if flags.any() else None, notes)
 
 
 def limits(gap: float, nodes: int, seconds: float) -> tuple[tuple[str, Any], ...]:
-    """Options of HiGHS for a relative gap, a limit of nodes and one of seconds; 0 is none."""
-    found: list[tuple[str, Any]] = [("mip_rel_gap", float(gap))] if gap else []
-    if nodes:
-        found.append(("mip_max_nodes", int(nodes)))
-    if seconds:
-        found.append(("time_limit", float(seconds)))
-    return tuple(found)
+    """Options of HiGHS for a relative gap, a limit of nodes and one of seconds; 0 is none.
+
+    Raises
+    ------
+    ValueError
+    """
+    asked = (
+        ("mip_rel_gap", limit("relative_gap", gap)),
+        ("mip_max_nodes", count("node_limit", nodes, least=0)),
+        ("time_limit", limit("time_limit", seconds)),
+    )
+    return tuple((name, value) for name, value in asked if value)
 
 
 def stacked(G: Any, h: Any, A: Any, b: Any) -> tuple[Any, tuple[FloatArray, FloatArray]]:
-    """The rows Ax = b, then Gx <= h, as C and its two sides."""
+    """The rows Ax = b, then Gx <= h, as C and its two sides.
+
+    Raises
+    ------
+    ValueError
+    """
     parts, lower, upper = list[Any](), list[FloatArray](), list[FloatArray]()
-    for matrix, side, equal in ((A, b, True), (G, h, False)):
+    for name, matrix, side, equal in (("A", A, b, True), ("G", G, h, False)):
         if (matrix is None) != (side is None):
             raise ValueError("G comes with h, and A with b")
         if matrix is not None:
             rows = sparse.csr_array(np.atleast_2d(matrix) if _dense(matrix) else matrix)
-            values = np.broadcast_to(np.asarray(side, dtype=np.float64), (rows.shape[0],))
+            values = entries("b" if equal else "h", side, rows.shape[0])
+            if not np.isfinite(rows.data).all():
+                raise ValueError(f"{name} must be finite")
+            if equal and not np.isfinite(values).all():
+                raise ValueError("b must be finite")
             parts.append(rows)
             lower.append(values if equal else np.full(len(values), -np.inf))
             upper.append(values)
@@ -113,7 +133,11 @@ class MILP(ProgramOracle):
         relative_gap: float = 0.0, node_limit: int = 0, time_limit: float = 0.0,
     ) -> None:  # fmt: skip
         matrix, sides = stacked(G, h, A, b)
-        self.program = Program.of(matrix, sides, (lb, ub), integer)
+        bounds = entries("lb", lb, matrix.shape[1]), entries("ub", ub, matrix.shape[1])
+        whole = np.asarray(integer)
+        if whole.dtype != np.bool_ or whole.shape not in ((), bounds[0].shape):
+            raise ValueError(f"integer must be a bool or {matrix.shape[1]} of them")
+        self.program = Program.of(matrix, sides, bounds, whole)
         self.shape = (self.program.n,)
         self.limits = limits(relative_gap, node_limit, time_limit)
         self.gap = np.inf if node_limit or time_limit else max(relative_gap, 1e-9)

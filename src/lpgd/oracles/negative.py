@@ -53,7 +53,8 @@ def settled(
     if flow is None:
         return Reply(x, status, notes={int(row): WHY for row in np.flatnonzero(bad)})
     for row in np.flatnonzero(bad):
-        point, status[row], _ = flow(int(row))
-        if point is not None:
-            x[row] = point
+        found = flow(int(row))
+        status[row] = found.status
+        if found.x is not None:
+            x[row] = found.x
     return Reply(x, status if status.any() else None)

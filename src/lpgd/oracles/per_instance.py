@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lpgd.core.errors import crash
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, Status
@@ -40,7 +41,7 @@ class Each:
             return Reply(found)
         status = np.zeros(len(costs), dtype=np.int8)
         status[list(causes)] = Status.CRASHED
-        notes = {row: f"crashed: {type(e).__name__}: {e}"[:200] for row, e in causes.items()}
+        notes = {row: crash(error) for row, error in causes.items()}
         return Reply(found, status, notes=notes, cause=next(iter(causes.values())))
 
     def __call__(self, costs: FloatArray, instances: Sequence[Any] | None = None) -> list[Any]:

@@ -11,6 +11,7 @@ from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray
 from lpgd.oracles.base import SetOracle, refuse
+from lpgd.oracles.checks import entries
 from lpgd.oracles.milp import replied, stacked
 from lpgd.oracles.program import Basis, Outcome, Program
 
@@ -35,7 +36,8 @@ class Polytope(SetOracle):
         lb: Any = 0.0, ub: Any = np.inf,
     ) -> None:  # fmt: skip
         matrix, sides = stacked(G, h, A, b)
-        self.program = Program.of(matrix, sides, (lb, ub), integer=False)
+        bounds = entries("lb", lb, matrix.shape[1]), entries("ub", ub, matrix.shape[1])
+        self.program = Program.of(matrix, sides, bounds, integer=False)
         self.shape = (self.program.n,)
         self.gap = 1e-9
         self._basis: Basis | None = None

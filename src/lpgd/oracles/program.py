@@ -1,7 +1,8 @@
 """Linear and integer programs with fixed rows and changing costs, solved by HiGHS.
 
-Every solve loads a fresh model: one that is used again would answer by its history. Costs are
-scaled by a power of two to a size of 1, for HiGHS's tolerances are absolute.
+Every solve loads a fresh model: one that is used again would answer by its history. HiGHS's
+tolerances are absolute, so costs, every row, and x where none of it is whole are scaled by powers
+of two to a size of about 1.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from lpgd.core.scaling import exponents
 from lpgd.core.solution import BoolArray, Flag, FloatArray, Status
 
 ROW_WISE, MINIMISE, FEASIBLE = 2, 1, 2  # HiGHS's codes
@@ -73,11 +75,12 @@ class Basis(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How one solve ended; x is None where there is no usable point."""
+    """How one solve ended; x is None where there is no usable point, and a note may say why."""
 
     x: FloatArray | None
     status: Status
     flag: Flag = Flag.NONE
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Program:
     Attributes
     ----------
     starts : (M + 1,) int32, cols : (nnz,) int32, values : (nnz,) float64
-        C, row after row.
+        C, row after row, each in units of its largest entry.
     row_lower, row_upper : (M,) float64
     lower, upper : (n,) float64
     integer : (n,) bool
@@ -109,7 +112,8 @@ class Program:
         csr = sparse.csr_array(matrix)
         csr.sum_duplicates()
         count, n = csr.shape
-        low, high = (_filled(side, count) for side in rows)
+        csr, power = _fair(csr)
+        low, high = (np.ldexp(_filled(side, count), power) for side in rows)
         least, most = (_filled(bound, n) for bound in bounds)
         whole = np.broadcast_to(np.asarray(integer, dtype=np.bool_), (n,)).copy()
         starts, cols = csr.indptr.astype(np.int32), csr.indices.astype(np.int32)
@@ -149,7 +153,7 @@ class Program:
             return Outcome(None, status)
         if highs.getInfo().primal_solution_status != FEASIBLE:
             return Outcome(None, status)
-        x = np.array(highs.getSolution().col_value)
+        x = np.ldexp(np.array(highs.getSolution().col_value), -self._power())
         x[self.integer] = np.rint(x[self.integer])
         x += 0.0  # no negative zeros
         if status in LIMITS:
@@ -172,13 +176,22 @@ class Program:
 
         highs: Any = _core._Highs()
         highs.passOptions(self._told(_core, limits))
-        size = int(np.frexp(np.abs(q).max(initial=0.0))[1])
+        size, power = int(np.frexp(np.abs(q).max(initial=0.0))[1]), self._power()
+        bounds = (self.lower, self.upper, self.row_lower, self.row_upper)
         highs.passModel(
             self.n, len(self.row_upper), len(self.cols), ROW_WISE, MINIMISE, 0.0,
-            np.ldexp(q, -size), self.lower, self.upper, self.row_lower, self.row_upper,
+            np.ldexp(q, -size), *(np.ldexp(side, power) for side in bounds),
             self.starts, self.cols, self.values, self.integer.astype(np.int32),
         )  # fmt: skip
         return highs
+
+    def _power(self) -> int:
+        """x times two to this is what HiGHS looks for: of a size of 1, if no variable is whole."""
+        if self.integer.any():
+            return 0
+        sides = np.concatenate([self.lower, self.upper, self.row_lower, self.row_upper])
+        size = np.abs(sides[np.isfinite(sides)]).max(initial=0.0)
+        return int(exponents(np.array([size]))[0])
 
     def _told(self, core: Any, limits: Limits) -> Any:
         if limits not in self._made:
@@ -189,6 +202,16 @@ class Program:
                     raise ValueError(f"HiGHS takes no {name} = {value!r}")
             self._made[limits] = highs.getOptions()
         return self._made[limits]
+
+
+def _fair(csr: Any) -> tuple[Any, NDArray[np.intc]]:
+    """Rows times powers of two that make their largest entries about 1, and those powers."""
+    row = np.repeat(np.arange(csr.shape[0]), np.diff(csr.indptr))
+    size = np.zeros(csr.shape[0])
+    np.maximum.at(size, row, np.abs(csr.data))
+    power = exponents(size)
+    entries = np.ldexp(csr.data, power[row])
+    return sparse.csr_array((entries, csr.indices, csr.indptr), csr.shape), power
 
 
 def _filled(values: Any, size: int) -> FloatArray:

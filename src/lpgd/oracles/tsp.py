@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray
-from lpgd.oracles.base import SetOracle, refuse
+from lpgd.oracles.base import SetOracle, moderate, refuse
 from lpgd.oracles.checks import count
 from lpgd.oracles.held_karp import HeldKarp, cheapest, pair_edge
 from lpgd.oracles.milp import replied
@@ -55,6 +55,7 @@ class TSP(SetOracle):
     def reply(self, costs: FloatArray, instances: Sequence[Any] | None = None) -> Reply:
         """See ``SetOracle.reply``."""
         refuse(self, instances)
+        costs = moderate(costs)
         if self.cities > CITIES:
             return replied(costs, self._cut)
         x = np.zeros(costs.shape)

@@ -119,20 +119,26 @@ class EngineHardships(EngineCases):
         share = min(shares)
         rows = np.zeros(int(10 * threads * SOON / share), dtype=np.intp)
         many = taken(params, rows)
-        main = threading.main_thread().ident
-        assert main is not None
         with interrupts_kept():  # whatever ran in this process before has left of the handler
             pass
+        soon = 2 * SOON + 2 * share
+        waits = (self._interrupted(problem, many, threads) for _ in range(3))
+        assert any(wait < soon for wait in waits)  # a busy machine may be late once
+
+    def _interrupted(self, problem: Problem, params: Params, threads: int) -> float:
+        """Seconds until a solve has ended that is interrupted after ``SOON``."""
+        main = threading.main_thread().ident
+        assert main is not None
         timer = threading.Timer(SOON, signal.pthread_kill, (main, signal.SIGINT))
         began = time.perf_counter()
         timer.start()
         try:
             with pytest.raises(KeyboardInterrupt):
-                self._solve(problem, many, threads=threads)
+                self._solve(problem, params, threads=threads)
         finally:  # else it interrupts whatever comes next
             timer.cancel()
             timer.join()
-        assert time.perf_counter() - began < 2 * SOON + 2 * share
+        return time.perf_counter() - began
 
 
 def _times(param: Param, power: int) -> Param:

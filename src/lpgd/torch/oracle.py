@@ -9,10 +9,11 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import torch
 
+from lpgd.core.errors import StructureError
 from lpgd.core.public import public
 from lpgd.core.rule import Rule
 from lpgd.families.oracle.oracle import Oracle
-from lpgd.frontend.oracle import Asking, OracleView, Sense, checked, form, opaque, pool
+from lpgd.frontend.oracle import Asking, OracleView, Sense, checked, fitting, form, opaque, pooled
 from lpgd.map.report import OnFailure
 from lpgd.torch.arguments import Arguments, Signature, collect, signature
 from lpgd.torch.program import ProgramLayer
@@ -97,6 +98,7 @@ class OracleLayer(ProgramLayer):
         super().__init__(rule, asking.engine(oracle), on_failure)
         self.oracle, self.sense, self.n_jobs = oracle, sense, n_jobs
         self._form, self._features, self._offset = form(oracle, shape), features, offset
+        fitting(pool, self._form)
         self._map.choose(Oracle(1))  # refuses what no oracle can do, whatever the size
 
     def extra_repr(self) -> str:
@@ -108,7 +110,7 @@ class OracleLayer(ProgramLayer):
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002
         """As ``torch.nn.Module``'s; a pool of solutions answers in training only."""
         found = super().train(mode)
-        kept = pool(self._map.engine)
+        kept = pooled(self._map.engine)
         if kept is not None:
             kept.active = mode
         return found
@@ -158,10 +160,20 @@ class OracleLayer(ProgramLayer):
     def objective(self, costs: torch.Tensor, x: torch.Tensor, objects: Any = None) -> torch.Tensor:
         """<costs, x> of each element, plus the ``offset`` of its object; shape (...).
 
+        Costs and x are (..., *shape) each, and their batch dimensions broadcast.
         x counts as constant, so that the gradient with respect to the costs is x: that of the
         optimal value, if x is optimal.
+
+        Raises
+        ------
+        StructureError
+            Wrong shape.
         """
-        value = (costs * x.detach()).flatten(costs.ndim - len(self._form)).sum(-1)
+        own = checked(self._form, tuple(costs.shape))
+        if tuple(x.shape[max(x.ndim - len(own), 0) :]) != own:
+            raise StructureError(f"x must end in the shape {own} of one cost, got {tuple(x.shape)}")
+        value = costs * x.detach()
+        value = value.flatten(value.ndim - len(own)).sum(-1)
         if objects is None or self._offset is None:
             return value
         each = [float(self._offset(found)) for found in np.asarray(objects, dtype=object).flat]

@@ -8,7 +8,7 @@ from typing import Any, Protocol, final
 
 import numpy as np
 
-from lpgd.core.errors import LpgdError, MissingExtraError
+from lpgd.core.errors import LpgdError, MissingExtraError, crash
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, Status
 from lpgd.engines.signals import interrupts_kept
@@ -41,6 +41,8 @@ class Direct:
         except LpgdError as error:  # of a layer within the oracle, where it is one element's fault
             raise RuntimeError(f"the oracle raised {type(error).__name__}: {error}") from error
         reply = found if isinstance(found, Reply) else Reply(found)
+        if not hasattr(reply.x, "__len__"):
+            raise TypeError(f"the oracle returned {reply.x!r}, no minimisers")
         if len(reply) != len(costs):
             raise ValueError(f"the oracle returned {len(reply)} minimisers for {len(costs)} costs")
         return reply
@@ -61,11 +63,6 @@ def halved(ask: Ask, costs: FloatArray, instances: Sequence[Any] | None) -> Repl
             for rows in np.array_split(np.arange(size), 2)
         ]
         return Reply.gathered(size, parts)
-
-
-def crash(error: Exception) -> str:
-    """What a message says of an exception."""
-    return f"crashed: {type(error).__name__}: {error}"[:200]
 
 
 def picked(instances: Sequence[Any] | None, rows: Any) -> Sequence[Any] | None:

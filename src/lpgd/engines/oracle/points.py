@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from lpgd.core.errors import crash
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, Solution, Status
-from lpgd.engines.oracle.ask import crash
 
 Form = tuple[int, tuple[int, ...]]
 """Entries and shape of a point."""
@@ -66,6 +66,8 @@ def _point(
         except Exception as error:  # of the user's function
             return None, f"features {crash(error)}"
     try:
+        if np.iscomplexobj(found):
+            raise TypeError("they are complex")
         point = np.asarray(found, dtype=np.float64)
     except (TypeError, ValueError) as error:
         return None, f"the oracle returned no numbers ({error})"[:200]

@@ -5,27 +5,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
-from threading import Lock
 from typing import Any, final
 
 import numpy as np
 
+from lpgd.core.locked import Locked
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, IntArray
 from lpgd.engines.oracle.ask import Ask, halved
 
-
-class Locked:
-    """Something with a lock, which is made anew where it is unpickled."""
-
-    def __init__(self) -> None:
-        self.lock = Lock()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "lock"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, lock=Lock())
+Key = tuple[tuple[int, ...], bytes]
+"""Shape and content of a cost."""
 
 
 @final
@@ -45,14 +35,14 @@ class Cached(Locked):
     def __init__(self, ask: Ask, size: int) -> None:
         super().__init__()
         self.ask, self.size = ask, size
-        self.known: OrderedDict[bytes, Any] = OrderedDict()
+        self.known: OrderedDict[Key, Any] = OrderedDict()
 
     def __call__(self, costs: FloatArray, instances: Sequence[Any] | None) -> Reply:
         """See ``Ask``."""
         if instances is not None:
             return self.ask(costs, instances)
-        keys = [cost.tobytes() for cost in costs]
-        found: dict[bytes, Any] = {}
+        keys = [(cost.shape, cost.tobytes()) for cost in costs]
+        found: dict[Key, Any] = {}
         with self.lock:
             for key in keys:
                 if key in self.known:
@@ -72,13 +62,14 @@ class Cached(Locked):
                 parts.append((np.array([row]), _one(reply, at[key])))
         return replace(Reply.gathered(len(keys), parts), counts=counts)
 
-    def _remember(self, keys: Sequence[bytes], reply: Reply, shape: tuple[int, ...]) -> None:
+    def _remember(self, keys: Sequence[Key], reply: Reply, shape: tuple[int, ...]) -> None:
         each = 2 * 8 * int(np.prod(shape)) + 200
         with self.lock:
             for row, key in enumerate(keys):
                 one = _one(reply, row)
                 if one.status is None and one.flags is None:
-                    self.known[key] = one.x[0]
+                    x = one.x[0]  # an oracle may write to its arrays again
+                    self.known[key] = x.copy() if isinstance(x, np.ndarray) else x
             while len(self.known) * each > self.size:
                 self.known.popitem(last=False)
 
@@ -119,8 +110,8 @@ class Pooled(Locked):
         super().__init__()
         self.ask, self.share, self.sign, self.active = ask, share, sign, True
         self.draw = np.random.default_rng(seed)
-        self.pool: list[FloatArray] = []
-        self.seen: set[bytes] = set()
+        self.pools: dict[tuple[int, ...], list[FloatArray]] = {}
+        self.seen: set[Key] = set()
         self._add(solutions)
 
     def __call__(self, costs: FloatArray, instances: Sequence[Any] | None) -> Reply:
@@ -129,7 +120,7 @@ class Pooled(Locked):
             return self.ask(costs, instances)
         with self.lock:
             solved = self.draw.random(len(costs)) < self.share
-            if not self.pool:
+            if costs.shape[1:] not in self.pools:
                 solved[:] = True
         rows, others = np.flatnonzero(solved), np.flatnonzero(~solved)
         parts: list[tuple[IntArray, Reply]] = []
@@ -144,7 +135,7 @@ class Pooled(Locked):
 
     def _best(self, costs: FloatArray) -> FloatArray:
         with self.lock:
-            pool = np.stack(self.pool)
+            pool = np.stack(self.pools[costs.shape[1:]])
         values = self.sign * costs.reshape(len(costs), -1) @ pool.reshape(len(pool), -1).T
         return pool[values.argmin(axis=1)]
 
@@ -152,7 +143,7 @@ class Pooled(Locked):
         with self.lock:
             for solution in solutions:
                 point = np.array(solution, dtype=np.float64)
-                key = point.tobytes()
+                key = point.shape, point.tobytes()
                 if np.isfinite(point).all() and key not in self.seen:
                     self.seen.add(key)
-                    self.pool.append(point)
+                    self.pools.setdefault(point.shape, []).append(point)
