@@ -74,3 +74,9 @@ for module in ("lpgd.torch", "lpgd.torch.layers"):
 """
     told = 'lpgd.torch needs torch, which is not installed: pip install "lpgd[torch]"'
     assert run(code, ("torch",)).splitlines() == [told] * 2
+
+
+def test_a_diagnosis_loads_no_framework_that_the_layer_does_not():
+    refused = "try: lpgd.diagnose(print, loss=print)\n"
+    refused += "except TypeError as error: print('lpgd.jax' in str(error))"
+    assert run(f"import lpgd\n{refused}", ("torch", "jax", "matplotlib")).strip() == "True"
