@@ -1,19 +1,99 @@
-"""Calls of layers with one thing wrong, and what a diagnosis should say of each."""
+"""Calls with one thing wrong, and what a diagnosis should say of each, for every framework.
+
+A plant takes a kit of a framework and returns the cause, the call, the loss, and which arguments
+are learned.
+"""
+
+from functools import partial
+from importlib import import_module
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 import lpgd
-from lpgd.torch import ConicLayer, CvxpyLayer, LPLayer, OracleLayer, QPLayer
 
-F = torch.float64
-SIMPLEX = {
-    "G": torch.ones(1, 2, dtype=F),
-    "h": torch.ones(1, dtype=F),
-    "lb": torch.zeros(2, dtype=F),
-}
-COSTS = torch.tensor([-3.0, -2.0], dtype=F)
-EYE = torch.eye(3, dtype=F)
+COSTS = np.array([-3.0, -2.0])
+EYE = np.eye(3)
+
+
+class Case(NamedTuple):
+    """``loss(layer(*inputs, **named))`` and what is wrong with it."""
+
+    cause: str
+    layer: Any
+    inputs: tuple
+    loss: Any
+    named: dict
+    learned: str
+
+
+class Torch:
+    """Layers, and tensors that require a gradient where they are learned."""
+
+    def __init__(self):
+        self.np, self.layers = import_module("torch"), import_module("lpgd.torch")
+        self.sigmoid = self.np.sigmoid
+
+    def array(self, values, dtype="float64"):
+        return self.np.tensor(values, dtype=getattr(self.np, dtype))
+
+    def learned(self, values, dtype="float64"):
+        return self.array(values, dtype).requires_grad_()
+
+    def computed(self, function, values):
+        return getattr(self.np, function)(self.learned(values))
+
+    def qp(self, rule=None):
+        return self.layers.QPLayer(rule)
+
+    def lp(self, rule=None):
+        return self.layers.LPLayer(rule)
+
+    def conic(self, cones, rule=None):
+        return self.layers.ConicLayer(cones, rule)
+
+    def oracle(self, ask, rule=None):
+        return self.layers.OracleLayer(ask, rule)
+
+    def cvxpy(self, *problem, rule):
+        return self.layers.CvxpyLayer(*problem, rule=rule)
+
+
+class Jax:
+    """Functions, and arrays."""
+
+    def __init__(self):
+        self.jax, self.own = import_module("jax"), import_module("lpgd.jax")
+        self.np, self.sigmoid = self.jax.numpy, self.jax.nn.sigmoid
+
+    def array(self, values, dtype="float64"):
+        return self.np.asarray(values, dtype)
+
+    learned = array
+
+    def computed(self, function, values):
+        return self.jax.tree_util.Partial(getattr(self.np, function), self.array(values))
+
+    def qp(self, rule=None):
+        return partial(self.own.solve_qp, rule=rule)
+
+    def lp(self, rule=None):
+        return partial(self.own.solve_lp, rule=rule)
+
+    def conic(self, cones, rule=None):
+        return partial(self.own.solve_conic, cones=cones, rule=rule)
+
+    def oracle(self, ask, rule=None):
+        return partial(self.own.argmin, ask, rule=rule)
+
+    def cvxpy(self, *problem, rule):
+        return self.own.CvxpyLayer(*problem, rule=rule)
+
+
+def simplex(kit):
+    """Two nonnegative numbers of a sum of at most one."""
+    data = {"G": np.ones((1, 2)), "h": np.ones(1), "lb": np.zeros(2)}
+    return {name: kit.array(part) for name, part in data.items()}
 
 
 def first_minus_second(x):
@@ -21,88 +101,88 @@ def first_minus_second(x):
     return (x[..., 0] - x[..., 1]).sum()
 
 
-def learned(values):
-    return values.clone().requires_grad_()
+def squares(x):
+    return (x**2).sum()
 
 
-def lp_vertex():
-    layer = LPLayer(lpgd.Exact())
-    return "vertex", layer, (learned(COSTS),), first_minus_second, SIMPLEX
+def lp_vertex(kit):
+    layer, costs = kit.lp(lpgd.Exact()), kit.learned(COSTS)
+    return Case("vertex", layer, (costs,), first_minus_second, simplex(kit), "c")
 
 
-def fixed_tau_below_the_breakpoint():
-    layer = LPLayer(lpgd.LPGD(0.1))
-    return "tau below the breakpoint", layer, (learned(COSTS),), first_minus_second, SIMPLEX
+def fixed_tau_below_the_breakpoint(kit):
+    layer, costs = kit.lp(lpgd.LPGD(0.1)), kit.learned(COSTS)
+    cause = "tau below the breakpoint"
+    return Case(cause, layer, (costs,), first_minus_second, simplex(kit), "c")
 
 
-def tau_below_the_noise():
-    q = learned(torch.tensor([-1.0, 0.5, 2.0], dtype=F))
-    layer = QPLayer(lpgd.LPGD(1e-17))
-    return "tau below the solver's noise", layer, (EYE, q), lambda x: (x**2).sum(), {}
+def tau_below_the_noise(kit):
+    data = kit.array(EYE), kit.learned([-1.0, 0.5, 2.0])
+    return Case("tau below the solver's noise", kit.qp(lpgd.LPGD(1e-17)), data, squares, {}, "q")
 
 
-def redundant_rows():
-    h = learned(torch.ones(2, dtype=F))
-    rows = {"G": torch.ones(2, 2, dtype=F), "h": h, "lb": torch.zeros(2, dtype=F)}
-    return "redundant rows", LPLayer(), (COSTS,), first_minus_second, rows
+def redundant_rows(kit):
+    rows = {"G": kit.array(np.ones((2, 2))), "h": kit.learned(np.ones(2))}
+    rows["lb"] = kit.array(np.zeros(2))
+    costs = kit.array(COSTS)
+    return Case("redundant rows", kit.lp(), (costs,), first_minus_second, rows, "h")
 
 
-def infeasible_tilt():
-    q = learned(torch.tensor([1.0, 1.0, 1.0], dtype=F))
-    sides = {"G": torch.cat([EYE[:1], -EYE[:1]]), "h": torch.tensor([0.1, 0.0], dtype=F)}
-    layer = QPLayer(lpgd.LPGD(10.0, retries=0))
-    loss = lambda found: found.z.sum()  # noqa: E731
-    return "infeasible tilt", layer, (EYE, q), loss, {**sides, "return_duals": True}
+def infeasible_tilt(kit):
+    sides = {"G": np.concatenate([EYE[:1], -EYE[:1]]), "h": [0.1, 0.0]}
+    named = {name: kit.array(part) for name, part in sides.items()} | {"return_duals": True}
+    layer, data = kit.qp(lpgd.LPGD(10.0, retries=0)), (kit.array(EYE), kit.learned(np.ones(3)))
+    return Case("infeasible tilt", layer, data, lambda found: found.z.sum(), named, "q")
 
 
-def saturated_unit_before():
-    z = learned(torch.tensor([40.0, 60.0, 80.0], dtype=F))
-    q = torch.tanh(z)
-    return "saturated unit", QPLayer(), (EYE, q), lambda x: x.sum(), {}
+def saturated_unit_before(kit):
+    data = kit.array(EYE), kit.computed("tanh", [40.0, 60.0, 80.0])
+    return Case("saturated unit", kit.qp(), data, lambda x: x.sum(), {}, "q")
 
 
-def saturated_unit_behind():
-    q = learned(torch.tensor([-30.0, -40.0, -50.0], dtype=F))
-    return "saturated unit", QPLayer(), (EYE, q), lambda x: torch.sigmoid(20 * x).sum(), {}
+def saturated_unit_behind(kit):
+    data = kit.array(EYE), kit.learned([-30.0, -40.0, -50.0])
+    loss = lambda x: kit.sigmoid(20 * x).sum()  # noqa: E731
+    return Case("saturated unit", kit.qp(), data, loss, {}, "q")
 
 
-def loss_on_a_dead_slack():
-    b = torch.tensor([5.0, 1.0], dtype=F)
-    A = torch.tensor([[0.0, 0.0], [1.0, 1.0]], dtype=F)
-    layer, q = ConicLayer(lpgd.Cones(nonneg=2)), learned(COSTS)
+def loss_on_a_dead_slack(kit):
+    A, b = np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([5.0, 1.0])
+    data = kit.array(np.eye(2)), kit.learned(COSTS), kit.array(A), kit.array(b)
+    layer = kit.conic(lpgd.Cones(nonneg=2))
     loss = lambda found: (found.s[0] - 1) ** 2  # noqa: E731
-    P = torch.eye(2, dtype=F)
-    return "slack that no x moves", layer, (P, q, A, b), loss, {"return_duals": True}
+    return Case("slack that no x moves", layer, data, loss, {"return_duals": True}, "q")
 
 
-def loss_on_a_fixed_sum():
-    q = learned(torch.tensor([1.0, 2.0, 3.0], dtype=F))
-    sides = {"A": torch.ones(1, 3, dtype=F), "b": torch.ones(1, dtype=F)}
-    return "slack that no x moves", QPLayer(), (EYE, q), lambda x: (x.sum() - 3) ** 2, sides
+def loss_on_a_fixed_sum(kit):
+    data = kit.array(EYE), kit.learned([1.0, 2.0, 3.0])
+    sides = {"A": kit.array(np.ones((1, 3))), "b": kit.array(np.ones(1))}
+    return Case("slack that no x moves", kit.qp(), data, lambda x: (x.sum() - 3) ** 2, sides, "q")
 
 
-def float32_underflow():
-    q = learned(torch.tensor([-1.0, 0.5, 2.0]))
-    loss = lambda x: ((x * 1e-30) ** 2).sum()  # noqa: E731
-    return "underflow", QPLayer(), (EYE.float(), q), loss, {}
+def float32_underflow(kit):
+    data = kit.array(EYE, "float32"), kit.learned([-1.0, 0.5, 2.0], "float32")
+    return Case("underflow", kit.qp(), data, lambda x: ((x * 1e-30) ** 2).sum(), {}, "q")
 
 
-def float32_overflow():
-    q = learned(torch.tensor([-1.0, 0.5, 2.0]))
-    return "overflow", QPLayer(), (EYE.float(), q), lambda x: torch.exp(100 * x).sum(), {}
+def float32_overflow(kit):
+    data = kit.array(EYE, "float32"), kit.learned([-1.0, 0.5, 2.0], "float32")
+    return Case("overflow", kit.qp(), data, lambda x: kit.np.exp(100 * x).sum(), {}, "q")
 
 
-def averaged_loss():
-    c = learned(COSTS.expand(32, 2))
+def averaged_loss(kit):
+    costs = kit.learned(np.tile(COSTS, (32, 1)))
     loss = lambda x: (x[:, 0] - x[:, 1]).mean()  # noqa: E731
-    return "loss averaged over the batch", LPLayer(lpgd.LPGD(0.8)), (c,), loss, SIMPLEX
+    cause = "loss averaged over the batch"
+    return Case(cause, kit.lp(lpgd.LPGD(0.8)), (costs,), loss, simplex(kit), "c")
 
 
-def averaged_loss_with_targets():
-    c = learned(COSTS.expand(32, 2))
-    targets = torch.tensor([0.0, 1.0], dtype=F).repeat(32, 1)
+def averaged_loss_with_targets(kit):
+    costs = kit.learned(np.tile(COSTS, (32, 1)))
+    targets = kit.array(np.tile([0.0, 1.0], (32, 1)))
     loss = lambda x: ((x - targets) ** 2).sum(1).mean()  # noqa: E731
-    return "loss averaged over the batch", LPLayer(lpgd.LPGD(0.4)), (c,), loss, SIMPLEX
+    cause = "loss averaged over the batch"
+    return Case(cause, kit.lp(lpgd.LPGD(0.4)), (costs,), loss, simplex(kit), "c")
 
 
 def most(costs):
@@ -110,25 +190,26 @@ def most(costs):
     return np.eye(costs.shape[1])[costs.argmax(axis=1)]
 
 
-def oracle_of_the_wrong_sense():
-    costs = learned(torch.tensor([[3.0, 1.0, 2.0], [0.5, 2.0, 1.0]], dtype=F))
-    return "oracle of the wrong sense", OracleLayer(most), (costs,), lambda x: x[:, 0].sum(), {}
+def oracle_of_the_wrong_sense(kit):
+    costs = kit.learned([[3.0, 1.0, 2.0], [0.5, 2.0, 1.0]])
+    loss = lambda x: x[:, 0].sum()  # noqa: E731
+    return Case("oracle of the wrong sense", kit.oracle(most), (costs,), loss, {}, "costs")
 
 
-def vertex_of_a_cvxpy_problem():
-    import cvxpy as cp
-
-    x, c = cp.Variable(2), cp.Parameter(2)
+def vertex_of_a_cvxpy_problem(kit):
+    cp = import_module("cvxpy")
+    x, c = cp.Variable(2), cp.Parameter(2, name="prices")
     problem = cp.Problem(cp.Minimize(c @ x), [cp.sum(x) <= 1, x >= 0])
-    layer = CvxpyLayer(problem, [c], [x], rule=lpgd.LPGD(0.1))
+    layer = kit.cvxpy(problem, [c], [x], rule=lpgd.LPGD(0.1))
     loss = lambda found: first_minus_second(found[0])  # noqa: E731
-    return "tau below the breakpoint", layer, (learned(COSTS),), loss, {}
+    return Case("tau below the breakpoint", layer, (kit.learned(COSTS),), loss, {}, "prices")
 
 
-def vertex_of_an_oracle():
-    costs = learned(torch.tensor([[3.0, 1.0, 2.0], [0.5, 2.0, 1.0]], dtype=F))
-    layer = OracleLayer(lambda c: most(-c), lpgd.LPGD(1e-3))
-    return "tau below the breakpoint", layer, (costs,), lambda x: x[0, 1] + x[1, 0], {}
+def vertex_of_an_oracle(kit):
+    costs = kit.learned([[3.0, 1.0, 2.0], [0.5, 2.0, 1.0]])
+    layer = kit.oracle(lambda c: most(-c), lpgd.LPGD(1e-3))
+    loss = lambda x: x[0, 1] + x[1, 0]  # noqa: E731
+    return Case("tau below the breakpoint", layer, (costs,), loss, {}, "costs")
 
 
 PLANTED = (

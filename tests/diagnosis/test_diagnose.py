@@ -5,14 +5,25 @@ import torch
 
 import lpgd
 from lpgd.torch import LPLayer, QPLayer
-from tests.diagnosis.planted import COSTS, EYE, PLANTED, SIMPLEX, F, first_minus_second, learned
+from tests.diagnosis import planted
+from tests.diagnosis.planted import PLANTED, first_minus_second
+
+F = torch.float64
+KIT = planted.Torch()
+SIMPLEX = planted.simplex(KIT)
+COSTS, EYE = torch.from_numpy(planted.COSTS), torch.from_numpy(planted.EYE)
+
+
+def learned(values):
+    return values.clone().requires_grad_()
 
 
 @pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__)
 def test_the_cause_is_named(plant):
-    cause, layer, inputs, loss, named = plant()
+    cause, layer, inputs, loss, named, own = plant(KIT)
     found = lpgd.diagnose(layer, *inputs, loss=loss, **named)
     assert found.cause == cause, str(found)
+    assert found.gradients.keys() == {own}
     finding = found.findings[0]
     assert len(finding.elements)
     text = str(found)
@@ -42,9 +53,7 @@ def test_breakpoints_of_the_worked_example():
 
 
 def test_breakpoints_of_oracles_are_found_by_bisection():
-    from tests.diagnosis.planted import vertex_of_an_oracle
-
-    _, layer, inputs, loss, named = vertex_of_an_oracle()
+    _, layer, inputs, loss, named, _ = planted.vertex_of_an_oracle(KIT)
     found = lpgd.diagnose(layer, *inputs, loss=loss, **named)
     assert found.elements.breakpoints[:, 1] == pytest.approx([1.0, 0.5], rel=0.01)
     assert found.elements.breakpoints[:, 0].tolist() == [float("inf")] * 2
@@ -102,6 +111,27 @@ def test_a_loss_that_is_at_its_least_or_blind():
     assert blind.cause == "loss without the layer"
 
 
+def test_what_is_learned_can_be_said():
+    c, h = COSTS.clone(), torch.ones(1, dtype=F)
+    given = {**SIMPLEX, "h": h}
+    found = lpgd.diagnose(LPLayer(), c, loss=first_minus_second, learned=("c", "h"), **given)
+    assert found.gradients.keys() == {"c", "h"}
+    c.requires_grad_()
+    found = lpgd.diagnose(LPLayer(), c, loss=first_minus_second, learned="lb", **SIMPLEX)
+    assert found.gradients.keys() == {"lb"}
+    with pytest.raises(ValueError, match="learned must name some of c, G, h, lb, got 'q'"):
+        lpgd.diagnose(LPLayer(), c, loss=first_minus_second, learned="q", **SIMPLEX)
+
+
+def test_a_loss_that_is_written_for_float32_alone():
+    """A network behind the layer does not take float64, in which others are looked at."""
+    torch.manual_seed(0)
+    network, q = torch.nn.Linear(3, 1), learned(torch.tensor([-1.0, 0.5, 2.0]))
+    found = lpgd.diagnose(QPLayer(), EYE.float(), q, loss=lambda x: network(x).square().sum())
+    assert found.cause == "no fault found"
+    assert found.line.loss[1] < found.line.loss[0]
+
+
 def test_what_is_no_layer_or_no_scalar_is_refused():
     with pytest.raises(TypeError, match=r"one of lpgd\.torch"):
         lpgd.diagnose(torch.nn.Linear(2, 2), COSTS, loss=torch.sum)
@@ -112,7 +142,7 @@ def test_what_is_no_layer_or_no_scalar_is_refused():
 @pytest.mark.parametrize("plant", PLANTED[:6], ids=lambda plant: plant.__name__)
 def test_the_figure_has_three_panels(plant):
     pytest.importorskip("matplotlib")
-    _, layer, inputs, loss, named = plant()
+    _, layer, inputs, loss, named, _ = plant(KIT)
     figure = lpgd.diagnose(layer, *inputs, loss=loss, **named).figure()
     assert len(figure.axes) == 3
     figure.canvas.draw()

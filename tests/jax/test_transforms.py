@@ -9,6 +9,7 @@ jax = pytest.importorskip("jax")
 jnp = jax.numpy
 
 KINDS = ("qp", "lp", "second-order cone", "cvxpy, quadratic", "oracle")
+KINDS += ("saddle", "saddle, linearised", "nonlinear")
 SIZE = 3
 
 
@@ -71,7 +72,8 @@ def test_jacobians_take_one_call_each(operation, moved, calls):
     forth = jax.jit(jax.vmap(jax.jacfwd(first)))(moved)
     assert calls == ["solve", "pullback", "solve", "pushforward"]
     assert back.shape == forth.shape == (SIZE, *first(moved[0]).shape, *moved.shape[1:])
-    if operation.name in ("second-order cone", "cvxpy, quadratic"):  # both are the derivative
+    if operation.name in ("second-order cone", "cvxpy, quadratic", "saddle, linearised"):
+        # both are the derivative
         close(back, forth, 1e-6)
     close(forth[0], jax.jacfwd(first)(moved[0]), 1e-6)
 

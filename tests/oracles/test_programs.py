@@ -2,6 +2,8 @@
 
 import itertools
 import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -157,6 +159,13 @@ class TestCvxpy:
         copy = pickle.loads(pickle.dumps(oracle))
         np.testing.assert_allclose(copy(costs), expected, atol=1e-4)
 
+    def test_solvers_do_not_start_from_the_last_solution(self, cp):
+        y, c = cp.Variable(3), cp.Parameter(3)
+        problem = cp.Problem(cp.Minimize(c @ y), [cp.norm(y) <= 2])
+        oracle = from_cvxpy(problem, c, solver=cp.SCS)
+        costs = np.random.default_rng(3).normal(size=(6, 3))
+        np.testing.assert_array_equal(oracle(costs[::-1])[::-1], oracle(costs))
+
     def test_what_is_no_fixed_set_is_refused(self, cp):
         y, c, k = cp.Variable(3), cp.Parameter(3), cp.Parameter()
         fits = [cp.sum(y) == 1, y >= 0]
@@ -220,3 +229,65 @@ def test_pyepo_models_are_oracles():
     x = more(-values)
     assert x.sum(axis=1).max() == 2
     np.testing.assert_allclose(pickle.loads(pickle.dumps(more))(-values), x)
+
+
+def test_pyepos_gurobi_models_do_not_answer_by_history():
+    pytest.importorskip("gurobipy")
+    grb = pytest.importorskip("pyepo.model.grb")
+    from lpgd.oracles import PyEPOModel
+
+    draw = np.random.default_rng(6)
+    knapsack = grb.knapsackModel(draw.integers(1, 9, (2, 6)), [12, 15])
+    for oracle in map(PyEPOModel, (grb.shortestPathModel((3, 3)), knapsack)):
+        costs = np.rint(draw.normal(size=(40, *oracle.shape)))  # ties
+        together = oracle(costs)
+        np.testing.assert_array_equal(oracle(costs[::-1])[::-1], together)
+        np.testing.assert_array_equal(oracle(costs[20:21]), together[20:21])
+
+
+class TestThreads:
+    """Oracles that hold a solver are shared by the threads that ``n_jobs`` may bring."""
+
+    @pytest.fixture(autouse=True)
+    def restless(self):
+        kept = sys.getswitchinterval()
+        sys.setswitchinterval(1e-5)
+        yield
+        sys.setswitchinterval(kept)
+
+    def compared(self, oracle, costs):
+        alone = oracle(costs)
+        with ThreadPoolExecutor(4) as pool:
+            for found in pool.map(oracle, [costs] * 4):
+                np.testing.assert_array_equal(found, alone)
+
+    @pytest.mark.parametrize("solver", ["ortools", "highs", "table"])
+    def test_knapsacks(self, solver):
+        if solver == "ortools":
+            pytest.importorskip("ortools")
+        draw = np.random.default_rng(7)
+        weights = draw.integers(1, 100, (1 if solver == "table" else 3, 20))
+        oracle = Knapsack(weights, weights.sum(axis=1) // 2, solver)
+        self.compared(oracle, -draw.random((3 if solver == "highs" else 40, 20)))
+
+    def test_gurobi_models(self):
+        pytest.importorskip("gurobipy")
+        grb = pytest.importorskip("pyepo.model.grb")
+        from lpgd.oracles import PyEPOModel
+
+        weights = np.random.default_rng(7).integers(1, 100, (3, 12))
+        model = PyEPOModel(grb.knapsackModel(weights, (weights.sum(axis=1) // 2).tolist()))
+        self.compared(model, -np.random.default_rng(8).random((6, 12)))
+
+    def test_cvxpy_problems(self):
+        cp = pytest.importorskip("cvxpy")
+        y, c = cp.Variable(3), cp.Parameter(3)
+        oracle = from_cvxpy(cp.Problem(cp.Minimize(c @ y), [cp.norm(y) <= 2]), c)
+        self.compared(oracle, np.random.default_rng(9).normal(size=(4, 3)))
+
+    @pytest.mark.parametrize("integer", [False, True])
+    def test_programs(self, integer):
+        draw = np.random.default_rng(10)
+        G, costs = draw.integers(0, 9, (4, 8)), -draw.random((5, 8))
+        make = MILP if integer else Polytope
+        self.compared(make(G, G.sum(axis=1) // 3, ub=1), costs)

@@ -67,6 +67,19 @@ def test_elements_may_have_capacities_of_their_own():
         Knapsack([1, 1], -1)(np.ones((1, 2)))
 
 
+def test_a_capacity_decides_on_the_method_of_its_own_element():
+    pytest.importorskip("ortools")
+    oracle, draw = Knapsack([1, 1, 2, 2, 3, 3, 3, 2, 1, 1, 2, 1e5]), np.random.default_rng(6)
+    costs = draw.integers(-3, 0, (60, 12)).astype(float)  # many optima
+    small = draw.integers(1, 20, 60)
+    for room in (2e5, -1):
+        mixed = np.where(np.arange(60) % 2, small, room)
+        reply = oracle.reply(costs, mixed)
+        np.testing.assert_array_equal(
+            np.array(reply.x)[1::2], oracle(costs[1::2], small[1::2]), f"{room}"
+        )
+
+
 @pytest.mark.parametrize("make", [
     lambda: Knapsack([-1, 2], 3), lambda: Knapsack([1, 2], [1, 2]), lambda: Knapsack([np.nan], 1),
     lambda: Knapsack([1], 1, "guess"), lambda: TopK(-1), lambda: SpanningTree([(0, 1), (2, 3)]),

@@ -8,9 +8,6 @@ import torch
 from torch.func import jacrev, vmap
 
 import lpgd
-from lpgd.families.oracle.oracle import Oracle
-from lpgd.families.qp.qp import QP
-from lpgd.oracles import GridPath
 from lpgd.torch import LPLayer, OracleLayer
 from tests.oracles import PATHS, SQUARE, Listed, top
 
@@ -47,11 +44,9 @@ def test_the_lower_side_is_blackbox_interpolation(tau):
     assert expected.any()
 
 
-@pytest.mark.parametrize("tau", [1.0, "auto"])
 @pytest.mark.parametrize("side", ["lower", "upper", "average"])
-def test_gradients_are_those_of_the_lp_over_the_convex_hull(tau, side, monkeypatch):
-    monkeypatch.setattr(Oracle, "tilts", QP.tilts)
-    rule = lpgd.LPGD(tau, side=side)
+def test_gradients_are_those_of_the_lp_over_the_convex_hull(side):
+    rule = lpgd.LPGD(1.0, side=side)
     c, loss = costs(50, 2), costs(50, 2, seed=1).detach()
     box = {"lb": torch.zeros(2, dtype=T), "ub": torch.ones(2, dtype=T)}
     expected = gradient(LPLayer(rule), c, loss, **box)
@@ -191,20 +186,6 @@ def test_an_oracle_must_be_callable():
         OracleLayer(SQUARE)
 
 
-@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
-def test_the_default_tilts_by_multiples_of_the_costs_until_the_loss_improves(scale):
-    """The second item costs 1, the third 10 times the first tilt, which is 0.7 times the costs."""
-    layer = OracleLayer(Listed(np.eye(3)))
-    c = torch.tensor([[0.0, 1.0, 5.0]], dtype=T) * scale
-    c.requires_grad_()
-    for loss, multiple in (([0.0, -1.0, 0.0], 0.7), ([0.0, 0.0, -1.0], 5.6)):
-        found = gradient(layer, c, torch.tensor([loss], dtype=T))
-        tau = multiple * np.sqrt(26) * scale
-        assert layer.stats.tau == pytest.approx((tau, tau))
-        expected = np.array([-1.0, 0.0, 0.0]) - np.array(loss)
-        np.testing.assert_allclose(found[0], expected / (2 * tau), rtol=1e-12)
-
-
 def test_layers_travel():
     layer = OracleLayer(holes, lpgd.LPGD(2.0), on_failure="nan")
     copy = pickle.loads(pickle.dumps(layer))
@@ -223,13 +204,3 @@ def test_training_by_the_default_rule_finds_the_target():
         gradient_ = gradient(layer, c, 2 * (layer(c) - target).detach())
         c = (c - 0.5 * gradient_).detach().requires_grad_()
     assert torch.equal(layer(c), target)
-
-
-def test_gradients_that_vanish_for_failed_tilts_are_told():
-    """Grids refuse negative costs, which the tilts of one side make: elements fail or stay."""
-    torch.manual_seed(57)
-    layer = OracleLayer(GridPath((4, 4)))
-    costs = torch.rand(8, 4, 4, requires_grad=True)
-    with pytest.warns(lpgd.StuckWarning):
-        (layer(costs) * torch.rand(8, 4, 4)).sum().backward()
-    assert not costs.grad.any()

@@ -1,4 +1,4 @@
-"""Objects that one thread at a time may use."""
+"""What threads may share although it is written to."""
 
 from __future__ import annotations
 

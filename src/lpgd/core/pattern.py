@@ -15,6 +15,34 @@ BLOCK = 2**18  # numbers that an intermediate array may hold: it stays in the ca
 
 @final
 @dataclass(frozen=True, eq=False)
+class Totals:
+    """Sums over the entries that share a place, in their order, of one row as of many.
+
+    Attributes
+    ----------
+    places : (nnz,) int
+        Of each entry.
+    size : int
+    """
+
+    places: IntArray
+    size: int
+
+    def __call__(self, values: FloatArray) -> FloatArray:
+        """The sums (N, size) of values (N, nnz)."""
+        if len(values) == 1:
+            return np.bincount(self.places, values[0], self.size)[None]
+        # scipy answers column by column; sums over a row would then depend on the number of rows
+        return np.ascontiguousarray((self._matrix @ values.T).T)
+
+    @cached_property
+    def _matrix(self) -> Any:
+        ones, every = np.ones(len(self.places)), np.arange(len(self.places))
+        return sparse.csr_array((ones, (self.places, every)), shape=(self.size, len(every)))
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class Pattern:
     """Stored entries of a matrix, in the order of its value array.
 
@@ -100,12 +128,11 @@ class Pattern:
 
     def product(self, values: FloatArray, x: FloatArray) -> FloatArray:
         """Every matrix times its vector, (N, nnz) and (N, cols) to (N, rows)."""
-        # scipy answers column by column; sums over a row would then depend on the number of rows
-        return np.ascontiguousarray((values * x[:, self.cols]) @ self._sums[0])
+        return self._sums[0](values * x[:, self.cols])
 
     def transposed_product(self, values: FloatArray, y: FloatArray) -> FloatArray:
         """Every transposed matrix times its vector, (N, nnz) and (N, rows) to (N, cols)."""
-        return np.ascontiguousarray((values * y[:, self.rows]) @ self._sums[1])
+        return self._sums[1](values * y[:, self.rows])
 
     def outer(self, left: FloatArray, right: FloatArray) -> FloatArray:
         """Sum over s of left_s right_s' on the pattern; (R, S, m) and (R, S, n) give (R, nnz)."""
@@ -148,10 +175,6 @@ class Pattern:
         return None if whole and np.array_equal(flat, np.arange(len(flat))) else flat
 
     @cached_property
-    def _sums(self) -> tuple[Any, Any]:
-        """Sums over the entries of each row, and of each column, as products from the right."""
-        ones, every = np.ones(len(self.rows)), np.arange(len(self.rows))
-        shapes = ((len(every), size) for size in self.shape)
-        places = zip((self.rows, self.cols), shapes, strict=True)
-        rows, cols = (sparse.csr_matrix((ones, (every, at)), shape=shape) for at, shape in places)
-        return rows, cols
+    def _sums(self) -> tuple[Totals, Totals]:
+        """Sums over the entries of each row, and of each column."""
+        return Totals(self.rows, self.shape[0]), Totals(self.cols, self.shape[1])

@@ -69,6 +69,11 @@ class Backward(Protocol):
         """What the rule remembers; it may write here."""
         ...
 
+    @property
+    def costly(self) -> bool:
+        """Whether a gradient of the costs is wanted."""
+        ...
+
     def resolve(self, tilt: Tilt) -> Solution:
         """Solve tilted problems, one a row; failure is a status, never an exception."""
         ...
@@ -117,6 +122,8 @@ class Pullback:
         Rows whose gradient was neither derived nor verified.
     stays : (N,) bool or None
         Rows that may rightly stay where they are, where the rule knows.
+    one_sided : (N,) bool or None
+        Rows of which one side alone could be tilted, though both were asked for.
     """
 
     terms: Sequence[Term]
@@ -126,6 +133,7 @@ class Pullback:
     degenerate: BoolArray | None = None
     unverified: BoolArray | None = None
     stays: BoolArray | None = None
+    one_sided: BoolArray | None = None
 
 
 @runtime_checkable

@@ -24,6 +24,12 @@ def exponents(sizes: FloatArray, step: int = 1) -> Exponents:
     return -step * np.rint(np.log2(np.where(known, sizes, 1.0)) / step).astype(np.intc)
 
 
+def exponents_of(logs: FloatArray) -> Exponents:
+    """The same of sizes that are known by their binary logarithms."""
+    known = np.isfinite(logs) & (np.abs(logs) > np.log2(FAIR))
+    return -np.rint(np.where(known, logs, 0.0)).astype(np.intc)
+
+
 def factors(sizes: FloatArray, step: int = 1) -> FloatArray:
     """Powers of 2^step that bring unfair sizes near 1; 1 for fair ones. Nothing is rounded."""
     most = LARGEST // step * step

@@ -59,6 +59,11 @@ _ADVICE = {
 }
 
 
+def among(status: StatusArray, *some: Status) -> BoolArray:
+    """Which statuses are some of these."""
+    return np.logical_or.reduce([status == int(one) for one in some])
+
+
 class Flag(IntFlag):
     """What else there is to know of an element, beside its status."""
 

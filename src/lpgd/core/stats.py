@@ -29,6 +29,8 @@ class Stats:
         Tilted solutions of an oracle that contradict the forward ones.
     moved : int
         Tilted solutions in another basin than the forward solution.
+    one_sided : int
+        Elements of which ``tau="auto"`` could tilt an oracle's costs to one side alone.
     tau : (float, float) or None
         Smallest and largest tilt that the last backward pass made; None where it made none.
     degenerate : float or None
@@ -51,6 +53,7 @@ class Stats:
     pooled: int = 0
     contradictions: int = 0
     moved: int = 0
+    one_sided: int = 0
     tau: tuple[float, float] | None = None
     degenerate: float | None = None
     unverified: float | None = None

@@ -30,11 +30,11 @@ def breakpoints(
 ) -> FloatArray:
     """Up to which |t|, for t < 0 and t > 0, each row moves as ``known`` says, (R, 2); or NaN."""
     found = _closed(backward, cotangent, rho, known)
-    still = sizes.still(known.a) & ~known.strict
+    still = sizes.still(known.a)
     if found is None:
         found = np.full((len(sizes.point), 2), np.nan)
     else:  # at degenerate vertices multipliers change before x does
-        still &= known.degenerate
+        still &= known.degenerate & ~known.strict
     rows = np.flatnonzero(still)
     for column, sign in enumerate(SIGNS) if len(rows) else ():
         found[rows, column] = _first_move(backward, cotangent, rho, sizes, (rows, sign))

@@ -137,7 +137,7 @@ def _probed(facts: Facts, pull: Cotangent) -> tuple[float, float, float]:
             ]
             there = [part + move for part, move in zip(outputs, moves, strict=True)]
             with np.errstate(all="ignore"):
-                change = facts.subject.loss(there, wide=True)[0] - base
+                change = facts.subject.widely(there)[0] - base
             if np.isfinite(change):
                 highest = max(highest, change)
                 if -change > lowest:
@@ -236,7 +236,7 @@ def _averaged(facts: Facts) -> bool:
     alone = [part.reshape(size, -1)[:1].reshape(*(1,) * len(shape), -1) for part in facts.outputs]
     try:
         with np.errstate(all="ignore"):
-            _, parts = facts.subject.loss(alone, wide=True)
+            _, parts = facts.subject.widely(alone)
     except Exception:  # whatever a user's loss does with a batch of another size
         return True
     one = max(np.abs(part).max(initial=0.0) for part in parts)
@@ -264,7 +264,7 @@ def upstream(facts: Facts, gradients: list[FloatArray]) -> Iterator[Found]:
     leaves = facts.subject.leaves
     if leaves is None or facts.passed is None:
         return
-    sizes = leaves(gradients)
+    sizes = leaves(gradients, facts.subject.learned)
     dead = [
         size is not None and np.isfinite(g).all() and size * FLAT < np.abs(g).max(initial=0.0)
         for size, g in zip(sizes, gradients, strict=True)

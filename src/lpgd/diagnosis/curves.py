@@ -131,7 +131,7 @@ def _at(facts: Facts, found: list[FloatArray], step: float) -> tuple[float, floa
         )
         if not forward.solution.solved[facts.rows].all():
             return np.nan, np.nan
-        value = subject.loss(outputs, wide=True)[0]
+        value = subject.widely(outputs)[0]
         return value, facts.value + float(_envelope(facts, forward).sum())
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import compress
 from typing import Any, cast
 
 import numpy as np
@@ -17,7 +20,13 @@ from lpgd.diagnosis.report import Diagnosis
 from lpgd.frontend.subject import Subject
 
 
-def diagnose(layer: Any, *inputs: Any, loss: Callable[[Any], Any], **named: Any) -> Diagnosis:
+def diagnose(
+    layer: Any,
+    *inputs: Any,
+    loss: Callable[[Any], Any],
+    learned: str | Sequence[str] | None = None,
+    **named: Any,
+) -> Diagnosis:
     """Find out why a gradient through a layer is zero, or not what it should be.
 
     The call ``loss(layer(*inputs, **named))`` is solved and pulled back on the side: counters,
@@ -27,13 +36,17 @@ def diagnose(layer: Any, *inputs: Any, loss: Callable[[Any], Any], **named: Any)
 
     Parameters
     ----------
-    layer : lpgd.torch layer
-        ``QPLayer``, ``LPLayer``, ``ConicLayer``, ``CvxpyLayer`` or ``OracleLayer``.
+    layer : layer of lpgd.torch, or function or layer of lpgd.jax
+        Of functions also a ``functools.partial``.
     *inputs, **named
-        Arguments of a call. Those that require a gradient count as learned, all if none does;
-        where they were computed, the way back to the leaves of their graph is looked at, too.
+        Arguments of a call. Tensors that were computed are looked at back to the leaves of their
+        graph; of JAX what is to be looked at is given as the ``jax.tree_util.Partial`` that
+        computes it.
     loss : callable
-        From what the layer returns to a tensor with one entry.
+        From what the layer returns to a tensor or array with one entry.
+    learned : str or sequence of str, optional
+        Arguments that a gradient is wanted for, as the report names them. By default tensors that
+        require one, or all if none does; in JAX all.
 
     Returns
     -------
@@ -46,14 +59,20 @@ def diagnose(layer: Any, *inputs: Any, loss: Callable[[Any], Any], **named: Any)
         The layer is none of this library's.
     StructureError
         The arguments do not fit, or the loss is no scalar.
+    ValueError
+        ``learned`` names what is no argument.
     """
+    while isinstance(layer, partial):
+        inputs, named = (*layer.args, *inputs), {**layer.keywords, **named}
+        layer = layer.func
     make = getattr(layer, "subject", None)
     if make is None:
         raise TypeError(
-            f"layer must be one of lpgd.torch, such as QPLayer(), got {type(layer).__name__}; give "
-            "a module that holds one its layer, and the inputs that the layer gets"
+            "layer must be one of lpgd.torch, such as QPLayer(), or of lpgd.jax, such as solve_qp, "
+            f"got {type(layer).__name__}; of a model that holds one give that, and what it gets"
         )
-    return of(cast(Subject, make(inputs, named, loss)))
+    subject = cast(Subject, make(inputs, named, loss))
+    return of(subject if learned is None else replace(subject, learned=_flags(subject, learned)))
 
 
 def of(subject: Subject) -> Diagnosis:
@@ -63,17 +82,26 @@ def of(subject: Subject) -> Diagnosis:
     with silent():
         causes = findings(facts, found)
     forward, program = facts.forward, facts.forward.program
-    names = [
-        _label(subject.program.problem, name)
-        for name, own in zip(subject.program.names, subject.learned, strict=True)
-        if own
-    ]
+    names = list(compress(_names(subject), subject.learned))
     lengths = {name: _length(part) for name, part in zip(names, found, strict=True)}
     return Diagnosis(
         subject.name, str(facts.rule), forward.engine.name, subject.precision.name, subject.shape,
         program.n, program.m, facts.value, causes, _elements(facts), lengths,
         sweep(facts), line(facts, found),
     )  # fmt: skip
+
+
+def _names(subject: Subject) -> list[str]:
+    """What the user calls the data."""
+    return [_label(subject.program.problem, name) for name in subject.program.names]
+
+
+def _flags(subject: Subject, learned: str | Sequence[str]) -> tuple[bool, ...]:
+    """Which data are learned, by what the user calls them."""
+    wanted, names = {learned} if isinstance(learned, str) else set(learned), _names(subject)
+    if not wanted or wanted - set(names):
+        raise ValueError(f"learned must name some of {', '.join(names)}, got {learned!r}")
+    return tuple(name in wanted for name in names)
 
 
 def _length(part: FloatArray) -> float:

@@ -6,9 +6,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 
+from lpgd.core.abilities import Measured
 from lpgd.core.engine import Answer
 from lpgd.core.params import taken
 from lpgd.core.problem import Ability
@@ -149,7 +151,8 @@ def collect(subject: Subject) -> Facts:
             subject.data, subject.shape, subject.precision.eps, keep=True
         )
         value, narrow = subject.loss(outputs, wide=False)
-        wide_value, broad = _widely(subject, outputs, (value, narrow))
+        own = subject.precision.name == "float64"
+        wide_value, broad = (value, narrow) if own else subject.widely(outputs)
         cotangent, wide = (_cotangent(subject, batch, parts) for parts in (narrow, broad))
         point = forward.solution
         fit = point.solved & cotangent.finite
@@ -165,7 +168,8 @@ def collect(subject: Subject) -> Facts:
             )
             backward = solved(plain, subject, point.take(rows))
             tilt = untilted(backward.point, some, _rho(subject))
-            sizes = Sizes.of(backward.point, tilt, backward)
+            family = cast(Measured, backward.problem)  # all are, for a look at least
+            sizes = Sizes.of(backward.point, tilt, backward, family)
             passed = _passed(subject, forward, backward, some, sizes)
     return Facts(subject, forward, outputs, value, wide_value, cotangent, wide, rows, passed, sizes)
 
@@ -213,18 +217,6 @@ def row_sizes(forward: Forward, pulled: Pullback, subject: Subject) -> FloatArra
     return np.sqrt(np.sum(squares, axis=0)) if squares else np.zeros(len(each))
 
 
-def _widely(
-    subject: Subject, outputs: list[FloatArray], narrow: tuple[float, list[np.ndarray]]
-) -> tuple[float, list[np.ndarray]]:
-    """The loss in float64, where it is written for any dtype."""
-    if subject.precision.name == "float64":
-        return narrow
-    try:
-        return subject.loss(outputs, wide=True)
-    except RuntimeError:  # of a framework that will not mix dtypes
-        return narrow
-
-
 def _cotangent(subject: Subject, batch: IntArray, parts: list[np.ndarray]) -> Cotangent:
     flat = [np.ascontiguousarray(part).reshape(len(batch), part.shape[-1]) for part in parts]
     return subject.program.view.cotangent(batch, flat)
@@ -240,7 +232,7 @@ def _passed(
     rule, size, rho = subject.program.map.rule, len(cotangent.rows), _rho(subject)
     own = solved(forward, subject, backward.point)
     pulled, gradient, moved = pull(rule, own, cotangent, subject)
-    known = first_order(backward, cotangent, rho)
+    known = first_order(backward, cotangent, rho, sizes)
     params = taken(backward.params, cotangent.rows)
     shape = Shape.of(backward.problem, params, backward.point, sizes.dx)
     still = sizes.still(known.a)
@@ -259,9 +251,18 @@ def _passed(
     )  # fmt: skip
 
 
-def first_order(backward: Solved, cotangent: Cotangent, rho: float) -> Adjoint:
-    """The derivative along a cotangent; that of linear costs over a set is zero."""
+def first_order(backward: Solved, cotangent: Cotangent, rho: float, sizes: Sizes) -> Adjoint:
+    """The derivative along a cotangent, where the family has none a difference of small tilts.
+
+    That of linear costs over a set is zero.
+    """
     if Ability.ADJOINT in backward.problem.abilities:
         return backward.adjoint(cotangent, rho)
-    none = np.zeros(len(cotangent.rows), dtype=np.bool_)
-    return Adjoint(np.zeros_like(cotangent.dx), np.zeros_like(cotangent.dy), none, none, none)
+    none, a = np.zeros(len(cotangent.rows), dtype=np.bool_), np.zeros_like(cotangent.dx)
+    if not sizes.family.linear:
+        t = sizes.small
+        tilt = untilted(backward.point, cotangent, rho)
+        hi, lo = backward.resolve(tilt.at(t)), backward.resolve(tilt.at(-t))
+        rows = hi.solved & lo.solved & (t > 0) & (sizes.moved(hi) | sizes.moved(lo))
+        a[rows] = (hi.x - lo.x)[rows] / (2 * t[rows, None])
+    return Adjoint(a, np.zeros_like(cotangent.dy), none, none, none)

@@ -11,6 +11,7 @@ from scipy.linalg import qr
 from lpgd.core.params import Param, Params
 from lpgd.core.problem import Problem, users
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows, Solution
+from lpgd.families.lagrangian.lagrangian import Lagrangian
 from lpgd.families.quadratic.structure import Structure
 
 TIGHT = 1e-7  # relative slack or multiplier that is none
@@ -49,6 +50,8 @@ class Shape(Rows):
     def of(cls, problem: Problem, params: Params, point: Solution, dx: FloatArray) -> Shape:
         """Where each point lies, given the data of each and its loss's pull at x."""
         found = cls.blank(len(point))
+        if isinstance(problem, Lagrangian):
+            found.active[:] = _held(problem, params, point).sum(axis=1)
         if not isinstance(problem, Structure):
             return found
         held, loaded = activity(problem, params, point)
@@ -85,6 +88,18 @@ def activity(problem: Structure, params: Params, point: Solution) -> tuple[BoolA
     tight[:, cones.zero + cones.nonneg :] = False  # rows of curved cones hold by their load
     loaded[:, : cones.zero] = True
     return tight | loaded, loaded
+
+
+def _held(problem: Lagrangian, params: Params, point: Solution) -> BoolArray:
+    """Multipliers that hold a solution: free ones, loaded ones, and those of tight rows, (N, m).
+
+    Slacks are compared with x, as nothing else is known of them.
+    """
+    loaded = point.y > TIGHT * np.abs(point.y).max(axis=1, keepdims=True, initial=0.0)
+    with np.errstate(all="ignore"):
+        slack = problem.slacks(params, point.x)
+    reach = np.maximum(np.abs(point.x).max(axis=1, keepdims=True, initial=0.0), 1.0)
+    return ~problem.nonnegative | loaded | (np.abs(slack) <= TIGHT * reach)
 
 
 def dense_rows(problem: Structure, params: Params, element: int) -> FloatArray:

@@ -17,6 +17,7 @@ from lpgd.core.params import Param, Params, batched
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
 from lpgd.engines.highs.engine import HighsEngine
 from lpgd.families.qp.qp import QP
+from lpgd.families.quadratic.products import Values
 
 FINE = HighsEngine(tolerance=1e-10)
 ROUNDING = 1e-14  # contradictions of this share of all right-hand sides are rounding
@@ -102,7 +103,8 @@ def elastic(problem: QP, params: Params, threads: int | None) -> Elastic:
         give = found.x[:, more] - (found.x[:, less] if name == "A" else 0.0)
         relaxed[SIDES[name]] = batched(params[SIDES[name]].full() + give)
     violation = found.x[:, n:].sum(axis=1)
-    return Elastic(found.solved, _share(problem, params, proof, violation), proof, relaxed)
+    share = _share(problem, params, found.x[:, :n], proof, violation)
+    return Elastic(found.solved, share, proof, relaxed)
 
 
 def recession(problem: QP, params: Params, threads: int | None) -> FloatArray:
@@ -137,13 +139,17 @@ def _bounds(problem: QP, params: Params, total: int) -> dict[str, Param]:
     return data
 
 
-def _share(problem: QP, params: Params, proof: FloatArray, violation: FloatArray) -> FloatArray:
-    """Violations relative to the right-hand sides of the contradiction."""
-    involved, largest = np.zeros_like(violation), np.zeros_like(violation)
-    for name, block in problem.blocks.items():
-        side = np.abs(params[SIDES[name]].full())
-        side = np.where(np.isfinite(side), side, 0.0)
-        involved += (side * np.abs(proof[:, block])).sum(axis=1)
-        largest = np.maximum(largest, side.max(axis=1, initial=0.0))
+def _share(
+    problem: QP, params: Params, x: FloatArray, proof: FloatArray, violation: FloatArray
+) -> FloatArray:
+    """Violations relative to the right-hand sides of the contradiction.
+
+    Those of rounding are relative to all right-hand sides that x comes near: no other made it.
+    """
+    values = Values(problem, params)
+    sides = np.abs(values.sides())
+    near = np.fmin(sides, np.abs(values.absolute().product(np.abs(x))))
+    sides = np.where(np.isfinite(sides), sides, 0.0)
+    involved = (sides * np.abs(proof)).sum(axis=1)
     share = violation / np.where(involved > 0, involved, 1.0)
-    return np.where(violation <= ROUNDING * largest, 0.0, share)
+    return np.where(violation <= ROUNDING * near.max(axis=1, initial=0.0), 0.0, share)

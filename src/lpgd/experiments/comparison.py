@@ -224,4 +224,6 @@ class _Comparison:
 
 def _with_rule(config: Settings, chosen: Settings) -> Settings:
     own = {name for names in chosen.rules.values() for name in names}
-    return replace(config, **{name: getattr(chosen, name) for name in {"rule", "rho", "lr"} | own})
+    return replace(
+        config, **{name: getattr(chosen, name) for name in {"rule", "rho", "lr", "loss"} | own}
+    )

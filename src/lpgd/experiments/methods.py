@@ -27,12 +27,14 @@ class Method:
     learning_rates: tuple[float, ...]
     side: Literal["lower", "upper", "average"] = "average"
     sigmas: tuple[float, ...] = ()
+    loss: Literal["linearised", "full"] = "linearised"
 
     def candidates(self, base: Config) -> list[Config]:
         """Return every setting to be tried."""
+        fixed = {"rule": self.rule, "rho": self.rho, "side": self.side, "loss": self.loss}
         noises = [{"sigma": sigma} for sigma in self.sigmas] or [{}]
         return [
-            replace(base, rule=self.rule, rho=self.rho, side=self.side, tau=tau, lr=lr, **noise)
+            replace(base, tau=tau, lr=lr, **fixed, **noise)
             for tau in self.taus or (base.tau,)  # not used then, but it has to be well formed
             for noise in noises
             for lr in self.learning_rates

@@ -18,7 +18,7 @@ from lpgd.frontend.batches import Shape
 from lpgd.frontend.envelope import Envelope, Evaluated, Given
 from lpgd.frontend.mapped import Derivative
 from lpgd.frontend.program import Program
-from lpgd.losses.added import Absolute, Added
+from lpgd.losses.added import LOSSES, Absolute, Added
 from lpgd.losses.epigraph import extended, original, pulls
 from lpgd.losses.upper import well_posed
 from lpgd.map import report
@@ -40,8 +40,8 @@ class _End:
     slopes: tuple[FloatArray, FloatArray]
 
 
-def evaluate(program: Program, envelope: Envelope, kind: type[Added], given: Given) -> Evaluated:
-    """The envelope of a loss of x, for every element.
+def evaluate(program: Program, envelope: Envelope, name: str, given: Given) -> Evaluated:
+    """The envelope of a loss of x by its name, for every element.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def evaluate(program: Program, envelope: Envelope, kind: type[Added], given: Giv
     forward, _ = program.solve(given.data, given.shape, given.resolution, keep=True)
     rows = np.flatnonzero(forward.solution.solved)
     own = forward.solution.take(rows)
-    loss = given.loss(kind, own.x.shape[1]).take(rows)
+    loss = given.loss(LOSSES[name], own.x.shape[1]).take(rows)
     loss.check(own.x)
     tilted = _Tilted(program, forward, loss, rows, envelope.rho)
     ends = [tilted.end(t, weight) for t, weight in envelope.ends]
@@ -63,21 +63,23 @@ def evaluate(program: Program, envelope: Envelope, kind: type[Added], given: Giv
     values = np.full(len(forward.solution), np.nan)
     values[rows] = np.where(good, sum(tilted.value(end) for end in ends), np.nan)
 
-    def pull(cotangent: FloatArray, wanted: Sequence[bool]) -> list[FloatArray]:
+    def pull(
+        cotangent: FloatArray, wanted: Sequence[bool], shapes: Sequence[Shape]
+    ) -> list[FloatArray]:
         weight = np.where(good, cotangent.reshape(-1)[rows], 0.0)
         terms = [tilted.term(end, weight * end.weight) for end in ends]
         way = Derivative(False, tuple(wanted[:-2]))  # noqa: FBT003
-        found = gradients(program, forward, terms, way, given.shapes[:-2])
+        found = gradients(program, forward, terms, way, shapes[:-2])
         slopes = [np.zeros((len(values), own.x.shape[1])) for _ in range(2)]
         for end in ends:
             for total, part in zip(slopes, end.slopes, strict=True):
                 total[rows] += (weight * end.weight * end.t)[:, None] * part
-        others = zip(slopes, given.shapes[-2:], wanted[-2:], strict=True)
+        others = zip(slopes, shapes[-2:], wanted[-2:], strict=True)
         return found + [
             summed(slope.reshape(*given.shape, -1), to) for slope, to, needed in others if needed
         ]
 
-    return Evaluated(values.reshape(given.shape), pull)
+    return Evaluated(values.reshape(given.shape), pull, [forward])
 
 
 @dataclass(frozen=True)

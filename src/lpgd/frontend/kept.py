@@ -15,17 +15,20 @@ from threading import Lock
 
 import numpy as np
 
+from lpgd.core.solution import IntArray
+from lpgd.frontend.envelope import Evaluated
 from lpgd.map.forward import Forward
 
+Item = Forward | Evaluated
 TOKEN = 8  # bytes; drawn at random, so that those of two processes differ
 AROUND = 4  # what a solver keeps of its data is about so many times their size
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A forward pass in the store, and the lock of those who use it."""
+    """A forward pass or an envelope in the store, and the lock of those who use it."""
 
-    forward: Forward
+    item: Item
     size: int
     lock: Lock = field(default_factory=Lock)
 
@@ -56,9 +59,10 @@ class Store:
     def __len__(self) -> int:
         return len(self._fresh) + len(self._spent)
 
-    def put(self, forward: Forward) -> bytes:
-        """Keep a forward pass; return its token."""
-        token, kept = os.urandom(TOKEN), Kept(forward, _size(forward))
+    def put(self, item: Item) -> bytes:
+        """Keep a forward pass, or an envelope with those that it holds; return its token."""
+        held = item.solved if isinstance(item, Evaluated) else (item,)
+        token, kept = os.urandom(TOKEN), Kept(item, sum(map(_size, held)))
         with self._lock:
             self._fresh[token] = kept
             self._total += kept.size
@@ -67,8 +71,8 @@ class Store:
         return token
 
     @contextmanager
-    def using(self, token: bytes) -> Iterator[Forward | None]:
-        """The forward pass of a token for one user at a time, or None if it is lost."""
+    def using(self, token: bytes) -> Iterator[Item | None]:
+        """What was kept under a token for one user at a time, or None if it is lost."""
         with self._lock:
             kept = self._fresh.pop(token, None) or self._spent.pop(token, None)
             self.hits, self.misses = self.hits + (kept is not None), self.misses + (kept is None)
@@ -80,7 +84,7 @@ class Store:
             yield None
             return
         with kept.lock:
-            yield kept.forward
+            yield kept.item
 
     def clear(self) -> None:
         """Give up everything."""
@@ -91,6 +95,13 @@ class Store:
 
     def _drop(self, among: OrderedDict[bytes, Kept]) -> None:
         self._total -= among.popitem(last=False)[1].size
+
+
+def one_call(tokens: np.ndarray, rows: IntArray) -> bytes | None:
+    """The token of elements that are those of one call in their order, else None."""
+    if not len(rows) or (rows != np.arange(len(rows))).any():
+        return None
+    return None if (tokens != tokens[0]).any() else tokens[0].tobytes()
 
 
 def _size(forward: Forward) -> int:

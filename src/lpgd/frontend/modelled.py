@@ -7,6 +7,7 @@ from typing import Any
 
 from lpgd.core.engine import Engine
 from lpgd.core.errors import StructureError
+from lpgd.core.rule import Rule
 from lpgd.frontend.batches import Shape
 from lpgd.frontend.settings import Setting, Settings, options
 from lpgd.map.solution_map import SolutionMap
@@ -27,6 +28,19 @@ def settings_of(
     found = Settings(Setting(solver, model), {**chatty, **options(args)})
     found.of(None)
     return found
+
+
+def like(layer: Any, problem: Any, parameters: Sequence[Any], *, rule: Rule) -> Any:
+    """A layer of another problem, all its variables, with a layer's engine and counters."""
+    own = layer._map
+    other = type(layer)(
+        problem, parameters, problem.variables(), own.engine,
+        solver_args=layer._settings.defaults, rule=rule, on_failure=own.on_failure,
+        threads=own.threads, accept_inexact=own.accept_inexact,
+    )  # fmt: skip
+    for solving in (other._map, other._settings.of(None).map):
+        solving.stats = own.stats
+    return other
 
 
 def warms(solver: SolutionMap) -> bool:

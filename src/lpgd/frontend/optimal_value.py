@@ -41,13 +41,10 @@ class Piece:
 def total(
     pieces: Sequence[Piece],
     data: Sequence[np.ndarray],
-    shapes: Sequence[Shape],
     shape: Shape,
     resolution: float,
 ) -> Evaluated:
     """The sum of the pieces for every element of a batch of this shape.
-
-    ``shapes`` are those of the data's gradients: where a datum was expanded its array has size 1.
 
     Raises
     ------
@@ -64,7 +61,9 @@ def total(
         found = forward.program.lagrangian(forward.params, forward.solution, _flat(forward))
         values += np.where(forward.solution.solved, piece.weight * (found + constant), np.nan)
 
-    def pull(cotangent: FloatArray, wanted: Sequence[bool]) -> list[FloatArray]:
+    def pull(
+        cotangent: FloatArray, wanted: Sequence[bool], shapes: Sequence[Shape]
+    ) -> list[FloatArray]:
         upward = np.where(np.isnan(values), 0.0, cotangent.reshape(-1))
         sums = [np.zeros(own) for own in shapes]
         for piece, forward in zip(pieces, solved, strict=True):
@@ -75,7 +74,7 @@ def total(
                 sums[place] += gradient
         return list(compress(sums, wanted))
 
-    return Evaluated(values.reshape(shape), pull)
+    return Evaluated(values.reshape(shape), pull, solved)
 
 
 def _gradients(

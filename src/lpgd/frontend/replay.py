@@ -20,7 +20,7 @@ from lpgd.core.problem import Problem
 from lpgd.core.rule import Rule
 from lpgd.core.solution import FloatArray, Solution
 from lpgd.frontend.batches import Shape
-from lpgd.frontend.kept import TOKEN, Store
+from lpgd.frontend.kept import TOKEN, Store, one_call
 from lpgd.frontend.mapped import Derivative
 from lpgd.frontend.program import Program
 from lpgd.map.forward import Forward
@@ -139,10 +139,7 @@ class Record:
     def token(self, records: Bytes) -> bytes | None:
         """The token of records (B, width) that are those of one call in their order, else None."""
         found = self._view(records)
-        if not len(found) or (found["row"][:, 0] != np.arange(len(found))).any():
-            return None
-        calls = found["call"]
-        return None if (calls != calls[0]).any() else calls[0].tobytes()
+        return one_call(found["call"], found["row"][:, 0])
 
     def _view(self, records: Bytes) -> np.ndarray:
         return np.ascontiguousarray(records).view(self.layout).reshape(len(records))
@@ -227,20 +224,20 @@ class Replay:
     ) -> list[FloatArray]:
         """See ``Host``."""
         with self._forward(data, records) as forward:
-            return self.program.pushforward(forward, way, tangents, _doubles(data))
+            return self.program.pushforward(forward, way, tangents, doubles(data))
 
     def restored(self, data: Arrays, records: Bytes) -> Forward:
         """The forward pass whose records these are, from them and the data alone."""
         shape = records.shape[:-1]
         solution, accuracy = self.record.read(records.reshape(-1, self.width))
-        return self.program.restored(_doubles(data), solution, accuracy, shape, self.resolution)
+        return self.program.restored(doubles(data), solution, accuracy, shape, self.resolution)
 
     @contextmanager
     def _forward(self, data: Arrays, records: Bytes) -> Iterator[Forward]:
         token = self.record.token(records.reshape(-1, self.width))
         with self.store.using(token or b"") as kept:
-            fits = kept is not None and kept.shape == records.shape[:-1]
-            yield kept if kept is not None and fits else self.restored(data, records)
+            fits = isinstance(kept, Forward) and kept.shape == records.shape[:-1]
+            yield kept if isinstance(kept, Forward) and fits else self.restored(data, records)
 
 
 def replayable(solver: SolutionMap) -> None:
@@ -259,6 +256,6 @@ def replayable(solver: SolutionMap) -> None:
         )
 
 
-def _doubles(data: Arrays) -> list[np.ndarray]:
-    """Copies, which solvers may take as they are: a framework's own may not be written to."""
+def doubles(data: Arrays) -> list[np.ndarray]:
+    """Copies as float64: a framework's own may end with a call, and may not be written to."""
     return [np.array(array, dtype=np.float64) for array in data]

@@ -13,7 +13,7 @@ from lpgd.core.errors import StructureError
 from lpgd.core.solution import FloatArray
 from lpgd.core.tilt import Cotangent
 from lpgd.engines.lagrangian.procedure import Asked, ProcedureEngine, Told
-from lpgd.frontend.trees import Layout, Tree, flatten
+from lpgd.frontend.trees import Flatten, Layout, Structure, flatten
 from lpgd.map.forward import Forward
 
 Wrap = Callable[[FloatArray], Any]
@@ -50,6 +50,7 @@ class Perturbation:
     anchor: Any = None
     start: Any = None
     wrap: Wrap = field(default=np.asarray, repr=False)
+    flat: Flatten = field(default=flatten, repr=False)
 
     def __bool__(self) -> bool:
         return self.dx is not None
@@ -65,9 +66,11 @@ class Perturbation:
 
     def hessian(self, P: Any) -> Any:
         """Quadratic costs 1/2 x'Px: P + rho I, for a matrix (n, n)."""
-        if not (self and np.any(self.rho)):
+        concrete = isinstance(self.rho, (float, np.ndarray))
+        if not self or (concrete and not np.any(self.rho)):
             return P
-        eye = np.asarray(self.rho)[..., None, None] * np.eye(P.shape[-1])
+        rho = np.asarray(self.rho) if concrete else self.rho
+        eye = rho[..., None, None] * np.eye(P.shape[-1])
         return P + (eye if isinstance(P, np.ndarray) else self.wrap(eye))
 
     def side(self, b: Any) -> Any:
@@ -119,14 +122,13 @@ class Perturbation:
     def _dot(self, tree: Any, other: Any) -> Any:
         """The inner product of two trees, of each element where there are several."""
         own = np.shape(self.t)
-        pairs = zip(flatten(tree)[0], flatten(other)[0], strict=True)
+        pairs = zip(self.flat(tree)[0], self.flat(other)[0], strict=True)
         return sum((leaf * _kin(leaf, part)).reshape((*own, -1)).sum(-1) for leaf, part in pairs)
 
-    @staticmethod
-    def _mapped(change: Callable[..., Any], tree: Any, *others: Any) -> Any:
+    def _mapped(self, change: Callable[..., Any], tree: Any, *others: Any) -> Any:
         """A change of each leaf of a tree, with those of others as arrays of its kind."""
-        leaves, shape = flatten(tree)
-        beside = [flatten(other)[0] for other in others]
+        leaves, shape = self.flat(tree)
+        beside = [self.flat(other)[0] for other in others]
         if any(len(parts) != len(leaves) for parts in beside):
             raise ValueError(f"expected a tree of {len(beside[0])} leaves, got {len(leaves)}")
         each = zip(leaves, *beside, strict=True)
@@ -135,7 +137,8 @@ class Perturbation:
 
 def _kin(leaf: Any, part: Any) -> Any:
     """An array of the kind of a leaf: numpy's for numpy's."""
-    return np.asarray(part) if isinstance(leaf, (np.ndarray, float, int)) else part
+    alien = isinstance(leaf, (np.ndarray, float, int)) and hasattr(part, "numpy")
+    return part.numpy() if alien else part
 
 
 @final
@@ -167,12 +170,15 @@ class SaddleView:
         start = None
         if asked.start is not None:
             start = (self.x.split(asked.start[0], wrap), self.y.split(asked.start[1], wrap))
+        flat = self.x.tree.of
         if asked.tilt is None:
-            return Perturbation(start=start, wrap=wrap)
+            return Perturbation(start=start, wrap=wrap, flat=flat)
         tilt: Mapping[str, Any] = asked.tilt
         x, y = (lambda part: self.x.split(part, wrap)), (lambda part: self.y.split(part, wrap))
         t, rho = (_number(tilt[name]) for name in ("t", "rho"))
-        return Perturbation(t, rho, x(tilt["dx"]), y(tilt["dy"]), x(tilt["anchor"]), start, wrap)
+        return Perturbation(
+            t, rho, x(tilt["dx"]), y(tilt["dy"]), x(tilt["anchor"]), start, wrap, flat
+        )
 
 
 @final
@@ -185,7 +191,7 @@ class Procedure:
     solve : callable
         From a tuple of parameters and a ``Perturbation`` to x, (x, y) or (x, y, value).
     view : SaddleView
-    params : Tree
+    params : Structure
         Of the tuple of parameters.
     names : tuple of str
         The problem's names of their leaves.
@@ -197,7 +203,7 @@ class Procedure:
 
     solve: Callable[..., Any]
     view: SaddleView
-    params: Tree
+    params: Structure
     names: tuple[str, ...]
     wrap: Wrap
     read: Read
@@ -216,13 +222,13 @@ class Procedure:
     def answer(self, arrays: Sequence[FloatArray], tilt: Perturbation) -> tuple[Any, Any, Any]:
         """x and y in trees of arrays, and perhaps a value."""
         found = self.solve(self.params.build([self.wrap(a) for a in arrays]), tilt)
-        x, y, value = _parts(found)
-        trees = (flatten(part) for part in (x, y))
+        x, y, value = answered(found)
+        trees = (self.params.of(part) for part in (x, y))
         x, y = (tree.build([self.read(leaf) for leaf in leaves]) for leaves, tree in trees)
         return x, y, value
 
 
-def _parts(found: Any) -> tuple[Any, Any, Any]:
+def answered(found: Any) -> tuple[Any, Any, Any]:
     """(x, y, value) of what a procedure returned."""
     if found is None:
         raise StructureError("solve must return x, (x, y) or (x, y, value), got None")
@@ -245,7 +251,7 @@ def signed(spec: Any, y: Layout) -> np.ndarray:
     """
     if isinstance(spec, (bool, np.bool_)):
         return np.full(y.size, bool(spec))
-    leaves, tree = flatten(spec)
+    leaves, tree = y.tree.of(spec)
     if tree != y.tree:
         names = ", ".join(y.tree.names("y"))
         raise ValueError(f"nonnegative must be a bool or a tree like y ({names}), got {spec!r}")

@@ -54,8 +54,8 @@ class Subject:
     precision : Precision
     loss : Loss
     leaves : callable or None
-        From gradients of the learned data to the sizes of those that arrive at the leaves behind
-        each of them, where data were computed.
+        From gradients of the learned data, and which those are, to the sizes of the gradients that
+        arrive at the leaves behind each of them; None for data that were not computed.
     """
 
     name: str
@@ -65,7 +65,14 @@ class Subject:
     learned: tuple[bool, ...]
     precision: Precision
     loss: Loss
-    leaves: Callable[[Arrays], list[float | None]] | None = None
+    leaves: Callable[[Arrays, Sequence[bool]], list[float | None]] | None = None
+
+    def widely(self, outputs: Arrays) -> tuple[float, list[np.ndarray]]:
+        """The loss in float64, or in the caller's dtype where it is written for that alone."""
+        try:
+            return self.loss(outputs, wide=True)
+        except (RuntimeError, TypeError):  # of a framework that will not mix dtypes
+            return self.loss(outputs, wide=False)
 
 
 def aside(program: Program) -> Program:

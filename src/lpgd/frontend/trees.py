@@ -5,12 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from lpgd.core.errors import StructureError
 from lpgd.frontend.batches import Shape
+
+
+class Structure(Protocol):
+    """The structure of nested containers; ``Tree`` is one, and frameworks may bring their own."""
+
+    @property
+    def leaves(self) -> int:
+        """How many there are."""
+        ...
+
+    @staticmethod
+    def of(value: Any) -> tuple[list[Any], Structure]:
+        """Leaves and structure of any value."""
+        ...
+
+    def build(self, leaves: Sequence[Any]) -> Any:
+        """The containers with these leaves."""
+        ...
+
+    def names(self, name: str) -> list[str]:
+        """What users call the leaves of a variable."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -29,6 +51,11 @@ class Tree:
     kind: type | None = None
     keys: tuple[Any, ...] = ()
     children: tuple[Tree, ...] = ()
+
+    @staticmethod
+    def of(value: Any) -> tuple[list[Any], Structure]:
+        """See ``flatten``."""
+        return flatten(value)
 
     @property
     def leaves(self) -> int:
@@ -76,24 +103,27 @@ def flatten(value: Any) -> tuple[list[Any], Tree]:
     return leaves, Tree(kind, keys, tuple(tree for _, tree in found))
 
 
+Flatten = Callable[[Any], tuple[list[Any], Structure]]
+
+
 @dataclass(frozen=True)
 class Layout:
     """How the leaves of a tree lie in a vector.
 
     Attributes
     ----------
-    tree : Tree
+    tree : Structure
     shapes : tuple of tuple of int
         Of the leaves.
     """
 
-    tree: Tree
+    tree: Structure
     shapes: tuple[Shape, ...]
 
     @classmethod
-    def of(cls, value: Any) -> Layout:
+    def of(cls, value: Any, flat: Flatten = flatten) -> Layout:
         """That of a tree of arrays."""
-        leaves, tree = flatten(value)
+        leaves, tree = flat(value)
         return cls(tree, tuple(tuple(np.shape(leaf)) for leaf in leaves))
 
     @property
@@ -132,7 +162,7 @@ class Layout:
         StructureError
             The tree has another structure, or a leaf another shape; ``what`` names it.
         """
-        leaves, tree = flatten(value)
+        leaves, tree = self.tree.of(value)
         shapes = [tuple(np.shape(leaf)) for leaf in leaves]
         if tree != self.tree or shapes != [lead + shape for shape in self.shapes]:
             expected = self.tree.build([lead + shape for shape in self.shapes])

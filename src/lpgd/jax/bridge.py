@@ -3,12 +3,14 @@
 ``push`` is linear in its tangents and ``pull`` in its cotangents, and each is declared to be the
 transpose of the other: JAX makes ``jvp``, ``vjp``, ``linearize`` and all that is built on them of
 that. Each is mapped by ``vmap`` as one call. Under ``jit`` each is one host callback; outside, it
-is called as it is. Nothing here knows a problem or a rule: see ``lpgd.frontend.replay.Host``.
+is called as it is. Where the host needs functions of JAX it is a loop of callbacks (``traced``).
+Nothing here knows a problem or a rule: see ``lpgd.frontend.replay.Host``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,9 +22,10 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from lpgd.frontend.mapped import SECOND, Derivative, Ops, mapped
-from lpgd.frontend.replay import Host
-from lpgd.jax.host import HOST, doubles
+from lpgd.frontend.replay import Host, doubles
+from lpgd.jax.host import HOST
 from lpgd.jax.shards import aval_like, aval_of, varying
+from lpgd.jax.traced import Traced, talk, wide
 
 Shapes = tuple[tuple[int, ...], ...]
 OPS = Ops(jnp.moveaxis, jnp.broadcast_to)
@@ -37,10 +40,13 @@ class Call:
     host : Host
     dtype : dtype
         Of the outputs.
+    asked : Traced or None
+        What the host may ask of JAX.
     """
 
     host: Host
     dtype: Any
+    asked: Traced | None = None
 
     @property
     def cores(self) -> tuple[int, ...]:
@@ -214,10 +220,17 @@ def _primitive(name: str, work: Any, avals: Any, batch: Any, jvp: Any) -> Primit
     made = Primitive(f"lpgd_{name}")
     made.multiple_results = True
 
-    def called(*arrays: Any, **given: Any) -> Any:
-        like = avals(*map(aval_of, arrays), **given)
+    def called(*arrays: Any, call: Call, **given: Any) -> Any:
+        like = avals(*map(aval_of, arrays), call=call, **given)
         like = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in like]
-        return jax.pure_callback(partial(work, **given), like, *arrays, vmap_method="sequential")
+        own = partial(work, call=call, **given)
+        if call.asked is not None:
+            return talk(call.asked, own, like, arrays)
+        return jax.pure_callback(own, like, *arrays, vmap_method="sequential")
+
+    def lowered(ctx: Any, *arrays: Any, call: Call, **given: Any) -> Any:
+        with wide() if call.asked is not None else nullcontext():
+            return lower(ctx, *arrays, call=call, **given)
 
     def eager(*arrays: Any, **given: Any) -> list[jax.Array]:
         return [jnp.asarray(part) for part in work(*arrays, **given)]
@@ -226,7 +239,8 @@ def _primitive(name: str, work: Any, avals: Any, batch: Any, jvp: Any) -> Primit
     made.def_abstract_eval(avals)
     batching.primitive_batchers[made] = batch
     ad.primitive_jvps[made] = jvp
-    mlir.register_lowering(made, mlir.lower_fun(called, multiple_results=True))
+    lower = mlir.lower_fun(called, multiple_results=True)
+    mlir.register_lowering(made, lowered)
     return made
 
 

@@ -15,7 +15,8 @@ from lpgd.families.conic.conic import Conic
 from lpgd.families.conic.polyhedral import Polyhedral, forms
 from lpgd.frontend.views import ConicView
 from lpgd.jax.arguments import collect
-from lpgd.jax.program import Posed, solver_of
+from lpgd.jax.program import Asked, Posed, solver_of
+from lpgd.jax.subject import answered
 from lpgd.map.report import OnFailure
 
 
@@ -37,6 +38,7 @@ class ConicSolution(NamedTuple):
     s: jax.Array
 
 
+@answered
 def solve_conic(
     P: Any,
     q: Any,
@@ -97,5 +99,8 @@ def solve_conic(
     problem = solver.choose(*forms(conic)).problem
     view = ConicView(cast(Conic | Polyhedral, problem))
     widths = (arguments.n, cones.m, cones.m)
-    found = ConicSolution(*Posed(solver, problem, view, widths)(arguments))
-    return found if return_duals else found.x
+    return Asked(
+        Posed(solver, problem, view, widths),
+        arguments,
+        lambda flat: ConicSolution(*flat) if return_duals else flat[0],
+    )

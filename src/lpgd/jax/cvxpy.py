@@ -18,9 +18,11 @@ from lpgd.families.cvxpy.model import CvxpyModel, Input, Output
 from lpgd.frontend import modelled
 from lpgd.frontend.arguments import check_parameters
 from lpgd.frontend.replay import Last
+from lpgd.frontend.subject import Subject
 from lpgd.frontend.views import CvxpyView
 from lpgd.jax.arguments import Arguments, floating
-from lpgd.jax.program import Posed, solver_of
+from lpgd.jax.program import Asked, Posed, solver_of
+from lpgd.jax.subject import subject
 from lpgd.map.report import OnFailure
 
 
@@ -94,6 +96,7 @@ class CvxpyLayer:
         self._settings = modelled.settings_of(self._map, model, solver_args, verbose=verbose)
         self._names = modelled.named(parameters)
         self._gp = gp
+        self._source: tuple[Any, tuple[Any, ...]] | None = problem, tuple(parameters)
         self._last = Last() if modelled.warms(self._map) else None
 
     @property
@@ -138,6 +141,15 @@ class CvxpyLayer:
         SolverError
             Elements that failed, with ``on_failure="raise"``; in backward, if a tilted solve fails.
         """
+        return self.ask(*params, solver_args=solver_args, warm_start=warm_start).answer()
+
+    def ask(
+        self,
+        *params: Any,
+        solver_args: Mapping[str, Any] | None = None,
+        warm_start: bool = False,
+    ) -> Asked:
+        """A call that is not solved yet."""
         setting = self._settings.of(solver_args)
         if warm_start:
             modelled.check_warm_start(self._map)
@@ -146,10 +158,26 @@ class CvxpyLayer:
         posed = Posed(
             setting.map, model, CvxpyView(model), widths, last=self._last, warm=warm_start
         )
-        flat = posed(self._arguments(params, model))
-        return tuple(
-            self._shaped(output, values) for output, values in zip(model.outputs, flat, strict=True)
-        )
+
+        def present(flat: Sequence[jax.Array]) -> tuple[jax.Array, ...]:
+            return tuple(map(self._shaped, model.outputs, flat))
+
+        return Asked(posed, self._arguments(params, model), present)
+
+    def subject(self, inputs: tuple[Any, ...], named: Mapping[str, Any], loss: Any) -> Subject:
+        """A call and a loss of what it returns, as ``lpgd.diagnose`` takes it."""
+        return subject(type(self).__name__, self.ask, inputs, named, loss)
+
+    @property
+    def source(self) -> tuple[Any, tuple[Any, ...]] | None:
+        """The CVXPY problem and parameters; None in a copy of a layer, which has no need of them.
+
+        Neither is used but to state other problems, as ``EnvelopeLoss`` does.
+        """
+        return None if self._gp else self._source
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_source": None}
 
     def _shaped(self, output: Output, values: jax.Array) -> jax.Array:
         shaped = values.reshape((*values.shape[:-1], *output.shape))

@@ -1,20 +1,19 @@
 """What runs on the host: one library-wide object for what callbacks share.
 
 It is the only mutable state of ``lpgd.jax``: kept forward passes (bounded, locked), how many
-threads BLAS shall use meanwhile, and who wants to hear of errors.
+threads BLAS shall use meanwhile, who wants to hear of errors, and what waits for an answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-import numpy as np
-
 from lpgd.core.errors import LpgdError
+from lpgd.frontend.dialogue import Dialogues
 from lpgd.frontend.kept import Store
 
 
@@ -85,6 +84,7 @@ class Host:
     store: Store = field(default_factory=Store)
     blas: OneThread = field(default_factory=OneThread)
     listeners: Listeners = field(default_factory=Listeners)
+    dialogues: Dialogues = field(default_factory=Dialogues)
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -98,8 +98,3 @@ class Host:
 
 
 HOST = Host()
-
-
-def doubles(arrays: Sequence[Any]) -> list[np.ndarray]:
-    """Copies as float64: a callback's own arrays end with it, and may not be written to."""
-    return [np.array(array, dtype=np.float64) for array in arrays]

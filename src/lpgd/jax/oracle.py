@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import numpy as np
 
 from lpgd.core.rule import Rule
 from lpgd.families.oracle.oracle import Oracle
 from lpgd.frontend.oracle import Asking, OracleView, Sense, checked, form, opaque
 from lpgd.jax.arguments import collect
-from lpgd.jax.program import Posed, solver_of
+from lpgd.jax.program import Asked, Posed, solver_of
+from lpgd.jax.subject import answered
 from lpgd.map.report import OnFailure
 
 
+@answered
 def argmin(
     oracle: Callable[..., Any],
     costs: Any,
@@ -27,7 +28,7 @@ def argmin(
     on_failure: OnFailure = "raise",
     n_jobs: int | None = None,
     timeout: float | None = None,
-) -> jax.Array:
+) -> Any:
     """minimise <costs, x> over x in a set that only an oracle knows. Experimental.
 
     Parameters
@@ -71,5 +72,5 @@ def argmin(
         values = values.reshape((1,) * (array.ndim + 1 - values.ndim) + values.shape)
     n = values.shape[-1]
     arguments = collect({"costs": -values if sense == "max" else values}, "costs", ("costs",))
-    x = Posed(solver, Oracle(n, own), OracleView(), (n,), objects)(arguments)[0]
-    return x.reshape(*x.shape[:-1], *own)
+    posed = Posed(solver, Oracle(n, own), OracleView(), (n,), objects)
+    return Asked(posed, arguments, lambda flat: flat[0].reshape(*flat[0].shape[:-1], *own))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,6 +18,7 @@ from lpgd.frontend.views import View
 from lpgd.jax.arguments import Arguments
 from lpgd.jax.bridge import Call, solve
 from lpgd.jax.host import HOST
+from lpgd.jax.traced import Traced
 from lpgd.map.report import OnFailure
 from lpgd.map.solution_map import SolutionMap
 from lpgd.rules.lpgd import LPGD
@@ -59,6 +61,8 @@ class Posed:
         Where to remember the solution.
     warm : bool
         Whether to start from the one that is remembered.
+    asked : Traced or None
+        What the host may ask of JAX.
     """
 
     map: SolutionMap
@@ -68,20 +72,47 @@ class Posed:
     opaque: Mapping[str, np.ndarray] = field(default_factory=dict)
     last: Last | None = None
     warm: bool = False
+    asked: Traced | None = None
 
-    def __call__(self, arguments: Arguments) -> Sequence[jax.Array]:
-        """The outputs (*batch, k).
+    def program(self, arguments: Arguments) -> Program:
+        """What a call with these arguments solves."""
+        names = tuple(arguments.arrays)
+        return Program(self.map, self.problem, self.view, names, arguments.cores, self.opaque)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A call of a function that is not solved yet.
+
+    Attributes
+    ----------
+    posed : Posed
+    arguments : Arguments
+    present : callable
+        From the outputs (*batch, k) to what the function returns for them.
+    """
+
+    posed: Posed
+    arguments: Arguments
+    present: Callable[[Sequence[jax.Array]], Any]
+
+    @property
+    def program(self) -> Program:
+        """What it solves."""
+        return self.posed.program(self.arguments)
+
+    def answer(self) -> Any:
+        """What the function returns.
 
         Raises
         ------
         EngineError
             The engine cannot do what the rule asks of it.
         """
-        self.map.choose(self.problem)  # refused when traced, not when solved
-        program = Program(
-            self.map, self.problem, self.view, tuple(arguments.arrays), arguments.cores, self.opaque
-        )
+        posed, own, program = self.posed, self.arguments, self.program
+        posed.map.choose(posed.problem)  # refused when traced, not when solved
         replay = Replay(
-            program, self.widths, arguments.resolution, HOST.store, self.last, warm=self.warm
+            program, posed.widths, own.resolution, HOST.store, posed.last, warm=posed.warm
         )
-        return solve(Call(replay, arguments.dtype), list(arguments.arrays.values()))
+        call = Call(replay, own.dtype, posed.asked)
+        return self.present(solve(call, list(own.arrays.values())))

@@ -14,7 +14,8 @@ from lpgd.core.rule import Rule
 from lpgd.families.qp.qp import QP
 from lpgd.frontend.views import QPView
 from lpgd.jax.arguments import collect
-from lpgd.jax.program import Posed, solver_of
+from lpgd.jax.program import Asked, Posed, solver_of
+from lpgd.jax.subject import answered
 from lpgd.map.report import OnFailure
 from lpgd.map.solution_map import SolutionMap
 
@@ -40,6 +41,7 @@ class DualSolution(NamedTuple):
     z_box: jax.Array
 
 
+@answered
 def solve_qp(
     P: Any,
     q: Any,
@@ -104,9 +106,10 @@ def solve_qp(
     """
     given = {"P": P, "q": q, "G": G, "h": h, "A": A, "b": b, "lb": lb, "ub": ub}
     solver = solver_of(rule, engine, on_failure, threads, accept_inexact=accept_inexact)
-    return _solved(given, "q", ("P", "q"), solver, duals=return_duals)
+    return _asked(given, "q", ("P", "q"), solver, duals=return_duals)
 
 
+@answered
 def solve_lp(
     c: Any,
     G: Any = None,
@@ -150,17 +153,20 @@ def solve_lp(
     """
     given = {"c": c, "G": G, "h": h, "A": A, "b": b, "lb": lb, "ub": ub}
     solver = solver_of(rule, engine, on_failure, threads, accept_inexact=accept_inexact)
-    return _solved(given, "c", ("c",), solver, duals=return_duals)
+    return _asked(given, "c", ("c",), solver, duals=return_duals)
 
 
-def _solved(
+def _asked(
     given: Mapping[str, Any], cost: str, required: tuple[str, ...], solver: SolutionMap, *,
     duals: bool,
-) -> Any:  # fmt: skip
+) -> Asked:  # fmt: skip
     arguments = collect(given, cost, required, sparse=("P", "G", "A"))
     if "P" in arguments.patterns and not arguments.patterns["P"].symmetric:
         raise StructureError("P must store both triangles: its pattern is not symmetric")
     problem = QP.of(arguments.sizes, arguments.n, arguments.patterns)
     widths = (problem.n, arguments.sizes.get("A", 0), arguments.sizes.get("G", 0), problem.n)
-    found = DualSolution(*Posed(solver, problem, QPView(problem), widths)(arguments))
-    return found if duals else found.x
+    return Asked(
+        Posed(solver, problem, QPView(problem), widths),
+        arguments,
+        lambda flat: DualSolution(*flat) if duals else flat[0],
+    )

@@ -111,12 +111,15 @@ class Solved:
         The forward solution of each row of the cotangent.
     settle : callable
         Takes a tilted answer into account and returns its solution.
+    costly : bool
+        See ``Backward.costly``.
     """
 
     forward: Forward
     point: Solution
     settle: Callable[[Answer], Solution]
     memory: Memory = field(default_factory=Memory)
+    costly: bool = True
 
     @property
     def problem(self) -> Problem:

@@ -39,6 +39,12 @@ ELSEWHERE = (
     "no gradient of a local solution. Use a smaller tau, or a start nearer to the one you mean."
 )
 
+ONE_SIDED = (
+    "{} of {} elements could be tilted to one side alone, for the tilted solves of the other side "
+    "failed, as those of a grid that refuses negative costs do: their gradient is that of one "
+    "side. Counted in stats.one_sided; this warning is not repeated."
+)
+
 
 @dataclass(frozen=True)
 class Failures:
@@ -123,6 +129,17 @@ def note(pulled: Pullback, stats: Stats) -> None:
         rows = getattr(pulled, name)
         if rows is not None:
             stats.note(**{name: float(rows.mean())})
+
+
+def note_one_sided(pulled: Pullback, stats: Stats) -> None:
+    """Count elements that were tilted to one side alone, and warn of the first ones."""
+    rows = pulled.one_sided
+    if rows is None or not rows.any():
+        return
+    first, count = not stats.one_sided, int(rows.sum())
+    stats.add(one_sided=count)
+    if first:
+        warn(ONE_SIDED.format(count, len(rows)), SolverWarning)
 
 
 def place(element: int, shape: tuple[int, ...]) -> Index:

@@ -30,7 +30,7 @@ from lpgd.map.forward import Forward, Solved
 from lpgd.map.pushforward import Gather, Probe, Tangents, push
 from lpgd.map.report import Failures, OnFailure
 from lpgd.map.solve import Solver
-from lpgd.map.terms import direct, lowered, raised, spread, steep, still, tamed, wild
+from lpgd.map.terms import calm, direct, lowered, raised, spread, steep, still, tamed, wild
 
 Traits = tuple[tuple[object, ...], ...]
 MOST = 64  # structures whose engines a map remembers
@@ -215,11 +215,14 @@ class SolutionMap:
     def _gradients(
         self, forward: Forward, cotangent: Cotangent, wanted: Mapping[str, Groups]
     ) -> dict[str, FloatArray]:
-        point = forward.solution.take(cotangent.rows)
+        point = calm(forward.solution.take(cotangent.rows))
         finite = cotangent.finite
         moving = forward.moving(cotangent)
         rows = np.flatnonzero(point.solved & moving & finite)
-        pulled = self._pull(forward, point, cotangent, rows) if len(rows) else None
+        costly = not wanted.keys().isdisjoint(forward.problem.costs)
+        pulled = None
+        if len(rows):
+            pulled = self._pull(forward, point, cotangent, rows, costly=costly)
         terms: Sequence[Term] = pulled.terms if pulled else ()
         if pulled is None or len(rows) < len(point):
             # a NaN weight carries a non-finite cotangent on, as torch's own functions do
@@ -236,7 +239,13 @@ class SolutionMap:
         return gradients
 
     def _pull(
-        self, forward: Forward, point: Solution, cotangent: Cotangent, rows: IntArray
+        self,
+        forward: Forward,
+        point: Solution,
+        cotangent: Cotangent,
+        rows: IntArray,
+        *,
+        costly: bool,
     ) -> Pullback:
         if len(rows) < len(point):
             point, cotangent = point.take(rows), cotangent.take(rows)
@@ -248,10 +257,12 @@ class SolutionMap:
             report.note_moved(answer, self.stats)
             return self._settle(answer)
 
-        pulled = self.rule.pullback(point, cotangent, Solved(forward, point, settle, self.memory))
+        backward = Solved(forward, point, settle, self.memory, costly)
+        pulled = self.rule.pullback(point, cotangent, backward)
         pulled = _tame(pulled, point)
         self.stats.add(retries=pulled.retries)
         report.note(pulled, self.stats)
+        report.note_one_sided(pulled, self.stats)
         failed = np.flatnonzero(pulled.failed)
         cause = next((cause for cause in causes if cause is not None), None)
         why = Failures(cotangent.rows[failed], pulled.failed[failed], {}, cause)

@@ -21,10 +21,20 @@ def still(point: Solution, cotangent: Cotangent) -> Term:
     return Term(zero, point, Tilt(cotangent.rows, zero, dx, dy, zero, point.x, ds))
 
 
+def calm(point: Solution) -> Solution:
+    """The points, zero where nothing was solved: no weight makes a number of what is none."""
+    solved = point.solved
+    if solved.all():
+        return point
+    x, y = (np.where(solved[:, None], part, 0.0) for part in (point.x, point.y))
+    return replace(point, x=x, y=y)
+
+
 def direct(point: Solution, cotangent: Cotangent, rows: BoolArray) -> list[Term]:
     """What chosen rows owe to their slacks as functions of the data, their points held fixed."""
     none, zero = replace(point, y=np.zeros_like(point.y)), np.zeros(len(point))
-    tilt = replace(still(point, cotangent).tilt, ds=cotangent.ds)
+    ds = None if cotangent.ds is None else np.where(rows[:, None], cotangent.ds, 0.0)
+    tilt = replace(still(point, cotangent).tilt, ds=ds)
     half = np.where(rows, 0.5, 0.0)
     return [Term(sign * half, none, tilt.at(zero + sign)) for sign in (1.0, -1.0)]
 
@@ -57,12 +67,12 @@ def wild(terms: Sequence[Term]) -> BoolArray:
 
 def tamed(terms: Sequence[Term], rows: IntArray, point: Solution) -> list[Term]:
     """The terms with some rows at the forward solution, with weight zero."""
-    calm: list[Term] = []
+    quiet: list[Term] = []
     for term in terms:
         weight = term.weight.copy()
         weight[rows] = 0
-        calm.append(Term(weight, term.point.put(rows, point.take(rows)), term.tilt))
-    return calm
+        quiet.append(Term(weight, term.point.put(rows, point.take(rows)), term.tilt))
+    return quiet
 
 
 def spread(terms: Sequence[Term], rows: IntArray, still: Term, rest: FloatArray) -> list[Term]:

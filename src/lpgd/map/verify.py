@@ -16,7 +16,7 @@ from lpgd.core.abilities import checkable
 from lpgd.core.engine import Answer
 from lpgd.core.params import Params, taken
 from lpgd.core.problem import Ability, Problem
-from lpgd.core.solution import FloatArray, Status
+from lpgd.core.solution import FloatArray, Status, among
 
 FLOOR = 1e-12  # no residual says that a solution is more accurate than this
 UNKNOWN = 1e-10  # of engines and families that measure nothing
@@ -39,7 +39,7 @@ def verified(answer: Answer, tolerance: float, posed: Posed) -> Answer:
     with np.errstate(all="ignore"):
         if accuracy is None:
             solution, accuracy = family.judged(params, solution)
-        claims = np.isin(solution.status, (Status.INFEASIBLE, Status.UNBOUNDED))
+        claims = among(solution.status, Status.INFEASIBLE, Status.UNBOUNDED)
         if answer.ray is not None and claims.any():
             rows = np.flatnonzero(claims)
             chosen = taken(params, rows)

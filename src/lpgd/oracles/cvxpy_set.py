@@ -48,12 +48,16 @@ class CvxpyProgram(ProgramOracle):
 
 @public("lpgd.oracles")
 class CvxpyProblem(Locked, SetOracle):
-    """Any other CVXPY problem, solved by CVXPY one element after the other; see ``from_cvxpy``."""
+    """Any other CVXPY problem, solved by CVXPY one element after the other; see ``from_cvxpy``.
+
+    A problem holds the values of its parameter and variables, so threads wait for each other.
+    Unless told, solvers do not start from the last solution.
+    """
 
     def __init__(self, problem: Any, parameter: Any, sign: float, options: dict[str, Any]) -> None:
         super().__init__()
         self.problem, self.parameter = problem, parameter
-        self.sign, self.options = sign, options
+        self.sign, self.options = sign, {"warm_start": False, **options}
         self._scales = _homogeneous(problem, parameter)
         self.shape = tuple(parameter.shape)
         self.gap = 1e-5  # of what cone solvers call optimal

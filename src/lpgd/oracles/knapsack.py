@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -56,13 +57,12 @@ class Knapsack(SetOracle):
         self.solver: Solver = solver
         self._whole = _whole(self.weights)
         self.gap = 1e-9 if self._way(self.capacities) == "highs" else 1e-12
-        self._kept: tuple[FloatArray, Program] | None = None
 
     def __repr__(self) -> str:
         return f"Knapsack({self.weights.shape[1]} items, {len(self.weights)} dimensions)"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kept": None}
+        return {name: value for name, value in vars(self).items() if name != "_own"}
 
     def reply(self, costs: FloatArray, instances: Sequence[Any] | None = None) -> Reply:
         """See ``SetOracle.reply``; ``instances`` are capacities."""
@@ -71,8 +71,18 @@ class Knapsack(SetOracle):
             raise ValueError("capacities are given once: to the knapsack, or as instances")
         rooms = np.broadcast_to(np.asarray(given), (len(costs), len(self.weights)))
         values = np.maximum(-moderate(costs), 0.0)
+        own = [self.capacities] if instances is None else rooms
+        ways: list[Solver] = [self._way(room) for room in own]
+        if len(set(ways)) < 2:
+            return self._by(ways[0] if ways else "highs", values, rooms)
+        parts: list[tuple[NDArray[np.intp], Reply]] = []
+        for way in dict.fromkeys(ways):  # each element's own, whatever the others'
+            rows = np.flatnonzero([other == way for other in ways])
+            parts.append((rows, self._by(way, values[rows], rooms[rows])))
+        return Reply.gathered(len(costs), parts)
+
+    def _by(self, way: Solver, values: FloatArray, rooms: FloatArray) -> Reply:
         empty = np.logical_or.reduce(rooms < 0, axis=1)
-        way = self._way(rooms.max(axis=0, initial=0.0))
         if way == "table":
             x = self._table(values, np.where(empty[:, None], 0, rooms))
             return _marked(x, empty)
@@ -83,7 +93,7 @@ class Knapsack(SetOracle):
             value, room, none = next(left)
             return Outcome(None, Status.INFEASIBLE) if none else solve(value, room)
 
-        return replied(costs, one)
+        return replied(values, one)
 
     def _room(self, capacities: Any) -> FloatArray:
         room = numbers("capacities", np.atleast_1d(np.asarray(capacities)), 1)
@@ -144,14 +154,17 @@ class Knapsack(SetOracle):
         chosen = [solver.best_solution_contains(item) for item in range(len(value))]
         return Outcome((np.array(chosen) & (items > 0)).astype(np.float64), Status.OPTIMAL)
 
+    @cached_property
+    def _own(self) -> Program | None:
+        return None if self.capacities is None else self._of(self.capacities)
+
+    def _of(self, room: FloatArray) -> Program:
+        return Program.of(
+            self.weights, (np.full(len(room), -np.inf), room), (0.0, 1.0), integer=True
+        )
+
     def _program(self, value: FloatArray, room: FloatArray) -> Outcome:
-        kept = self._kept
-        if kept is None or (kept[0] != room).any():
-            no = np.full(len(room), -np.inf)
-            kept = room, Program.of(self.weights, (no, room), (0.0, 1.0), integer=True)
-            self._kept = kept
-        program = kept[1]
-        found = program.solve(-value)
+        found = (self._own or self._of(room)).solve(-value)
         return found if found.x is None else found._replace(x=found.x * (value > 0))
 
 

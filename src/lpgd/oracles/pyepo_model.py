@@ -21,7 +21,9 @@ class PyEPOModel(Locked, SetOracle):
 
     Costs are minimised whatever the model's sense: a maximising model is handed their negatives.
     PyEPO hands float32 costs to its solvers. As exact as the model; it travels as PyEPO's recipe
-    with the constraints that were added.
+    with the constraints that were added. Gurobi models forget each solution before the next solve,
+    so that ties are broken by the costs alone; other solvers' models may break them by history.
+    Threads ask the model one after the other.
 
     Parameters
     ----------
@@ -49,7 +51,10 @@ class PyEPOModel(Locked, SetOracle):
         return Each(self._one).reply(costs)
 
     def _one(self, cost: FloatArray) -> FloatArray:
+        inner: Any = getattr(self.model, "_model", None)
         with self.lock:
+            if type(inner).__module__.startswith("gurobipy"):
+                inner.reset()  # else it starts from the last solution
             self.model.setObj(self._sign * cost)
             x = np.array(self.model.solve()[0], dtype=np.float64)
         return x if self._places is None else x[self._places]

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from lpgd.rules.named import blackbox, direct_loss, implicit_perturbation
     from lpgd.rules.noise import Gaussian, SumOfGamma
     from lpgd.rules.optimizer import Perturbed
+    from lpgd.rules.steered import AdaptiveLPGD
 
 _HOMES = {
     "IMLE": "imle",
     "AdaptiveIMLE": "imle",
+    "AdaptiveLPGD": "steered",
     "FrankWolfe": "frank_wolfe",
     "Gaussian": "noise",
     "Identity": "identity",
@@ -30,6 +32,7 @@ _HOMES = {
 __all__ = [
     "IMLE",
     "AdaptiveIMLE",
+    "AdaptiveLPGD",
     "FrankWolfe",
     "Gaussian",
     "Identity",

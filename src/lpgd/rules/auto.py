@@ -17,7 +17,8 @@ For each row, with (a, v) the adjoint of the optimality conditions and dx the co
 The large tilt is c / ||dx||, c the largest of ||q||, ||Px*|| and rho ||x*||, times what the family
 says, 3, 24 and 192 usually: the next one while the end that improves the loss stays where it is;
 the other end only leads away from what is worse than x*. After the last x* is taken for the best
-point of its set. All of this depends on the row alone, in sizes over the user's own entries.
+point. All of this depends on the row alone, in sizes over the user's own entries. Linear costs of
+which nothing else is known, those of oracles, are not for this file but for vertices.py.
 """
 
 from __future__ import annotations
@@ -26,11 +27,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from lpgd.core.abilities import measured
 from lpgd.core.params import taken
 from lpgd.core.problem import Ability
 from lpgd.core.rule import ROUGH, Pullback
-from lpgd.core.solution import BoolArray, FloatArray, Status
+from lpgd.core.solution import BoolArray, Status
 from lpgd.core.tilt import Adjoint, Cotangent, Term
 from lpgd.rules.ends import Ends, Tilting, derivative, objective, only
 from lpgd.rules.sizes import Sizes
@@ -49,56 +49,54 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
         return _pulled(tilting, known, sure)
     sizes = Sizes.of(tilting.point, tilting.tilt, tilting.backward)
     smoothed, doubted = sizes.smoothed, ~(sure | sizes.smoothed)
-    ends = _tilted(tilting, nowhere, doubted, sizes.gentle(known.a))
-    believed = doubted & sizes.agree(known, ends, tilting.side)
-    moves = sizes.moved(ends.hi) | sizes.moved(ends.lo)
-    stays = np.where(doubted, ends.solved & _straight(sizes, ends, moves), sizes.still(known.a))
+    ends, believed, moves, alike, stays = nowhere, *[~doubted & doubted] * 3, sizes.still(known.a)
+    if doubted.any():
+        rows, tau = np.flatnonzero(doubted), sizes.gentle(known.a)
+        ends = nowhere.put(rows, tilting.take(rows).reach(tau[rows]))
+        believed = doubted & sizes.agree(known, ends, tilting.side)
+        moves = sizes.moved(ends.hi) | sizes.moved(ends.lo)
+        # else both may leave as sqrt(t)
+        alike = sizes.alike(ends, tilting.side) & (known.span is None)
+        stays = np.where(doubted, ends.solved & _straight(sizes, ends, moves), stays)
     flat = smoothed | (sizes.primal & ~known.strict & stays & ~_unknown(known))
+    if not (doubted | flat).any():
+        return _pulled(tilting, known, sure)
 
-    far, found, whole = _far(tilting, nowhere, flat, sizes)
+    steady = sure | (~moves & sizes.steady(ends.hi, ends.lo))
+    idle = steady & ~smoothed & (not tilting.backward.costly)  # the large tilt would serve nobody
+    far, found, whole = _far(tilting, nowhere, flat & ~idle, sizes)
     if flat.any():  # a large tilt that met curvature after all says nothing
         flat &= smoothed | ~sizes.bent(far.hi.x - far.lo.x, far.tau)
-    serves = flat & found
-    steady = sure | (~moves & sizes.steady(ends.hi, ends.lo))
+    serves = flat & (found | idle)
     costs = serves & steady & ~smoothed
     every = (serves & ~costs) | smoothed
     derived = ~every & (sure | believed | ~ends.solved & np.isfinite(known.a).all(axis=1))
     used = nowhere.put(np.flatnonzero(doubted), ends.take(doubted))
     used = used.put(np.flatnonzero(every), far.take(every))
-    pulled = _pulled(tilting, known, derived, (used, ~derived), (far, costs))
-    alike = sizes.alike(ends, tilting.side) & (known.span is None)  # else both may leave as sqrt(t)
+    pulled = _pulled(tilting, known, derived, (used, ~derived), (far, costs & ~idle))
     told = believed & ~_unknown(known) | serves | (known.degenerate & ends.solved) | alike
     return replace(
         pulled,
-        tau=np.where(serves | smoothed, far.tau, ends.tau),
+        tau=np.where(serves & ~idle | smoothed, far.tau, ends.tau),
         retries=ends.retries + far.retries,
-        degenerate=flat | (doubted & known.degenerate),
+        degenerate=(flat & ~idle) | (doubted & known.degenerate),
         unverified=doubted & ~told,
         stays=~flat | whole,
     )
 
 
 def _known(tilting: Tilting, cotangent: Cotangent) -> Adjoint:
-    """The adjoint; of linear costs over a set of which nothing is known, that x* stays."""
-    family, size = tilting.backward.problem, len(tilting)
-    if Ability.ADJOINT in family.abilities:
+    """The adjoint; nothing is known of families that have none."""
+    if Ability.ADJOINT in tilting.backward.problem.abilities:
         return tilting.backward.adjoint(cotangent, float(tilting.tilt.rho[0]))
-    stays = measured(family, "tau='auto'").linear
-    a, v = (np.full(part.shape, 0.0 if stays else np.nan) for part in (cotangent.dx, cotangent.dy))
-    none = np.zeros(size, dtype=np.bool_)
-    return Adjoint(a, v, none, none | (not stays), none)
+    a, v = (np.full(part.shape, np.nan) for part in (cotangent.dx, cotangent.dy))
+    none = np.zeros(len(tilting), dtype=np.bool_)
+    return Adjoint(a, v, none, ~none, none)
 
 
 def _unknown(known: Adjoint) -> BoolArray:
     """Rows where x* may be flat to any order, so that a vertex is no better guess than another."""
     return known.unsure & (known.span is not None)
-
-
-def _tilted(tilting: Tilting, nowhere: Ends, rows: BoolArray, tau: FloatArray) -> Ends:
-    chosen = np.flatnonzero(rows)
-    if not len(chosen):
-        return nowhere
-    return nowhere.put(chosen, tilting.take(chosen).reach(tau[chosen]))
 
 
 def _straight(sizes: Sizes, ends: Ends, moves: BoolArray) -> BoolArray:

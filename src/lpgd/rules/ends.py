@@ -105,7 +105,7 @@ class Tilting:
         tau, retries = tau.copy(), 0
         hi, lo = self._solved(tau)
         for _ in range(self.retries):
-            again = np.flatnonzero(~(hi.solved & lo.solved) & ~_late(hi) & ~_late(lo))
+            again = np.flatnonzero(~(hi.solved & lo.solved) & ~late(hi) & ~late(lo))
             if not len(again):
                 break
             tau[again] /= 4
@@ -194,7 +194,7 @@ def _size(*parts: FloatArray) -> FloatArray:
     return sum((np.abs(part).max(axis=1, initial=0.0) for part in parts), np.zeros(1))
 
 
-def _late(end: Solution) -> BoolArray:
+def late(end: Solution) -> BoolArray:
     """Rows that ran out of time: the limit is not to be spent twice."""
     return end.status == Status.TIME_LIMIT
 

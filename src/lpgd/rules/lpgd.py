@@ -5,6 +5,7 @@ from typing import Literal, final
 
 import numpy as np
 
+from lpgd.core.abilities import measured
 from lpgd.core.problem import Ability, Problem
 from lpgd.core.public import public
 from lpgd.core.rule import Backward, Pullback, Rule, is_count, is_number
@@ -12,6 +13,7 @@ from lpgd.core.solution import Solution
 from lpgd.core.tilt import Cotangent
 from lpgd.rules.auto import auto
 from lpgd.rules.ends import ENDS, Side, Tilting, untilted
+from lpgd.rules.vertices import vertices
 
 LEAST = 1e-300  # a smaller tau has no reciprocal
 
@@ -74,7 +76,9 @@ class LPGD(Rule):
         how = self.side, self.retries, self.fallback
         tilting = Tilting(point, tilt, backward, *how)
         if isinstance(self.tau, str):
-            return auto(tilting, cotangent)
+            family = measured(backward.problem, "tau='auto'")
+            blind = family.linear and Ability.ADJOINT not in family.abilities
+            return vertices(tilting, family.tilts) if blind else auto(tilting, cotangent)
         ends = tilting.reach(
             np.full(len(point), float(self.tau)), backward.line(cotangent, self.rho)
         )

@@ -64,9 +64,11 @@ class Sizes:
 
     @classmethod
     @QUIET
-    def of(cls, point: Solution, tilt: Tilt, backward: Backward) -> "Sizes":
-        """Measure the rows of a cotangent."""
-        family = measured(backward.problem, "tau='auto'")
+    def of(
+        cls, point: Solution, tilt: Tilt, backward: Backward, family: Measured | None = None
+    ) -> "Sizes":
+        """Measure the rows of a cotangent, by what the family can do for a rule if not given."""
+        family = family or measured(backward.problem, "tau='auto'")
         params = taken(backward.params, tilt.rows)
         zero = np.zeros_like(point.x)
         linear, dx = family.slope(params, zero), tilt.dx
@@ -76,11 +78,10 @@ class Sizes:
             tilted, data = family.tilt(backward.params, unit)
             dx = measured(tilted, "tau='auto'").slope(data, zero) - linear
         curved = family.slope(params, point.x) - linear
-        mine, every = users(family), np.ones(family.n, dtype=np.bool_)
-        costs = np.zeros(len(tilt))
-        for entries in (mine[0], every):
-            parts = [norm(part * entries) for part in (linear, curved, tilt.rho[:, None] * point.x)]
-            costs = np.where(costs > 0, costs, np.max(parts, axis=0))
+        mine, pull = users(family), (linear, curved, tilt.rho[:, None] * point.x)
+        costs = np.max([norm(part * mine[0]) for part in pull], axis=0)
+        if not (costs > 0).all():  # of the user's entries; else of all
+            costs = np.where(costs > 0, costs, np.max([norm(part) for part in pull], axis=0))
         costs = np.where(costs > 0, costs, 1.0)  # without any there is nothing to go by
         work = dot(np.abs(linear) + np.abs(curved), np.abs(point.x))
         accuracy = backward.accuracy[tilt.rows]

@@ -159,18 +159,6 @@ class CvxpyLayer(ProgramLayer):
         """
         return None if self._gp else self._source
 
-    def like(self, problem: Any, parameters: Sequence[Any], *, rule: Rule) -> CvxpyLayer:
-        """A layer of another problem, all its variables, with this one's engine and counters."""
-        own = self._map
-        other = CvxpyLayer(
-            problem, parameters, problem.variables(), own.engine,
-            solver_args=self._settings.defaults, rule=rule, on_failure=own.on_failure,
-            threads=own.threads, accept_inexact=own.accept_inexact,
-        )  # fmt: skip
-        for solving in (other._map, other._settings.of(None).map):
-            solving.stats = own.stats
-        return other
-
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_source": None}
 

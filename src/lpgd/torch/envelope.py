@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import nn
 
-from lpgd.core.errors import StructureError
 from lpgd.core.public import public
 from lpgd.core.stats import Stats
+from lpgd.frontend import envelope as shared
 from lpgd.frontend.adding import evaluate
 from lpgd.frontend.batches import Shape
-from lpgd.frontend.envelope import Adding, Envelope, Evaluated, Given, refuse
-from lpgd.losses.added import LOSSES
+from lpgd.frontend.envelope import Envelope, Evaluated, Given, Reduction
+from lpgd.frontend.stated import Stated
 from lpgd.rules.ends import Side
 from lpgd.torch.arguments import check_kind, common_dtype
 from lpgd.torch.cvxpy import CvxpyLayer
 from lpgd.torch.evaluated import Evaluate, Work
-from lpgd.torch.expressions import Stated
+from lpgd.torch.nlp import NLPLayer
 from lpgd.torch.oracle import OracleLayer
 from lpgd.torch.program import ProgramLayer
+from lpgd.torch.saddle import SaddleLayer
 from lpgd.torch.subject import presented
-
-Reduction = Literal["mean", "sum", "none"]
-REDUCTIONS = ("mean", "sum", "none")
 
 
 @public("lpgd.torch")
@@ -87,23 +84,16 @@ class EnvelopeLoss(nn.Module):
         super().__init__()
         if not isinstance(layer, ProgramLayer):
             raise TypeError(f"layer must be one of lpgd.torch, got {type(layer).__name__}")
-        if reduction not in REDUCTIONS:
-            raise ValueError(f"reduction must be one of {REDUCTIONS}, got {reduction!r}")
+        shared.check_reduction(reduction)
         self.layer, self.reduction = layer, reduction
         self._envelope = Envelope(tau, side, rho)
         self._loss, self._stated = loss, None
         if isinstance(layer, CvxpyLayer):
             self._stated = Stated.of(layer, loss, self._envelope, targets)
         else:
-            self._map = self._adding(layer, loss)
-
-    def _adding(self, layer: ProgramLayer, loss: Any) -> Any:
-        if loss not in tuple(LOSSES):
-            raise ValueError(f"loss must be one of {sorted(LOSSES)}, got {loss!r}")
-        kind, own = LOSSES[loss], self._envelope
-        refuse(loss, kind, "oracle" if isinstance(layer, OracleLayer) else "", own.side)
-        rule = Adding(curved=kind.curved or own.rho > 0)
-        return replace(layer._map, rule=rule, memory={})
+            shared.check(loss)
+            shared.refuse(loss, _family(layer))
+            shared.refuse_side(loss, side)
 
     @property
     def stats(self) -> Stats:
@@ -155,50 +145,58 @@ class EnvelopeLoss(nn.Module):
         self, inputs: tuple[Any, ...], named: dict[str, Any], target: Any, weight: Any
     ) -> torch.Tensor:
         if self._stated is not None:
-            work, tensors = self._stated.work(inputs, target, weight)
+            work, tensors = self._whole(self._stated, inputs, target, weight)
         else:
             work, tensors = self._work(inputs, named, target, weight)
         return Evaluate.apply(work, *tensors)
+
+    def _whole(
+        self, stated: Stated, inputs: tuple[Any, ...], target: Any, weight: Any
+    ) -> tuple[Work, list[torch.Tensor]]:
+        """One call with an expression, and the tensors that it depends on."""
+        calls = stated.calls(inputs, target, weight)
+        every = [presented(layer, given, {}) for layer, given in calls]
+        seen, programs = stated.whole(every), [own.call.program for own in every]
+        call, tensors = seen.call, list(seen.tensors)
+        shape = call.program.batch([tensor.shape for tensor in tensors])
+
+        def run(arrays: Sequence[np.ndarray]) -> Evaluated:
+            return stated.evaluate(programs, arrays, shape, call.resolution)
+
+        return Work(run, call.program.cores, call.dtype, call.device), tensors
 
     def _work(
         self, inputs: tuple[Any, ...], named: dict[str, Any], target: Any, weight: Any
     ) -> tuple[Work, list[torch.Tensor]]:
         seen = presented(self.layer, inputs, named)
-        first, n = seen.tensors[0], seen.call.program.problem.n
-        form: Shape = getattr(seen.call.program.problem, "form", (n,))  # of an oracle's costs
+        program, first = seen.call.program, seen.tensors[0]
+        form = shared.form(program)
         target = _flat("target", target, form, first)
         if weight is None:
             weight = torch.ones((), dtype=first.dtype, device=first.device)
         scalar = isinstance(weight, torch.Tensor) and weight.ndim == 0
+        n = program.problem.n
         weight = weight.expand(n) if scalar else _flat("weight", weight, form, first)
-        program = replace(seen.call.program, map=self._map)
+        program = shared.adding(program, self._loss, self._envelope)
         tensors = [*seen.tensors, target, weight]
-        shape = _shape(program.batch([t.shape for t in seen.tensors]), target, weight)
-        kind, own, eps = LOSSES[self._loss], self._envelope, seen.call.resolution
-        cores = (*program.cores, 1, 1)
+        batch = program.batch([t.shape for t in seen.tensors])
+        shape = shared.joint(batch, tuple(target.shape), tuple(weight.shape))
+        own, name, eps = self._envelope, self._loss, seen.call.resolution
 
-        def run(arrays: Sequence[np.ndarray], shapes: Sequence[Shape]) -> Evaluated:
-            return evaluate(program, own, kind, Given(arrays, shapes, shape, eps))
+        def run(arrays: Sequence[np.ndarray]) -> Evaluated:
+            return evaluate(program, own, name, Given(arrays, shape, eps))
 
         dtype = common_dtype({str(i): tensor for i, tensor in enumerate(tensors)})
-        return Work(run, cores, dtype, first.device), tensors
+        return Work(run, (*program.cores, 1, 1), dtype, first.device), tensors
+
+
+def _family(layer: ProgramLayer) -> str:
+    """What is known of a layer's family before it is called."""
+    kinds = {OracleLayer: "oracle", SaddleLayer: "Lagrangian", NLPLayer: "NLP"}
+    return next((name for kind, name in kinds.items() if isinstance(layer, kind)), "")
 
 
 def _flat(name: str, tensor: Any, form: Shape, first: torch.Tensor) -> torch.Tensor:
     """A tensor (..., *form) as (..., n)."""
     check_kind(name, tensor, first, "the layer's first argument")
-    lead = tensor.ndim - len(form)
-    if lead < 0 or tuple(tensor.shape[lead:]) != form:
-        listed = ", ".join(map(str, form))
-        raise StructureError(f"{name} must have shape (..., {listed}), got {tuple(tensor.shape)}")
-    return tensor.reshape(*tensor.shape[:lead], math.prod(form))
-
-
-def _shape(batch: Shape, *others: torch.Tensor) -> Shape:
-    try:
-        return tuple(np.broadcast_shapes(batch, *(tuple(other.shape[:-1]) for other in others)))
-    except ValueError:
-        raise StructureError(
-            f"target and weight of shapes {', '.join(str(tuple(o.shape)) for o in others)} do not "
-            f"broadcast with the batch dimensions {batch} of the layer"
-        ) from None
+    return tensor.reshape(*shared.fit(name, tuple(tensor.shape), form), math.prod(form))

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch.autograd import Function
 
-from lpgd.frontend.batches import Shape
 from lpgd.frontend.envelope import Evaluated
 from lpgd.torch.bridge import SECOND, as_arrays
 
@@ -20,7 +19,7 @@ from lpgd.torch.bridge import SECOND, as_arrays
 class Work:
     """One call: how it is evaluated, and once it is, what its gradient needs."""
 
-    run: Callable[[Sequence[np.ndarray], Sequence[Shape]], Evaluated]
+    run: Callable[[Sequence[np.ndarray]], Evaluated]
     cores: Sequence[int]
     dtype: torch.dtype
     device: torch.device
@@ -32,8 +31,7 @@ class Evaluate(Function):
 
     @staticmethod
     def forward(work: Work, *tensors: torch.Tensor) -> torch.Tensor:
-        shapes = [tuple(tensor.shape) for tensor in tensors]
-        work.found = work.run(as_arrays(tensors, work.cores), shapes)
+        work.found = work.run(as_arrays(tensors, work.cores))
         return torch.from_numpy(np.array(work.found.values)).to(work.device, work.dtype)
 
     @staticmethod
@@ -63,7 +61,8 @@ class Gradients(Function):
         work: Work, wanted: tuple[bool, ...], cotangent: torch.Tensor, *tensors: torch.Tensor
     ) -> tuple[torch.Tensor, ...]:
         assert work.found is not None
-        arrays = work.found.pull(as_arrays([cotangent])[0], wanted)
+        shapes = [tuple(tensor.shape) for tensor in tensors]
+        arrays = work.found.pull(as_arrays([cotangent])[0], wanted, shapes)
         return tuple(
             torch.from_numpy(np.array(array, order="C")).to(tensor.device, tensor.dtype)
             for array, tensor in zip(arrays, compress(tensors, wanted), strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -138,10 +139,11 @@ class _Leaves:
 
     tensors: Sequence[torch.Tensor]
 
-    def __call__(self, gradients: Sequence[np.ndarray]) -> list[float | None]:
-        asked = [tensor for tensor in self.tensors if tensor.requires_grad]
+    def __call__(
+        self, gradients: Sequence[np.ndarray], learned: Sequence[bool]
+    ) -> list[float | None]:
         sizes: list[float | None] = []
-        for tensor, gradient in zip(asked, gradients, strict=True):
+        for tensor, gradient in zip(compress(self.tensors, learned), gradients, strict=True):
             leaves = _leaves(tensor)
             if tensor.is_leaf or not leaves:
                 sizes.append(None)

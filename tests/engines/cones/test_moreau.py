@@ -1,7 +1,12 @@
+import pickle
+
 import numpy as np
 import pytest
 
 from lpgd import EngineError, MoreauEngine, SolverWarning
+from lpgd.core.params import shared
+from lpgd.engines.cones import moreau
+from lpgd.engines.cones.moreau import SPARE, _Idle
 from lpgd.testing.cone_battery import ConeBattery, tilt_of
 from lpgd.testing.cone_programs import KINDS, plant
 
@@ -74,3 +79,37 @@ def test_devices_are_named_or_refused(monkeypatch):
     assert MoreauEngine(device="cpu").solve(case.problem, case.params).solution.solved.all()
     with pytest.raises(EngineError, match="no device 'cuda'"):
         MoreauEngine(device="cuda").solve(case.problem, case.params)
+
+
+def test_compiled_solvers_wait_for_later_calls():
+    """One that has solved, and refuted, other programs answers to the same bits as a new one."""
+    engine, case = MoreauEngine(), plant(KINDS["mixed"], 0, 2)
+    first = engine.solve(case.problem, case.params).solution
+    other = plant(KINDS["mixed"], 1, 2)
+    assert other.problem.cones == case.problem.cones
+    engine.solve(case.problem, other.params)
+    hopeless = {**case.params, "b": shared(np.full(case.problem.m, -1e3), 2)}
+    engine.solve(case.problem, hopeless)
+    (waiting,) = case.problem.derived[_Idle].solvers
+    again = engine.solve(case.problem, case.params).solution
+    assert case.problem.derived[_Idle].solvers[0] == waiting
+    for mine, theirs in ((first.x, again.x), (first.y, again.y)):
+        np.testing.assert_array_equal(mine, theirs)
+    assert not pickle.loads(pickle.dumps(case.problem)).derived[_Idle].solvers
+
+
+def test_few_compiled_solvers_wait():
+    idle = _Idle()
+    for key in range(2 * SPARE):
+        idle.give(key, str(key))
+    assert idle.take(0) is None
+    assert idle.take(SPARE) == str(SPARE)
+    assert idle.take(SPARE) is None
+    assert len(idle.solvers) == SPARE - 1
+
+
+def test_large_solvers_do_not_wait(monkeypatch):
+    monkeypatch.setattr(moreau, "SMALL", 0)
+    case = plant(KINDS["mixed"], 0, 2)
+    MoreauEngine().solve(case.problem, case.params)
+    assert not case.problem.derived[_Idle].solvers

@@ -21,7 +21,7 @@ from lpgd.experiments.markowitz.report import (
 from ..inline import InlinePool
 
 STUDY = Study(assets=4, months=10, portfolios=2, tuning_epochs=1)
-CHOSEN = [m for m in METHODS if m.name in ("auto", "lower-1e-2", "upper-1e0-rho")]
+CHOSEN = [m for m in METHODS if m.name in ("auto", "lower-1e-2", "full-1e-2", "upper-1e0-rho")]
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,14 @@ def compared(tmp_path_factory):
 def test_exact_is_always_among_the_methods(compared):
     _, finals = compared
     assert [final.method for final in finals] == [EXACT, *CHOSEN]
+
+
+def test_the_full_loss_is_trained_with_to_the_end(compared):
+    _, finals = compared
+    losses = {final.method.name: {o.config.loss for o in final.outcomes} for final in finals}
+    full = losses.pop("full-1e-2")
+    assert full == {"full"}
+    assert set.union(*losses.values()) == {"linearised"}
 
 
 def test_learning_rates_are_chosen_by_validation_loss(compared):

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from lpgd.families.conic import newton
-from lpgd.families.conic.newton import Dense, Model, Point
+from lpgd.families.conic import equations, newton
+from lpgd.families.conic.equations import Dense, Point
+from lpgd.families.conic.newton import Model
 from lpgd.testing.cone_programs import KINDS, plant
 
 NAMES = sorted(KINDS)
@@ -23,7 +24,7 @@ def start(case, noise, seed=0):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_planted_solution_has_no_residual(name):
     case = plant(KINDS[name], 0, 3)
-    gap, error, y = newton.residual(KINDS[name], dense(case), start(case, 0.0))
+    gap, error, y = equations.residual(KINDS[name], dense(case), start(case, 0.0))
     assert error.max() < 1e-13
     assert max(np.abs(part).max() for part in gap) < 1e-12
     np.testing.assert_allclose(y, case.solution.y, atol=1e-12)

@@ -7,7 +7,7 @@ from lpgd import Cones
 from lpgd.core.params import batched
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import Solution
-from lpgd.families.conic import newton
+from lpgd.families.conic import equations
 from lpgd.families.conic.conic import Conic
 from lpgd.families.conic.reduction import Reduction
 from lpgd.testing.cone_programs import KINDS, plant
@@ -66,7 +66,7 @@ def test_the_reduced_program_has_the_solution(rho):
     linear = q, params["b"].full()
     start = plan.enter(matrices, point, slacks)
     data = plan.data(matrices, linear)
-    _, error, y = newton.residual(plan.cones, data, start)
+    _, error, y = equations.residual(plan.cones, data, start)
     assert error.max() < 1e-9
     x, full = plan.leave(matrices, linear, start.x, y)
     np.testing.assert_allclose(x, point.x, atol=1e-9)
@@ -83,7 +83,7 @@ def test_units_bring_multipliers_and_slacks_together():
     assert (np.abs(np.log2(matrices.units) + 20) < 2).all()
     start = plan.enter(matrices, point, slacks)
     data = plan.data(matrices, (params["q"].full(), params["b"].full()))
-    _, error, y = newton.residual(plan.cones, data, start)
+    _, error, y = equations.residual(plan.cones, data, start)
     assert error.max() < 1e-12
     back = plan.leave(matrices, (params["q"].full(), params["b"].full()), start.x, y)
     np.testing.assert_allclose(back[1], point.y, rtol=1e-9)

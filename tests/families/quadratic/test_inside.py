@@ -32,8 +32,14 @@ def test_where_x_says_nothing_of_its_size_other_rows_do():
 
 
 def test_what_is_no_rounding_stays():
-    problem, params = program(q=[0, 0], lb=[0, 0])
+    problem, params = program(P=np.eye(2), q=[0.1, -1], lb=[0, 0])
     assert moved(problem, params, [-0.1, 1.0]).tolist() == [-0.1, 1]
+
+
+def test_a_row_in_wild_units_is_no_measure_of_what_others_broke():
+    problem, params = program(P=[[0.3]], q=[0], G=[[-0.5], [1.0], [-2.5e44]], h=[0, 0, 0.8])
+    assert moved(problem, params, [7.6e-44]).tolist() == [0]
+    assert moved(problem, params, [-7.6e-44]).tolist() == [0]
 
 
 @pytest.mark.parametrize("sparse", [False, True])

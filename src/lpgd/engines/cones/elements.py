@@ -12,7 +12,8 @@ from scipy import sparse
 
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.engines.batch import spread, useful_threads
-from lpgd.engines.cones.solver import Found, Request, compressed
+from lpgd.engines.cones.solver import Found, Request
+from lpgd.engines.convert import Columns
 
 if TYPE_CHECKING:
     from lpgd.core.params import Params
@@ -53,10 +54,8 @@ class Elements:
         make: Callable[[Any, FloatArray, Any, FloatArray], Element],
         request: Request,
     ) -> None:
-        n, m = conic.n, conic.m
         self.conic, self.params, self.make, self.request = conic, params, make, request
-        self.shapes = {"P": (n, n), "A": (m, n)}
-        self.forms = dict(zip("PA", compressed(conic), strict=True))
+        self.forms = _columns(conic)
         self.made: list[Element | None] = [None] * len(params["q"].index)
 
     def solve(self, params: Params, rows: IntArray, start: Solution | None) -> Found:
@@ -92,13 +91,20 @@ class Elements:
         made = self.made[row]
         if made is None:
             P = self._matrix("P", row) if "P" in self.params else None
-            upper = None if P is None else sparse.csc_matrix(sparse.triu(P))
-            made = self.made[row] = self.make(
-                upper, q, sparse.csc_matrix(self._matrix("A", row)), b
-            )
+            made = self.made[row] = self.make(P, q, self._matrix("A", row), b)
         return made
 
-    def _matrix(self, name: str, row: int) -> sparse.csr_array:
-        form, param = self.forms[name], self.params[name]
-        values = param.values[param.index[row]].reshape(-1)[form.order]
-        return form.matrix(values, self.shapes[name])
+    def _matrix(self, name: str, row: int) -> sparse.csc_matrix:
+        param = self.params[name]
+        return self.forms[name].matrix(param.values[param.index[row]])
+
+
+def _columns(conic: Conic) -> dict[str, Columns]:
+    """Columns of A and of the upper triangle of P, where there is one; computed once."""
+    if Elements not in conic.derived:
+        n, m, given = conic.n, conic.m, conic.patterns
+        forms = {"A": Columns(given.get("A"), (m, n))}
+        if conic.quadratic:
+            forms["P"] = Columns(given.get("P"), (n, n), upper=True)
+        conic.derived[Elements] = forms
+    return conic.derived[Elements]

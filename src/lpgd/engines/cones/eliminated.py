@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from lpgd.core.params import Param, Params, batched, distinct, shared, taken
-from lpgd.core.solution import IntArray, Solution, Status
+from lpgd.core.solution import IntArray, Solution, Status, among
 from lpgd.engines.cones.solver import Found, Loaded, Request, Solver
 from lpgd.families.conic.reduction import linear_terms
 
@@ -63,7 +63,7 @@ class _Loaded:
         data |= {"q": batched(reduced.q), "b": batched(reduced.b)}
         found = self.loaded.solve(data, rows, begin)
         # directions and multipliers that prove something satisfy the equations without q and b
-        point = np.isin(found.status, (Status.OPTIMAL, Status.INACCURATE))[:, None]
+        point = among(found.status, Status.OPTIMAL, Status.INACCURATE)[:, None]
         linear = np.where(point, q, 0.0), np.where(point, b, 0.0)
         x, y = plan.leave(matrices, linear, found.x, found.y)
         whole = Found.of(x, y, found.status)

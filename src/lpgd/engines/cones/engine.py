@@ -13,7 +13,7 @@ import numpy as np
 
 from lpgd.core.engine import Answer, Capabilities, Range
 from lpgd.core.params import Params, taken
-from lpgd.core.solution import Solution, Status
+from lpgd.core.solution import Solution, Status, among
 from lpgd.engines.cones.eliminated import Eliminated
 from lpgd.engines.cones.fallback import Fallback
 from lpgd.engines.cones.refined import Refined
@@ -158,7 +158,7 @@ class Kept:
         with np.errstate(all="ignore"), self.lock:  # it serves one thread at a time
             found = self.loaded.solve(params, tilt.rows, start)
             answer = _answer(problem, params, found)
-        rest = np.flatnonzero(np.isin(found.status, (Status.NUMERICAL, Status.INACCURATE)))
+        rest = np.flatnonzero(among(found.status, Status.NUMERICAL, Status.INACCURATE))
         if not len(rest):
             return answer
         # the units of the forward data may not fit
@@ -168,7 +168,7 @@ class Kept:
 
 def _answer(conic: Conic, params: Params, found: Found) -> Answer:
     """Points, within their bounds, and rays apart."""
-    x, y, usable = found.x, found.y, np.isin(found.status, (Status.OPTIMAL, Status.INACCURATE))
+    x, y, usable = found.x, found.y, among(found.status, Status.OPTIMAL, Status.INACCURATE)
     set_ups = int(found.set_ups.sum())
     points, ray = found.points, None
     if not usable.all():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from lpgd.core.params import Params, taken
-from lpgd.core.solution import IntArray, Solution, Status
+from lpgd.core.solution import IntArray, Solution, Status, among
 from lpgd.engines.cones.solver import Found, Loaded, Request, Solver
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class _Loaded:
         """See ``Loaded.solve``."""
         found = self._judged(params, self.first.solve(params, rows, start))
         for solver in self.wrapper.solvers[1:]:
-            rest = np.flatnonzero(np.isin(found.status, OPEN))
+            rest = np.flatnonzero(among(found.status, *OPEN))
             if not len(rest):
                 break
             part, before = taken(params, rest), found.take(rest)
@@ -70,7 +70,7 @@ class _Loaded:
             part, points = taken(params, rough), found.take(rough).points
             error[rough] = self.conic.residual(part, points)
             status[rough[~(error[rough] <= self.wrapper.tolerance)]] = Status.INACCURATE
-        claimed = np.flatnonzero(np.isin(status, (Status.INFEASIBLE, Status.UNBOUNDED)))
+        claimed = np.flatnonzero(among(status, Status.INFEASIBLE, Status.UNBOUNDED))
         if not len(claimed):
             return replace(found, status=status, error=error)
         for noise in (0.0, NOISE):
@@ -97,7 +97,7 @@ def _cleaned(rays: Found, noise: float) -> Found:
 def _better(before: Found, after: Found) -> Found:
     """The later answers, but the more accurate one of two points; the costs of both."""
     worse = (before.status == Status.INACCURATE) & ~after.solved & ~(after.error < before.error)
-    decided = np.isin(after.status, (Status.INFEASIBLE, Status.UNBOUNDED))
+    decided = among(after.status, Status.INFEASIBLE, Status.UNBOUNDED)
     rows = np.flatnonzero(worse & ~decided)
     best = after.put(rows, before.take(rows)) if len(rows) else after
     return replace(

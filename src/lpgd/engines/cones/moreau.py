@@ -2,7 +2,7 @@
 
 Its answers do not depend on the batch or on what a compiled solver has solved before, bit for bit,
 as long as the linear solver is not chosen by the size of the batch: so a compiled solver can be
-kept, and the linear solver is an option.
+kept, for the tilted problems and for later calls, and the linear solver is an option.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import reduce
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
@@ -18,7 +19,7 @@ from lpgd.core.errors import EngineError
 from lpgd.core.extras import load
 from lpgd.core.params import Params, taken
 from lpgd.core.public import public
-from lpgd.core.solution import IntArray, Solution, Status
+from lpgd.core.solution import FloatArray, IntArray, Solution, Status, among
 from lpgd.engines.cones.engine import ConeEngine
 from lpgd.engines.cones.solver import Found, Loaded, Request, compressed
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from lpgd.families.conic.cones import Cones
     from lpgd.families.conic.conic import Conic
 
+SPARE = 4  # compiled solvers that a structure keeps for later calls
+SMALL = 2**20  # matrix entries of a batch up to which it keeps them
 STATUS = np.full(16, Status.NUMERICAL, dtype=np.int8)
 for _code, _status in {
     1: Status.OPTIMAL,
@@ -115,30 +118,74 @@ class MoreauEngine(ConeEngine):
         return _Compiled(self, conic, params, request)
 
 
+class _Idle:
+    """Compiled solvers of a structure that wait for matrices: compiling takes the longest.
+
+    What they solved before has no bearing on what they answer. Copies have none.
+    """
+
+    def __init__(self) -> None:
+        self.solvers: list[tuple[Any, Any]] = []
+        self.lock = Lock()
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return _Idle, ()
+
+    def take(self, key: Any) -> Any:
+        """A solver made for ``key`` that nobody uses, or None."""
+        with self.lock:
+            for place, (mine, _) in enumerate(self.solvers):
+                if mine == key:
+                    return self.solvers.pop(place)[1]
+        return None
+
+    def give(self, key: Any, solver: Any) -> None:
+        """Keep a solver for others, in the place of the one that waited longest."""
+        with self.lock:
+            self.solvers = [*self.solvers, (key, solver)][-SPARE:]
+
+
 class _Compiled:
     """One compiled solver: the structure and the matrices of a batch."""
 
     def __init__(
         self, engine: MoreauEngine, conic: Conic, params: Params, request: Request
     ) -> None:
-        moreau = load("moreau", "conic")
+        self.moreau = load("moreau", "conic")
         self.engine, self.conic, self.params, self.request = engine, conic, params, request
-        self.size, self.fresh = len(params["q"].index), True
-        P, A = compressed(conic)
-        self.warm_start = moreau.BatchedWarmStart
-        self.solver = moreau.CompiledSolver(
+        self.size, self.solver, self.set_ups = len(params["q"].index), None, 0
+        self.forms = compressed(conic)
+        entries = self.size * sum(len(form.order) for form in self.forms)
+        self.lends = not request.keep and entries <= SMALL
+        self.key = engine, self.size, request.accuracy, request.seconds
+
+    def _ready(self) -> Any:
+        """A solver with the matrices."""
+        if self.solver is None:
+            idle = self.conic.derived.setdefault(_Idle, _Idle())
+            self.solver = idle.take(self.key) or self._compile()
+            self.solver.setup(*self._values())
+            self.set_ups = 1
+        return self.solver
+
+    def _compile(self) -> Any:
+        (P, A), conic = self.forms, self.conic
+        return self.moreau.CompiledSolver(
             n=conic.n, m=conic.m, P_row_offsets=P.starts, P_col_indices=P.places,
-            A_row_offsets=A.starts, A_col_indices=A.places,
-            cones=_cones(moreau, conic.cones), settings=engine.settings(self.size, request),
+            A_row_offsets=A.starts, A_col_indices=A.places, cones=_cones(self.moreau, conic.cones),
+            settings=self.engine.settings(self.size, self.request),
         )  # fmt: skip
-        p_values = P.values(params["P"]) if conic.quadratic else np.zeros((1, 0))
+
+    def _values(self) -> tuple[FloatArray, FloatArray]:
+        """Entries of P and A; Moreau shares both or none."""
+        (P, A), params, quadratic = self.forms, self.params, self.conic.quadratic
+        p_values = P.values(params["P"]) if quadratic else np.zeros((1, 0))
         a_values = A.values(params["A"])
-        if len(p_values) > 1 or len(a_values) > 1:  # Moreau shares both or none
-            a_values = a_values[params["A"].index]
-            p_values = p_values[params["P"].index] if conic.quadratic else a_values[:, :0]
-            self.solver.setup(np.ascontiguousarray(p_values), np.ascontiguousarray(a_values))
-        else:
-            self.solver.setup(p_values[0], a_values[0])
+        if len(p_values) == len(a_values) == 1:
+            return p_values[0], a_values[0]
+        a_values = a_values[params["A"].index]
+        p_values = p_values[params["P"].index] if quadratic else a_values[:, :0]
+        return np.ascontiguousarray(p_values), np.ascontiguousarray(a_values)
 
     def solve(self, params: Params, rows: IntArray, start: Solution | None) -> Found:
         """See ``Loaded.solve``. It serves whole copies of the batch; others are set up anew."""
@@ -155,23 +202,26 @@ class _Compiled:
             some = None if start is None else start.take(chosen)
             parts.append(self._solve(taken(params, chosen), some))
         found = parts[0] if len(parts) == 1 else reduce(Found.join, parts)
-        found.set_ups[:], self.fresh = int(self.fresh), False
+        found.set_ups[:], self.set_ups = self.set_ups, 0
+        if self.lends:
+            self.conic.derived[_Idle].give(self.key, self.solver)
+            self.solver = None
         return found
 
     def _solve(self, params: Params, start: Solution | None) -> Found:
         if start is None or not self.engine.warm_start:
             return self._run(params, None)
         slacks = self.conic.slacks(params, start.x)
-        found = self._run(params, self.warm_start(start.x, start.y, slacks))
+        found = self._run(params, self.moreau.BatchedWarmStart(start.x, start.y, slacks))
         # Believe a failure only from a cold start. A time limit is not to be spent twice.
-        failed = np.flatnonzero(~np.isin(found.status, (Status.OPTIMAL, Status.TIME_LIMIT)))
+        failed = np.flatnonzero(~among(found.status, Status.OPTIMAL, Status.TIME_LIMIT))
         return found.put(failed, self._run(params, None).take(failed)) if len(failed) else found
 
     def _run(self, params: Params, warm: Any) -> Found:
-        began = time.perf_counter()
+        began, solver = time.perf_counter(), self._ready()
         q, b = np.array(params["q"].full()), np.array(params["b"].full())
-        answer = self.solver.solve(q, b, warm_start=warm)
-        status = STATUS[[int(code) for code in self.solver.info.status]]
+        answer = solver.solve(q, b, warm_start=warm)
+        status = STATUS[[int(code) for code in solver.info.status]]
         found = Found.of(np.array(answer.x), np.array(answer.z), status)
         found.seconds[:] = time.perf_counter() - began
         return found

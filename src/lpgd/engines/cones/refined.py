@@ -21,7 +21,8 @@ from lpgd.core.params import Params, taken
 from lpgd.core.solution import BoolArray, IntArray, Rows, Solution, Status
 from lpgd.engines.cones.solver import Found, Loaded, Request, Solver
 from lpgd.families.conic import newton
-from lpgd.families.conic.newton import Model, Point
+from lpgd.families.conic.equations import Point
+from lpgd.families.conic.newton import Model
 from lpgd.families.conic.projections import project
 from lpgd.families.conic.reduction import Linear, Matrices, linear_terms
 

@@ -52,4 +52,5 @@ class _Loaded:
         begin = None if start is None else units.enter(start)
         found = self.loaded.solve(inside, rows, begin)
         x, y = units.leave(found.x, found.y)
-        return replace(found, x=x, y=y)
+        left = Found.of(x, y, found.status)  # what overflows is no solution
+        return replace(found, x=left.x, y=left.y, status=left.status)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import numpy as np
 
 from lpgd.core.pattern import Pattern
-from lpgd.core.solution import FloatArray, IntArray, Rows, Solution, Status, StatusArray
+from lpgd.core.solution import FloatArray, IntArray, Rows, Solution, Status, StatusArray, among
 from lpgd.engines.convert import Compressed
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ class Found(Rows):
     def of(cls, x: FloatArray, y: FloatArray, status: StatusArray) -> Self:
         """Answers of which nothing else is known; what is no number is a failure."""
         status = np.array(status, dtype=np.int8)
-        has_x = np.isin(status, (Status.OPTIMAL, Status.INACCURATE, Status.UNBOUNDED))
-        has_y = np.isin(status, (Status.OPTIMAL, Status.INACCURATE, Status.INFEASIBLE))
+        has_x = among(status, Status.OPTIMAL, Status.INACCURATE, Status.UNBOUNDED)
+        has_y = among(status, Status.OPTIMAL, Status.INACCURATE, Status.INFEASIBLE)
         x, y = np.where(has_x[:, None], x, 0.0), np.where(has_y[:, None], y, 0.0)
         broken = ~(np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1))
         x[broken], y[broken], status[broken] = 0.0, 0.0, Status.NUMERICAL

@@ -8,7 +8,7 @@ import numpy as np
 
 from lpgd.core.engine import Answer
 from lpgd.core.params import Params, taken
-from lpgd.core.solution import FloatArray, IntArray, Solution, Status
+from lpgd.core.solution import FloatArray, IntArray, Solution, Status, among
 from lpgd.engines.daqp.form import Form
 from lpgd.engines.daqp.set_up import afresh
 from lpgd.engines.second_look import FINE, Elastic, elastic, feasible, recession
@@ -51,7 +51,7 @@ class Review:
         if good.all() and solution.solved.all():
             return answer
         solution.status[~good & solution.solved] = Status.INACCURATE
-        rows = np.flatnonzero(np.isin(solution.status, DOUBTFUL))
+        rows = np.flatnonzero(among(solution.status, *DOUBTFUL))
         return self._settled(answer, rows) if len(rows) else answer
 
     def _settled(self, answer: Answer, rows: IntArray) -> Answer:
@@ -61,7 +61,7 @@ class Review:
         impossible = look.known & (look.share > max(self.settings["primal_tol"], MARGIN))
         endless = look.known & ~impossible & falls.any(axis=1)
         found = answer.solution.take(rows)
-        found.status[np.isin(found.status, CLAIMS)] = Status.NUMERICAL  # unless it is proven
+        found.status[among(found.status, *CLAIMS)] = Status.NUMERICAL  # unless it is proven
         rest = np.flatnonzero(~(impossible | endless))
         assert answer.accuracy is not None
         if len(rest):

@@ -15,6 +15,7 @@ from lpgd.core.solution import FloatArray, IntArray
 from lpgd.families.qp.qp import QP
 
 Exponents = NDArray[np.int32]
+NOTHING = 2.0**-500  # entries, beside the largest of their rows, that no unit of x_j explains
 
 
 def exponents(sizes: FloatArray) -> Exponents:
@@ -124,7 +125,8 @@ def _fair(layout: Layout, parts: list[Param], size: int) -> tuple[Exponents, Exp
     rows = exponents(_largest(layout, values, 0))
     if rows.any():
         values = np.ldexp(values, rows[:, layout.rows])
-    columns = exponents(_largest(layout, values, 1))
+    tops = _largest(layout, values, 1)
+    columns = exponents(np.where(tops > NOTHING, tops, 0.0))
     if columns.any():  # the rows are what they were, but for the columns
         rows += exponents(_largest(layout, np.ldexp(values, columns[:, layout.cols]), 0))
     return rows, -columns

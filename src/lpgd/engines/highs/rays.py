@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from lpgd.core.solution import FloatArray, Solution, Status
+from lpgd.core.solution import FloatArray, Solution, Status, among
 from lpgd.engines.highs.batch import Batch
 
 CLAIMS = (Status.INFEASIBLE, Status.UNBOUNDED)
@@ -25,7 +25,7 @@ def certificates(
     batch: Batch, rays: Mapping[int, Any], solution: Solution
 ) -> tuple[Solution | None, dict[int, str]]:
     """The proof of each verdict, zero where there is none, and what to say of near misses."""
-    claimed = np.flatnonzero(np.isin(solution.status, CLAIMS)).tolist()
+    claimed = np.flatnonzero(among(solution.status, *CLAIMS)).tolist()
     if not claimed:
         return None, {}
     x = np.zeros_like(batch.cost)

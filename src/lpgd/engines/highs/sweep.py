@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lpgd.core.solution import FloatArray, IntArray, Solution, Status
+from lpgd.core.solution import FloatArray, IntArray, Solution, Status, among
 from lpgd.engines.batch import spread, useful_threads
 from lpgd.engines.highs.batch import Batch
 from lpgd.engines.highs.matrix import Exponents, exponents
@@ -108,7 +108,7 @@ class Sweep:
             whole = (bases == BASIC).sum(axis=1) == batch.row_upper.shape[1]
             self.some(np.flatnonzero(whole), zoom, bases)
         # Believe a failure only from a cold start. A time limit is not to be spent twice.
-        self.some(np.flatnonzero(~np.isin(answers.status, DECIDED)), zoom)
+        self.some(np.flatnonzero(~among(answers.status, *DECIDED)), zoom)
         failed = (answers.status == Status.NUMERICAL) & (batch.coarse != zoom).any(axis=1)
         self.some(np.flatnonzero(failed), batch.coarse)
         zoom = np.where(failed[:, None], batch.coarse, zoom)

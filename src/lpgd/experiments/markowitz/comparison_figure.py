@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SIDES = {"average": PALETTE[0], "lower": PALETTE[1], "upper": PALETTE[2]}
+_FULL = "full"  # the loss itself, on the lower side; others are sides of the linearised one
+_COLORS = _SIDES | {_FULL: PALETTE[4]}
+_KINDS = (*((side, rho) for side in _SIDES for rho in (0.0, RHO)), (_FULL, 0.0))
 _DASHES = (0, (4, 2))
 
 
@@ -64,8 +66,8 @@ def _shown(finals: list[Final], reach: dict[int, float]) -> list[Final]:
         return median(efforts(final, "epoch", reach)), median_last_loss(final)
 
     shown = [final for final in finals if _has_no_tau(final)]
-    for side, rho in product(_SIDES, (0.0, RHO)):
-        taus = _taus(finals, side, rho)
+    for kind in _KINDS:
+        taus = _taus(finals, kind)
         if taus:
             shown.append(min(taus, key=effort))
     return shown
@@ -75,11 +77,14 @@ def _has_no_tau(final: Final) -> bool:
     return final.method.rule == "exact" or final.method == AUTO
 
 
-def _taus(finals: list[Final], side: str, rho: float) -> list[Final]:
+def _kind(final: Final) -> tuple[str, float]:
+    """Return the side and the rho of a method, a full loss being a side of its own."""
+    return _FULL if final.method.loss == "full" else final.method.side, final.method.rho
+
+
+def _taus(finals: list[Final], kind: tuple[str, float]) -> list[Final]:
     """Return the methods of a side, by tau."""
-    return [
-        f for f in finals if not _has_no_tau(f) and (f.method.side, f.method.rho) == (side, rho)
-    ]
+    return [final for final in finals if not _has_no_tau(final) and _kind(final) == kind]
 
 
 def _style(final: Final) -> tuple[str, Any]:
@@ -87,7 +92,7 @@ def _style(final: Final) -> tuple[str, Any]:
     if final.method.rule == "exact":
         color = INK
     else:
-        color = PALETTE[3] if final.method == AUTO else _SIDES[final.method.side]
+        color = PALETTE[3] if final.method == AUTO else _COLORS[_kind(final)[0]]
     return color, _DASHES if final.method.rho else "-"
 
 
@@ -109,8 +114,8 @@ def _draw_against_tau(
     axis: Axes, finals: list[Final], values: Mapping[str, Sequence[float | None]]
 ) -> None:
     """Draw medians and ranges of one number per run; what is missing or infinite is left out."""
-    for side, rho in product(_SIDES, (0.0, RHO)):
-        taus = _taus(finals, side, rho)
+    for kind in _KINDS:
+        taus = _taus(finals, kind)
         if not taus:
             continue
         rows = shown([values[final.method.name] for final in taus])
@@ -123,8 +128,8 @@ def _draw_against_tau(
             color=color,
             linestyle=line,
             marker="o",
-            markersize=8 if rho else 4,
-            markerfacecolor="none" if rho else color,
+            markersize=8 if kind[1] else 4,
+            markerfacecolor="none" if kind[1] else color,
             label=_label(taus[0], with_tau=False),
         )
         axis.fill_between(

@@ -26,10 +26,16 @@ def _fixed(side: Literal["lower", "upper", "average"], tau: float, rho: float) -
     return Method(name, f"LPGD {side}", "lpgd", rho, (tau,), LEARNING_RATES, side)
 
 
+def _full(tau: float) -> Method:
+    name = _fixed("lower", tau, 0.0).name.replace("lower", "full")
+    return Method(name, "Full loss", "lpgd", 0.0, (tau,), LEARNING_RATES, "lower", loss="full")
+
+
 METHODS = (
     EXACT,
     AUTO,
     *(_fixed(side, float(tau), 0.0) for side, taus in _DECADES.items() for tau in taus),
+    *(_full(float(tau)) for tau in _DECADES["lower"]),
     _EXACT_RHO,
     *(_fixed(side, 1e0, RHO) for side in _DECADES),
 )

@@ -74,9 +74,13 @@ def economics_table(finals: list[Final]) -> Table:
 
 
 def auto_verdict(finals: list[Final]) -> str | None:
-    """Compare the loss at the end of tau = "auto" with that of the best fixed tau without rho."""
+    """Compare the loss at the end of tau = "auto" with that of the best fixed tau without rho.
+
+    A full loss is another method.
+    """
     auto = [final for final in finals if final.method == AUTO]
-    fixed = [f for f in finals if f.method.taus and f.method != AUTO and not f.method.rho]
+    plain = [f for f in finals if f.method.taus and not f.method.rho]
+    fixed = [f for f in plain if f.method != AUTO and f.method.loss == "linearised"]
     if not auto or not fixed:
         return None
     best = min(fixed, key=median_last_loss)

@@ -26,7 +26,8 @@ from lpgd.core.scaling import factors
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent
 from lpgd.families.conic.cones import Cones
-from lpgd.families.conic.newton import HELD, Model, Point
+from lpgd.families.conic.equations import Point
+from lpgd.families.conic.newton import HELD, Model
 from lpgd.families.conic.projections import Derivative, derive, edges
 from lpgd.families.conic.reduction import Linear, Matrices, Reduction, balance
 from lpgd.families.conic.saddle import solved

@@ -2,16 +2,14 @@
 
 The binary logarithms of the factors make those of the entries of A and b least in the sense of
 least squares (Curtis and Reid, 1972, "On the automatic scaling of matrices for Gaussian
-elimination"), so that a program in other units becomes the same one. The squares are minimized
-over rows and variables in turn. What A leaves open is a factor for each part of the program that
-hangs together, by A or P: there b decides, or, where b is zero, the size q / P of an unconstrained
-solution.
+elimination"), so that a program in other units becomes the same one. What A leaves open is a factor
+for each part of the program that hangs together, by A or P: there b decides, or, where b is zero,
+the size q / P of an unconstrained solution.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,14 +17,17 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from lpgd.core.params import Params
+from lpgd.core.pattern import Totals
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows
 from lpgd.families.quadratic.structure import Structure
 
 FAIR = 6.0  # binary logarithm of mean sizes that are left alone
-MOST = 300.0  # binary logarithm of the largest factor
-SWEEPS = 6
+MOST = 2000.0  # binary logarithm of the largest factor: what takes any number to any other
+STEPS = 50
+CLOSE = 0.1  # binary logarithm of a factor that makes no difference
+LOST = 2.0**-1000  # entries this small have lost digits: nothing, beside any of usual size
 STRAY = 60.0  # of an entry times the largest, beside the largest ones of its row and column
-NOTHING = 2.0**-500  # share of the largest entry that no unit explains
+NOTHING = 500.0  # the same of data that are otherwise fair, and of b beside the largest one
 
 
 def balanced(
@@ -36,17 +37,16 @@ def balanced(
 
     ``curve`` (N, n) is the diagonal of P, if there is one. Data that are fair get zeros.
     """
-    size, k, n = len(params["q"].index), graph.sides.shape[1], graph.by_col.shape[1]
+    size, k, n = len(params["q"].index), graph.sides.size, graph.by_col.size
     rows, cols = np.zeros((size, k)), np.zeros((size, n))
     if not k or not n:
         return rows, cols
     A, index = params["A"].values.reshape(len(params["A"].values), -1), params["A"].index
-    logs, weights = _logs(A)
-    sums = np.concatenate([logs, weights]) @ graph.both
-    sizes = np.abs(_mean(sums[: len(logs)], sums[len(logs) :]))
+    logs, weights = graph.plain(*_logs(A, LOST), NOTHING)
+    sizes = np.abs(_mean(graph.both(logs), graph.both(weights)))
     fair: BoolArray = np.logical_and.reduce(sizes <= FAIR, axis=1)
     known, there = _logs(params["b"].full())
-    b = _Level(known @ graph.sides, there @ graph.sides, _free(params, curve))
+    b = _Level(graph.sides(known), graph.sides(there), _free(params, curve))
     close: BoolArray = np.logical_and.reduce(np.abs(graph.level(b, rows, cols)) <= FAIR, axis=1)
     fair = fair[index] & close
     far = np.flatnonzero(~fair)
@@ -81,15 +81,14 @@ class Graph:
     first: IntArray
     rows: IntArray
     cols: IntArray
-    by_row: Any
-    by_col: Any
-    sides: Any
-    parts: tuple[Any, Any]
+    by_row: Totals
+    by_col: Totals
+    sides: Totals
+    parts: tuple[Totals, Totals]
 
-    @cached_property
-    def both(self) -> Any:
-        """Sums over rows and over columns."""
-        return sparse.csr_array(sparse.hstack([self.by_row, self.by_col]))
+    def both(self, values: FloatArray) -> FloatArray:
+        """Sums over rows and over columns, (N, k + n)."""
+        return np.concatenate([self.by_row(values), self.by_col(values)], axis=1)
 
     @classmethod
     def of(cls, conic: Structure) -> Graph:
@@ -107,41 +106,35 @@ class Graph:
         rows, cols = np.divmod(np.arange(conic.m * n), n) if A is None else (A.rows, A.cols)
         rows, bends = group[rows], _bends(conic)
         ends = np.concatenate([rows, k + bends[0]]), np.concatenate([cols, bends[1]]) + k
-        joined = sparse.coo_array((np.ones(len(ends[0])), ends), shape=(k + n, k + n))
+        joined: Any = sparse.coo_array((np.ones(len(ends[0])), ends), shape=(k + n, k + n))
         count, part = connected_components(joined, directed=False)
         part = part.astype(np.intp)
-        parts = _selection(part[:k], count), _selection(part[k:], count)
-        by_row, by_col, sides = _selection(rows, k), _selection(cols, n), _selection(group, k)
-        return cls(group, first, rows, cols, by_row, by_col, sides, parts)
-
-    def means(
-        self, logs: FloatArray, weights: FloatArray, cols: FloatArray, rows: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Mean logarithms of the entries of each row with these columns, and of each column."""
-        of_rows = (logs + weights * cols[:, self.cols]) @ self.by_row
-        of_cols = (logs + weights * rows[:, self.rows]) @ self.by_col
-        return _mean(of_rows, weights @ self.by_row), _mean(of_cols, weights @ self.by_col)
+        parts = Totals(part[:k], count), Totals(part[k:], count)
+        sums = Totals(rows, k), Totals(cols, n), Totals(group, k)
+        return cls(group, first, rows, cols, *sums, parts)
 
     def level(self, b: _Level, rows: FloatArray, cols: FloatArray) -> FloatArray:
         """By how much the variables of each part are too small, (N, parts)."""
-        weights = b.weights @ self.parts[0]
-        held = _mean((b.logs + b.weights * rows) @ self.parts[0], weights)
+        weights = self.parts[0](b.weights)
+        held = _mean(self.parts[0](b.logs + b.weights * rows), weights)
         known = np.isfinite(b.free)
         gap = np.where(known, b.free - cols, 0.0)
-        free = _mean(gap @ self.parts[1], known.astype(np.float64) @ self.parts[1])
+        free = _mean(self.parts[1](gap), self.parts[1](known.astype(np.float64)))
         return np.where(weights > 0, held, free)
 
-    def _plain(self, logs: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def plain(
+        self, logs: FloatArray, weights: FloatArray, stray: float
+    ) -> tuple[FloatArray, FloatArray]:
         """Without entries that no units bring near the largest ones of their row and column."""
         sizes = np.where(weights > 0, logs, -np.inf)
-        if not (sizes.max(axis=1) - logs.min(axis=1) > STRAY).any():
+        if not (sizes.max(axis=1, initial=-np.inf) - logs.min(axis=1, initial=0.0) > stray).any():
             return logs, weights
         of_rows, of_cols = (
-            np.full((len(logs), total.shape[1]), -np.inf) for total in (self.by_row, self.by_col)
+            np.full((len(logs), total.size), -np.inf) for total in (self.by_row, self.by_col)
         )
         np.maximum.at(of_rows.T, self.rows, sizes.T)
         np.maximum.at(of_cols.T, self.cols, sizes.T)
-        least = of_rows[:, self.rows] + of_cols[:, self.cols] - sizes.max(axis=1)[:, None] - STRAY
+        least = of_rows[:, self.rows] + of_cols[:, self.cols] - sizes.max(axis=1)[:, None] - stray
         kept: FloatArray = np.where(sizes >= least, 1.0, 0.0)
         return logs * kept, weights * kept
 
@@ -149,21 +142,49 @@ class Graph:
         self, logs: FloatArray, weights: FloatArray, b: _Level
     ) -> tuple[FloatArray, FloatArray]:
         """Factors of rows and columns, as integers."""
-        rows, cols = np.zeros(b.logs.shape), np.zeros(b.free.shape)
-        logs, weights = self._plain(logs, weights)
-        for _ in range(SWEEPS):
-            of_rows = self.means(logs, weights, cols, rows)[0]
-            with_b = 0.5 * (of_rows + _mean(b.logs, b.weights))
-            rows = -np.where(b.weights > 0, with_b, of_rows)
-            cols = -self.means(logs, weights, cols, rows)[1]
-            level = self.level(b, rows, cols)
-            rows, cols = rows - level @ self.parts[0].T, cols + level @ self.parts[1].T
+        logs, weights = self.plain(logs, weights, STRAY)
+        rows, cols = self._least(logs, weights, b)
+        level = self.level(b, rows, cols)
+        rows = rows - level[:, self.parts[0].places]
+        cols = cols + level[:, self.parts[1].places]
         # columns without entries, joined to others by P, follow these
-        there: FloatArray = np.where(weights @ self.by_col > 0, 1.0, 0.0)
-        part = _mean((cols * there) @ self.parts[1], there @ self.parts[1])
-        cols = np.where(there > 0, cols, part @ self.parts[1].T)
+        there: FloatArray = np.where(self.by_col(weights) > 0, 1.0, 0.0)
+        part = _mean(self.parts[1](cols * there), self.parts[1](there))
+        cols = np.where(there > 0, cols, part[:, self.parts[1].places])
         found: list[FloatArray] = [np.round(np.clip(side, -MOST, MOST)) for side in (rows, cols)]
         return found[0], found[1]
+
+    def _least(
+        self, logs: FloatArray, weights: FloatArray, b: _Level
+    ) -> tuple[FloatArray, FloatArray]:
+        """The minimum of the squares, b counting as much as its row, by conjugate gradients.
+
+        Each element ends for itself, where none of its factors would change by more than CLOSE.
+        """
+        k = b.logs.shape[1]
+        both = self.both(weights)
+        held = np.where(b.weights > 0, np.maximum(both[:, :k], 1.0), 0.0)
+        sizes = both + np.pad(held, ((0, 0), (0, both.shape[1] - k)))
+        sizes = np.where(sizes > 0, sizes, 1.0)
+        left = -self.both(logs)
+        left[:, :k] -= held * _mean(b.logs, b.weights)
+        found, way = np.zeros_like(left), np.zeros_like(left)
+        before = np.ones((len(left), 1))
+        for _ in range(STEPS):
+            step = left / sizes
+            going = np.abs(step).max(axis=1, initial=0.0, keepdims=True) > CLOSE
+            if not going.any():
+                break
+            now = (left * step).sum(axis=1, keepdims=True)
+            way = step + now / before * way
+            ends = weights * (way[:, :k][:, self.rows] + way[:, k:][:, self.cols])
+            curve = self.both(ends)
+            curve[:, :k] += held * way[:, :k]
+            bend = (curve * way).sum(axis=1, keepdims=True)
+            share = np.where(going & (bend > 0), now / np.where(bend > 0, bend, 1.0), 0.0)
+            found, left = found + share * way, left - share * curve
+            before = np.where(going, now, 1.0)
+        return found[:, :k], found[:, k:]
 
 
 def _groups(conic: Structure, first: IntArray) -> IntArray:
@@ -207,19 +228,16 @@ def diagonal(conic: Structure, params: Params) -> FloatArray:
     return found[P.index]
 
 
-def _logs(values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """About the binary logarithms, and ones; zero for zeros and for what is next to nothing."""
-    sizes = np.abs(values)
-    known = sizes > NOTHING * sizes.max(axis=1, initial=0.0, keepdims=True)
-    return np.where(known, np.frexp(values)[1], 0).astype(np.float64), known.astype(np.float64)
+def _logs(values: FloatArray, most: float = np.inf) -> tuple[FloatArray, FloatArray]:
+    """About the binary logarithms, and ones; zero for zeros and for what is next to nothing.
+
+    What is larger than ``most`` is something in any case.
+    """
+    sizes, logs = np.abs(values), np.frexp(values)[1]
+    nothing = np.exp2(-NOTHING) * sizes.max(axis=1, initial=0.0, keepdims=True)
+    known = sizes > np.minimum(nothing, most)
+    return np.where(known, logs, 0).astype(np.float64), known.astype(np.float64)
 
 
 def _mean(sums: FloatArray, weights: FloatArray) -> FloatArray:
     return sums / np.where(weights > 0, weights, 1.0)
-
-
-def _selection(places: IntArray, size: int) -> Any:
-    """Sums over the entries that share a place, as a product from the right."""
-    return sparse.csr_array(
-        (np.ones(len(places)), (np.arange(len(places)), places)), shape=(len(places), size)
-    )

@@ -1,11 +1,8 @@
 """Newton's method on the optimality conditions of dense cone programs.
 
-With v = y - s and Pi the projection on the dual cone, the conditions are the equations
-
-    P x + q + A' Pi(v) = 0,    A x + Pi(v) - v - b = 0.
-
-In the coordinates of the derivative of Pi (eigenvalues d, see ``projections``) rows with d = 1 are
-equations for x, rows with d < 1 add the curvature d / (1 - d) of the cone's boundary to P:
+In the coordinates of the derivative of Pi (see ``equations``; eigenvalues d, see ``projections``)
+rows with d = 1 are equations for x, rows with d < 1 add the curvature d / (1 - d) of the cone's
+boundary to P:
 
     [ P + B'WB   E' ] [dx]
     [    E       0  ] [u ]
@@ -22,9 +19,10 @@ from typing import Any, cast, final
 import numpy as np
 from scipy.linalg import lapack, null_space
 
-from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows
+from lpgd.core.solution import BoolArray, FloatArray, IntArray
 from lpgd.families.conic.cones import Cones
-from lpgd.families.conic.projections import Derivative, curved, derive, project
+from lpgd.families.conic.equations import Dense, Gap, Point, residual
+from lpgd.families.conic.projections import Derivative, curved, derive
 
 HELD = 1e-9  # rows whose d is this close to 1 are equations
 SINGULAR = 1e-11  # pivots or singular values below this, relative to the largest, count as zero
@@ -35,48 +33,6 @@ STEPS = 12
 PATIENCE = 2  # steps after which half of the residual must be gone
 FINE = 1e-10  # relative residual of a solution
 FAST = 0.1  # a step that leaves more of the residual than this asks for a new matrix
-Gap = tuple[FloatArray, FloatArray]
-
-
-@final
-@dataclass(frozen=True)
-class Dense(Rows):
-    """Data of N cone programs as dense arrays.
-
-    Attributes
-    ----------
-    P : (N, n, n) float64
-    q : (N, n) float64
-    A : (N, m, n) float64
-    b : (N, m) float64
-    """
-
-    P: FloatArray
-    q: FloatArray
-    A: FloatArray
-    b: FloatArray
-
-
-@final
-@dataclass(frozen=True)
-class Point(Rows):
-    """Points of N programs.
-
-    Attributes
-    ----------
-    x : (N, n) float64
-    v : (N, m) float64
-        Multipliers minus slacks.
-    s : (N, m) float64
-        About the slacks; only for speed.
-    error : (N,) float64
-        Residual of the equations, relative to the sizes of their terms.
-    """
-
-    x: FloatArray
-    v: FloatArray
-    s: FloatArray
-    error: FloatArray
 
 
 @final
@@ -219,21 +175,6 @@ def _regular(factors: list[tuple[Any, Any]], sizes: IntArray) -> BoolArray:
     return np.minimum.reduceat(pivots, first) > SINGULAR * np.maximum.reduceat(pivots, first)
 
 
-def residual(cones: Cones, data: Dense, point: Point) -> tuple[Gap, FloatArray, FloatArray]:
-    """Both sides of the equations, their relative size (N,), and the projections y of v."""
-    x, y = point.x, project(cones, point.v, point.s)
-    s = y - point.v
-    curve, pull = (data.P @ x[..., None])[..., 0], (y[:, None] @ data.A)[:, 0]
-    reach = (data.A @ x[..., None])[..., 0]
-    gap = curve + data.q + pull, reach + s - data.b
-    parts = ((gap[0], curve, data.q, pull), (gap[1], reach, s, data.b))
-    error = np.zeros(len(x))
-    for left, *terms in parts:
-        size = np.max([_size(term) for term in terms], axis=0)
-        error = np.maximum(error, _size(left) / np.where(size > 0, size, 1.0))
-    return gap, error, y
-
-
 def solve(
     cones: Cones,
     data: Dense,
@@ -288,7 +229,3 @@ def _iterate(
         dx, dv, dy = used.step(gap, least=True)
         here = Point(here.x + dx, here.v + dv, here.s + dy - dv, error)
     return best
-
-
-def _size(values: FloatArray) -> FloatArray:
-    return np.abs(values).max(axis=1, initial=0.0)

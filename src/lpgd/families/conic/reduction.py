@@ -23,11 +23,12 @@ from lpgd.core.pattern import Pattern
 from lpgd.core.scaling import factors
 from lpgd.core.solution import FloatArray, IntArray, Rows, Solution
 from lpgd.families.conic.cones import Cones
-from lpgd.families.conic.newton import Dense, Point
+from lpgd.families.conic.equations import Dense, Point
 from lpgd.families.quadratic.structure import Structure
 
 Program = TypeVar("Program", bound=Structure)
 SLIGHT = 1e-6  # slacks this small, relative to b, are zero
+IDLE = 1e-3  # multipliers this small, relative to q, may be what a rough solution leaves of none
 MOST = 2.0**40  # factor of the objective
 Linear = tuple[FloatArray, FloatArray]
 """q (N, n) and b (N, m)."""
@@ -217,7 +218,8 @@ class Reduction(Generic[Program]):
 def balance(params: Params, y: FloatArray, slacks: FloatArray) -> FloatArray:
     """Factors of the objective (N,) that give multipliers and slacks one size."""
     room = np.maximum(_size(slacks), SLIGHT * _size(params["b"].full()))
-    return np.clip(factors(_size(y)) / factors(room), 1 / MOST, MOST)
+    pull = np.maximum(_size(y), IDLE * _size(params["q"].full()))
+    return np.clip(factors(pull) / factors(room), 1 / MOST, MOST)
 
 
 def linear_terms(params: Params) -> Linear:

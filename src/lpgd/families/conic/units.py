@@ -20,7 +20,7 @@ from typing import final
 import numpy as np
 
 from lpgd.core.params import Param, Params, batched
-from lpgd.core.scaling import factors
+from lpgd.core.scaling import Exponents, exponents_of
 from lpgd.core.solution import FloatArray, Rows, Solution
 from lpgd.families.conic.balance import Graph, balanced, diagonal
 from lpgd.families.quadratic.structure import Structure
@@ -29,59 +29,57 @@ from lpgd.families.quadratic.structure import Structure
 @final
 @dataclass(frozen=True)
 class Units(Rows):
-    """Factors of N elements.
+    """Factors of N elements, as exponents of 2: sums of these are safe where factors overflow.
 
     Attributes
     ----------
-    rows : (N, m) float64
+    rows : (N, m) int
         E.
-    cols : (N, n) float64
+    cols : (N, n) int
         D.
-    costs : (N, 1) float64
+    costs : (N, 1) int
         c.
-    sides : (N, 1) float64
-        A further factor of b, and of all variables; 1 where there is a P.
+    sides : (N, 1) int
+        A further factor of b, and of all variables; none where there is a P.
     shift : (N, m) float64
         log k in the first row of each exponential cone, else zero.
     """
 
-    rows: FloatArray
-    cols: FloatArray
-    costs: FloatArray
-    sides: FloatArray
+    rows: Exponents
+    cols: Exponents
+    costs: Exponents
+    sides: Exponents
     shift: FloatArray
 
     @classmethod
     def of(cls, conic: Structure, params: Params) -> Units:
         """Units in which the data are fair."""
         graph, curve = Graph.of(conic), diagonal(conic, params) if conic.quadratic else None
-        unit, cols = balanced(graph, params, curve)
-        rows, cols = np.exp2(unit[:, graph.group]), np.exp2(cols)
-        shift, first, one = np.zeros_like(rows), graph.first, np.ones((len(rows), 1))
-        shift[:, first] = np.log(rows[:, first + 2] / rows[:, first])
+        unit, cols = (side.astype(np.intc) for side in balanced(graph, params, curve))
+        rows, none = unit[:, graph.group], np.zeros((len(unit), 1), dtype=np.intc)
+        shift, first = np.zeros(rows.shape), graph.first
+        shift[:, first] = np.log(2.0) * (rows[:, first + 2] - rows[:, first])
         if curve is None:
-            return cls(rows, cols, one, one, shift).fitted(params)
-        costs = np.maximum(_top(params["q"].full() * cols), _top(curve * cols**2))
-        return cls(rows, cols, factors(costs), one, shift)
+            return cls(rows, cols, none, none, shift).fitted(params)
+        costs = np.maximum(_top(params["q"].full(), cols), _top(curve, 2 * cols))
+        return cls(rows, cols, exponents_of(costs), none, shift)
 
     def fitted(self, params: Params) -> Units:
         """With factors of linear costs and of the right-hand sides for these linear terms."""
-        one = np.ones_like(self.sides)
-        sides = factors(_top(replace(self, sides=one).linear(params)["b"].full()))
-        return replace(self, costs=factors(_top(params["q"].full() * self.cols)), sides=sides)
+        bare = replace(self, costs=np.zeros_like(self.costs), sides=np.zeros_like(self.sides))
+        sides = exponents_of(_top(bare.linear(params)["b"].full(), 0))
+        costs = exponents_of(_top(params["q"].full(), self.cols))
+        return replace(self, costs=costs, sides=sides)
 
     @cached_property
     def idle(self) -> bool:
         """Whether nothing changes."""
-        return bool(
-            (self.rows == 1).all() and (self.cols == 1).all()
-            and (self.costs == 1).all() and (self.sides == 1).all()
-        )  # fmt: skip
+        return not (self.rows.any() or self.cols.any() or self.costs.any() or self.sides.any())
 
     @property
     def bend(self) -> FloatArray:
         """What the identity, as a P, is in these units: a diagonal, (N, n)."""
-        return self.costs * self.cols**2 / self.sides
+        return np.ldexp(1.0, self.costs + 2 * self.cols - self.sides)
 
     def matrices(self, conic: Structure, params: Params) -> Params:
         """The data with P and A in these units."""
@@ -89,13 +87,13 @@ class Units(Rows):
             return params
         scaled: dict[str, Param] = {}
         for name in params.keys() & {"A", "P"}:
-            left = self.rows if name == "A" else self.cols * self.costs
+            left = self.rows if name == "A" else self.cols + self.costs
             pattern, values = conic.patterns.get(name), params[name].full()
             if pattern is None:
-                values = left[:, :, None] * values * self.cols[:, None, :]
+                power = left[:, :, None] + self.cols[:, None, :]
             else:
-                values = left[:, pattern.rows] * values * self.cols[:, pattern.cols]
-            scaled[name] = batched(values)
+                power = left[:, pattern.rows] + self.cols[:, pattern.cols]
+            scaled[name] = batched(np.ldexp(values, power))
         return {**params, **scaled}
 
     def linear(self, params: Params) -> Params:
@@ -107,17 +105,17 @@ class Units(Rows):
 
     def terms(self, q: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Linear terms in these units."""
-        b = b * self.rows * self.sides
+        b = np.ldexp(b, self.rows + self.sides)
         b[:, :-1] += self.shift[:, :-1] * b[:, 1:]
-        return q * self.cols * self.costs, b
+        return np.ldexp(q, self.cols + self.costs), b
 
     def enter(self, point: Solution) -> Solution:
         """A point in these units."""
         if self.idle:
             return point
-        y = point.y * self.costs / self.rows
+        y = np.ldexp(point.y, self.costs - self.rows)
         y[:, 1:] -= self.shift[:, :-1] * y[:, :-1]
-        return Solution(point.x * self.sides / self.cols, y, point.status)
+        return Solution(np.ldexp(point.x, self.sides - self.cols), y, point.status)
 
     def leave(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Points and rays in the caller's units."""
@@ -125,8 +123,11 @@ class Units(Rows):
             return x, y
         y = y.copy()
         y[:, 1:] += self.shift[:, :-1] * y[:, :-1]
-        return x * self.cols / self.sides, y * self.rows / self.costs
+        return np.ldexp(x, self.cols - self.sides), np.ldexp(y, self.rows - self.costs)
 
 
-def _top(values: FloatArray) -> FloatArray:
-    return np.abs(values).max(axis=1, initial=0.0, keepdims=True)
+def _top(values: FloatArray, power: Exponents | int) -> FloatArray:
+    """Binary logarithm of the largest entry of each row with its factor; -inf for nothing."""
+    with np.errstate(divide="ignore"):
+        logs = np.log2(np.abs(values)) + power
+    return logs.max(axis=1, initial=-np.inf, keepdims=True)

@@ -38,7 +38,7 @@ class Oracle(Family):
     n: int
     shape: tuple[int, ...] = ()
 
-    tilts = (0.7, 5.6, 44.8, 358.4)  # docs/tau.md, on oracles
+    tilts = (0.5, 4.0, 32.0, 256.0)  # docs/tau.md, on oracles
 
     @property
     def form(self) -> tuple[int, ...]:

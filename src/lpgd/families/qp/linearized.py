@@ -83,7 +83,8 @@ class Linearized:
     def _root(self, rho: float) -> Roots | None:
         if rho not in self._roots:
             dense = self.problem.quadratic and not self.problem.patterns
-            self._roots[rho] = Roots.of(self.params, rho, self._given) if dense else None
+            roots = Roots.of(self.params, rho, self._given) if dense else None
+            self._roots[rho] = roots if roots is not None and roots.good.any() else None
         return self._roots[rho]
 
     def _grouped(self, roots: Roots, rho: float) -> list[Group]:

@@ -16,8 +16,13 @@ from lpgd.families.quadratic.products import Values, unit
 NEAR = 1e-7  # violation, relative to the largest of x, the bound, and ``unit``, that is rounding
 
 
-def inside(values: Values, point: Solution, sides: FloatArray, slacks: FloatArray) -> Solution:
-    """The points, with entries that are beyond a bound by rounding on it."""
+def inside(
+    values: Values, point: Solution, sides: FloatArray, slacks: FloatArray, near: float = NEAR
+) -> Solution:
+    """The points, with entries that are beyond a bound by rounding on it.
+
+    ``near`` is the violation that is rounding; of an infinite one all entries end within.
+    """
     first = values.of.cones.zero
     elements, rows = np.nonzero(slacks[:, first : first + values.of.cones.nonneg] < 0)
     rows = rows + first
@@ -33,12 +38,15 @@ def inside(values: Values, point: Solution, sides: FloatArray, slacks: FloatArra
         at, row = at[alone], row[alone]
         bound = sides[at, row] / entries + 0.0  # no -0.0
         reach = np.maximum(np.abs(point.x[at]).max(axis=1), np.abs(bound))
-        near = np.abs(x[at, cols] - bound) <= NEAR * reach
-        if not near.all():
-            reach = np.maximum(reach, _unit(values, sides, at))
-            near = np.abs(x[at, cols] - bound) <= NEAR * reach
+        gaps = np.abs(x[at, cols] - bound)
+        small = gaps <= near * reach
+        if not small.all():
+            small = gaps <= near * np.maximum(reach, _unit(values, sides, at))
         x = x.copy() if x is point.x else x
-        x[at[near], cols[near]] = _within(bound[near], entries[near], sides[at, row][near])
+        bound = _within(bound, entries, sides[at, row])
+        for end, side in ((np.minimum, entries > 0), (np.maximum, entries < 0)):
+            mine = np.flatnonzero(small & side)  # of several bounds the tightest
+            end.at(x, (at[mine], cols[mine]), bound[mine])
     return point if x is point.x or (x == point.x).all() else replace(point, x=x)
 
 

@@ -36,7 +36,7 @@ from __future__ import annotations
 import numpy as np
 
 from lpgd.core.params import Params, taken
-from lpgd.core.solution import FloatArray, Solution, Status
+from lpgd.core.solution import FloatArray, Solution, Status, among
 from lpgd.families.conic.projections import project
 from lpgd.families.quadratic.inside import inside
 from lpgd.families.quadratic.products import Values, unit
@@ -65,6 +65,27 @@ def residual(of: Rows, params: Params, point: Solution) -> FloatArray:
     values = Values(of, params)
     with np.errstate(all="ignore"):
         return _distance(values, point, values.sides(), values.product(point.x))
+
+
+def within(of: Rows, params: Params, point: Solution) -> Solution:
+    """Points within their simple bounds, where they are beyond by rounding, or are solutions there.
+
+    What is rounding beside other rows of a program may not be by the length of x.
+    """
+    values = Values(of, params)
+    sides = values.sides()
+    slacks = sides - values.product(point.x)
+    whole = inside(values, point, sides, slacks, np.inf)
+    if whole is point:
+        return point
+    moved = inside(values, point, sides, slacks)
+    far = np.flatnonzero((moved.x != whole.x).any(axis=1))
+    if len(far):
+        some = taken(params, far)
+        before, after = (residual(of, some, at.take(far)) for at in (moved, whole))
+        good = far[(after < before) | (after <= SURE)]
+        moved = moved.put(good, whole.take(good)) if len(good) else moved
+    return moved
 
 
 def _distance(values: Values, point: Solution, sides: FloatArray, reach: FloatArray) -> FloatArray:
@@ -135,7 +156,7 @@ def refuted(of: Rows, params: Params, ray: Solution) -> FloatArray:
         _contradiction(values, sizes, ray.y),
         _descent(values, sizes, ray.x),
     )
-    return np.where(np.isin(ray.status, (Status.INFEASIBLE, Status.UNBOUNDED)), found, np.inf)
+    return np.where(among(ray.status, Status.INFEASIBLE, Status.UNBOUNDED), found, np.inf)
 
 
 def _contradiction(values: Values, sizes: Values, y: FloatArray) -> FloatArray:

@@ -20,7 +20,7 @@ from lpgd.core.problem import Ability, Family, Groups
 from lpgd.core.solution import BoolArray, FloatArray, Solution
 from lpgd.core.tilt import Cotangent, Term, Tilt
 from lpgd.families.conic.cones import Cones
-from lpgd.families.quadratic import check, inside, optimality
+from lpgd.families.quadratic import check, optimality
 from lpgd.families.quadratic.products import SIDES, Values
 from lpgd.families.quadratic.sums import augment, dot, outer, shifted, total
 
@@ -166,10 +166,8 @@ class Structure(Family):
 
     @QUIET
     def inside(self, params: Params, point: Solution) -> Solution:
-        """The points, moved by rounding onto simple bounds."""
-        values = Values(self, params)
-        sides = values.sides()
-        return inside.inside(values, point, sides, sides - values.product(point.x))
+        """The points of believed answers, moved onto simple bounds that they are beyond."""
+        return optimality.within(self, params, point)
 
     @QUIET
     def folded(self, params: Params, cotangent: Cotangent) -> Cotangent:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 import numpy as np
-import torch
 
 from lpgd.core.errors import IllPosedError, StructureError
 from lpgd.frontend.batches import Shape
 from lpgd.frontend.envelope import Envelope, Evaluated
+from lpgd.frontend.modelled import like
 from lpgd.frontend.optimal_value import Piece, total
+from lpgd.frontend.program import Program
 from lpgd.rules.exact import Exact
-from lpgd.torch.cvxpy import CvxpyLayer
-from lpgd.torch.evaluated import Work
-from lpgd.torch.subject import presented
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +25,7 @@ class Stated:
     Attributes
     ----------
     weights : tuple of float
-    layers : tuple of CvxpyLayer
+    layers : tuple of CvxpyLayer, of any framework
         The layer itself where there is no loss.
     plain : tuple of bool
         Whether there is none.
@@ -36,13 +34,21 @@ class Stated:
     """
 
     weights: tuple[float, ...]
-    layers: tuple[CvxpyLayer, ...]
+    layers: tuple[Any, ...]
     plain: tuple[bool, ...]
     targets: int
 
     @classmethod
-    def of(cls, layer: CvxpyLayer, loss: Any, envelope: Envelope, targets: Sequence[Any]) -> Stated:
-        """State and compile the problems with the loss."""
+    def of(cls, layer: Any, loss: Any, envelope: Envelope, targets: Sequence[Any]) -> Stated:
+        """State and compile the problems with the loss.
+
+        Raises
+        ------
+        StructureError
+            The loss is no convex scalar expression of the problem's variables.
+        IllPosedError
+            Another side than the lower one of a loss that is not affine.
+        """
         _check(layer, loss, envelope)
         made = [
             (weight, _with(layer, loss, t, targets) if t else layer, not t)
@@ -51,34 +57,37 @@ class Stated:
         weights, layers, plain = zip(*made, strict=True)
         return cls(weights, layers, plain, len(targets))
 
-    def work(
+    def calls(
         self, inputs: tuple[Any, ...], target: Any, weight: Any
-    ) -> tuple[Work, list[torch.Tensor]]:
-        """One call, and the tensors that it depends on."""
+    ) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+        """Each layer with the arguments of its call.
+
+        Raises
+        ------
+        StructureError
+        """
         if weight is not None:
             raise StructureError("an expression has its own weights; weight must be None")
         given = tuple(target) if isinstance(target, (list, tuple)) else (target,)
         if len(given) != self.targets:
             raise StructureError(f"target must have {self.targets} tensors, got {len(given)}")
-        pieces: list[Piece] = []
-        for scale, layer, bare in zip(self.weights, self.layers, self.plain, strict=True):
-            seen = presented(layer, inputs if bare else (*inputs, *given), {})
-            pieces.append(Piece(scale, seen.call.program, len(seen.tensors)))
-        full = presented(next(_filled(self)), (*inputs, *given), {})
-        call, tensors = full.call, list(full.tensors)
-        shape = call.program.batch([tensor.shape for tensor in tensors])
+        for layer, bare in zip(self.layers, self.plain, strict=True):
+            yield layer, inputs if bare else (*inputs, *given)
 
-        def run(arrays: Sequence[np.ndarray], shapes: Sequence[Shape]) -> Evaluated:
-            return total(pieces, arrays, shapes, shape, call.resolution)
+    def whole(self, calls: Sequence[Any]) -> Any:
+        """The call, of those of ``calls`` in their order, that has all data."""
+        return calls[self.plain.index(False)]
 
-        return Work(run, call.program.cores, call.dtype, call.device), tensors
-
-
-def _filled(stated: Stated) -> Any:
-    return (own for own, bare in zip(stated.layers, stated.plain, strict=True) if not bare)
+    def evaluate(
+        self, programs: Sequence[Program], data: Sequence[np.ndarray], shape: Shape, eps: float
+    ) -> Evaluated:
+        """The envelope for every element; ``data`` are those of the program that has all."""
+        counts = (len(program.names) for program in programs)
+        pieces = list(map(Piece, self.weights, programs, counts))
+        return total(pieces, data, shape, eps)
 
 
-def _check(layer: CvxpyLayer, loss: Any, envelope: Envelope) -> None:
+def _check(layer: Any, loss: Any, envelope: Envelope) -> None:
     if not hasattr(loss, "is_convex"):
         raise StructureError(
             "the loss of a CvxpyLayer must be a CVXPY expression of the problem's variables, got "
@@ -102,17 +111,16 @@ def _check(layer: CvxpyLayer, loss: Any, envelope: Envelope) -> None:
     if envelope.side != "lower" and not loss.is_affine():
         raise IllPosedError(
             f"the {envelope.side} side subtracts the loss from a convex objective, which CVXPY can "
-            "only state, and a convex solver only solve, for an affine loss. Use side='lower'; a "
-            "QPLayer takes the upper side of a quadratic loss where it is well posed."
+            "only state, and a convex solver only solve, for an affine loss. Use side='lower'; the "
+            "upper side of a quadratic loss of a QP can be taken where it is well posed."
         )
 
 
-def _with(layer: CvxpyLayer, loss: Any, t: float, targets: Sequence[Any]) -> CvxpyLayer:
+def _with(layer: Any, loss: Any, t: float, targets: Sequence[Any]) -> Any:
     """The layer of the problem with t times the loss."""
     cp: Any = import_module("cvxpy")
-    assert layer.source is not None
     problem, parameters = layer.source
     maximise = isinstance(problem.objective, cp.Maximize)
     cost = -problem.objective.expr if maximise else problem.objective.expr
     stated = cp.Problem(cp.Minimize(cost + t * loss), problem.constraints)
-    return layer.like(stated, [*parameters, *targets], rule=Exact())
+    return like(layer, stated, [*parameters, *targets], rule=Exact())
