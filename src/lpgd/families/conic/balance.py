@@ -24,6 +24,7 @@ from lpgd.families.quadratic.structure import Structure
 FAIR = 6.0  # binary logarithm of mean sizes that are left alone
 MOST = 2000.0  # binary logarithm of the largest factor: what takes any number to any other
 STEPS = 50
+ROUNDS = 3
 CLOSE = 0.1  # binary logarithm of a factor that makes no difference
 LOST = 2.0**-1000  # entries this small have lost digits: nothing, beside any of usual size
 STRAY = 60.0  # of an entry times the largest, beside the largest ones of its row and column
@@ -145,7 +146,7 @@ class Graph:
     ) -> tuple[FloatArray, FloatArray]:
         """Factors of rows and columns, as integers."""
         logs, weights = self.plain(logs, weights, STRAY)
-        rows, cols = self._least(logs, weights, b)
+        rows, cols = self._fitted(logs, weights, b)
         level = self.level(b, rows, cols)
         rows, cols = rows - level @ self.parts[0].T, cols + level @ self.parts[1].T
         # columns without entries, joined to others by P, follow these
@@ -154,6 +155,23 @@ class Graph:
         cols = np.where(there > 0, cols, part @ self.parts[1].T)
         found: list[FloatArray] = [np.round(np.clip(side, -MOST, MOST)) for side in (rows, cols)]
         return found[0], found[1]
+
+    def _fitted(
+        self, logs: FloatArray, weights: FloatArray, b: _Level
+    ) -> tuple[FloatArray, FloatArray]:
+        """The least squares, without entries that they bring nowhere near 1."""
+        rows, cols = self._least(logs, weights, b)
+        for _ in range(ROUNDS):
+            off = weights * np.abs(logs + rows[:, self.rows] + cols[:, self.cols])
+            worst = off.max(axis=1, initial=0.0)
+            odd = np.flatnonzero(worst > STRAY)
+            if not len(odd):
+                break
+            kept = np.ones_like(weights)
+            kept[odd] = off[odd] <= 0.5 * worst[odd, None]
+            logs, weights = logs * kept, weights * kept
+            rows[odd], cols[odd] = self._least(logs[odd], weights[odd], b.take(odd))
+        return rows, cols
 
     def _least(
         self, logs: FloatArray, weights: FloatArray, b: _Level
