@@ -193,7 +193,7 @@ def _gradient(
 
 
 def _summable(pull: dict[str, np.ndarray]) -> bool:
-    """Whether cotangents are numbers, and so are their sums: X of a symmetric one has some twice."""
+    """Whether cotangents are numbers, and so are sums of theirs: a symmetric X has some twice."""
     with np.errstate(over="ignore"):
         return all(np.isfinite(np.abs(v).sum()) for v in pull.values())
 

@@ -26,9 +26,9 @@ MOST = 2000.0  # binary logarithm of the largest factor: what takes any number t
 STEPS = 50
 ROUNDS = 3
 CLOSE = 0.1  # binary logarithm of a factor that makes no difference
-LOST = 2.0**-1000  # entries this small have lost digits: nothing, beside any of usual size
+LOST = 2.0**-1000  # numbers this small have lost digits: they are nothing beside larger ones
 STRAY = 60.0  # of an entry times the largest, beside the largest ones of its row and column
-NOTHING = 500.0  # the same of data that are otherwise fair, and of b beside the largest one
+NOTHING = 500.0  # the same where data may be fair without it
 
 
 def balanced(
@@ -43,7 +43,7 @@ def balanced(
     if not k or not n:
         return rows, cols
     A, index = params["A"].values.reshape(len(params["A"].values), -1), params["A"].index
-    logs, weights = graph.plain(*_logs(A, LOST), NOTHING)
+    logs, weights = graph.plain(*_logs(A), NOTHING)
     sums = np.concatenate([logs, weights]) @ graph.both
     sizes = np.abs(_mean(sums[: len(logs)], sums[len(logs) :]))
     fair: BoolArray = np.logical_and.reduce(sizes <= FAIR, axis=1)
@@ -247,14 +247,11 @@ def diagonal(conic: Structure, params: Params) -> FloatArray:
     return found[P.index]
 
 
-def _logs(values: FloatArray, most: float = np.inf) -> tuple[FloatArray, FloatArray]:
-    """About the binary logarithms, and ones; zero for zeros and for what is next to nothing.
-
-    What is larger than ``most`` is something in any case.
-    """
+def _logs(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """About the binary logarithms, and ones; zero for zeros and for what has lost digits."""
     sizes, logs = np.abs(values), np.frexp(values)[1]
     nothing = np.exp2(-NOTHING) * sizes.max(axis=1, initial=0.0, keepdims=True)
-    known = sizes > np.minimum(nothing, most)
+    known = sizes > np.minimum(nothing, LOST)
     return np.where(known, logs, 0).astype(np.float64), known.astype(np.float64)
 
 
