@@ -63,8 +63,8 @@ class Capabilities:
     ranges : tuple of Range
         Where ``"auto"`` may choose it; none for engines that are used by name only.
     warm : tuple of Range
-        Programs whose tilted versions, rho being 0, it solves from what it kept at no more than the
-        cost of the optimality conditions to first order.
+        Programs of which one tilted version, rho being 0, solved from what it kept, costs no more
+        than the optimality conditions to first order; and those of which two do.
     entries : float
         Most entries of dense matrices that it is handed.
     package : str or None
