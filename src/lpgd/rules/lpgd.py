@@ -75,6 +75,6 @@ class LPGD(Rule):
         tilting = Tilting(point, tilt, backward, *how)
         if isinstance(self.tau, str):
             return auto(tilting, cotangent)
-        line = backward.line(cotangent, self.rho, np.count_nonzero(ENDS[self.side]))
+        line = backward.line(cotangent, self.rho, sum(map(bool, ENDS[self.side])))
         ends = tilting.reach(np.full(len(point), float(self.tau)), line)
         return Pullback(*tilting.difference(ends), ends.tau, ends.retries)

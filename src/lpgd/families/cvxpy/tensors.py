@@ -164,8 +164,8 @@ def _constraints(tensor: Entries, rows: Rows, n: int) -> tuple[Entries, Entries,
     cols, old = np.divmod(tensor.rows, max(m, 1))
     row, right = rows.places[old], cols == n
     b = tensor.some(right, row[right], m)
-    A = tensor.some(~right, (row * n + cols)[~right], 0)
-    A, places = _stored(A._replace(values=-A.values))
+    left = tensor.some(~right, (row * n + cols)[~right], 0)
+    A, places = _stored(left._replace(values=-left.values))
     return A, b, places
 
 
