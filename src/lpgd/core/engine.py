@@ -37,13 +37,10 @@ class Range:
 
     def holds(self, problem: Problem) -> bool:
         """Whether a problem is within the range."""
+        if problem.family != self.family or not self.least <= problem.n <= self.variables:
+            return False
         stored, dense = problem.stored
-        return (
-            problem.family == self.family
-            and self.least <= problem.n <= self.variables
-            and dense <= self.entries
-            and stored >= self.filled * dense
-        )
+        return dense <= self.entries and stored >= self.filled * dense
 
 
 @dataclass(frozen=True)

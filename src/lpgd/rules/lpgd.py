@@ -79,6 +79,6 @@ class LPGD(Rule):
             family = measured(backward.problem, "tau='auto'")
             blind = family.linear and Ability.ADJOINT not in family.abilities
             return vertices(tilting, family.tilts) if blind else auto(tilting, cotangent)
-        line = backward.line(cotangent, self.rho, np.count_nonzero(ENDS[self.side]))
+        line = backward.line(cotangent, self.rho, sum(map(bool, ENDS[self.side])))
         ends = tilting.reach(np.full(len(point), float(self.tau)), line)
         return Pullback(*tilting.difference(ends), ends.tau, ends.retries)

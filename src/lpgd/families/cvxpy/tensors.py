@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from lpgd.core.pattern import Pattern
+from lpgd.core.pattern import Pattern, totals
 from lpgd.core.solution import FloatArray, IntArray
 from lpgd.families.conic.cones import Cones
 from lpgd.families.cvxpy.affine import Affine, Linear
@@ -164,8 +164,8 @@ def _constraints(tensor: Entries, rows: Rows, n: int) -> tuple[Entries, Entries,
     cols, old = np.divmod(tensor.rows, max(m, 1))
     row, right = rows.places[old], cols == n
     b = tensor.some(right, row[right], m)
-    A = tensor.some(~right, (row * n + cols)[~right], 0)
-    A, places = _stored(A._replace(values=-A.values))
+    left = tensor.some(~right, (row * n + cols)[~right], 0)
+    A, places = _stored(left._replace(values=-left.values))
     return A, b, places
 
 
@@ -187,6 +187,6 @@ def _stored(tensor: Entries) -> tuple[Entries, IntArray]:
 def _affine(tensor: Entries, columns: Mapping[str, Columns]) -> Affine:
     count, width = tensor.shape
     fixed = tensor.cols == width - 1
-    constant = np.bincount(tensor.rows[fixed], tensor.values[fixed], count)
+    constant = totals(tensor.rows[fixed], tensor.values[fixed], count)
     parts = {name: own.part(tensor) for name, own in columns.items()}
     return Affine(constant, {k: Linear(part) for k, part in parts.items() if part is not None})
