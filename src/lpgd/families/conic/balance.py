@@ -43,7 +43,7 @@ def balanced(
     if not k or not n:
         return rows, cols
     A, index = params["A"].values.reshape(len(params["A"].values), -1), params["A"].index
-    logs, weights = graph.plain(*_logs(A), NOTHING)
+    logs, weights = graph.plain(*graph.entries(A), NOTHING)
     sizes = np.abs(_mean(graph.both(logs), graph.both(weights)))
     fair: BoolArray = np.logical_and.reduce(sizes <= FAIR, axis=1)
     known, there = _logs(params["b"].full())
@@ -122,6 +122,19 @@ class Graph:
         gap = np.where(known, b.free - cols, 0.0)
         free = _mean(self.parts[1](gap), self.parts[1](known.astype(np.float64)))
         return np.where(weights > 0, held, free)
+
+    def entries(self, A: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Logarithms and weights of entries; those that lost digits count in rows of nothing else.
+
+        No unit of a variable brings them near 1 but one in which it may overflow.
+        """
+        logs, weights = _logs(A)
+        faint = (A != 0) & (weights == 0)
+        if faint.any():
+            known = (self.by_row(weights) > 0)[:, self.rows]
+            faint &= ~known
+            logs, weights = np.where(faint, np.frexp(A)[1], logs), np.where(faint, 1.0, weights)
+        return logs, weights
 
     def plain(
         self, logs: FloatArray, weights: FloatArray, stray: float
