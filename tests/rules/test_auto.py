@@ -85,6 +85,25 @@ def test_a_vertex_is_tilted_until_the_loss_improves():
     assert found.stats.re_solves == 3  # the large tilt serves at once
 
 
+def test_a_vertex_is_tilted_for_its_costs_alone():
+    """Without them nothing is solved, and the other data get the same gradients to the last bit."""
+    problem, params = program(q=[1.0, 2.0], lb=[0.5, 0.0], ub=[1.0, 1.0])
+    found, wanted = SolutionMap(LPGD(), "daqp"), groups(params)
+    forward = found.solve(problem, params, (1,), keep=True)
+    at = cotangent([[-1.0, 0.5]], m=4)
+    everything = found.pullback(forward, at, wanted)
+    assert found.stats.re_solves > 0
+    assert found.stats.degenerate == 1
+    solved = found.stats.re_solves
+    some = found.pullback(forward, at, {name: wanted[name] for name in ("lb", "ub")})
+    assert found.stats.re_solves == solved
+    assert found.stats.degenerate == found.stats.unverified == 0
+    assert found.stats.tau is None
+    for name, gradient in some.items():
+        np.testing.assert_array_equal(gradient, everything[name])
+    assert some["lb"].any()
+
+
 @pytest.mark.parametrize("side, pull_", [("lower", -1.0), ("upper", 1.0)])
 def test_the_end_that_is_solved_for_has_to_move(side, pull_):
     """min x_0 + 2 x_1 over the unit square: the first large tilt moves x_0, and serves."""

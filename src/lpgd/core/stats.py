@@ -34,8 +34,9 @@ class Stats:
     tau : (float, float) or None
         Smallest and largest tilt that the last backward pass made; None where it made none.
     degenerate : float or None
-        Share of elements in the last backward pass at a kink, on a flat face, at a vertex or with
-        dependent active rows: the derivative is not unique there, or says nothing of the costs.
+        Share of elements in the last backward pass at a kink, on a flat face, at a vertex (where a
+        gradient of the costs is wanted) or with dependent active rows: the derivative is not unique
+        there, or says nothing of the costs.
     unverified : float or None
         Share of elements whose gradient could be neither derived nor verified.
     seconds_forward, seconds_backward : float
