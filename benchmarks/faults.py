@@ -45,7 +45,7 @@ EXPECTED = {
     "sense": None,
 }
 OF_THREADS = ("raise", "nan", "shape", "outside", "sense")
-SLOW = {"kill": 0.2, "hang": 0.2}  # relative frequency of what restarts workers
+SLOW = {"kill": 0.1, "hang": 0.1}  # relative frequency of what restarts workers
 RULE = lpgd.LPGD(tau=2.0)
 
 

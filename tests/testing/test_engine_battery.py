@@ -92,6 +92,25 @@ class Absolute(Faulty):
         return replace(answer, solution=replace(answer.solution, x=x))
 
 
+class Placed(Faulty):
+    """Its answers depend on where the costs lie in memory."""
+
+    def solve(self, problem, params, **options):
+        answer = super().solve(problem, params, **options)
+        solution = replace(answer.solution, x=answer.solution.x + self.shift(params["q"]))
+        return replace(answer, solution=solution)
+
+
+class ByLayout(Placed):
+    def shift(self, costs):
+        return 1e-15 * (costs.values.ctypes.data % 64 == 0)
+
+
+class ByOrder(Placed):
+    def shift(self, costs):
+        return 1e-15 * costs.index[0]
+
+
 class Deaf(Faulty):
     def solve(self, problem, params, **options):
         size, many = len(params["q"].index), {}
@@ -112,6 +131,8 @@ class Deaf(Faulty):
         (Forgetful, "test_losing_the_workspace_changes_no_answer"),
         (Unproven, "test_verdicts_are_proven"),
         (Absolute, "test_units_scale_the_answer"),
+        (ByLayout, "test_memory_layouts_change_nothing"),
+        (ByOrder, "test_memory_layouts_change_nothing"),
         (Deaf, "test_an_interrupt_ends_a_batch_soon"),
     ],
 )

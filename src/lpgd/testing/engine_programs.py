@@ -1,6 +1,6 @@
 """Programs that engines find hard, each for a reason of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from lpgd.testing.planting import Program
 
 OWNERS = {"b": "A", "h": "G"}  # matrix of each right-hand side
 BOUNDS = ("lb", "ub")
+LINE = 64  # bytes of a line of the cache
 HOSTILE = (1e200, 1e-310, -1e155, 5e-324)
 
 
@@ -65,18 +66,31 @@ def scaled(case: Program, rng: np.random.Generator, most: int = 40) -> Program:
 
 
 def relaid(params: Params) -> Iterator[Params]:
-    """The same values in other memory layouts."""
-    ways = (np.asfortranarray, _strided, _backwards)
-    for way in ways:
+    """The same values elsewhere in memory: strided, at other alignments, in another order."""
+    for way in (_strided, _at(0), _at(8), _at(40)):
         yield {name: Param(way(param.values), param.index) for name, param in params.items()}
+    yield {name: _reordered(param) for name, param in params.items()}
 
 
 def _strided(values: FloatArray) -> FloatArray:
     return np.repeat(np.repeat(values, 2, axis=0), 3, axis=-1)[::2, ..., ::3]
 
 
-def _backwards(values: FloatArray) -> FloatArray:
-    return np.ascontiguousarray(values[..., ::-1])[..., ::-1]
+def _at(offset: int) -> Callable[[FloatArray], FloatArray]:
+    """Copies so many bytes after a multiple of ``LINE``: kernels may treat their ends apart."""
+
+    def copied(values: FloatArray) -> FloatArray:
+        room = np.empty(values.nbytes + 2 * LINE, dtype=np.uint8)
+        start = -room.ctypes.data % LINE + offset
+        found = room[start : start + values.nbytes].view(np.float64).reshape(values.shape)
+        found[...] = values
+        return found
+
+    return copied
+
+
+def _reordered(param: Param) -> Param:
+    return Param(param.values[::-1].copy(), len(param.values) - 1 - param.index)
 
 
 def hostile(case: Program) -> Iterator[Params]:

@@ -69,7 +69,8 @@ class Model:
         rows = turned.take(bent, axis=1)
         hessian = data.P + np.ascontiguousarray(rows.swapaxes(1, 2)) @ (curve * rows)
         sizes = hessian.shape[1] + held.sum(axis=1)
-        room = np.split(np.zeros((sizes**2).sum()), np.cumsum(sizes**2))  # one block of memory
+        spans = sizes**2 + sizes % 2  # some kernels of LAPACK round by whether 16 divides addresses
+        room = np.split(np.zeros(spans.sum()), np.cumsum(spans))  # one block of memory
         factors: list[tuple[Any, Any]] = []
         for i in range(len(held)):
             K = _assemble(hessian[i], turned[i, held[i]], room[i])
@@ -161,7 +162,7 @@ def _least(K: FloatArray, rhs: FloatArray) -> FloatArray:
 def _assemble(hessian: FloatArray, equations: FloatArray, room: FloatArray) -> FloatArray:
     """The symmetric matrix of a step, in place of zeros."""
     n, k = len(hessian), len(hessian) + len(equations)
-    K = room.reshape(k, k)
+    K = room[: k * k].reshape(k, k)
     K[:n, :n], K[n:, :n], K[:n, n:] = hessian, equations, equations.T
     return K
 
