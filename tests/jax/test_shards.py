@@ -11,7 +11,7 @@ CODE = """
 import jax, jax.numpy as jnp, numpy as np
 import lpgd
 from lpgd.frontend.replay import Replay
-from lpgd.jax import argmin, solve_lp, solve_qp
+from lpgd.jax import NonlinearProgram, argmin, saddle, solve_lp, solve_nlp, solve_qp
 
 try:
     from jax import shard_map
@@ -25,16 +25,32 @@ jax.config.update("jax_enable_x64", True)
 assert len(jax.devices()) == 2
 mesh = Mesh(np.array(jax.devices()), ("x",))
 sizes = []
-own = Replay.solve
+solved = Replay.solve
 
 def noted(self, data, *, keep):
     sizes.append(self.batch([array.shape for array in data])[0])
-    return own(self, data, keep=keep)
+    return solved(self, data, keep=keep)
 
 Replay.solve = noted
 P, rows = 2 * np.eye(3), np.random.default_rng(0).normal(size=(4, 3))
 box = {"lb": np.zeros(3), "ub": np.ones(3)}
+
+def objective(x, q):
+    return x @ x + q @ x + 0.1 * (x ** 4).sum()
+
+def newton(params, tilt):
+    q, x = tilt.cost(params[0]), np.zeros(3)
+    for _ in range(30):
+        slope = tilt.rho * x + 2 * x + q + 0.4 * x ** 3
+        x = x - slope / (2 + tilt.rho + 1.2 * x ** 2)
+    return x
+
+own = saddle(lambda x, y, q: objective(x, q), newton, like=(np.zeros(3), None), ranks=(1,),
+             linearize=True)
+program = NonlinearProgram.of_functions(objective, 3, ranks=(1,))
 LAYERS = {
+    "saddle": lambda P, q: own(q @ P),
+    "nonlinear": lambda P, q: solve_nlp(program, q @ P, engine="slsqp", **box),
     "qp": lambda P, q: solve_qp(P, q + 0 * P[0], G=-jnp.eye(3), h=jnp.zeros(3) + 0 * q),
     "lp": lambda P, q: solve_lp(q @ P, rule=lpgd.LPGD(1.0, rho=0.1), **box),
     "oracle": lambda P, q: argmin(lambda c: (c < 0) * 1.0, q @ P, rule=lpgd.LPGD(50.0)),
@@ -72,6 +88,6 @@ def test_each_shard_solves_its_own_part():
     flags = "import os; os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=2'\n"
     path = f"import sys; sys.path[:] = {sys.path!r}\n"
     run = [sys.executable, "-I", "-c", flags + path + CODE]
-    done = subprocess.run(run, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(run, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.strip() == "done"

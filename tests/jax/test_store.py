@@ -28,7 +28,11 @@ def loss(q, **options):
     return (jnp.arange(1.0, 6.0) * solve(q, **options) ** 2).sum()
 
 
-@pytest.mark.parametrize("name", ["qp", "lp", "second-order cone", "cvxpy, quadratic", "oracle"])
+KINDS = ["qp", "lp", "second-order cone", "cvxpy, quadratic", "oracle", "saddle, linearised",
+         "nonlinear"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("push", [False, True])
 def test_what_was_evicted_is_made_again_and_answers_alike(name, push, store):
     operation = next(own for own in OPERATIONS if own.name == name)

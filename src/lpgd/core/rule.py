@@ -92,8 +92,11 @@ class Backward(Protocol):
         """Solve the adjoint of the optimality conditions; raises EngineError where none can."""
         ...
 
-    def line(self, cotangent: Cotangent, rho: float) -> Adjoint | None:
-        """See ``Linearization.line``; None for families without one."""
+    def line(self, cotangent: Cotangent, rho: float, ends: int = 2) -> Adjoint | None:
+        """See ``Linearization.line``; None for families without one.
+
+        Also where as many tilts of each row, its ``ends``, cost less.
+        """
         ...
 
 

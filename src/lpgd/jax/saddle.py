@@ -208,9 +208,8 @@ class saddle:  # noqa: N801 - it is called like the functions of this package
 
     @property
     def _needed(self) -> list[str]:
-        """The derivatives that are asked for."""
-        first = self._options["checked"] or self._twice
-        return ["gradient", *["first"] * first, *["curvature"] * self._twice]
+        """The derivatives that may be asked for: first ones for envelopes and diagnoses, too."""
+        return ["gradient", "first", *["curvature"] * self._twice]
 
     def _family(self, model: Derived, names: tuple[str, ...]) -> Lagrangian:
         x, y = self._view.x, self._view.y
