@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lpgd.engines.lagrangian.symbolic import Symbolic
+from lpgd.engines.lagrangian.symbolic import ALONE, Symbolic
 from lpgd.families.lagrangian.constrained import Constrained, Functions, program
 from lpgd.families.lagrangian.lagrangian import Lagrangian
 from lpgd.families.lagrangian.model import Model
@@ -62,4 +62,5 @@ class Expressions:
 
 def symbolic(x: Any, params: Sequence[Any], f: Any, g: Any, h: Any) -> Expressions:
     """A program of expressions; see ``Symbolic.of``."""
-    return Expressions(Symbolic.of(x, params, f, h, g))
+    with ALONE:
+        return Expressions(Symbolic.of(x, params, f, h, g))

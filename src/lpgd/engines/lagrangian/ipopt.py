@@ -14,7 +14,7 @@ from lpgd.core.public import public
 from lpgd.core.solution import Status
 from lpgd.engines.lagrangian.nlp import WARM, NlpEngine
 from lpgd.engines.lagrangian.posed import Posed, Raw
-from lpgd.engines.lagrangian.symbolic import Symbolic
+from lpgd.engines.lagrangian.symbolic import ALONE, Symbolic
 from lpgd.families.lagrangian.constrained import Constrained
 from lpgd.families.lagrangian.lagrangian import Lagrangian
 
@@ -59,6 +59,10 @@ class IpoptEngine(NlpEngine):
     def find(self, problem: Lagrangian, posed: Posed) -> Raw:
         """See ``NlpEngine.find``."""
         symbolic: Symbolic = cast(Constrained, problem.model).symbolic
+        with ALONE:
+            return self._found(symbolic, posed)
+
+    def _found(self, symbolic: Symbolic, posed: Posed) -> Raw:
         solver = self._solver(symbolic, warm=posed.warm is not None)
         p = [np.ravel(part, order="F") for part in symbolic.packed(posed.data)]
         given: dict[str, Any] = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from threading import RLock
 from typing import Any, final
 
 import numpy as np
@@ -19,6 +20,9 @@ from lpgd.families.lagrangian.constrained import Data
 from lpgd.families.lagrangian.model import Curvature
 
 Shape = tuple[int, ...]
+# CasADi lets other threads run, but counts references to its objects as if there were none, and
+# neither IPOPT's linear solver nor its statistics know threads
+ALONE = RLock()
 
 
 @final
@@ -158,8 +162,9 @@ class Symbolic:
             yield row, {k: params[k].values[params[k].index[row]] for k in self.names}
 
     def _call(self, name: str, data: Data, x: FloatArray, *more: Any) -> list[FloatArray]:
-        found = self.functions[name].call([x, *self.packed(data), *more])
-        return [part.full() for part in found]
+        with ALONE:
+            found = self.functions[name].call([x, *self.packed(data), *more])
+            return [part.full() for part in found]
 
 
 def _shape(symbol: Any) -> Shape:
