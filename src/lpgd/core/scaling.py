@@ -7,6 +7,7 @@ from lpgd.core.solution import BoolArray, FloatArray
 
 Exponents = NDArray[np.intc]
 FAIR = 64.0  # sizes between 1/64 and 64 are left alone, and so is zero
+LOST = 2.0**-1000  # numbers this small have lost digits: they are nothing beside larger ones
 LARGEST = 1022  # exponent up to which a power of two and its inverse are normal numbers
 
 

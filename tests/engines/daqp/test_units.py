@@ -167,6 +167,33 @@ def test_columns_of_next_to_nothing_have_no_unit():
     assert problem.residual(params, found)[0] < 1e-12
 
 
+@pytest.mark.parametrize("power", [0, 40, -40, -400, -721, 500])
+def test_residuals_that_are_variables(power):
+    """CVXPY's least squares, min r'r with r = 2^power Fx - g: x has no curvature, and its unit."""
+    rng = np.random.default_rng(0)
+    F, g = rng.normal(size=(5, 2)), rng.normal(size=5)
+    problem, params = program(
+        P=np.diag([2.0] * 5 + [0, 0]), q=np.zeros(7), b=g,
+        A=np.hstack([-np.eye(5), np.ldexp(F, power)]),
+    )  # fmt: skip
+    found = DaqpEngine().solve(problem, params).solution
+    assert found.solved.all()
+    x = np.ldexp(found.x[0, 5:], power)
+    np.testing.assert_allclose(x, np.linalg.lstsq(F, g)[0], rtol=1e-9)
+
+
+def test_multipliers_are_solutions_in_the_users_units_or_none():
+    """x_0 has no curvature and a unit of 1e-226: its force is y_0 alone, 2e-227."""
+    problem, params = program(
+        P=[[0, 0, 0], [0, 1.5, 0.128], [0, 0.128, 0.97]], q=[-0.51, 0.29, -0.3],
+        G=1e-12 * np.array([[0, -0.9, 0], [1.8, -1.8, 1.8], [1.8, -1.8, -0.9]]),
+        h=[5e-13, 1.8e-12, 4e-13], A=[[2.4e226, -3.4e-13, 3.4e-13]], b=[0],
+    )  # fmt: skip
+    found = DaqpEngine().solve(problem, params).solution
+    wrong = problem.residual(params, found)[0] > 1e-6
+    assert found.status[0] == (Status.INACCURATE if wrong else Status.OPTIMAL)
+
+
 @pytest.mark.parametrize("P", [np.eye(2), None])
 def test_bounds_next_to_zero_are_bounds_at_zero(P):
     data = {"q": [-1, -2], "G": [[1, 1]], "h": [3], "ub": [1e-310, 0.5]}

@@ -20,10 +20,10 @@ import numpy as np
 from lpgd.core.engine import Answer, Capabilities, Range
 from lpgd.core.params import Params, distinct, taken
 from lpgd.core.public import public
-from lpgd.core.solution import IntArray, Solution
+from lpgd.core.solution import IntArray, Solution, Status
 from lpgd.engines.batch import spread, useful_threads
 from lpgd.engines.daqp.form import Form
-from lpgd.engines.daqp.review import Review
+from lpgd.engines.daqp.review import INEXACT, Review
 from lpgd.engines.daqp.set_up import Bench, SetUps
 from lpgd.engines.daqp.units import Units
 from lpgd.engines.numbers import number, whole
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 MATRICES = ("P", "G", "A")
 MOST = 2**31 - 1  # iterations that DAQP can count
 DECIDED = (1, -7)  # exit flags of a solution and of a time limit, which is not to be spent twice
+FAR = 200  # binary logarithm of units of variables that no two quantities of a model have
 PAYS = 10_000  # entries of the constraint matrix from which threads pay
 
 # Dense LPs up to this many variables go to DAQP, larger ones to HiGHS. Forward and one-side
@@ -199,7 +200,7 @@ class Kept:
             return answer
         ray = None if answer.ray is None else units.leave(problem, answer.ray)
         solution = problem.inside(given, units.leave(problem, answer.solution))
-        return replace(answer, solution=solution, ray=ray)
+        return _believed(problem, given, units, replace(answer, solution=solution, ray=ray))
 
     def _run(self, form: Form, group: IntArray, element: IntArray) -> int:
         """Solve on the models of kept set-ups, the rest afresh; how many those were."""
@@ -232,6 +233,21 @@ class Kept:
         spread(lambda part: work(order[part]), len(order), threads)
         form.x[:] += set_ups.points(points, group)  # either is zero in each row
         return int(afresh.sum())
+
+
+def _believed(problem: QP, params: Params, units: Units, answer: Answer) -> Answer:
+    """Where variables have units far apart, solutions are so in the user's units, too.
+
+    A multiplier that is rounding in DAQP's units may be the largest force in these.
+    """
+    wild = np.flatnonzero(np.ptp(units.columns, axis=1) > FAR)
+    if not len(wild) or answer.accuracy is None:
+        return answer
+    residual = problem.residual(taken(params, wild), answer.solution.take(wild))
+    answer.accuracy[wild] = np.fmax(answer.accuracy[wild], residual)
+    wrong = wild[answer.solution.solved[wild] & ~(residual <= INEXACT)]
+    answer.solution.status[wrong] = Status.INACCURATE
+    return answer
 
 
 def _other_hessian(before: Params, after: Params) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lpgd.core.params import Param, Params, batched
-from lpgd.core.scaling import Exponents, exponents, fair
+from lpgd.core.scaling import LOST, Exponents, exponents, fair
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows, Solution, Status
 from lpgd.families.qp.qp import QP
 
@@ -167,7 +167,7 @@ def _tops(params: Params, rows: dict[str, Exponents]) -> FloatArray:
             if name in rows:
                 values, index = np.ldexp(params[name].full(), rows[name][:, :, None]), slice(None)
             tops = np.maximum(tops, np.abs(values).max(axis=1, initial=0.0)[index])
-    return np.where(tops > SQUARES[0], tops, 0.0)  # what is next to nothing has no unit
+    return np.where(tops > LOST, tops, 0.0)  # what is next to nothing has no unit
 
 
 def _size(

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from lpgd.core.params import Param, Params, distinct
 from lpgd.core.pattern import BLOCK
-from lpgd.core.scaling import fair
+from lpgd.core.scaling import LOST, fair
 from lpgd.core.solution import FloatArray, IntArray
 from lpgd.families.qp.qp import QP
 
 Exponents = NDArray[np.int32]
-NOTHING = 2.0**-500  # entries, beside the largest of their rows, that no unit of x_j explains
 
 
 def exponents(sizes: FloatArray) -> Exponents:
@@ -126,7 +125,7 @@ def _fair(layout: Layout, parts: list[Param], size: int) -> tuple[Exponents, Exp
     if rows.any():
         values = np.ldexp(values, rows[:, layout.rows])
     tops = _largest(layout, values, 1)
-    columns = exponents(np.where(tops > NOTHING, tops, 0.0))
+    columns = exponents(np.where(tops > LOST, tops, 0.0))
     if columns.any():  # the rows are what they were, but for the columns
         rows += exponents(_largest(layout, np.ldexp(values, columns[:, layout.cols]), 0))
     return rows, -columns

@@ -18,6 +18,7 @@ from scipy.sparse.csgraph import connected_components
 
 from lpgd.core.params import Params
 from lpgd.core.pattern import Totals
+from lpgd.core.scaling import LOST
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows
 from lpgd.families.quadratic.structure import Structure
 
@@ -26,7 +27,6 @@ MOST = 2000.0  # binary logarithm of the largest factor: what takes any number t
 STEPS = 50
 ROUNDS = 3
 CLOSE = 0.1  # binary logarithm of a factor that makes no difference
-LOST = 2.0**-1000  # numbers this small have lost digits: they are nothing beside larger ones
 STRAY = 60.0  # of an entry times the largest, beside the largest ones of its row and column
 NOTHING = 500.0  # the same where data may be fair without it
 
