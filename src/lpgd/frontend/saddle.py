@@ -28,7 +28,7 @@ def engine(procedure: Callable[..., Any], *, together: bool, checked: bool) -> E
 @final
 @dataclass(frozen=True)
 class Perturbation:
-    """What is added to a Lagrangian: t (<dx, x> + <dy, y>) + rho/2 ||x - anchor||^2.
+    """What is added to a Lagrangian: t (<dx, x> + <dy, y>) + rho/2 ||x - anchor||^2, or t loss(x).
 
     It is false in the forward pass, where nothing is added and the methods change nothing.
 
@@ -36,11 +36,13 @@ class Perturbation:
     ----------
     t, rho : float
     dx, dy : tensor or tree, or None
-        Like x and y; None in the forward pass.
+        Like x and y; None in the forward pass, and beside a loss.
     anchor : tensor or tree, or None
         Like x.
     start : (x, y) or None
         The forward solution, from where to start.
+    loss : callable or None
+        A function of x that is added in whole, by ``EnvelopeLoss``.
     """
 
     t: Any = 0.0
@@ -51,14 +53,20 @@ class Perturbation:
     start: Any = None
     wrap: Wrap = field(default=np.asarray, repr=False)
     flat: Flatten = field(default=flatten, repr=False)
+    loss: Callable[[Any], Any] | None = None
 
     def __bool__(self) -> bool:
-        return self.dx is not None
+        return self.dx is not None or self.loss is not None
 
     def cost(self, q: Any) -> Any:
         """Linear costs <q, x>: q + t dx - rho anchor, for a tree like x."""
         if not self:
             return q
+        if self.loss is not None:
+            raise ValueError(
+                "a loss is added in whole, which no linear costs express: solve the problem of "
+                "tilt.objective(f) or tilt.lagrangian(L)"
+            )
         return self._mapped(
             lambda a, d, b: a + self._times(self.t, d) - self._times(self.rho, b),
             q, self.dx, self.anchor,
@@ -75,16 +83,27 @@ class Perturbation:
 
     def side(self, b: Any) -> Any:
         """Right-hand sides of terms y (a(x) - b), as of Ax = b, Gx <= h, x <= ub: b - t dy."""
-        return self._mapped(lambda a, d: a - self._times(self.t, d), b, self.dy) if self else b
+        return (
+            self._mapped(lambda a, d: a - self._times(self.t, d), b, self.dy)
+            if self.dy is not None
+            else b
+        )
 
     def lower(self, b: Any) -> Any:
         """Left-hand sides of terms y (b - a(x)), as of lb <= x: b + t dy."""
-        return self._mapped(lambda a, d: a + self._times(self.t, d), b, self.dy) if self else b
+        return (
+            self._mapped(lambda a, d: a + self._times(self.t, d), b, self.dy)
+            if self.dy is not None
+            else b
+        )
 
     def objective(self, f: Callable[..., Any]) -> Callable[..., Any]:
-        """A function x -> f(x) with t <dx, x> + rho/2 ||x - anchor||^2 added."""
+        """A function x -> f(x) with t <dx, x> + rho/2 ||x - anchor||^2, or t loss(x), added."""
         if not self:
             return f
+        if self.loss is not None:
+            loss, t = self.loss, self.t
+            return lambda x, *rest: f(x, *rest) + t * loss(x)
 
         def tilted(x: Any, *rest: Any) -> Any:
             gap = self._mapped(lambda a, b: a - b, x, self.anchor)
@@ -95,7 +114,7 @@ class Perturbation:
 
     def constraint(self, g: Callable[..., Any]) -> Callable[..., Any]:
         """A function x -> g(x) of terms y g(x), as of g(x) <= 0 or = 0, with t dy added."""
-        if not self:
+        if self.dy is None:
             return g
         return lambda x, *rest: self._mapped(
             lambda a, d: a + self._times(self.t, d), g(x, *rest), self.dy
@@ -108,6 +127,8 @@ class Perturbation:
 
         def tilted(x: Any, y: Any, *rest: Any) -> Any:
             own = self.objective(lambda at: f(at, y, *rest))
+            if self.dy is None:
+                return own(x)
             return own(x) + self._times(self.t, self._dot(y, self.dy))
 
         return tilted

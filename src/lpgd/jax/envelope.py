@@ -15,12 +15,14 @@ from lpgd.frontend import envelope as shared
 from lpgd.frontend.adding import evaluate
 from lpgd.frontend.batches import Shape
 from lpgd.frontend.envelope import Envelope, Evaluated, Given, Reduction
+from lpgd.frontend.functional import Functional
 from lpgd.frontend.stated import Stated
 from lpgd.frontend.valued import Valued
 from lpgd.jax.arguments import floating
 from lpgd.jax.bridge import Call, solve
 from lpgd.jax.cvxpy import CvxpyLayer
 from lpgd.jax.host import HOST
+from lpgd.jax.saddle import saddle
 from lpgd.jax.subject import asked, check
 from lpgd.rules.ends import Side
 
@@ -37,15 +39,17 @@ class EnvelopeLoss:
     function : callable
         ``solve_qp``, ``solve_lp``, ``solve_conic``, ``argmin`` or another function of this package,
         a ``functools.partial`` of one, or a ``CvxpyLayer``. Its rule is not used.
-    loss : {"quadratic", "absolute", "linear", "hamming"} or cvxpy.Expression
-        As in ``lpgd.torch.EnvelopeLoss``; an expression for a ``CvxpyLayer``.
+    loss : {"quadratic", "absolute", "linear", "hamming"}, cvxpy.Expression or callable
+        As in ``lpgd.torch.EnvelopeLoss``; an expression for a ``CvxpyLayer``, a function
+        ``loss(x, *targets)`` for a ``saddle``.
     tau : float
         How far the value may look from the solution, > 0, in objective units per loss unit.
     side : {"lower", "upper", "average"}
     rho : float
         Weight of a proximal term about the solution, >= 0, that is held fixed; 0 for expressions.
-    targets : sequence of cvxpy.Parameter
-        Of an expression, in the order of the arrays of a call.
+    targets : sequence of cvxpy.Parameter, or of int
+        Of an expression, in the order of the arrays of a call; of a function how many dimensions
+        each target has for one element.
     reduction : {"mean", "sum", "none"}
         Over the elements that were solved; "none" returns one value an element.
 
@@ -75,9 +79,11 @@ class EnvelopeLoss:
         shared.check_reduction(reduction)
         self._function, self._loss, self._reduction = function, loss, reduction
         self._envelope = Envelope(tau, side, rho)
-        self._stated: Stated | None = None
+        self._stated: Stated | Functional | None = None
         if isinstance(function, CvxpyLayer):
             self._stated = Stated.of(function, loss, self._envelope, targets)
+        elif isinstance(function, saddle) and callable(loss):
+            self._stated = Functional.of(function, loss, self._envelope, targets)
         else:
             shared.check(loss)
             shared.refuse_side(loss, side)
@@ -123,7 +129,7 @@ class EnvelopeLoss:
         return jnp.nanmean(values) if self._reduction == "mean" else jnp.nansum(values)
 
     def _whole(
-        self, stated: Stated, inputs: tuple[Any, ...], target: Any, weight: Any
+        self, stated: Stated | Functional, inputs: tuple[Any, ...], target: Any, weight: Any
     ) -> jax.Array:
         every = [layer.ask(*given) for layer, given in stated.calls(inputs, target, weight)]
         seen, programs = stated.whole(every), [own.program for own in every]

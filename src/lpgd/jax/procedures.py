@@ -81,10 +81,14 @@ class Compiled:
 
         def procedure(asked: Asked) -> Told:
             data = [flat(asked.data[name]) for name in self.names]
-            if asked.tilt is None or asked.start is None:
+            size = len(data[0])
+            if asked.start is None:
                 found = traced("solve", np.concatenate(data, axis=1))
             else:
-                tilt = [asked.tilt[name].reshape(len(data[0]), -1) for name in TILT]
+                wide = 2 + 2 * self.view.x.size + self.view.y.size
+                tilt = [np.zeros((size, wide))]
+                if asked.tilt is not None:
+                    tilt = [asked.tilt[name].reshape(size, -1) for name in TILT]
                 found = traced("resolve", np.concatenate([*tilt, *asked.start, *data], axis=1))
             n = self.view.x.size
             return Told(found[:, :n], found[:, n:-1], found[:, -1])

@@ -7,13 +7,15 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from lpgd.core.errors import EngineError
+from lpgd.core.errors import EngineError, StructureError
 from lpgd.core.public import public
 from lpgd.core.rule import Rule
 from lpgd.core.stats import Stats
 from lpgd.families.lagrangian.lagrangian import Lagrangian
+from lpgd.frontend.functional import WithLoss
 from lpgd.frontend.saddle import Procedure, SaddleView, engine, signed
 from lpgd.frontend.subject import Subject
 from lpgd.frontend.trees import Layout
@@ -118,7 +120,7 @@ class saddle:  # noqa: N801 - it is called like the functions of this package
         self.lagrangian, self.solve = lagrangian, solve
         x, y = like
         self._view = SaddleView(Layout.of(x, Pytree.of), Layout.of(y, Pytree.of))
-        self._signs = signed(nonnegative, self._view.y)
+        self._nonnegative, self._signs = nonnegative, signed(nonnegative, self._view.y)
         self._ranks, self._twice = ranks, linearize
         self._known: dict[tuple[Layout, tuple[str, ...]], tuple[Lagrangian, Traced, Any]] = {}
         try:
@@ -182,6 +184,23 @@ class saddle:  # noqa: N801 - it is called like the functions of this package
 
         return Asked(posed, leaves.arguments, present)
 
+    def with_loss(self, loss: Callable[..., Any], targets: Sequence[Any]) -> saddle:
+        """The saddle points of L + t loss, of the parameters, targets and t; see ``WithLoss``."""
+        added = WithLoss(self.lagrangian, self.solve, loss, max(1, len(targets)), self._traced)
+        own, view = self._map, self._view
+        check, together = self._options["checked"], self._options["together"] and not self._traced
+        if together:
+            raise StructureError("a loss that is a function needs a solve of one element")
+        x, y = (part.tree.build([np.zeros(s) for s in part.shapes]) for part in (view.x, view.y))
+        made = _WithLoss(
+            added.lagrangian, added.solve, own.rule, like=(x, y),
+            ranks=added.ranks(self._ranks, targets), nonnegative=self._nonnegative,
+            linearize=self._twice, check=check, traced=self._traced, on_failure=own.on_failure,
+            accept_inexact=own.accept_inexact,
+        )  # fmt: skip
+        made._map.stats = own.stats
+        return made
+
     def subject(self, inputs: tuple[Any, ...], named: Mapping[str, Any], loss: Any) -> Subject:
         """A call and a loss of what it returns, as ``lpgd.diagnose`` takes it."""
         return subject(type(self).__name__, self.ask, inputs, named, loss)
@@ -215,3 +234,11 @@ class saddle:  # noqa: N801 - it is called like the functions of this package
         x, y = self._view.x, self._view.y
         parts = dict(zip(y.tree.names("y"), y.slices(), strict=True))
         return Lagrangian(x.size, y.size, model, names, self._signs, self._twice, parts=parts)
+
+
+class _WithLoss(saddle):
+    """Of the Lagrangian with a loss; calls leave t out, which is put in where values are taken."""
+
+    def ask(self, *params: Any, return_duals: bool = False) -> Asked:
+        t = jnp.zeros((), jnp.result_type(*jax.tree_util.tree_leaves(params), jnp.float16))
+        return super().ask(*params, t, return_duals=return_duals)

@@ -16,6 +16,7 @@ from lpgd.frontend import envelope as shared
 from lpgd.frontend.adding import evaluate
 from lpgd.frontend.batches import Shape
 from lpgd.frontend.envelope import Envelope, Evaluated, Given, Reduction
+from lpgd.frontend.functional import Functional
 from lpgd.frontend.stated import Stated
 from lpgd.rules.ends import Side
 from lpgd.torch.arguments import check_kind, common_dtype
@@ -42,11 +43,12 @@ class EnvelopeLoss(nn.Module):
     ----------
     layer : QPLayer, LPLayer, ConicLayer, CvxpyLayer or OracleLayer
         Its engine and options solve; its counters count.
-    loss : {"quadratic", "absolute", "linear", "hamming"} or cvxpy.Expression
+    loss : {"quadratic", "absolute", "linear", "hamming"}, cvxpy.Expression or callable
         With a target t and weights w: 1/2 sum w (x - t)^2, sum w |x - t|, sum w t x (t being true
         costs), and for binary solutions of oracles sum w |x - t|. For a ``CvxpyLayer`` an
         expression of the problem's variables and of ``targets``, convex and disciplined
-        parametrised.
+        parametrised. For a ``SaddleLayer`` "linear", or any convex ``loss(x, *targets)`` of one
+        element, which ``solve`` finds in ``tilt.objective`` and ``tilt.lagrangian``.
     tau : float
         How far the value may look from the solution, > 0, in objective units per loss unit. As
         tau goes to zero the value becomes the loss of the solution. It belongs to one element, so
@@ -57,8 +59,9 @@ class EnvelopeLoss(nn.Module):
         definite on the null space of the equalities.
     rho : float
         Weight of a proximal term about the solution, >= 0, that is held fixed; 0 for expressions.
-    targets : sequence of cvxpy.Parameter
-        Of an expression, in the order of the tensors of a call.
+    targets : sequence of cvxpy.Parameter, or of int
+        Of an expression, in the order of the tensors of a call; of a function how many dimensions
+        each target has for one element, as the layer's ``ranks`` say it of parameters.
     reduction : {"mean", "sum", "none"}
         Over the elements that were solved; "none" returns one value an element.
 
@@ -87,9 +90,12 @@ class EnvelopeLoss(nn.Module):
         shared.check_reduction(reduction)
         self.layer, self.reduction = layer, reduction
         self._envelope = Envelope(tau, side, rho)
-        self._loss, self._stated = loss, None
+        self._loss = loss
+        self._stated: Stated | Functional | None = None
         if isinstance(layer, CvxpyLayer):
             self._stated = Stated.of(layer, loss, self._envelope, targets)
+        elif isinstance(layer, SaddleLayer) and callable(loss):
+            self._stated = Functional.of(layer, loss, self._envelope, targets)
         else:
             shared.check(loss)
             shared.refuse(loss, _family(layer))
@@ -151,7 +157,7 @@ class EnvelopeLoss(nn.Module):
         return Evaluate.apply(work, *tensors)
 
     def _whole(
-        self, stated: Stated, inputs: tuple[Any, ...], target: Any, weight: Any
+        self, stated: Stated | Functional, inputs: tuple[Any, ...], target: Any, weight: Any
     ) -> tuple[Work, list[torch.Tensor]]:
         """One call with an expression, and the tensors that it depends on."""
         calls = stated.calls(inputs, target, weight)

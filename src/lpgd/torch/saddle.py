@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -13,9 +13,10 @@ from lpgd.core.errors import EngineError, StructureError
 from lpgd.core.public import public
 from lpgd.core.rule import Rule
 from lpgd.families.lagrangian.lagrangian import Lagrangian
+from lpgd.frontend.functional import WithLoss
 from lpgd.frontend.program import Program
 from lpgd.frontend.saddle import Perturbation, Procedure, SaddleView, engine, signed
-from lpgd.frontend.trees import Layout, Tree
+from lpgd.frontend.trees import Layout, Tree, flatten
 from lpgd.map.report import OnFailure
 from lpgd.torch.arguments import Signature, common_dtype, signature
 from lpgd.torch.autodiff import Autodiff, tensor
@@ -162,6 +163,19 @@ class SaddleLayer(ProgramLayer):
         x, y = view.x.tree.build(shaped[:count]), view.y.tree.build(shaped[count:])
         return SaddlePoint(x, y) if return_duals else x
 
+    def with_loss(self, loss: Callable[..., Any], targets: Sequence[Any]) -> SaddleLayer:
+        """The layer of L + t loss, of the parameters, targets and t; see ``WithLoss``."""
+        if self._together:
+            raise StructureError("a loss that is a function needs a solve of one element")
+        added, own = WithLoss(self.lagrangian, self.solve, loss, max(1, len(targets))), self._map
+        made = _WithLoss(
+            added.lagrangian, added.solve, own.rule, ranks=added.ranks(self._ranks, targets),
+            nonnegative=self._nonnegative, linearize=self._twice, check=self._check,
+            like=self._like, on_failure=own.on_failure, accept_inexact=own.accept_inexact,
+        )  # fmt: skip
+        made._map.stats = own.stats
+        return made
+
     def _family(self, view: SaddleView, tree: Tree, names: tuple[str, ...]) -> Lagrangian:
         nonnegative = self._nonnegative if view is not NOTHING else False
         model = Autodiff(self.lagrangian, view.x, view.y, tree, names)
@@ -218,6 +232,15 @@ class SaddleLayer(ProgramLayer):
     def _asked(self, params: Any, tilt: Perturbation) -> Any:
         with torch.enable_grad():  # also within autograd's own calls
             return self.solve(params, tilt)
+
+
+class _WithLoss(SaddleLayer):
+    """Of the Lagrangian with a loss; calls leave t out, which is put in where values are taken."""
+
+    def forward(self, *params: Any, return_duals: bool = False) -> Any:
+        first = flatten(params)[0][0]
+        return super().forward(*params, torch.zeros((), dtype=first.dtype, device=first.device),
+                               return_duals=return_duals)  # fmt: skip
 
 
 def _numpy(value: Any) -> np.ndarray:
