@@ -54,8 +54,9 @@ def hunted(options: argparse.Namespace) -> tuple[Found, Counter[str]]:
                 continue
             faults, made = judge.examine(name, Draw(seed))
             calls[name] += made
-            for kind in {fault.kind for fault in faults}:
+            for kind in sorted({fault.kind for fault in faults}):
                 found.setdefault((name, kind), []).append(seed)
+                print(f"{name} {seed}: {kind}", flush=True)  # whatever becomes of the rest
         seed += 1
         now = time.perf_counter()
         if now - told > EVERY:

@@ -112,6 +112,13 @@ def test_payoffs_are_learned_from_strategies(numbers) -> None:
     assert numbers["solves in backward"] == 0
 
 
+@pytest.mark.parametrize("numbers", ["robust_regression"], indirect=True)
+def test_learned_bounds_guard_better_than_a_single_one(numbers) -> None:
+    assert numbers["last"] < 0.6 * numbers["first"]
+    assert numbers["learned bounds"] < 0.5 * numbers["best single bound"]
+    assert numbers["best single bound"] < 0.5 * numbers["least squares"]
+
+
 @pytest.mark.parametrize("numbers", ["hyperparameters"], indirect=True)
 def test_penalties_of_features_beat_a_single_one(numbers) -> None:
     assert numbers["last"] < 0.9 * numbers["best single penalty"]

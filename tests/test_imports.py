@@ -74,3 +74,21 @@ for module in ("lpgd.torch", "lpgd.torch.layers"):
 """
     told = 'lpgd.torch needs torch, which is not installed: pip install "lpgd[torch]"'
     assert run(code, ("torch",)).splitlines() == [told] * 2
+
+
+def test_a_diagnosis_loads_no_framework_that_the_layer_does_not():
+    refused = "try: lpgd.diagnose(print, loss=print)\n"
+    refused += "except TypeError as error: print('lpgd.jax' in str(error))"
+    assert run(f"import lpgd\n{refused}", ("torch", "jax", "matplotlib")).strip() == "True"
+
+
+def test_subpackages_are_there_without_an_import_of_their_own():
+    names = ("generators", "losses", "metrics", "oracles", "rules", "torch")
+    uses = [f"assert lpgd.{name}.__name__ == 'lpgd.{name}'" for name in names]
+    uses += ["lpgd.rules.Identity(), lpgd.oracles.TopK(1)", "assert not hasattr(lpgd, 'x')"]
+    run("\n".join(["import lpgd", *uses]))
+    run(
+        "import lpgd\ntry:\n    lpgd.torch\nexcept ImportError as error:\n"
+        "    assert 'lpgd[torch]' in str(error), error",
+        ("torch",),
+    )

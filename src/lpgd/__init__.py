@@ -70,6 +70,11 @@ _HOMES = {
     "diagnose": "lpgd.diagnosis.diagnose",
 }
 
+# importing lpgd loads none of these; lpgd.torch does, as import lpgd.torch would
+_PACKAGES = (
+    "generators", "jax", "losses", "metrics", "oracles", "pyepo", "rules", "testing", "torch",
+)  # fmt: skip
+
 __all__ = [
     "LPGD",
     "ClarabelEngine",
@@ -104,8 +109,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
+    if name in _PACKAGES:
+        return import_module(f"lpgd.{name}")
     raise AttributeError(f"module 'lpgd' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+    return sorted([*__all__, *_PACKAGES, "__version__"])

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lpgd.core.errors import StructureError
 from lpgd.core.solution import BoolArray, FloatArray
 
 Oracle = Callable[[FloatArray], Any]
@@ -30,9 +31,21 @@ def regret(solutions: ArrayLike, true_costs: ArrayLike, best: ArrayLike) -> Floa
     Returns
     -------
     (...) float64
+
+    Raises
+    ------
+    StructureError
+        Solutions and true costs of other sizes, or optima of another shape than their batch.
     """
-    x, c = np.asarray(solutions, dtype=np.float64), np.asarray(true_costs, dtype=np.float64)
-    return (c * x).sum(axis=-1) - np.asarray(best, dtype=np.float64)
+    x, c, optima = (np.asarray(part, dtype=np.float64) for part in (solutions, true_costs, best))
+    if not x.ndim or x.shape[-1:] != c.shape[-1:]:
+        raise StructureError(
+            f"solutions and true_costs must have one size, got shapes {x.shape} and {c.shape}"
+        )
+    value = (c * x).sum(axis=-1)
+    if optima.shape not in ((), value.shape):
+        raise StructureError(f"best must have shape {value.shape}, got {optima.shape}")
+    return value - optima
 
 
 def normalised_regret(regrets: ArrayLike, best: ArrayLike) -> float:

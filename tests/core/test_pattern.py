@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from lpgd.core.pattern import Pattern
+from lpgd.core.pattern import Pattern, Totals
 
 PATTERN = Pattern(np.array([0, 0, 2]), np.array([3, 1, 0]), (3, 4))
 
@@ -61,3 +61,17 @@ def test_products_lie_row_by_row():
     x, y = np.ones((5, 4)), np.ones((5, 3))
     assert PATTERN.product(np.ones((5, 3)), x).flags.c_contiguous
     assert PATTERN.transposed_product(np.ones((5, 3)), y).flags.c_contiguous
+
+
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_totals_of_one_row_are_those_of_many(count):
+    draw = np.random.default_rng(0)
+    places, values = draw.integers(3, size=count), draw.normal(size=(5, count)) * 10.0**8
+    sums = Totals(places, 4)
+    found = sums(values)
+    assert found.dtype == np.float64
+    assert found.flags.c_contiguous
+    for row, total in zip(values, found, strict=True):
+        np.testing.assert_array_equal(sums(row[None])[0], total)
+        expected = [row[places == place].sum() for place in range(4)]
+        np.testing.assert_allclose(total, expected)

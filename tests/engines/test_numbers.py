@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+import lpgd
 from lpgd.engines.numbers import flag, number, whole
 
 
@@ -23,3 +24,20 @@ def test_flags(value):
     with pytest.raises(ValueError, match="loud must be True or False, got"):
         flag("loud", value)
     flag("loud", False)
+
+
+@pytest.mark.parametrize("made", [lpgd.IpoptEngine, lpgd.PounceEngine, lpgd.SlsqpEngine])
+@pytest.mark.parametrize("options", [
+    {"tolerance": 0}, {"tolerance": -1.0}, {"tolerance": "a"}, {"iteration_limit": 0},
+    {"iteration_limit": 2.5}, {"time_limit": -1}, {"time_limit": float("nan")}, {"n_jobs": 0},
+    {"n_jobs": "2"}, {"n_jobs": True},
+])  # fmt: skip
+def test_engines_of_nonlinear_programs_check_their_options(made, options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        made(**options)
+
+
+@pytest.mark.parametrize("options", [{"n_jobs": "2"}, {"n_jobs": True}, {"timeout": 0.0}])
+def test_workers_check_theirs(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        lpgd.Workers("daqp", **options)

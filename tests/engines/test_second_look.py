@@ -38,6 +38,12 @@ def test_feasible_programs_give_way_nowhere():
     np.testing.assert_allclose(found.relaxed["b"].full(), params["b"].full(), atol=1e-9)
 
 
+@pytest.mark.parametrize("wild", [1.0, 1e20, 2.7e146])
+def test_a_side_that_no_point_comes_near_excuses_no_contradiction(wild):
+    _, _, found = look(q=[1.0], P=[[1.0]], A=[[0.0]], b=[-0.35], G=[[0.5]], h=[wild], lb=[-0.6])
+    np.testing.assert_allclose(found.share, 1.0)
+
+
 def test_directions():
     problem, params = program(q=[-1.0, 0.0], G=[[1.0, -1.0]], h=[3.0], lb=[0.0, -np.inf])
     found = recession(problem, params, None)

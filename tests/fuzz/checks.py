@@ -182,7 +182,7 @@ def _gradient(
     dead = not solved or largest == 0
     if dead and not np.isnan(largest) and any(np.any(g != 0) for g in rows.values()):
         return [Finding("gradient of a failed element" if not solved else "gradient of nothing")]
-    if dead or not all(np.isfinite(v).all() for v in pull.values()):
+    if dead or not _summable(pull):
         return []
     if any(np.isnan(g).any() for g in rows.values()):
         return [Finding("NaN gradient", ", ".join(k for k, g in rows.items() if np.isnan(g).any()))]
@@ -190,6 +190,12 @@ def _gradient(
     if tame and any(np.isinf(g).any() for g in rows.values()):
         return [Finding("infinite gradient")]
     return derived(case, element, rows, pull) + _monotone(case, element, rows, pull)
+
+
+def _summable(pull: dict[str, np.ndarray]) -> bool:
+    """Whether cotangents are numbers, and so are sums of theirs: a symmetric X has some twice."""
+    with np.errstate(over="ignore"):
+        return all(np.isfinite(np.abs(v).sum()) for v in pull.values())
 
 
 def _monotone(case: Case, element: Element, rows, pull) -> list[Finding]:

@@ -109,3 +109,37 @@ def test_what_is_no_function_or_no_scalar_is_refused(jax):
     kit = planted.Jax()
     with pytest.raises(lpgd.StructureError, match=r"one entry, got shape \(2,\)"):
         lpgd.diagnose(kit.lp(), kit.array(COSTS), loss=lambda x: x, **planted.simplex(kit))
+
+
+@pytest.mark.parametrize("tau, cause", [(0.1, "tau below the breakpoint"), (2.0, "no fault found")])
+def test_saddle_points_whose_vertex_the_procedure_alone_knows(tau, cause):
+    from lpgd.jax import saddle
+
+    corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+
+    def solve(params, tilt):
+        return corners[(corners @ tilt.cost(params[0])).argmin()]
+
+    found = saddle(lambda x, y, c: c @ x, solve, lpgd.LPGD(tau), like=(np.zeros(2), None))
+    report = lpgd.diagnose(found, COSTS, loss=first_minus_second)
+    assert report.layer == "saddle"
+    assert report.cause == cause
+    assert report.elements.vertex.all()
+    assert report.elements.breakpoints[0] == pytest.approx([np.inf, 0.5], rel=0.01)
+
+
+def test_nonlinear_programs_of_functions():
+    from lpgd.jax import NonlinearProgram, solve_nlp
+
+    program = NonlinearProgram.of_functions(
+        lambda x, q: 0.5 * x @ x + q @ x, 3, g=lambda x, q: x - 0.5, ranks=(1,)
+    )
+    q = 2 * np.random.default_rng(2).normal(size=(4, 3))
+    given = {"loss": squares, "rule": lpgd.LPGD(0.05)}
+    ours = lpgd.diagnose(solve_nlp, program, q, engine="slsqp", learned="params[0]", **given)
+    kit = planted.Jax()
+    theirs = lpgd.diagnose(kit.own.solve_qp, EYE, q, EYE, np.full(3, 0.5), learned="q", **given)
+    mine, other = ([(f.name, f.elements.tolist()) for f in r.findings] for r in (ours, theirs))
+    assert mine == other
+    assert ours.elements.active.tolist() == theirs.elements.active.tolist()
+    np.testing.assert_allclose(ours.elements.gradient, theirs.elements.gradient, atol=1e-7)

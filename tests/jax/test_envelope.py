@@ -320,3 +320,52 @@ def test_float32_by_default_and_training_in_a_scan(jax):
     assert c.dtype == values.dtype == np.float32
     np.testing.assert_allclose(solve_lp(c, **simplex), target, atol=1e-6)
     assert math.isclose(values[-1], 0.0, abs_tol=1e-6)
+
+
+def boxed(x, y, q, h):
+    return 0.5 * x @ x + q @ x + y @ (x - h)
+
+
+def boxed_solve(params, tilt):
+    q, h = tilt.cost(params[0]), tilt.side(params[1])
+    stiff = 1.0 + (tilt.rho if tilt else 0.0)
+    x = np.minimum(-q / stiff, h)
+    return x, np.maximum(-(q + stiff * x), 0.0)
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("options", [{"rule": lpgd.LPGD(0.1)}, {"linearize": True}], ids=str)
+def test_linear_losses_of_saddle_points_have_the_numbers_of_the_qp(jax, side, options):
+    from lpgd.jax import EnvelopeLoss, saddle, solve_qp
+
+    like, draw = (np.zeros(3), np.zeros(3)), np.random.default_rng(18).normal
+    found = saddle(boxed, boxed_solve, like=like, ranks=(1, 1), nonnegative=True, **options)
+    data, eye = (draw(size=(4, 3)), np.full(3, 0.5), draw(size=(4, 3))), np.eye(3)
+    mine = lambda q, h, t: EnvelopeLoss(found, "linear", 0.2, side)(q, h, target=t)  # noqa: E731
+    theirs = lambda q, h, t: EnvelopeLoss(solve_qp, "linear", 0.2, side)(  # noqa: E731
+        eye, q, eye, h, target=t
+    )
+    want = jax.value_and_grad(theirs, (0, 1, 2))(*data)
+    for own in (mine, jax.jit(mine)):
+        got = jax.value_and_grad(own, (0, 1, 2))(*data)
+        for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+    with pytest.raises(lpgd.IllPosedError, match=r"'quadratic' cannot be added .* Lagrangian"):
+        EnvelopeLoss(found, "quadratic", 0.2)(*data[:2], target=data[2])
+
+
+def test_linear_losses_of_nonlinear_programs_have_the_numbers_of_the_qp(jax):
+    from lpgd.jax import EnvelopeLoss, NonlinearProgram, solve_nlp, solve_qp
+
+    program = NonlinearProgram.of_functions(lambda x, q: 0.5 * x @ x + q @ x, 3, ranks=(1,))
+    draw = np.random.default_rng(19).normal
+    data, ub = (draw(size=(4, 3)), draw(size=(4, 3))), np.full(3, 0.5)
+    solve = partial(solve_nlp, program, engine="slsqp")
+    mine = lambda q, t: EnvelopeLoss(solve, "linear", 0.2, "upper")(q, ub=ub, target=t)  # noqa: E731
+    theirs = lambda q, t: EnvelopeLoss(solve_qp, "linear", 0.2, "upper")(  # noqa: E731
+        np.eye(3), q, ub=ub, target=t
+    )
+    want = jax.value_and_grad(theirs, (0, 1))(*data)
+    got = jax.jit(jax.value_and_grad(mine, (0, 1)))(*data)
+    for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-8)

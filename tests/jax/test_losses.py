@@ -6,8 +6,11 @@ import pytest
 jax = pytest.importorskip("jax")
 torch = pytest.importorskip("torch")
 
+import jax.numpy as jnp  # noqa: E402
+
+import lpgd  # noqa: E402
 from lpgd.jax import losses  # noqa: E402
-from lpgd.oracles import TopK  # noqa: E402
+from lpgd.oracles import GridPath, TopK  # noqa: E402
 from lpgd.torch import OracleLayer  # noqa: E402
 from lpgd.torch import losses as theirs  # noqa: E402
 
@@ -99,3 +102,34 @@ def test_senses_and_steps_are_checked():
         losses.fenchel_young(costs, given["target"], TopK(2), sense="best")
     with pytest.raises(ValueError, match="tau"):
         losses.structured_hinge(costs, given["target"], TopK(2), tau=0.0)
+
+
+@pytest.mark.parametrize("wrong", [(3, 1), (3, 5), ()])
+def test_only_batch_dimensions_broadcast(wrong):
+    costs, pool, other = jnp.ones((3, 4)), jnp.ones((2, 4)), jnp.ones(wrong)
+    solved = [
+        lambda: losses.fenchel_young(costs, other, TopK(2)),
+        lambda: losses.spo_plus(costs, other, costs, TopK(2)),
+        lambda: losses.imitation(costs, costs, other, TopK(2)),
+        lambda: losses.pairwise(costs, other, pool),
+        lambda: losses.noise_contrastive(costs, other, pool),
+    ]
+    for loss in solved:
+        with pytest.raises(lpgd.StructureError, match=r"must have shape \(\.\.\., 4\) as costs"):
+            loss()
+
+
+def test_costs_may_have_the_shape_of_an_oracle():
+    draw = np.random.default_rng(0)
+    costs, target = draw.random((5, 3, 3)), np.eye(3)[None].repeat(5, 0)
+    loss = losses.fenchel_young(jnp.asarray(costs), jnp.asarray(target), GridPath((3, 3)))
+    expected = (costs * (target - GridPath((3, 3))(costs))).sum((1, 2))
+    np.testing.assert_allclose(loss, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"sigma": -1.0}, {"samples": 0}])
+def test_noise_is_checked(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        losses.perturbed_fenchel_young(
+            jax.random.PRNGKey(0), jnp.ones((3, 4)), jnp.ones((3, 4)), TopK(2), **options
+        )

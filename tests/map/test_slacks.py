@@ -87,3 +87,19 @@ def test_a_failed_neighbour_costs_nothing():
         _, _, gradient = pulled(lpgd.LPGD(), problem, {**params, "b": batched(sides)}, ds, "nan")
     np.testing.assert_array_equal(gradient["b"][[0, 2]], ds[[0, 2]])
     assert np.isfinite(gradient["A"]).all()
+
+
+@pytest.mark.parametrize("rule", RULES, ids=NAMES)
+def test_failed_elements_pull_nothing_whatever_their_cotangents(rule):
+    problem, params = disc()
+    sides = SIDES.copy()
+    sides[1] = [-1.0, -1.0, 0.0]  # the slack of a cone is never less than |1|
+    params = {**params, "A": shared(np.zeros((3, 1)), 3), "b": batched(sides)}
+    params |= {"P": shared(np.eye(1), 3)}
+    problem = Conic(1, Cones(soc=(3,)), {}, quadratic=True)
+    ds = np.array([[0.0, 1.0, 0.0], [np.inf, 1e308, np.nan], [0.0, 0.5, -2.0]])
+    with pytest.warns(lpgd.SolverWarning):
+        _, forward, gradient = pulled(rule, problem, params, ds, "nan")
+    assert forward.solution.solved.tolist() == [True, False, True]
+    np.testing.assert_array_equal(gradient["b"], np.where([[True], [False], [True]], ds, 0.0))
+    assert np.isfinite(gradient["A"]).all()

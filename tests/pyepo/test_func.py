@@ -205,3 +205,12 @@ def test_a_knapsack_that_nothing_fits_is_an_error():
     for name in ("SPOPlus", "DBB", "IMLE"):
         with pytest.raises(RuntimeError, match=r"infeasible|crashed"):
             data.results(ours, name, 1)
+
+
+@pytest.mark.parametrize("name", ["PFY", "NCE", "CMAP", "PG", "lsLTR", "prLTR", "ptLTR", "RFY"])
+def test_optima_in_the_place_of_solutions_are_not_broadcast(name):
+    data = Data("path")
+    options = {"dataset": data.set} if name in ("NCE", "CMAP") or "LTR" in name else {}
+    operation = getattr(ours, name)(data.model, **options)
+    with pytest.raises(ValueError, match="must have shape"):
+        operation(torch.ones(4, data.model.num_cost), torch.ones(4, 1))

@@ -73,7 +73,7 @@ class Scripted:
     def __init__(self, point, works, failure):
         self.point, self.works, self.failure, self.asked = point, works, failure, []
 
-    def line(self, cotangent, rho):
+    def line(self, cotangent, rho, ends=2):
         return None
 
     def resolve(self, tilt):

@@ -1,11 +1,14 @@
 """Rules under the names of earlier methods, beyond the formulas of ``tests/special_cases.py``."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 
 import lpgd
 from lpgd import rules
+from lpgd.oracles import TopK
 from lpgd.torch import LPLayer, OracleLayer, QPLayer
 from tests.special_cases import SET, D, Data, Frozen, K, best
 
@@ -208,3 +211,44 @@ def test_sums_of_gammas_have_the_mean_and_spread_of_gumbels():
 def test_wrong_options_are_refused(make, told):
     with pytest.raises(ValueError, match=told):
         make()
+
+
+@pytest.mark.parametrize("rule", [
+    rules.Perturbed(), rules.Perturbed(multiplicative=True), rules.IMLE(),
+    rules.IMLE(side="average"),
+])  # fmt: skip
+def test_an_unfit_neighbour_changes_no_noise(rule):
+    draw = torch.Generator().manual_seed(0)
+    costs, dx = (torch.rand(3, 5, dtype=torch.float64, generator=draw) for _ in range(2))
+    found = []
+    for bad in (False, True):
+        c = costs.clone()
+        if bad:
+            c[1, 2] = torch.nan
+        c.requires_grad_()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", lpgd.SolverWarning)
+            x = OracleLayer(TopK(2), rule, on_failure="nan")(c)
+        (gradient,) = torch.autograd.grad(x, c, dx)
+        found.append((x.detach(), gradient))
+    (x, gradient), (other, beside) = found
+    assert torch.equal(other[[0, 2]], x[[0, 2]])
+    assert torch.equal(beside[[0, 2]], gradient[[0, 2]])
+    assert other[1].isnan().all()
+    assert not beside[1].any()
+
+
+@pytest.mark.parametrize("options, named", [
+    ({"noise": 3}, "noise must be like"), ({"noise": "gaussian"}, "noise"),
+    ({"noise": rules.Gaussian}, "noise"), ({"fixed": (-1,)}, "fixed"), ({"fixed": (0.5,)}, "fixed"),
+])  # fmt: skip
+@pytest.mark.parametrize("made", [rules.Perturbed, rules.IMLE, rules.AdaptiveIMLE])
+def test_noise_and_fixed_places_are_checked(made, options, named):
+    with pytest.raises(ValueError, match=named):
+        made(**options)
+
+
+def test_a_fixed_place_has_a_cost():
+    layer = OracleLayer(TopK(1), rules.Perturbed(fixed=(7,)))
+    with pytest.raises(lpgd.StructureError, match="names more than the 4 costs"):
+        layer(torch.rand(2, 4))

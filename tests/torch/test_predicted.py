@@ -116,9 +116,11 @@ def test_float32_failures_and_several_batch_dimensions(rule):
         assert torch.equal(rest[name].flatten(0, 1)[:5], flat[name][:5]), name
 
 
-@pytest.mark.parametrize("n, solves", [(31, 0), (32, 1)])
-def test_dense_programs_that_daqp_re_solves_as_cheaply_are_not_predicted(n, solves):
-    layer = QPLayer(lpgd.LPGD(1e-6, side="lower"))
+@pytest.mark.parametrize(
+    "side, n, solves", [("lower", 16, 0), ("lower", 18, 1), ("average", 26, 0), ("average", 28, 2)]
+)
+def test_dense_programs_that_daqp_re_solves_as_cheaply_are_not_predicted(side, n, solves):
+    layer = QPLayer(lpgd.LPGD(1e-6, side=side))
     q = torch.linspace(-1, 1, n, dtype=torch.float64, requires_grad=True)
     eye = torch.eye(n, dtype=torch.float64)
     layer(eye, q, ub=torch.full((n,), 0.5, dtype=torch.float64)).sum().backward()

@@ -37,13 +37,10 @@ class Range:
 
     def holds(self, problem: Problem) -> bool:
         """Whether a problem is within the range."""
+        if problem.family != self.family or not self.least <= problem.n <= self.variables:
+            return False
         stored, dense = problem.stored
-        return (
-            problem.family == self.family
-            and self.least <= problem.n <= self.variables
-            and dense <= self.entries
-            and stored >= self.filled * dense
-        )
+        return dense <= self.entries and stored >= self.filled * dense
 
 
 @dataclass(frozen=True)
@@ -63,8 +60,8 @@ class Capabilities:
     ranges : tuple of Range
         Where ``"auto"`` may choose it; none for engines that are used by name only.
     warm : tuple of Range
-        Programs whose tilted versions, rho being 0, it solves from what it kept at no more than the
-        cost of the optimality conditions to first order.
+        Programs of which one tilted version, rho being 0, solved from what it kept, costs no more
+        than the optimality conditions to first order; and those of which two do.
     entries : float
         Most entries of dense matrices that it is handed.
     package : str or None

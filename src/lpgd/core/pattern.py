@@ -13,6 +13,11 @@ from lpgd.core.solution import FloatArray, IntArray
 BLOCK = 2**18  # numbers that an intermediate array may hold: it stays in the cache
 
 
+def totals(places: IntArray, values: FloatArray, size: int) -> FloatArray:
+    """Sums (size,) of the values (nnz,) that share a place."""
+    return np.bincount(places, values, size).astype(np.float64, copy=False)  # of none, integers
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class Totals:
@@ -31,7 +36,7 @@ class Totals:
     def __call__(self, values: FloatArray) -> FloatArray:
         """The sums (N, size) of values (N, nnz)."""
         if len(values) == 1:
-            return np.bincount(self.places, values[0], self.size)[None]
+            return totals(self.places, values[0], self.size)[None]
         # scipy answers column by column; sums over a row would then depend on the number of rows
         return np.ascontiguousarray((self._matrix @ values.T).T)
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lpgd.core.params import Params
+from lpgd.core.params import Params, taken
 from lpgd.core.problem import Ability, Problem
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, StatusArray
 from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
@@ -39,6 +39,16 @@ class Samples:
     rows: IntArray
     noise: Mapping[str, FloatArray]
     weight: FloatArray | None = None
+
+    def of(self, elements: IntArray) -> Self:
+        """The rows of some elements (E,), ascending, which are numbered anew."""
+        kept = np.flatnonzero(np.isin(self.rows, elements))
+        return type(self)(
+            taken(self.params, kept),
+            np.searchsorted(elements, self.rows[kept]),
+            {name: values[kept] for name, values in self.noise.items()},
+            None if self.weight is None else self.weight[kept],
+        )
 
 
 class Backward(Protocol):
@@ -82,8 +92,11 @@ class Backward(Protocol):
         """Solve the adjoint of the optimality conditions; raises EngineError where none can."""
         ...
 
-    def line(self, cotangent: Cotangent, rho: float) -> Adjoint | None:
-        """See ``Linearization.line``; None for families without one."""
+    def line(self, cotangent: Cotangent, rho: float, ends: int = 2) -> Adjoint | None:
+        """See ``Linearization.line``; None for families without one.
+
+        Also where as many tilts of each row, its ``ends``, cost less.
+        """
         ...
 
 

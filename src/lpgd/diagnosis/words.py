@@ -72,7 +72,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "tau below the breakpoint": (
         "The solution is a vertex, and at tau = {tau:.3g} the tilt is too small to leave it: it "
         "does from tau = {low:.3g} on, and in all elements from {high:.3g} on.",
-        "a tau above these, tau='auto', or rho > 0.",
+        "a tau above these, or rho > 0; tau='auto' if the objective is not strictly convex.",
     ),
     "loss averaged over the batch": (
         "The solution is a vertex, which it leaves at tau = {low:.3g}, in all elements at "

@@ -18,6 +18,7 @@ from lpgd.core.solution import BoolArray, FloatArray, IntArray
 from lpgd.engines.highs.engine import HighsEngine
 from lpgd.families.qp.qp import QP
 from lpgd.families.quadratic.products import Values
+from lpgd.families.quadratic.structure import Structure
 
 FINE = HighsEngine(tolerance=1e-10)
 ROUNDING = 1e-14  # contradictions of this share of all right-hand sides are rounding
@@ -140,7 +141,7 @@ def _bounds(problem: QP, params: Params, total: int) -> dict[str, Param]:
 
 
 def _share(
-    problem: QP, params: Params, x: FloatArray, proof: FloatArray, violation: FloatArray
+    problem: Structure, params: Params, x: FloatArray, proof: FloatArray, violation: FloatArray
 ) -> FloatArray:
     """Violations relative to the right-hand sides of the contradiction.
 

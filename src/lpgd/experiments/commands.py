@@ -1,4 +1,4 @@
-"""The commands ``lpgd run NAME`` and ``lpgd compare NAME``.
+"""The commands ``lpgd run NAME``, ``lpgd tune NAME`` and ``lpgd compare NAME``.
 
 An experiment adds a function per command below, in its own ``commands.py``, and a line here.
 """
@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import typer
 
-from lpgd.experiments.knapsack.commands import compare_knapsack, run_knapsack
+from lpgd.experiments.knapsack.commands import compare_knapsack, run_knapsack, tune_knapsack
 from lpgd.experiments.markowitz.commands import compare_markowitz, run_markowitz
-from lpgd.experiments.shortest_path.commands import compare_shortest_path, run_shortest_path
+from lpgd.experiments.shortest_path.commands import (
+    compare_shortest_path,
+    run_shortest_path,
+    tune_shortest_path,
+)
 from lpgd.experiments.sudoku.commands import compare_sudoku, run_sudoku
 from lpgd.experiments.terminal import OneLineRefusals
-from lpgd.experiments.terrain.commands import compare_terrain, run_terrain
+from lpgd.experiments.terrain.commands import compare_terrain, run_terrain, tune_terrain
 
 app = typer.Typer(
     cls=OneLineRefusals,
@@ -22,10 +26,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 run = typer.Typer(help="Train one model.", no_args_is_help=True)
+tune = typer.Typer(
+    help="Choose the settings of gradient rules by validation.", no_args_is_help=True
+)
 compare = typer.Typer(
     help="Compare gradient rules, each with its best settings.", no_args_is_help=True
 )
 app.add_typer(run, name="run")
+app.add_typer(tune, name="tune")
 app.add_typer(compare, name="compare")
 
 run.command("sudoku")(run_sudoku)
@@ -33,6 +41,9 @@ run.command("markowitz")(run_markowitz)
 run.command("shortest-path")(run_shortest_path)
 run.command("terrain")(run_terrain)
 run.command("knapsack")(run_knapsack)
+tune.command("shortest-path")(tune_shortest_path)
+tune.command("terrain")(tune_terrain)
+tune.command("knapsack")(tune_knapsack)
 compare.command("sudoku")(compare_sudoku)
 compare.command("markowitz")(compare_markowitz)
 compare.command("shortest-path")(compare_shortest_path)

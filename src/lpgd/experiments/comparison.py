@@ -6,7 +6,8 @@ stopped continues where it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -71,6 +72,25 @@ class Effort:
     final_jobs: int = 1  # more than one at a time disturb each other's seconds
 
 
+@dataclass(frozen=True)
+class Tuned:
+    """A method, its settings with a score each, and which of them is the best."""
+
+    method: Method
+    candidates: list[Any]
+    scores: list[tuple[float, ...]]
+
+    @property
+    def best(self) -> int:
+        """Number of the setting with the least score."""
+        return self.scores.index(min(self.scores))
+
+    @property
+    def chosen(self) -> Any:
+        """The best setting."""
+        return self.candidates[self.best]
+
+
 Report = Callable[[list[Final], Path], None]
 """Writes the results of a comparison into its directory."""
 
@@ -102,6 +122,36 @@ def compare(
     A final run ends after ``max_epochs``, or when the goal is met ``hold`` times in a row.
     ``report`` writes the results; no other process can write into ``out`` until it is done.
     """
+    with _tuned(study, methods, effort, out, console) as (comparison, tuned):
+        with job_pool(effort.final_jobs) as pool:
+            finals = comparison.run_finals(tuned, hold, pool)
+        if report is not None:
+            report(finals, out)
+    return finals
+
+
+def tune(
+    study: Study,
+    methods: list[Method],
+    jobs: int,
+    out: Path,
+    console: Console,
+    report: Callable[[list[Tuned], Path], None],
+) -> list[Tuned]:
+    """Choose the settings of every method; a comparison in ``out`` need not do so again.
+
+    ``report`` writes the results; no other process can write into ``out`` until it is done.
+    """
+    with _tuned(study, methods, Effort(0, 0, jobs), out, console) as (_, tuned):
+        report(tuned, out)
+    return tuned
+
+
+@contextmanager
+def _tuned(
+    study: Study, methods: list[Method], effort: Effort, out: Path, console: Console
+) -> Iterator[tuple[_Comparison, list[Tuned]]]:
+    """Take possession of ``out``, and choose the settings of every method."""
     base = study.config(0, tuning=False)
     study.experiment.task(base)  # refuse before anything is written
     for method in methods:
@@ -111,12 +161,8 @@ def compare(
         with _progress(study, methods, effort, console) as progress:
             comparison = _Comparison(study, effort, out, console, progress)
             with job_pool(effort.jobs) as pool:
-                chosen = [comparison.tune(method, pool) for method in methods]
-            with job_pool(effort.final_jobs) as pool:
-                finals = comparison.run_finals(methods, chosen, hold, pool)
-        if report is not None:
-            report(finals, out)
-    return finals
+                tuned = [comparison.tune(method, pool) for method in methods]
+            yield comparison, tuned
 
 
 def _progress(
@@ -140,12 +186,12 @@ class _Comparison:
     console: Console
     progress: ComparisonProgress
 
-    def tune(self, method: Method, pool: JobPool) -> tuple[Settings, tuple[float, ...]]:
-        """Return the setting that wins the race, and its score."""
+    def tune(self, method: Method, pool: JobPool) -> Tuned:
+        """Let the settings of a method race."""
         experiment, stages = self.study.experiment, self.study.stages
         candidates = method.candidates(self.study.config(_TUNING_SEED, tuning=True))
         self.console.print(f"Tuning {method.label}: {len(candidates)} settings")
-        best, played, scores = 0, 0, [()]
+        played, tuned = 0, Tuned(method, candidates, [])
         for epochs in stages:
             contests = [
                 Contest(experiment, self._path(TUNING, method, config), config, epochs)
@@ -153,42 +199,34 @@ class _Comparison:
             ]
             outcomes = self._play(contests, pool, (epochs - played) / self.effort.jobs)
             scores = [experiment.score(outcome) for outcome in outcomes]
-            best = scores.index(min(scores))
-            played = epochs
-            if outcomes[best].ended:
+            played, tuned = epochs, Tuned(method, candidates, scores)
+            if outcomes[tuned.best].ended:
                 break
         spared = len(candidates) * (stages[-1] - played) / self.effort.jobs
         self.progress.drop(spared, runs=len(candidates))
-        chosen = candidates[best]
-        self.console.print(f"Chosen for {method.label}: {setting_name(chosen)}", style="bold")
-        return chosen, scores[best]
+        self.console.print(f"Chosen for {method.label}: {setting_name(tuned.chosen)}", style="bold")
+        return tuned
 
-    def run_finals(
-        self,
-        methods: list[Method],
-        chosen: list[tuple[Settings, tuple[float, ...]]],
-        hold: int,
-        pool: JobPool,
-    ) -> list[Final]:
+    def run_finals(self, tuned: list[Tuned], hold: int, pool: JobPool) -> list[Final]:
         """Run the chosen settings from every seed."""
         seeds, study = self.effort.seeds, self.study
         contests = [
             Contest(
                 study.experiment,
-                path=self._path(FINAL, method, config) / f"seed-{seed}",
-                config=_with_rule(study.config(seed, tuning=False), config),
+                path=self._path(FINAL, each.method, each.chosen) / f"seed-{seed}",
+                config=_with_rule(study.config(seed, tuning=False), each.chosen),
                 epochs=self.effort.max_epochs,
                 hold=hold,
             )
-            for method, (config, _) in zip(methods, chosen, strict=True)
+            for each in tuned
             for seed in range(seeds)
         ]
         self.console.print(f"Final runs: {len(contests)}, {self.effort.final_jobs} at a time")
         work = self.effort.max_epochs / self.effort.final_jobs
         outcomes = self._play(contests, pool, work, runs=1)
         return [
-            Final(method, config, outcomes[at * seeds : (at + 1) * seeds], score)
-            for at, (method, (config, score)) in enumerate(zip(methods, chosen, strict=True))
+            Final(each.method, each.chosen, part, each.scores[each.best])
+            for each, part in zip(tuned, _parts(outcomes, seeds), strict=True)
         ]
 
     def _path(self, part: str, method: Method, config: Settings) -> Path:
@@ -220,6 +258,10 @@ class _Comparison:
             highlight=False,
             soft_wrap=True,
         )
+
+
+def _parts(outcomes: list[Outcome], size: int) -> list[list[Outcome]]:
+    return [outcomes[at : at + size] for at in range(0, len(outcomes), size)]
 
 
 def _with_rule(config: Settings, chosen: Settings) -> Settings:

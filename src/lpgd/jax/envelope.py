@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -139,7 +139,7 @@ class EnvelopeLoss:
             return stated.evaluate(programs, data, shape, own.resolution)
 
         valued = Valued(run, program.batch, program.cores, HOST.store)
-        return _solved(valued, own.dtype, own.arrays.values())
+        return _solved(Call(valued, own.dtype, seen.posed.asked), own.arrays.values())
 
     def _named(
         self, inputs: tuple[Any, ...], named: dict[str, Any], target: Any, weight: Any
@@ -161,7 +161,7 @@ class EnvelopeLoss:
             return evaluate(program, envelope, loss, Given(data, shape, own.resolution))
 
         valued = Valued(run, batch, (*program.cores, 1, 1), HOST.store)
-        return _solved(valued, jnp.result_type(*arrays), arrays)
+        return _solved(Call(valued, jnp.result_type(*arrays), seen.posed.asked), arrays)
 
 
 def _flat(name: str, array: jax.Array, form: Shape) -> jax.Array:
@@ -169,5 +169,5 @@ def _flat(name: str, array: jax.Array, form: Shape) -> jax.Array:
     return array.reshape(*shared.fit(name, array.shape, form), math.prod(form))
 
 
-def _solved(valued: Valued, dtype: Any, arrays: Any) -> jax.Array:
-    return solve(Call(valued, dtype), list(arrays))[0][..., 0]
+def _solved(call: Call, arrays: Iterable[jax.Array]) -> jax.Array:
+    return solve(call, list(arrays))[0][..., 0]

@@ -1,13 +1,11 @@
-"""What differs between versions of JAX: what values are while a function is traced, and float64.
+"""What values are while a function is traced, across versions of JAX.
 
 Within ``shard_map`` newer ones keep, of every value, along which axes of the mesh it varies.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -42,14 +40,6 @@ def aval_like(avals: Sequence[Any], shape: tuple[int, ...], dtype: Any) -> Any:
     return most.update(
         shape=shape, dtype=dtype, weak_type=False, sharding=most.sharding.update(spec=spec)
     )
-
-
-def with_float64() -> AbstractContextManager[Any]:
-    """A block in which this thread has arrays of float64."""
-    switch: Any = getattr(jax, "enable_x64", None)
-    if switch is None:
-        switch = importlib.import_module("jax.experimental").enable_x64
-    return switch(True)  # noqa: FBT003
 
 
 def _axes(aval: Any) -> Axes:

@@ -16,7 +16,7 @@ from jax.tree_util import Partial
 from lpgd.core.errors import StructureError
 from lpgd.frontend.subject import Precision, Subject, aside
 from lpgd.jax.program import Asked
-from lpgd.jax.shards import with_float64
+from lpgd.jax.traced import wide as with_float64
 
 Given = ParamSpec("Given")
 Ask = Callable[..., Asked]

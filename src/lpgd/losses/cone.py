@@ -17,7 +17,8 @@ def projected(directions: FloatArray, normals: FloatArray, iterations: int | Non
     ----------
     directions : (B, d) float64
     normals : (B, m, d) float64
-        Rows of zeros are padding; without any other the direction is returned.
+        Rows of zeros are padding; without any other the direction is returned. What is not finite
+        has no projection: NaN.
     iterations : int or None
         Steps of Clarabel's interior-point method, which in a few ends well inside the cone
         ("CaVE+"); None projects exactly.
@@ -29,6 +30,9 @@ def projected(directions: FloatArray, normals: FloatArray, iterations: int | Non
     """
     found = np.array(directions)
     for row, (direction, own) in enumerate(zip(directions, normals, strict=True)):
+        if not (np.isfinite(direction).all() and np.isfinite(own).all()):
+            found[row] = np.nan
+            continue
         present = own[np.abs(own).sum(axis=1) > ABSENT]
         if len(present):
             found[row] = _weights(direction, present, iterations) @ present

@@ -11,10 +11,40 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from lpgd.core.errors import StructureError
+from lpgd.rules.ends import Side
+from lpgd.rules.lpgd import LPGD
+
 Array = Any
 """A numpy array, a torch tensor, a JAX array."""
 Solve = Callable[..., Sequence[Array]]
 """From any number of costs (..., d) to as many minimisers (..., d), without a gradient."""
+
+
+def fitting(own: Sequence[int], **given: Array) -> None:
+    """Check that arrays end in the shape of one cost; only batch dimensions broadcast.
+
+    Raises
+    ------
+    StructureError
+    """
+    for name, array in given.items():
+        shape = tuple(array.shape)
+        if shape[max(len(shape) - len(own), 0) :] != tuple(own):
+            want = ", ".join(map(str, own))
+            raise StructureError(f"{name} must have shape (..., {want}) as costs, got {shape}")
+
+
+def step(tau: Any, side: Side = "average") -> None:
+    """Check a weight of a task loss, and a side.
+
+    Raises
+    ------
+    ValueError
+    """
+    if isinstance(tau, str):
+        raise ValueError(f"tau must be a positive finite number, got {tau!r}")
+    LPGD(tau, side=side)
 
 
 def inner(costs: Array, x: Array) -> Array:

@@ -162,12 +162,13 @@ class Solved:
         """See ``Backward.adjoint``."""
         return self.forward.linear.adjoint(cotangent, rho)
 
-    def line(self, cotangent: Cotangent, rho: float) -> Adjoint | None:
+    def line(self, cotangent: Cotangent, rho: float, ends: int = 2) -> Adjoint | None:
         """See ``Backward.line``."""
         program, engine = self.forward.program, self.forward.engine
         if Ability.ADJOINT not in program.abilities or self.samples is not None:
             return None
-        if not rho and any(some.holds(program) for some in engine.capabilities.warm):
+        warm = engine.capabilities.warm[ends - 1 : ends]
+        if not rho and any(some.holds(program) for some in warm):
             return None
         found = self.forward.linear.line(cotangent, rho)
         if found is not None and found.reach is not None:  # rough solutions hide their active set

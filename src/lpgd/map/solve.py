@@ -70,7 +70,7 @@ class Solver:
         if len(unfit) == size:
             return Found(blank, accuracy, notes=unfit)
         fit = np.setdiff1d(np.arange(size), np.fromiter(unfit, dtype=np.intp))
-        found = self._fit(batch.take(fit), fit)
+        found = self._fit(batch, fit)
         workspace = found.workspace
         if workspace is not None and found.samples is None:
             workspace = Parts.of([(fit, workspace)], size)
@@ -81,13 +81,17 @@ class Solver:
         )  # fmt: skip
 
     def _fit(self, batch: Batch, elements: IntArray) -> Found:
+        fit = batch if len(elements) == batch.size else batch.take(elements)
         if self.rule is None:
-            return self._found(batch, elements, None)
-        explored = self._explored(self.rule, batch, elements)
+            return self._found(fit, elements, None)
+        explored = self._explored(self.rule, fit, elements)
         if explored is not None:
             return explored
+        # of the unfit ones too, or else the noise of their neighbours would be another
         samples = self.rule.sample(self.program, batch.params, self.memory)
-        return self._found(batch, elements, samples)
+        if samples is not None and fit is not batch:
+            samples = samples.of(elements)
+        return self._found(fit, elements, samples)
 
     def _found(self, batch: Batch, elements: IntArray, samples: Samples | None) -> Found:
         owners = elements

@@ -66,12 +66,16 @@ def wild(terms: Sequence[Term]) -> BoolArray:
 
 
 def tamed(terms: Sequence[Term], rows: IntArray, point: Solution) -> list[Term]:
-    """The terms with some rows at the forward solution, with weight zero."""
+    """The terms with some rows at the forward solution, with weight zero and no tilt."""
     quiet: list[Term] = []
     for term in terms:
-        weight = term.weight.copy()
+        weight, tilt = term.weight.copy(), term.tilt
         weight[rows] = 0
-        quiet.append(Term(weight, term.point.put(rows, point.take(rows)), term.tilt))
+        if tilt.ds is not None:
+            ds = tilt.ds.copy()
+            ds[rows] = 0
+            tilt = replace(tilt, ds=ds)
+        quiet.append(Term(weight, term.point.put(rows, point.take(rows)), tilt))
     return quiet
 
 

@@ -17,7 +17,7 @@ from lpgd.core.tilt import Cotangent, Term
 from lpgd.rules.ends import Side
 from lpgd.rules.linear import COST, refuse_curved
 from lpgd.rules.lpgd import LPGD
-from lpgd.rules.noise import Noise, SumOfGamma
+from lpgd.rules.noise import Noise, SumOfGamma, known
 from lpgd.rules.perturbation import Perturbation, found
 
 SEEN = 1e-8  # entries of a gradient above this are not zero
@@ -57,6 +57,7 @@ class IMLE(Rule):
 
     def __post_init__(self) -> None:
         LPGD(self.tau, side=self.side)
+        known(self.noise)
         self._perturbation()
 
     def _perturbation(self) -> Perturbation:
@@ -111,6 +112,7 @@ class AdaptiveIMLE(Rule):
         LPGD(1.0, side=self.side)
         if not (is_number(self.step) and 0 <= self.step < np.inf):
             raise ValueError(f"step must be a finite number >= 0, got {self.step!r}")
+        known(self.noise)
         self._perturbation()
 
     def _perturbation(self) -> Perturbation:

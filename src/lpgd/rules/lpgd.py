@@ -79,7 +79,6 @@ class LPGD(Rule):
             family = measured(backward.problem, "tau='auto'")
             blind = family.linear and Ability.ADJOINT not in family.abilities
             return vertices(tilting, family.tilts) if blind else auto(tilting, cotangent)
-        ends = tilting.reach(
-            np.full(len(point), float(self.tau)), backward.line(cotangent, self.rho)
-        )
+        line = backward.line(cotangent, self.rho, sum(map(bool, ENDS[self.side])))
+        ends = tilting.reach(np.full(len(point), float(self.tau)), line)
         return Pullback(*tilting.difference(ends), ends.tau, ends.retries)

@@ -26,6 +26,17 @@ class Noise(Protocol):
         ...
 
 
+def known(noise: Any) -> None:
+    """Refuse what is no source of noise.
+
+    Raises
+    ------
+    ValueError
+    """
+    if isinstance(noise, type) or not (hasattr(noise, "begin") and hasattr(noise, "draw")):
+        raise ValueError(f"noise must be like lpgd.rules.Gaussian(), got {noise!r}")
+
+
 def generator(seed: int, memory: Memory) -> Any:
     """A generator of its own for each draw, so that the number of draws is all that is kept."""
     number = int(memory[DRAWS][0])

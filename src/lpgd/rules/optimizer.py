@@ -14,7 +14,7 @@ from lpgd.core.rule import Backward, Memory, Pullback, Rule, Samples
 from lpgd.core.solution import FloatArray, Solution
 from lpgd.core.tilt import Cotangent
 from lpgd.rules.linear import COST, pulled, refuse_curved
-from lpgd.rules.noise import Gaussian, Noise
+from lpgd.rules.noise import Gaussian, Noise, known
 from lpgd.rules.perturbation import Perturbation, found
 
 LEAST = 1e-8  # of a cost by whose size a gradient is divided
@@ -55,6 +55,7 @@ class Perturbed(Rule):
     fixed: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        known(self.noise)
         self._perturbation()
 
     def _perturbation(self) -> Perturbation:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lpgd.core.errors import StructureError
 from lpgd.core.params import Params, batched
 from lpgd.core.rule import Backward, Memory, Samples, is_count, is_number
 from lpgd.core.solution import FloatArray, IntArray, Solution
@@ -66,6 +67,8 @@ class Perturbation:
             raise ValueError(f"sigma must be a positive finite number, got {self.sigma!r}")
         if not (is_count(self.samples) and self.samples):
             raise ValueError(f"samples must be an int >= 1, got {self.samples!r}")
+        if not all(map(is_count, self.fixed)):
+            raise ValueError(f"fixed must hold places, ints >= 0, got {self.fixed!r}")
 
     def sample(self, params: Params, memory: Memory) -> Samples:
         """The perturbed problems of a batch, those of one element after each other."""
@@ -79,8 +82,16 @@ class Perturbation:
         return Samples({**chosen, COST: batched(flat[0])}, rows, {"z": flat[1]})
 
     def keep(self, costs: FloatArray) -> FloatArray:
-        """One for each entry of the costs that has noise, else zero."""
+        """One for each entry of the costs that has noise, else zero.
+
+        Raises
+        ------
+        StructureError
+            A fixed entry is none.
+        """
         one = np.ones(costs.shape[1])
+        if max(self.fixed, default=-1) >= len(one):
+            raise StructureError(f"fixed={self.fixed} names more than the {len(one)} costs")
         one[list(self.fixed)] = 0
         return one
 

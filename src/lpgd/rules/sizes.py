@@ -79,7 +79,7 @@ class Sizes:
             dx = measured(tilted, "tau='auto'").slope(data, zero) - linear
         curved = family.slope(params, point.x) - linear
         mine, pull = users(family), (linear, curved, tilt.rho[:, None] * point.x)
-        costs = np.max([norm(part * mine[0]) for part in pull], axis=0)
+        costs: FloatArray = np.max([norm(part * mine[0]) for part in pull], axis=0)
         if not (costs > 0).all():  # of the user's entries; else of all
             costs = np.where(costs > 0, costs, np.max([norm(part) for part in pull], axis=0))
         costs = np.where(costs > 0, costs, 1.0)  # without any there is nothing to go by

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
@@ -24,6 +25,11 @@ from lpgd.map.forward import Forward
 
 Tensors = tuple[torch.Tensor, ...]
 OPS = Ops(torch.movedim, torch.broadcast_to)
+
+
+def differentiable() -> AbstractContextManager[Any]:
+    """Where users' functions may differentiate, which they cannot in inference mode."""
+    return torch.inference_mode(mode=False) if torch.is_inference_mode_enabled() else nullcontext()
 
 
 @dataclass(eq=False)
@@ -50,9 +56,10 @@ class Solve(Function):
     def forward(call: Call, *data: torch.Tensor) -> Tensors:
         program = call.program
         shape, arrays = program.batch([t.shape for t in data]), as_arrays(data, program.cores)
-        call.forward, outputs = program.solve(
-            arrays, shape, call.resolution, keep=call.keep, start=call.start
-        )
+        with differentiable():
+            call.forward, outputs = program.solve(
+                arrays, shape, call.resolution, keep=call.keep, start=call.start
+            )
         return call.outward(outputs)
 
     @staticmethod

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from lpgd import metrics
+from lpgd.core.errors import StructureError
 from lpgd.core.public import public
 
 
@@ -34,14 +35,26 @@ class _Metric(nn.Module):
 
     @torch.no_grad()
     def _add(self, *given: torch.Tensor) -> tuple[float, float]:
-        arrays = [part.detach().to("cpu", torch.float64).numpy() for part in given]
-        sums = self._sums(*arrays[:-1], arrays[-1].reshape(-1))
+        first, truth, best = (part.detach().to("cpu", torch.float64).numpy() for part in given)
+        batch = first.shape[:-1]
+        if truth.shape != first.shape or best.size != first[..., 0].size:
+            raise StructureError(
+                f"solutions (or costs) and true costs must have one shape, and there must be an "
+                f"optimum for each; got {first.shape}, {truth.shape} and {best.shape}"
+            )
+        sums = self._sums(first, truth, best.reshape(batch))
         self.total += sums[0]
         self.weight += sums[1]
         return sums
 
     def update(self, first: torch.Tensor, true_costs: torch.Tensor, best: torch.Tensor) -> None:
-        """Add a batch: solutions (or predicted costs) and true costs (B, d), optima (B,)."""
+        """Add a batch: solutions (or predicted costs) and true costs (B, d), optima (B,) or (B, 1).
+
+        Raises
+        ------
+        StructureError
+            Wrong shapes.
+        """
         self._add(first, true_costs, best)
 
     def forward(
@@ -87,7 +100,7 @@ class Regret(_Metric):
 
     def _sums(self, *given: np.ndarray) -> tuple[float, float]:
         regrets, best = self._regrets(*given), given[-1]
-        weight = np.abs(best).sum() if self.normalise else len(best)
+        weight = np.abs(best).sum() if self.normalise else best.size
         return float(regrets.sum()), float(weight)
 
     def compute(self) -> torch.Tensor:
@@ -147,7 +160,7 @@ class Optimality(_Metric):
     def _sums(self, *given: np.ndarray) -> tuple[float, float]:
         solutions, truth, best = given
         regrets = metrics.regret(solutions, self.sign * truth, self.sign * best)
-        return float(metrics.optimal(regrets, best, self.tolerance).sum()), float(len(best))
+        return float(metrics.optimal(regrets, best, self.tolerance).sum()), float(best.size)
 
 
 __all__ = ["Optimality", "Regret", "UnambiguousRegret"]

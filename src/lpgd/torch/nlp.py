@@ -10,7 +10,7 @@ import torch
 from lpgd.core.engine import Engine
 from lpgd.core.errors import StructureError
 from lpgd.core.public import public
-from lpgd.core.rule import Rule
+from lpgd.core.rule import Rule, is_count
 from lpgd.families.lagrangian.lagrangian import Lagrangian
 from lpgd.frontend.nlp import functional, symbolic
 from lpgd.frontend.program import Program
@@ -52,6 +52,11 @@ class NLPLayer(ProgramLayer):
         and broadcast. By default all are one element's; ``torch.vmap`` batches too.
     accept_inexact : bool
         As in :class:`QPLayer`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        f, g or h is no function, or n no number of variables.
     """
 
     outputs = DualSolution
@@ -70,6 +75,11 @@ class NLPLayer(ProgramLayer):
         accept_inexact: bool = False,
     ) -> None:
         super().__init__(rule, engine, on_failure, accept_inexact=accept_inexact)
+        if not (is_count(n) and n):
+            raise ValueError(f"n must be a number of variables, an int >= 1, got {n!r}")
+        for name, function in {"f": f, "g": g, "h": h}.items():
+            if not callable(function) and (name == "f" or function is not None):
+                raise TypeError(f"{name} must be a callable, got {function!r}")
         self.n, self._ranks, self._functions = n, ranks, (f, h, g)
         self._symbolic: Any = None
 

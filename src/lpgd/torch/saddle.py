@@ -20,6 +20,7 @@ from lpgd.frontend.trees import Layout, Tree, flatten
 from lpgd.map.report import OnFailure
 from lpgd.torch.arguments import Signature, common_dtype, signature
 from lpgd.torch.autodiff import Autodiff, tensor
+from lpgd.torch.bridge import differentiable
 from lpgd.torch.leaves import Leaves
 from lpgd.torch.program import MOST, Known, ProgramLayer
 
@@ -214,7 +215,8 @@ class SaddleLayer(ProgramLayer):
             first = [_first(leaf, core) for leaf, core in pairs]
             if self._together:
                 first = [array[None] for array in first]
-            x, y, _ = self._procedure(NOTHING, leaves).answer(first, Perturbation(wrap=tensor))
+            with differentiable():
+                x, y, _ = self._procedure(NOTHING, leaves).answer(first, Perturbation(wrap=tensor))
         view = SaddleView(Layout.of(x), Layout.of(y))
         if self._together and self._like is None:
             view = SaddleView(view.x.single, view.y.single)

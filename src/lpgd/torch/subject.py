@@ -12,7 +12,7 @@ import torch
 
 from lpgd.core.errors import StructureError
 from lpgd.frontend.subject import Precision, Subject, aside
-from lpgd.torch.bridge import Call, as_arrays
+from lpgd.torch.bridge import Call, as_arrays, differentiable
 
 
 class _Seen(Exception):  # noqa: N818 - it carries what was seen, and is no error
@@ -108,8 +108,8 @@ class _Loss:
     ) -> tuple[float, list[np.ndarray]]:
         call = self.seen.call
         dtype = torch.float64 if wide else call.dtype
-        flat = [torch.from_numpy(part).to(call.device, dtype) for part in outputs]
-        with torch.enable_grad():
+        with differentiable(), torch.enable_grad():
+            flat = [torch.from_numpy(part).to(call.device, dtype) for part in outputs]
             flat = [tensor.detach().requires_grad_() for tensor in flat]
             value = self.loss(self.seen.present(flat))
             if not isinstance(value, torch.Tensor) or value.numel() != 1:

@@ -114,3 +114,17 @@ def test_near_contradictions_name_violation_and_tolerance(size):
     expected = "infeasible, by 2e-09 of its data, which the engine's tolerance=1e-08 accepts"
     assert answer.notes == {0: expected}
     assert HighsEngine(tolerance=1e-8).solve(*lp(**data)).solution.solved.all()
+
+
+@pytest.mark.parametrize("speck", [0.0, 8e-307, 1e-310])
+def test_a_column_of_next_to_nothing_keeps_its_bounds_and_their_multipliers(speck):
+    """Its bound and its cost tell the unit of x_0, no entry of 1e-307."""
+    data = {
+        "q": [[-1.0, -2.0]], "G": [[[speck, 1.0], [-speck, -1.0]]], "h": [[0.5, 3.0]],
+        "ub": [[0.3, 4.0]],
+    }  # fmt: skip
+    problem, params = lp(**{k: np.array(v) for k, v in data.items()})
+    found = ENGINE.solve(problem, params).solution
+    assert found.solved.all()
+    np.testing.assert_allclose(found.x, [[0.3, 0.5]])
+    np.testing.assert_allclose(problem.block(found.y, "ub"), [[1.0, 0.0]])

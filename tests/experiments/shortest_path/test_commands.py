@@ -1,3 +1,4 @@
+import csv
 import json
 from contextlib import nullcontext
 
@@ -73,3 +74,50 @@ def test_comparisons_write_their_results(tmp_path, monkeypatch, name, method, op
     (summary,) = json.loads((tmp_path / "results.json").read_text())
     assert summary["method"] == method
     assert (tmp_path / "compare.png").exists()
+
+
+@pytest.mark.filterwarnings("ignore::lpgd.StuckWarning")
+@pytest.mark.parametrize(
+    ("name", "method", "options", "taus"),
+    [
+        ("shortest-path", "average", ["--grid", 3], {0.1, 0.3, 1, 3, 10}),
+        ("terrain", "spo-plus", ["--tiles", 2, "--channels", 2], {""}),
+        ("knapsack", "lower", ["--items", 4, "--dimensions", 1], {0.1, 0.3, 1, 3, 10}),
+    ],
+)
+def test_tuning_chooses_by_validation_and_a_comparison_begins_with_it(
+    tmp_path, monkeypatch, name, method, options, taus
+):
+    played = []
+
+    class Pool(InlinePool):
+        def run(self, work, tasks, done):
+            played.extend(task.path for task in tasks)
+            return super().run(work, tasks, done)
+
+    monkeypatch.setattr("lpgd.experiments.comparison.job_pool", lambda _jobs: nullcontext(Pool()))
+    sizes = ["--train-size", 8, "--test-size", 6, "--tuning-epochs", 1, "--out", tmp_path]
+    chosen = [name, "--method", method, "--method", "two-stage", *sizes, *options]
+    result = invoke("tune", *chosen)
+    assert result.exit_code == 0, result.output
+    mine, two_stage = json.loads((tmp_path / "tuned.json").read_text())
+    assert mine["chosen"]["regret"] == min(tried["regret"] for tried in mine["tried"])
+    assert {tried["tau"] for tried in mine["tried"]} == taus
+    assert two_stage["chosen"]["tau"] == ""
+    with (tmp_path / "tuned.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["chosen"] for row in rows].count("True") == 2
+    assert len(rows) == len(mine["tried"]) + len(two_stage["tried"]) == len(played)
+    assert (tmp_path / "tuned.png").exists()
+    assert not (tmp_path / "results.json").exists()
+    played.clear()
+    again = invoke("tune", *chosen)
+    assert again.exit_code == 0
+    assert not played
+    compared = invoke("compare", *chosen, "--seeds", 1, "--max-epochs", 1)
+    assert compared.exit_code == 0, compared.output
+    assert [path.name for path in played] == ["seed-0", "seed-0"]
+    kept = json.loads((tmp_path / "results.json").read_text())
+    assert [summary["method"] for summary in kept] == [method, "two-stage"]
+    assert kept[0]["runs"][0]["config"]["lr"] == mine["chosen"]["lr"]
+    assert kept[0]["regret_in_tuning"] == mine["chosen"]["regret"]

@@ -17,8 +17,8 @@ from lpgd.core.solution import Solution, Status, among
 from lpgd.engines.cones.eliminated import Eliminated
 from lpgd.engines.cones.fallback import Fallback
 from lpgd.engines.cones.refined import Refined
-from lpgd.engines.cones.rescaled import Rescaled
-from lpgd.engines.cones.solver import Found, Loaded, Request, Solver
+from lpgd.engines.cones.rescaled import Fair, Rescaled
+from lpgd.engines.cones.solver import Found, Loaded, Request
 from lpgd.engines.numbers import flag, number, whole
 from lpgd.engines.registry import get
 from lpgd.families.conic.cones import KINDS
@@ -88,7 +88,7 @@ class ConeEngine(ABC):
         """See ``Solver.load``: the solver alone."""
 
     @cached_property
-    def chain(self) -> Solver:
+    def chain(self) -> Rescaled:
         """The solver with what the wrappers add."""
         engines = [self, *self._others()]
         solvers = (Refined(one, one.coarse) if self.polish else one for one in engines)
@@ -121,7 +121,7 @@ class ConeEngine(ABC):
         if not keep:
             return answer
         workspace = Kept(self, conic, params, answer.solution, threads, loaded)
-        return replace(answer, workspace=workspace)
+        return replace(answer, workspace=workspace, factors=loaded.units)
 
     def restore(
         self, problem: Problem, params: Params, solution: Solution, threads: int | None
@@ -132,7 +132,7 @@ class ConeEngine(ABC):
             loaded = self._loaded(conic, params, threads, keep=False)
         return Kept(self, conic, params, solution, threads, loaded)
 
-    def _loaded(self, conic: Conic, params: Params, threads: int | None, *, keep: bool) -> Loaded:
+    def _loaded(self, conic: Conic, params: Params, threads: int | None, *, keep: bool) -> Fair:
         seconds = self.time_limit or float("inf")
         return self.chain.load(conic, params, Request(self.target, seconds, threads, keep))
 

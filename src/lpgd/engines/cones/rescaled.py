@@ -25,16 +25,18 @@ class Rescaled:
 
     solver: Solver
 
-    def load(self, conic: Conic, params: Params, request: Request) -> Loaded:
+    def load(self, conic: Conic, params: Params, request: Request) -> Fair:
         """See ``Solver.load``."""
         units = Units.of(conic, params)
         inside = units.matrices(conic, units.linear(params))
-        return _Loaded(units, conic, self.solver.load(conic, inside, request), inside)
+        return Fair(units, conic, self.solver.load(conic, inside, request), inside)
 
 
 @final
 @dataclass(frozen=True)
-class _Loaded:
+class Fair:
+    """A solver of programs in fair units."""
+
     units: Units
     conic: Conic
     loaded: Loaded

@@ -66,9 +66,9 @@ RANGES = (
     Range("LP", 20, variables=LARGE_TILT, filled=1.0),
 )
 # Tilted solves from a working set over the whitened conditions to first order, both with what else
-# a backward pass does (process time, tau = 1e-2): 1.3 and 1.9 times (one side, both) at 10
-# variables, 0.9 and 1.2 at 20, 0.7 and 0.85 at 50, 0.75 at 200.
-WARM = (Range("QP", 0, least=32),)
+# a backward pass does (process time, tau = 1e-2): 1.2 and 1.9 times (one side, both) at 10
+# variables, 0.96 and 1.3 at 20, 0.76 and 1.1 at 24, 0.8 and 0.9 at 32, 0.7 and 0.9 at 50.
+WARM = Range("QP", 0, least=18), Range("QP", 0, least=28)
 
 
 @public("lpgd")

@@ -120,13 +120,15 @@ class SetUps:
         same, each = np.eye(problem.n), list[SetUp]()
         hessians = _hessians(P)  # a model is not handed the same object again
         flat = (plain & well_spread(P.values) if plain.any() else plain)[P.index].tolist()
-        for group, which in enumerate(change.tolist()):
-            H, matrix = hessians[group], rows[group]
-            kept: Matrices | None = (H, matrix) if flat[group] else None
+        products = products or [[None] * len(first)]
+        for H, matrix, even, which, *blocks in zip(
+            hessians, rows, flat, change.tolist(), *products, strict=True
+        ):
+            kept: Matrices | None = (H, matrix) if even else None
             if which >= 0:
-                blocks = [part[group] for part in products]
-                if boxed or not blocks:  # bounds are rows of u
-                    blocks.insert(0, inverses[which] if boxed else inverses[which, :0])
+                if boxed or blocks[0] is None:  # bounds are rows of u
+                    bounds = inverses[which] if boxed else inverses[which, :0]
+                    blocks = [bounds, *(part for part in blocks if part is not None)]
                 kept = same, blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
             each.append(SetUp(H, matrix, kept))
         return cls(each, inverses, change, moved)

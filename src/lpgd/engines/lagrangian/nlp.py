@@ -16,14 +16,17 @@ from lpgd.core.engine import Answer, Capabilities
 from lpgd.core.errors import LpgdError
 from lpgd.core.params import Params, batched, taken
 from lpgd.core.problem import Problem
+from lpgd.core.rule import is_whole
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.engines.lagrangian.kept import Kept
 from lpgd.engines.lagrangian.posed import Posed, Raw, packed
+from lpgd.engines.numbers import number, whole
 from lpgd.engines.scatter import Done, Scatter, portable
 from lpgd.families.lagrangian.lagrangian import Lagrangian
 from lpgd.families.lagrangian.linearized import Linearized
 from lpgd.families.lagrangian.newton import polished
 
+FINEST = 1e-16  # tolerance below which none is reached
 CHUNKS = 4  # pieces of a batch for each process
 # Near a solution: hardly any barrier, and no push away from the bounds that are active there.
 WARM = {
@@ -54,7 +57,7 @@ class NlpEngine(ABC):
     Parameters
     ----------
     tolerance : float
-        Of the solver's own termination.
+        Of the solver's own termination, in [1e-16, 1).
     iteration_limit : int
     time_limit : float
         Seconds of an element; 0 is none.
@@ -70,6 +73,13 @@ class NlpEngine(ABC):
     iteration_limit: int = 1000
     time_limit: float = 0.0
     n_jobs: int = 1
+
+    def __post_init__(self) -> None:
+        number("tolerance", self.tolerance, least=FINEST, below=1.0)
+        whole("iteration_limit", self.iteration_limit)
+        number("time_limit", self.time_limit)
+        if not (is_whole(self.n_jobs) and self.n_jobs):
+            raise ValueError(f"n_jobs must be an int other than 0, got {self.n_jobs!r}")
 
     @abstractmethod
     def find(self, problem: Lagrangian, posed: Posed) -> Raw:

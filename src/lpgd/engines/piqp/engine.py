@@ -21,7 +21,7 @@ from lpgd.engines.batch import spread, useful_threads
 from lpgd.engines.numbers import flag, number, whole
 from lpgd.engines.piqp import second
 from lpgd.engines.piqp.polish import Point, Polished, Residual, guessed, polish
-from lpgd.engines.piqp.solver import Request, solve
+from lpgd.engines.piqp.solver import Clock, Request, solve
 from lpgd.engines.piqp.units import Units
 from lpgd.families.qp.qp import QP
 from lpgd.families.qp.sparse_kkt import Element, System
@@ -54,6 +54,10 @@ class PiqpEngine:
     tolerance : float
         Relative residual of the optimality conditions up to which an answer is a solution.
     iteration_limit : int
+    time_limit : float
+        Seconds for an element; 0 is none. PIQP has no clock: from the time of its first iterations
+        follows how many there may be, so that the limit is exceeded by about one of them at most.
+        One factorization cannot be interrupted.
     verbose : bool
         Whether PIQP prints its log.
     """
@@ -61,6 +65,7 @@ class PiqpEngine:
     target: float = 1e-7
     tolerance: float = 1e-6
     iteration_limit: int = 250
+    time_limit: float = 0.0
     verbose: bool = False
 
     name: ClassVar[str] = "piqp"
@@ -68,6 +73,7 @@ class PiqpEngine:
     def __post_init__(self) -> None:
         for name in ("target", "tolerance"):
             number(name, getattr(self, name), least=FINEST, below=1.0)
+        number("time_limit", self.time_limit)
         whole("iteration_limit", self.iteration_limit)
         flag("verbose", self.verbose)
 
@@ -197,24 +203,28 @@ class _Batch:
         )
         units = Units.of(element)
         fair, best, status = units.enter(element), None, Status.NUMERICAL
+        clock = Clock.of(engine.time_limit)
         for accuracy in (engine.target, FINEST):
-            request = Request(accuracy, engine.iteration_limit, engine.verbose)
+            request = Request(accuracy, engine.iteration_limit, engine.verbose, clock)
             status, *point = solve(fair, request)
             self.set_ups[row] += 1
-            if status in CLAIMS:
+            if status in (*CLAIMS, Status.TIME_LIMIT):
                 break
             best = self._better(element, units.leave(*point), residual, best)
             if best.error <= SHARP:
                 break
         if best is not None and best.error <= engine.tolerance:
             self._put(row, Status.OPTIMAL, best)
+        elif status == Status.TIME_LIMIT:
+            self.found.status[row] = status
         else:
-            self._second(row, element, status, best)
+            self._second(row, status, best, clock)
 
-    def _second(self, row: int, element: Element, status: Status, best: Polished | None) -> None:
+    def _second(self, row: int, status: Status, best: Polished | None, clock: Clock) -> None:
         """What another solver says, which proves its claims."""
+        element = Element.of(self.problem, self.params, row)
         units = Units.of(element)
-        other = second.solve(units.enter(element))
+        other = second.solve(units.enter(element), clock)
         if other is None:
             status = Status.NUMERICAL if status in CLAIMS else status
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib.util import find_spec
+from math import inf
 
 import numpy as np
 from scipy import sparse
@@ -11,30 +12,33 @@ from scipy import sparse
 from lpgd.core.params import batched
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import FloatArray, Status
-from lpgd.engines.registry import get
+from lpgd.engines.cones.clarabel import ClarabelEngine
+from lpgd.engines.piqp.solver import Clock
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.conic import Conic
 from lpgd.families.qp.sparse_kkt import Element
 
+LEAST = 1e-3  # seconds that Clarabel is given where none are left: 0 is no limit
+
 Verdict = tuple[Status, FloatArray, FloatArray]
 
 
-def solve(element: Element) -> Verdict | None:
+def solve(element: Element, clock: Clock) -> Verdict | None:
     """Status, x and flat multipliers, or a ray; None where Clarabel is not installed.
 
     Where the costs fall for ever, rows that contradict each other are the better verdict.
     """
     if find_spec("clarabel") is None:
         return None
-    found = _asked(element)
+    found = _asked(element, clock)
     if found[0] != Status.UNBOUNDED:
         return found
     idle = replace(element, P=0 * element.P, q=np.zeros_like(element.q))
-    again = _asked(idle)
+    again = _asked(idle, clock)
     return again if again[0] == Status.INFEASIBLE else found
 
 
-def _asked(element: Element) -> Verdict:
+def _asked(element: Element, clock: Clock) -> Verdict:
     eye = sparse.identity(len(element.q), format="csr")
     r = np.concatenate([element.r, -element.lb, element.ub])
     there = np.flatnonzero(np.isfinite(r))
@@ -51,7 +55,8 @@ def _asked(element: Element) -> Verdict:
         "P": batched(P.data[None]),
     }
     cones = Cones(zero=equal, nonneg=len(there) - equal)
-    answer = get("clarabel").solve(Conic(len(element.q), cones, patterns), data)
+    clarabel = ClarabelEngine(time_limit=0.0 if clock.end == inf else max(clock.left, LEAST))
+    answer = clarabel.solve(Conic(len(element.q), cones, patterns), data)
     found, status = answer.solution, Status(int(answer.solution.status[0]))
     if answer.ray is not None and status in (Status.INFEASIBLE, Status.UNBOUNDED):
         found = answer.ray

@@ -1,8 +1,16 @@
-"""One QP for PIQP, and its answer."""
+"""One QP for PIQP, and its answer.
+
+PIQP has a limit of iterations and none of time. Its iterations take about the same time each, since
+each is one factorization, so a time limit is turned into a number of them: a few are made and
+timed, and PIQP then starts again with as many as there is time for.
+"""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from math import inf
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -11,12 +19,33 @@ from lpgd.core.extras import load
 from lpgd.core.solution import FloatArray, Status
 from lpgd.families.qp.sparse_kkt import Element
 
+UNFINISHED = "PIQP_MAX_ITER_REACHED"
 STATUS = {
     "PIQP_SOLVED": Status.OPTIMAL,
-    "PIQP_MAX_ITER_REACHED": Status.ITERATION_LIMIT,
+    UNFINISHED: Status.ITERATION_LIMIT,
     "PIQP_PRIMAL_INFEASIBLE": Status.INFEASIBLE,
     "PIQP_DUAL_INFEASIBLE": Status.UNBOUNDED,
 }
+
+
+TIMED = 2  # iterations that tell how long one takes
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Until when an element may take, in seconds of ``time.perf_counter``; inf is no limit."""
+
+    end: float = inf
+
+    @classmethod
+    def of(cls, limit: float) -> Clock:
+        """From now on so many seconds; 0 is no limit."""
+        return cls(time.perf_counter() + limit if limit else inf)
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left, at least 0."""
+        return inf if self.end == inf else max(0.0, self.end - time.perf_counter())
 
 
 @dataclass(frozen=True)
@@ -26,6 +55,7 @@ class Request:
     accuracy: float
     iterations: int
     verbose: bool
+    clock: Clock
 
 
 def solve(element: Element, request: Request) -> tuple[Status, FloatArray, FloatArray]:
@@ -39,7 +69,7 @@ def solve(element: Element, request: Request) -> tuple[Status, FloatArray, Float
     A = (sparse.csc_matrix(C[:equal]), r[:equal]) if equal else (None, None)
     G = (sparse.csc_matrix(C[equal:]), None, r[equal:]) if equal < len(r) else [None] * 3
     solver.setup(sparse.csc_matrix(element.P), element.q, *A, *G, element.lb, element.ub)
-    status = STATUS.get(solver.solve().name, Status.NUMERICAL)
+    status = _run(solver, request)
     found = solver.result
     x, y, z, lower, upper = (
         np.array(part, dtype=np.float64)
@@ -51,6 +81,24 @@ def solve(element: Element, request: Request) -> tuple[Status, FloatArray, Float
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return Status.NUMERICAL, np.zeros_like(x), np.zeros_like(y)
     return status, x, y
+
+
+def _run(solver: Any, request: Request) -> Status:
+    if request.clock.end == inf:
+        return STATUS.get(solver.solve().name, Status.NUMERICAL)
+    made = solver.settings.max_iter = min(TIMED, request.iterations)
+    began = time.perf_counter()
+    told = solver.solve().name
+    each = (time.perf_counter() - began) / made
+    if told == UNFINISHED and made < request.iterations:
+        fit = int(min(request.iterations, request.clock.left / each))
+        if fit <= made:
+            return Status.TIME_LIMIT
+        solver.settings.max_iter = fit
+        told = solver.solve().name
+        if told == UNFINISHED and fit < request.iterations:
+            return Status.TIME_LIMIT
+    return STATUS.get(told, Status.NUMERICAL)
 
 
 def _there(multipliers: FloatArray, bound: FloatArray) -> FloatArray:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer import Option
@@ -20,6 +21,9 @@ from lpgd.experiments.terminal import (
     report_errors,
     settings_given,
 )
+
+if TYPE_CHECKING:
+    from lpgd.experiments.decisions.study import DecisionStudy
 
 Rule = Annotated[
     Literal["lpgd", "blackbox", "identity", "imle", "two-stage", "spo-plus", "fenchel-young"],
@@ -68,36 +72,69 @@ def train(context: typer.Context, name: str, experiment: Any, **changed: Any) ->
     )
 
 
-def compare(
-    context: typer.Context,
-    study: Callable[[], Any],
-    methods: tuple[Method, ...],
-    out: Path,
-    title: str,
-) -> None:
+@dataclass(frozen=True)
+class Plan:
+    """What is compared or tuned; ``load`` returns the class of the study."""
+
+    load: Callable[[], type[DecisionStudy]]
+    methods: tuple[Method, ...]
+    name: str  # of the directory below runs/
+    title: str
+
+
+def compare(context: typer.Context, plan: Plan) -> None:
     """Do what ``lpgd compare NAME`` does; the context holds the options."""
     from lpgd.experiments import comparison
     from lpgd.experiments.decisions.report import auto_verdict, results_table, write_results
 
-    console, given = new_console(), context.params
+    console, given, out = new_console(), context.params, _place(context, plan)
     with report_errors():
         effort = comparison.Effort(
             given["seeds"], given["max_epochs"], given["jobs"], given["final_jobs"]
         )
         with continuable(console):
             finals = comparison.compare(
-                study(),
-                choose_methods(methods, given["method"]),
+                _study(context, plan),
+                choose_methods(plan.methods, given["method"]),
                 effort,
                 out,
                 console,
-                report=lambda finals, folder: write_results(finals, folder, title),
+                report=lambda finals, folder: write_results(finals, folder, plan.title),
             )
     console.print(results_table(finals))
     verdict = auto_verdict(finals)
     if verdict is not None:
         console.print(verdict, highlight=False)
     console.print(f"Results and figure: {out}", soft_wrap=True)
+
+
+def tune(context: typer.Context, plan: Plan) -> None:
+    """Do what ``lpgd tune NAME`` does; the context holds the options."""
+    from lpgd.experiments import comparison
+    from lpgd.experiments.decisions.tuning import tuned_table, write_tuned
+
+    console, given, out = new_console(), context.params, _place(context, plan)
+    with report_errors(), continuable(console):
+        tuned = comparison.tune(
+            _study(context, plan),
+            choose_methods(plan.methods, given["method"]),
+            given["jobs"],
+            out,
+            console,
+            report=lambda tuned, folder: write_tuned(tuned, folder, plan.title),
+        )
+    console.print(tuned_table(tuned))
+    console.print(f"Results and figure: {out}", soft_wrap=True)
+
+
+def _place(context: typer.Context, plan: Plan) -> Path:
+    return context.params["out"] or Path(f"runs/compare-{plan.name}")
+
+
+def _study(context: typer.Context, plan: Plan) -> Any:
+    """Return the study whose settings are the options of the same names."""
+    kind = plan.load()
+    return kind(**{field.name: context.params[field.name] for field in fields(kind)})
 
 
 def _tau(context: typer.Context) -> dict[str, float]:

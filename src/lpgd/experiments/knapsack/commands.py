@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer import Option
@@ -11,6 +11,9 @@ from typer import Option
 from lpgd.experiments import options
 from lpgd.experiments.decisions import commands
 from lpgd.experiments.decisions.methods import decision_methods
+
+if TYPE_CHECKING:
+    from lpgd.experiments.knapsack.experiment import KnapsackStudy
 
 Items = Annotated[int, Option(min=1, help="Items of an instance.")]
 Dimensions = Annotated[int, Option(min=1, help="Kinds of weight.")]
@@ -73,12 +76,39 @@ def compare_knapsack(
     Stopped with Ctrl-C, the same command continues; finished runs are not repeated. Needs the extra
     lpgd[oracles].
     """
-    from lpgd.experiments.knapsack.experiment import KnapsackStudy
+    commands.compare(context, _plan(context.params))
 
-    commands.compare(
-        context,
-        lambda: KnapsackStudy(train_size, test_size, task_loss, tuning_epochs, items, dimensions),
-        METHODS,
-        out or Path(f"runs/compare-knapsack-{task_loss}"),
-        f"Knapsacks, {items} items, {dimensions} dimensions, {task_loss} loss of layers",
-    )
+
+def tune_knapsack(
+    context: typer.Context,
+    method: commands.Methods = None,
+    items: Items = 20,
+    dimensions: Dimensions = 2,
+    task_loss: commands.TaskLoss = "regret",
+    tuning_epochs: options.TuningEpochs = 8,
+    jobs: options.Jobs = 1,
+    train_size: commands.TrainSize = 400,
+    test_size: commands.TestSize = 400,
+    out: commands.CompareOut = None,
+) -> None:
+    """Choose the best fixed tau, noise and step size of every method by validation.
+
+    Stopped with Ctrl-C, the same command continues. A comparison with the same options and the same
+    --out begins with what was found. Needs the extra
+    lpgd[oracles].
+    """
+    commands.tune(context, _plan(context.params))
+
+
+def _plan(given: dict[str, Any]) -> commands.Plan:
+    """Return what is compared or tuned with these options."""
+
+    def load() -> type[KnapsackStudy]:
+        from lpgd.experiments.knapsack.experiment import KnapsackStudy
+
+        return KnapsackStudy
+
+    name = f"knapsack-{given['task_loss']}"
+    sizes = f"{given['items']} items, {given['dimensions']} dimensions"
+    title = f"Knapsacks, {sizes}, {given['task_loss']} loss of layers"
+    return commands.Plan(load, METHODS, name, title)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Option
@@ -11,6 +11,9 @@ from typer import Option
 from lpgd.experiments import options
 from lpgd.experiments.decisions import commands
 from lpgd.experiments.decisions.methods import decision_methods
+
+if TYPE_CHECKING:
+    from lpgd.experiments.shortest_path.experiment import ShortestPathStudy
 
 Grid = Annotated[int, Option(min=2, help="Nodes each way.")]
 Features = Annotated[int, Option(min=1, help="Features of an instance.")]
@@ -69,14 +72,40 @@ def compare_shortest_path(
 
     Stopped with Ctrl-C, the same command continues; finished runs are not repeated.
     """
-    from lpgd.experiments.shortest_path.experiment import ShortestPathStudy
+    commands.compare(context, _plan(context.params))
 
-    commands.compare(
-        context,
-        lambda: ShortestPathStudy(
-            train_size, test_size, task_loss, tuning_epochs, grid, features, degree, noise
-        ),
-        METHODS,
-        out or Path(f"runs/compare-shortest-path-{grid}-{task_loss}"),
-        f"Shortest paths, {grid}×{grid}, {task_loss} loss of layers",
-    )
+
+def tune_shortest_path(
+    context: typer.Context,
+    method: commands.Methods = None,
+    grid: Grid = 5,
+    task_loss: commands.TaskLoss = "regret",
+    tuning_epochs: options.TuningEpochs = 10,
+    jobs: options.Jobs = 1,
+    train_size: commands.TrainSize = 1000,
+    test_size: commands.TestSize = 1000,
+    features: Features = 5,
+    degree: Degree = 4,
+    noise: Noise = 0.5,
+    out: commands.CompareOut = None,
+) -> None:
+    """Choose the best fixed tau, noise and step size of every method by validation.
+
+    Stopped with Ctrl-C, the same command continues. A comparison with the same options and the same
+    --out begins with what was found.
+    """
+    commands.tune(context, _plan(context.params))
+
+
+def _plan(given: dict[str, Any]) -> commands.Plan:
+    """Return what is compared or tuned with these options."""
+
+    def load() -> type[ShortestPathStudy]:
+        from lpgd.experiments.shortest_path.experiment import ShortestPathStudy
+
+        return ShortestPathStudy
+
+    name = f"shortest-path-{given['grid']}-{given['task_loss']}"
+    size = f"{given['grid']}×{given['grid']}"
+    title = f"Shortest paths, {size}, {given['task_loss']} loss of layers"
+    return commands.Plan(load, METHODS, name, title)

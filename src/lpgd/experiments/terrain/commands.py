@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer import Option
@@ -11,6 +11,9 @@ from typer import Option
 from lpgd.experiments import options
 from lpgd.experiments.decisions import commands
 from lpgd.experiments.decisions.methods import decision_methods
+
+if TYPE_CHECKING:
+    from lpgd.experiments.terrain.experiment import TerrainStudy
 
 Tiles = Annotated[int, Option(min=2, help="Tiles of a map each way.")]
 Channels = Annotated[int, Option(min=1, help="Width of the network.")]
@@ -70,12 +73,38 @@ def compare_terrain(
 
     Stopped with Ctrl-C, the same command continues; finished runs are not repeated.
     """
-    from lpgd.experiments.terrain.experiment import TerrainStudy
+    commands.compare(context, _plan(context.params))
 
-    commands.compare(
-        context,
-        lambda: TerrainStudy(train_size, test_size, task_loss, tuning_epochs, tiles, channels),
-        METHODS,
-        out or Path(f"runs/compare-terrain-{task_loss}"),
-        f"Shortest paths on terrain, {tiles}×{tiles}, {task_loss} loss of layers",
-    )
+
+def tune_terrain(
+    context: typer.Context,
+    method: commands.Methods = None,
+    task_loss: commands.TaskLoss = "regret",
+    tuning_epochs: options.TuningEpochs = 10,
+    jobs: options.Jobs = 1,
+    train_size: commands.TrainSize = 500,
+    test_size: commands.TestSize = 500,
+    tiles: Tiles = 12,
+    channels: Channels = 8,
+    out: commands.CompareOut = None,
+) -> None:
+    """Choose the best fixed tau, noise and step size of every method by validation.
+
+    Stopped with Ctrl-C, the same command continues. A comparison with the same options and the same
+    --out begins with what was found.
+    """
+    commands.tune(context, _plan(context.params))
+
+
+def _plan(given: dict[str, Any]) -> commands.Plan:
+    """Return what is compared or tuned with these options."""
+
+    def load() -> type[TerrainStudy]:
+        from lpgd.experiments.terrain.experiment import TerrainStudy
+
+        return TerrainStudy
+
+    name = f"terrain-{given['task_loss']}"
+    size = f"{given['tiles']}×{given['tiles']}"
+    title = f"Shortest paths on terrain, {size}, {given['task_loss']} loss of layers"
+    return commands.Plan(load, METHODS, name, title)

@@ -48,14 +48,23 @@ class Linearized:
     least-squares solution of minimum norm.
     """
 
-    def __init__(self, plan: Reduction[Any], params: Params, solution: Solution) -> None:
-        self.plan, self.params, self.solution = plan, params, solution
+    def __init__(
+        self,
+        plan: Reduction[Any],
+        params: Params,
+        solution: Solution,
+        units: Units | None = None,
+    ) -> None:
+        self.plan, self.params, self.solution, self._units = plan, params, solution, units
         self._parts: dict[float, list[Part]] = {}
 
     @cached_property
     def units(self) -> Units:
-        """Those in which the data are fair, so that none looks singular for its units."""
-        return Units.of(self.plan.conic, self.params)
+        """Those in which the data are fair, so that none looks singular for its units.
+
+        An engine may have found them.
+        """
+        return self._units or Units.of(self.plan.conic, self.params)
 
     @cached_property
     def inside(self) -> tuple[Params, Solution]:

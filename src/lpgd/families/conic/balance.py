@@ -24,10 +24,11 @@ from lpgd.families.quadratic.structure import Structure
 FAIR = 6.0  # binary logarithm of mean sizes that are left alone
 MOST = 2000.0  # binary logarithm of the largest factor: what takes any number to any other
 STEPS = 50
+ROUNDS = 3
 CLOSE = 0.1  # binary logarithm of a factor that makes no difference
-LOST = 2.0**-1000  # entries this small have lost digits: nothing, beside any of usual size
+LOST = 2.0**-1000  # numbers this small have lost digits: they are nothing beside larger ones
 STRAY = 60.0  # of an entry times the largest, beside the largest ones of its row and column
-NOTHING = 500.0  # the same of data that are otherwise fair, and of b beside the largest one
+NOTHING = 500.0  # the same where data may be fair without it
 
 
 def balanced(
@@ -42,7 +43,7 @@ def balanced(
     if not k or not n:
         return rows, cols
     A, index = params["A"].values.reshape(len(params["A"].values), -1), params["A"].index
-    logs, weights = graph.plain(*_logs(A, LOST), NOTHING)
+    logs, weights = graph.plain(*graph.entries(A), NOTHING)
     sizes = np.abs(_mean(graph.both(logs), graph.both(weights)))
     fair: BoolArray = np.logical_and.reduce(sizes <= FAIR, axis=1)
     known, there = _logs(params["b"].full())
@@ -122,6 +123,19 @@ class Graph:
         free = _mean(self.parts[1](gap), self.parts[1](known.astype(np.float64)))
         return np.where(weights > 0, held, free)
 
+    def entries(self, A: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Logarithms and weights of entries; those that lost digits count in rows of nothing else.
+
+        No unit of a variable brings them near 1 but one in which it may overflow.
+        """
+        logs, weights = _logs(A)
+        faint = (A != 0) & (weights == 0)
+        if faint.any():
+            known = (self.by_row(weights) > 0)[:, self.rows]
+            faint &= ~known
+            logs, weights = np.where(faint, np.frexp(A)[1], logs), np.where(faint, 1.0, weights)
+        return logs, weights
+
     def plain(
         self, logs: FloatArray, weights: FloatArray, stray: float
     ) -> tuple[FloatArray, FloatArray]:
@@ -143,7 +157,7 @@ class Graph:
     ) -> tuple[FloatArray, FloatArray]:
         """Factors of rows and columns, as integers."""
         logs, weights = self.plain(logs, weights, STRAY)
-        rows, cols = self._least(logs, weights, b)
+        rows, cols = self._fitted(logs, weights, b)
         level = self.level(b, rows, cols)
         rows = rows - level[:, self.parts[0].places]
         cols = cols + level[:, self.parts[1].places]
@@ -153,6 +167,23 @@ class Graph:
         cols = np.where(there > 0, cols, part[:, self.parts[1].places])
         found: list[FloatArray] = [np.round(np.clip(side, -MOST, MOST)) for side in (rows, cols)]
         return found[0], found[1]
+
+    def _fitted(
+        self, logs: FloatArray, weights: FloatArray, b: _Level
+    ) -> tuple[FloatArray, FloatArray]:
+        """The least squares, without entries that they bring nowhere near 1."""
+        rows, cols = self._least(logs, weights, b)
+        for _ in range(ROUNDS):
+            off = weights * np.abs(logs + rows[:, self.rows] + cols[:, self.cols])
+            worst = off.max(axis=1, initial=0.0)
+            odd = np.flatnonzero(worst > STRAY)
+            if not len(odd):
+                break
+            kept = np.ones_like(weights)
+            kept[odd] = off[odd] <= 0.5 * worst[odd, None]
+            logs, weights = logs * kept, weights * kept
+            rows[odd], cols[odd] = self._least(logs[odd], weights[odd], b.take(odd))
+        return rows, cols
 
     def _least(
         self, logs: FloatArray, weights: FloatArray, b: _Level
@@ -228,14 +259,11 @@ def diagonal(conic: Structure, params: Params) -> FloatArray:
     return found[P.index]
 
 
-def _logs(values: FloatArray, most: float = np.inf) -> tuple[FloatArray, FloatArray]:
-    """About the binary logarithms, and ones; zero for zeros and for what is next to nothing.
-
-    What is larger than ``most`` is something in any case.
-    """
+def _logs(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """About the binary logarithms, and ones; zero for zeros and for what has lost digits."""
     sizes, logs = np.abs(values), np.frexp(values)[1]
     nothing = np.exp2(-NOTHING) * sizes.max(axis=1, initial=0.0, keepdims=True)
-    known = sizes > np.minimum(nothing, most)
+    known = sizes > np.minimum(nothing, LOST)
     return np.where(known, logs, 0).astype(np.float64), known.astype(np.float64)
 
 

@@ -16,6 +16,7 @@ from lpgd.core.solution import BoolArray, Solution
 from lpgd.families.conic.adjoint import Linearized
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.reduction import Reduction
+from lpgd.families.conic.units import Units
 from lpgd.families.quadratic.structure import Structure
 
 
@@ -101,4 +102,5 @@ class Conic(Structure):
 
     def linearize(self, params: Params, solution: Solution, factors: Any = None) -> Linearized:
         """See ``Differentiable.linearize``."""
-        return Linearized(self.reduction, params, solution)
+        units = factors if isinstance(factors, Units) else None
+        return Linearized(self.reduction, params, solution, units)

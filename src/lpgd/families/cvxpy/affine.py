@@ -1,7 +1,7 @@
 """Program data as affine functions of parameters, and the transposed maps of their gradients."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
@@ -24,18 +24,26 @@ class Linear:
     """
 
     matrix: Any
-    forth: "_Moves | None" = field(init=False)
-    back: "_Moves | None" = field(init=False)
-    transposed: Any = field(init=False)
 
     def __post_init__(self) -> None:
         matrix = sparse.csr_array(self.matrix)
         matrix.sum_duplicates()
-        transposed = sparse.csr_array(matrix.T)
         object.__setattr__(self, "matrix", matrix)
-        object.__setattr__(self, "transposed", transposed)
-        object.__setattr__(self, "forth", _Moves.of(matrix))
-        object.__setattr__(self, "back", _Moves.of(transposed))
+
+    @cached_property
+    def forth(self) -> "_Moves | None":
+        """The matrix, where it moves entries."""
+        return _Moves.of(self.matrix)
+
+    @cached_property
+    def transposed(self) -> Any:
+        """The transpose, by rows."""
+        return sparse.csr_array(self.matrix.T)
+
+    @cached_property
+    def back(self) -> "_Moves | None":
+        """The transpose, where it moves entries."""
+        return _Moves.of(self.transposed)
 
     def __call__(self, values: FloatArray) -> FloatArray:
         """Rows (D, size) to (D, k); may be a view of ``values``."""

@@ -7,13 +7,13 @@ times (theta, 1), theta the parameters stacked column by column. So A = -A_c and
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 
-from lpgd.core.pattern import Pattern
-from lpgd.core.solution import IntArray
+from lpgd.core.pattern import Pattern, totals
+from lpgd.core.solution import FloatArray, IntArray
 from lpgd.families.conic.cones import Cones
 from lpgd.families.cvxpy.affine import Affine, Linear
 
@@ -62,6 +62,27 @@ class Rows:
         return cls(cones, places, blocks)
 
 
+class Entries(NamedTuple):
+    """Entries of a sparse matrix; those of one place are summed."""
+
+    values: FloatArray
+    rows: IntArray
+    cols: IntArray
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, tensor: Any) -> "Entries":
+        """Of a scipy matrix."""
+        stored: Any = sparse.coo_array(tensor)
+        return cls(
+            stored.data, stored.row.astype(np.intp), stored.col.astype(np.intp), stored.shape
+        )
+
+    def some(self, chosen: Any, rows: IntArray, count: int) -> "Entries":
+        """Chosen ones, in other ``rows``, of which there are ``count``."""
+        return Entries(self.values[chosen], rows, self.cols[chosen], (count, self.shape[1]))
+
+
 @dataclass(frozen=True, eq=False)
 class Columns:
     """The columns of CVXPY's tensors that belong to a parameter.
@@ -69,27 +90,45 @@ class Columns:
     Attributes
     ----------
     start : int
-    entries : sparse (k, size)
-        What each column multiplies, as a combination of the entries of the user's parameter,
-        counted row by row. CVXPY knows a symmetric parameter by its upper triangle, for which the
-        mean of both triangles is taken; a diagonal or sparse one by its entries.
+    entries : tuple of (k,) int
+        The entry of the user's parameter, counted row by row, that each column multiplies; where
+        there are several, their mean. CVXPY knows a symmetric parameter by its upper triangle, for
+        which the mean of both triangles is taken; a diagonal or sparse one by its entries.
+    size : int
+        Of the parameter.
     """
 
     start: int
-    entries: Any
+    entries: tuple[IntArray, ...]
+    size: int
 
     @classmethod
     def of(cls, program: Any, parameter: Any, final: int) -> "Columns":
         """Columns of the user's parameter, which became the one with the id ``final``."""
         every = np.arange(parameter.size, dtype=np.intp).reshape(tuple[int, ...](parameter.shape))
         if program.param_id_to_size[final] == parameter.size:
-            entries = _picked(every.ravel(order="F"), parameter.size)
+            entries = [every.ravel(order="F")]
         else:
-            entries = _picked(_lowered(parameter, every), parameter.size)
+            entries = [_lowered(parameter, every)]
             if any(parameter.attributes[name] for name in ("symmetric", "PSD", "NSD")):
-                mirrored = _picked(_lowered(parameter, every.swapaxes(-1, -2)), parameter.size)
-                entries = 0.5 * (entries + mirrored)
-        return cls(program.param_id_to_col[final], entries)
+                entries.append(_lowered(parameter, every.swapaxes(-1, -2)))
+        return cls(program.param_id_to_col[final], tuple(entries), parameter.size)
+
+    def part(self, tensor: Entries) -> Any:
+        """What of a tensor multiplies the parameter, (rows, size); None for nothing."""
+        mine = np.flatnonzero(
+            (tensor.cols >= self.start) & (tensor.cols < self.start + len(self.entries[0]))
+        )
+        if not len(mine):
+            return None
+        at, count = tensor.cols[mine] - self.start, len(self.entries)
+        values = np.tile(tensor.values[mine] / count, count)
+        cols = np.concatenate([places[at] for places in self.entries])
+        found = sparse.csr_array(
+            (values, (np.tile(tensor.rows[mine], count), cols)), shape=(tensor.shape[0], self.size)
+        )
+        found.eliminate_zeros()
+        return found if found.nnz else None
 
 
 def _lowered(parameter: Any, values: IntArray) -> IntArray:
@@ -97,15 +136,11 @@ def _lowered(parameter: Any, values: IntArray) -> IntArray:
     return np.array(reduction.lower_value(parameter, values), dtype=np.intp).ravel("F")
 
 
-def _picked(places: IntArray, size: int) -> Any:
-    count = len(places)
-    return sparse.csr_array((np.ones(count), (np.arange(count), places)), shape=(count, size))
-
-
 def offset(program: Any, columns: Mapping[str, Columns]) -> Affine:
     """The constant of the objective, (1,)."""
-    n = program.x.size
-    return _affine(sparse.csr_array(program.q)[n : n + 1], columns)
+    entries = Entries.of(program.q)
+    last = np.flatnonzero(entries.rows == program.x.size)
+    return _affine(entries.some(last, np.zeros_like(last), 1), columns)
 
 
 def maps(
@@ -113,52 +148,45 @@ def maps(
 ) -> tuple[dict[str, Affine], dict[str, Pattern]]:
     """Affine maps of P (where the objective is quadratic), q, A and b, and patterns of P and A."""
     n, m = program.x.size, len(rows.places)
-    places: dict[str, IntArray] = {}
-    tensors: dict[str, Any] = {"q": sparse.csr_array(program.q)[:n]}
-    tensors["A"], tensors["b"], places["A"] = _constraints(program.A, rows, n)
+    costs, places = Entries.of(program.q), dict[str, IntArray]()
+    linear = np.flatnonzero(costs.rows < n)
+    tensors = {"q": costs.some(linear, costs.rows[linear], n)}
+    tensors["A"], tensors["b"], places["A"] = _constraints(Entries.of(program.A), rows, n)
     if program.P is not None:
-        tensors["P"], places["P"] = _hessian(program.P, n)
+        tensors["P"], places["P"] = _hessian(Entries.of(program.P), n)
     shapes = {"P": (n, n), "A": (m, n)}
     patterns = {k: Pattern(*np.divmod(at, max(n, 1)), shapes[k]) for k, at in places.items()}
     return {name: _affine(tensors[name], columns) for name in sorted(tensors)}, patterns
 
 
-def _constraints(tensor: Any, rows: Rows, n: int) -> tuple[Any, Any, IntArray]:
+def _constraints(tensor: Entries, rows: Rows, n: int) -> tuple[Entries, Entries, IntArray]:
     m = len(rows.places)
-    entries = sparse.coo_array(tensor)
-    cols, old = np.divmod(entries.row.astype(np.int64), max(m, 1))
+    cols, old = np.divmod(tensor.rows, max(m, 1))
     row, right = rows.places[old], cols == n
-    width = entries.shape[1]
-    b = sparse.csr_array((entries.data[right], (row[right], entries.col[right])), shape=(m, width))
-    A, places = _stored(-entries.data[~right], (row * n + cols)[~right], entries.col[~right], width)
+    b = tensor.some(right, row[right], m)
+    left = tensor.some(~right, (row * n + cols)[~right], 0)
+    A, places = _stored(left._replace(values=-left.values))
     return A, b, places
 
 
-def _hessian(tensor: Any, n: int) -> tuple[Any, IntArray]:
+def _hessian(tensor: Entries, n: int) -> tuple[Entries, IntArray]:
     """P + P' halved, so that the pattern is symmetric and every value is that of a symmetric P."""
-    entries = sparse.coo_array(tensor)
-    cols, row = np.divmod(entries.row.astype(np.int64), max(n, 1))
+    cols, row = np.divmod(tensor.rows, max(n, 1))
     keys = np.concatenate([row * n + cols, cols * n + row])
-    halves = np.tile(0.5 * entries.data, 2)
-    return _stored(halves, keys, np.tile(entries.col, 2), entries.shape[1])
+    twice = Entries(np.tile(0.5 * tensor.values, 2), keys, np.tile(tensor.cols, 2), tensor.shape)
+    return _stored(twice)
 
 
-def _stored(values: Any, keys: IntArray, cols: Any, width: int) -> tuple[Any, IntArray]:
-    """The rows of a tensor that are not zero, and their keys in ascending order."""
-    present = values != 0
-    places, row = np.unique(keys[present], return_inverse=True)
-    shape = (len(places), width)
-    return sparse.csr_array((values[present], (row, cols[present])), shape=shape), places
+def _stored(tensor: Entries) -> tuple[Entries, IntArray]:
+    """The rows of a tensor that are not zero, and which those are, in ascending order."""
+    present = np.flatnonzero(tensor.values)
+    places, rows = np.unique(tensor.rows[present], return_inverse=True)
+    return tensor.some(present, rows, len(places)), places
 
 
-def _affine(tensor: Any, columns: Mapping[str, Columns]) -> Affine:
-    by_column = sparse.csc_array(tensor)
-    constant = np.asarray(by_column[:, [-1]].toarray(), dtype=np.float64)[:, 0]
-    parts: dict[str, Linear] = {}
-    for name, own in columns.items():
-        block = by_column[:, own.start : own.start + own.entries.shape[0]]
-        part = sparse.csr_array(block @ own.entries)
-        part.eliminate_zeros()
-        if part.nnz:
-            parts[name] = Linear(part)
-    return Affine(constant, parts)
+def _affine(tensor: Entries, columns: Mapping[str, Columns]) -> Affine:
+    count, width = tensor.shape
+    fixed = tensor.cols == width - 1
+    constant = totals(tensor.rows[fixed], tensor.values[fixed], count)
+    parts = {name: own.part(tensor) for name, own in columns.items()}
+    return Affine(constant, {k: Linear(part) for k, part in parts.items() if part is not None})

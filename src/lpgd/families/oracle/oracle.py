@@ -38,7 +38,7 @@ class Oracle(Family):
     n: int
     shape: tuple[int, ...] = ()
 
-    tilts = (0.5, 4.0, 32.0, 256.0)  # docs/tau.md, on oracles
+    tilts = (0.6, 4.8, 38.4, 307.2)  # docs/tau.md, on oracles
 
     @property
     def form(self) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from lpgd import losses
+from lpgd.losses.linear import fitting
 from lpgd.pyepo._rest import rest
 from lpgd.pyepo.func._pools import PoolModule
 from lpgd.torch.losses.pools import SOFT
@@ -15,6 +16,7 @@ class _Rank(PoolModule):
         self, pred_cost: torch.Tensor, true_cost: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         truth, costs = self._full(true_cost), self._full(pred_cost)
+        fitting(costs.shape[-1:], true_cost=truth)
         return costs, truth, self._refresh_solution_pool(costs)
 
 

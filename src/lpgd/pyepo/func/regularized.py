@@ -11,6 +11,7 @@ from lpgd import losses, rules
 from lpgd.core.params import batched
 from lpgd.core.solution import Solution
 from lpgd.families.oracle.oracle import Oracle
+from lpgd.losses.linear import fitting
 from lpgd.pyepo._rest import rest
 from lpgd.pyepo._solvers import Choice
 from lpgd.pyepo.func._checks import nonnegative, positive, positive_int
@@ -117,6 +118,7 @@ class regularizedFrankWolfeFenchelYoung(_FrankWolfe):
             return (self._through(rule, costs),)
 
         given = self._full(pred_cost), true_sol.detach(), self.lambd
+        fitting(given[0].shape[-1:], true_sol=true_sol)
         return self._reduce(losses.regularised_fenchel_young(*given, solve))
 
     def _frank_wolfe(self, theta: torch.Tensor) -> torch.Tensor:

@@ -8,9 +8,23 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from lpgd.frontend.oracle import checked
+from lpgd.losses.linear import fitting
 from lpgd.torch.oracle import OracleLayer
 
 Reduction = Literal["mean", "sum", "none"]
+
+
+def known(reduction: Any) -> Reduction:
+    """Check a reduction.
+
+    Raises
+    ------
+    ValueError
+    """
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+    return reduction
 
 
 def reduced(loss: torch.Tensor, reduction: Reduction) -> torch.Tensor:
@@ -34,31 +48,38 @@ class Loss(nn.Module):
         self, solver: Callable[..., Any] | nn.Module, reduction: Reduction = "mean"
     ) -> None:
         super().__init__()
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
         self.layer = solver if isinstance(solver, nn.Module) else OracleLayer(solver)
-        self.reduction: Reduction = reduction
+        self.reduction: Reduction = known(reduction)
 
     @property
     def sign(self) -> float:
         """1 where the layer minimises, -1 where it maximises."""
         return -1.0 if getattr(self.layer, "sense", "min") == "max" else 1.0
 
-    def _begun(self, instances: Any, costs: torch.Tensor, *others: torch.Tensor) -> tuple[Any, ...]:
+    def _begun(
+        self, instances: Any, costs: torch.Tensor, **others: torch.Tensor
+    ) -> tuple[Any, ...]:
         """What solves, the costs to be minimised and all else, as vectors (..., d).
 
         The first gives minimisers of any number of costs, all solved at once; instances are given
         to each.
+
+        Raises
+        ------
+        StructureError
+            Wrong shape.
         """
-        dims = len(getattr(self.layer, "_form", (None,)))
-        own = costs.shape[costs.ndim - dims :]
-        flat = [part.flatten(part.ndim - dims) for part in (costs, *others)]
+        form = getattr(self.layer, "_form", (None,))
+        own, dims = checked(form, tuple(costs.shape)), len(form)
+        fitting(own, **others)
+        flat = [part.flatten(part.ndim - dims) for part in (costs, *others.values())]
         given = () if instances is None else (instances,)
 
         def solve(*tilted: torch.Tensor) -> tuple[torch.Tensor, ...]:
             with torch.no_grad():
-                asked = tilted[0][None] if len(tilted) == 1 else torch.stack(tilted)
+                asked = tilted[0] if len(tilted) == 1 else torch.stack(tilted)
                 x = self.layer(self.sign * asked.unflatten(-1, own), *given)
-                return tuple(x.flatten(x.ndim - dims))
+                x = x.flatten(x.ndim - dims)
+                return (x,) if len(tilted) == 1 else tuple(x)
 
         return solve, self.sign * flat[0], *flat[1:]

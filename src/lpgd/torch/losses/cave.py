@@ -7,10 +7,12 @@ from typing import Literal
 import torch
 from torch import nn
 
+from lpgd.core.errors import StructureError
 from lpgd.core.public import public
 from lpgd.core.rule import is_count
 from lpgd.losses.cone import projected
-from lpgd.torch.losses.base import Reduction, reduced
+from lpgd.losses.linear import fitting
+from lpgd.torch.losses.base import Reduction, known, reduced
 
 
 def cone_cosine(costs: torch.Tensor, onto: torch.Tensor) -> torch.Tensor:
@@ -21,7 +23,7 @@ def cone_cosine(costs: torch.Tensor, onto: torch.Tensor) -> torch.Tensor:
 def on_cones(costs: torch.Tensor, normals: torch.Tensor, iterations: int | None) -> torch.Tensor:
     """Projections of costs (..., d) on the cones of normals (..., m, d), without a gradient."""
     flat = costs.detach().to("cpu", torch.float64).reshape(-1, costs.shape[-1])
-    rows = normals.detach().to("cpu", torch.float64).reshape(len(flat), -1, flat.shape[1])
+    rows = normals.detach().to("cpu", torch.float64).reshape(len(flat), *normals.shape[-2:])
     found = torch.from_numpy(projected(flat.numpy(), rows.numpy(), iterations))
     return found.to(costs.device, costs.dtype).reshape(costs.shape)
 
@@ -54,10 +56,24 @@ class CaVE(nn.Module):
         if iterations is not None and not (is_count(iterations) and iterations):
             raise ValueError(f"iterations must be None or an int >= 1, got {iterations!r}")
         self.sign, self.iterations = (-1.0 if sense == "min" else 1.0), iterations
-        self.reduction: Reduction = reduction
+        self.reduction: Reduction = known(reduction)
 
     def forward(self, costs: torch.Tensor, normals: torch.Tensor) -> torch.Tensor:
-        """The loss of costs (..., d), given normals (..., m, d) of rows a x <= b; zeros pad."""
+        """The loss of costs (..., d), given normals (..., m, d) of rows a x <= b; zeros pad.
+
+        Raises
+        ------
+        StructureError
+            Wrong shape.
+        """
+        fitting(costs.shape[-1:], normals=normals)
+        try:
+            rows = normals.expand(*costs.shape[:-1], *normals.shape[-2:])
+        except RuntimeError:
+            raise StructureError(
+                f"normals must have shape (..., m, d) of the batch dimensions of costs, "
+                f"{tuple(costs.shape)}, got {tuple(normals.shape)}"
+            ) from None
         direction = self.sign * costs
-        onto = on_cones(direction, normals, self.iterations)
+        onto = on_cones(direction, rows, self.iterations)
         return reduced(cone_cosine(direction, onto), self.reduction)

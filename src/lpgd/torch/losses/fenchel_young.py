@@ -51,7 +51,7 @@ class FenchelYoung(Loss):
         self, costs: torch.Tensor, target: torch.Tensor, instances: Any = None
     ) -> torch.Tensor:
         """The loss of costs (..., d), given a target solution (..., d)."""
-        solve, c, x = self._begun(instances, costs, target)
+        solve, c, x = self._begun(instances, costs, target=target)
         loss = losses.regularised_fenchel_young(c, x, self.weight, solve)
         return reduced(loss, self.reduction)
 
@@ -92,6 +92,6 @@ class PerturbedFenchelYoung(Loss):
 
     def forward(self, costs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """The loss of costs (..., d), given a target solution (..., d)."""
-        solve, c, x = self._begun(None, costs, target)
+        solve, c, x = self._begun(None, costs, target=target)
         loss = losses.perturbed_fenchel_young(c, x, noisy(c, self._how), solve)
         return reduced(loss, self.reduction)

@@ -10,7 +10,8 @@ from torch import nn
 
 from lpgd import losses
 from lpgd.core.public import public
-from lpgd.torch.losses.base import Reduction, reduced
+from lpgd.losses.linear import fitting
+from lpgd.torch.losses.base import Reduction, known, reduced
 
 Sense = Literal["min", "max"]
 SOFT = partial(torch.softmax, dim=-1), partial(torch.log_softmax, dim=-1)
@@ -25,16 +26,30 @@ class _PoolLoss(nn.Module):
         self, pool: torch.Tensor, sense: Sense = "min", reduction: Reduction = "mean"
     ) -> None:
         super().__init__()
+        pool = torch.as_tensor(pool)
         if pool.ndim != 2 or not len(pool):
             raise ValueError(f"pool must have shape (P, d) with P >= 1, got {tuple(pool.shape)}")
         if sense not in ("min", "max"):
             raise ValueError(f"sense must be 'min' or 'max', got {sense!r}")
         self.register_buffer("pool", pool.detach().clone())
         self.sign = 1.0 if sense == "min" else -1.0
-        self.reduction: Reduction = reduction
+        self.reduction: Reduction = known(reduction)
 
-    def _solutions(self, costs: torch.Tensor) -> torch.Tensor:
-        return self.pool.to(costs.device, costs.dtype)
+    def _begun(
+        self, costs: torch.Tensor, **other: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Costs to be minimised, what else is given, and the pool, of one dtype.
+
+        Raises
+        ------
+        StructureError
+            Wrong shape.
+        """
+        fitting(self.pool.shape[1:], costs=costs, **other)
+        (given,) = other.values()
+        dtype = torch.promote_types(costs.dtype, given.dtype)
+        pool = self.pool.to(costs.device, dtype)
+        return self.sign * costs.to(dtype), given.to(dtype), pool
 
 
 @public("lpgd.torch.losses")
@@ -51,7 +66,7 @@ class NoiseContrastive(_PoolLoss):
 
     def forward(self, costs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """The loss of costs (..., d), given a target solution (..., d)."""
-        loss = losses.noise_contrastive(self.sign * costs, target, self._solutions(costs))
+        loss = losses.noise_contrastive(*self._begun(costs, target=target))
         return reduced(loss, self.reduction)
 
 
@@ -69,7 +84,7 @@ class ContrastiveMAP(_PoolLoss):
 
     def forward(self, costs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """The loss of costs (..., d), given a target solution (..., d)."""
-        loss = losses.contrastive_map(self.sign * costs, target, self._solutions(costs))
+        loss = losses.contrastive_map(*self._begun(costs, target=target))
         return reduced(loss, self.reduction)
 
 
@@ -101,7 +116,7 @@ class LearningToRank(_PoolLoss):
 
     def forward(self, costs: torch.Tensor, true_costs: torch.Tensor) -> torch.Tensor:
         """The loss of costs (..., d), given true costs (..., d)."""
-        given = self.sign * costs, self.sign * true_costs, self._solutions(costs)
+        given = self._begun(costs, true_costs=self.sign * true_costs)
         if self.kind == "listwise":
             return reduced(losses.listwise(*given, *SOFT), self.reduction)
         of = losses.pointwise if self.kind == "pointwise" else losses.pairwise

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from lpgd.core.errors import StructureError
 from lpgd.core.public import public
 from lpgd.losses.score import leave_one_out, likelihood
 from lpgd.rules.perturbation import Perturbation
@@ -62,6 +63,11 @@ class ScoreFunction(Loss):
         with torch.no_grad():
             (x,) = solve(found)
             each = self.loss(x, *given)
+            if tuple(each.shape) != tuple(x.shape[:-1]):
+                raise StructureError(
+                    "loss must return one number for each of the solutions, shape "
+                    f"{tuple(x.shape[:-1])}, got {tuple(each.shape)}"
+                )
             reward = leave_one_out(each) if self.baseline else each
         surrogate = (reward * likelihood(c, found, self._how.sigma)).mean(-1)
         return reduced(each.mean(-1) + surrogate - surrogate.detach(), self.reduction)

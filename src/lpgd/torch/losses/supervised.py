@@ -10,8 +10,8 @@ from torch import nn
 
 from lpgd import losses
 from lpgd.core.public import public
+from lpgd.losses.linear import step
 from lpgd.rules.ends import Side
-from lpgd.rules.lpgd import LPGD
 from lpgd.torch.losses.base import Loss, Reduction, reduced
 
 
@@ -24,7 +24,7 @@ class _Imitation(Loss):
         tau: float = 1.0,
         reduction: Reduction = "mean",
     ) -> None:
-        LPGD(tau)
+        step(tau)
         super().__init__(solver, reduction)
         self.tau = tau
 
@@ -48,7 +48,7 @@ class SPOPlus(Loss):
         instances: Any = None,
     ) -> torch.Tensor:  # fmt: skip
         """The loss of costs (..., d), given true costs and their solution, both (..., d)."""
-        solve, c, truth, x = self._begun(instances, costs, true_costs, target)
+        solve, c, truth, x = self._begun(instances, costs, true_costs=true_costs, target=target)
         loss = losses.spo_plus(c, self.sign * truth, x, solve)
         return reduced(loss, self.reduction)
 
@@ -75,7 +75,7 @@ class PerturbationGradient(Loss):
         side: Side = "upper",
         reduction: Reduction = "mean",
     ) -> None:
-        LPGD(tau, side=side)
+        step(tau, side)
         super().__init__(solver, reduction)
         self.tau = tau
         self.side: Side = side
@@ -84,7 +84,7 @@ class PerturbationGradient(Loss):
         self, costs: torch.Tensor, true_costs: torch.Tensor, instances: Any = None
     ) -> torch.Tensor:
         """The loss of costs (..., d), given true costs (..., d)."""
-        solve, c, truth = self._begun(instances, costs, true_costs.detach())
+        solve, c, truth = self._begun(instances, costs, true_costs=true_costs.detach())
         loss = losses.envelope(c, self.sign * truth, solve, self.tau, self.side)
         return reduced(loss, self.reduction)
 
@@ -107,7 +107,7 @@ class Imitation(_Imitation):
         instances: Any = None,
     ) -> torch.Tensor:  # fmt: skip
         """The loss of costs (..., d), given a target solution and the slope of the task loss."""
-        solve, c, x, of = self._begun(instances, costs, target, slope)
+        solve, c, x, of = self._begun(instances, costs, target=target, slope=slope)
         loss = losses.imitation(c, x, of, solve, self.tau)
         return reduced(loss, self.reduction)
 
@@ -129,6 +129,6 @@ class StructuredHinge(_Imitation):
         self, costs: torch.Tensor, target: torch.Tensor, instances: Any = None
     ) -> torch.Tensor:
         """The loss of costs (..., d), given a target solution (..., d)."""
-        solve, c, x = self._begun(instances, costs, target)
+        solve, c, x = self._begun(instances, costs, target=target)
         loss = losses.structured_hinge(c, x, solve, self.tau)
         return reduced(loss, self.reduction)

@@ -1,0 +1,225 @@
+"""Ten thousand calls, forward and backward, of every kind of layer: the memory in use stays flat.
+
+    python benchmarks/memory.py [--calls 10000] [--only "dense QP" HiGHS] [--seed 0]
+
+Small programs with new data in every call. After a fifth of the calls the resident size may not
+grow by more than the limit below, about what an allocator keeps back and far less than an array
+kept for each call would take; nor may the number of Python's objects. Each kind runs in a process
+of its own. The exit code is 1 if anything grows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from multiprocessing import get_context
+from typing import Any
+
+import psutil
+import torch
+
+import lpgd
+from lpgd.oracles import GridPath, Knapsack, PyEPOGrid
+from lpgd.torch import ConicLayer, CvxpyLayer, LPLayer, OracleLayer, QPLayer
+
+T = torch.float64
+MOST = 6e6  # bytes
+OBJECTS = 2000
+Call = Callable[[torch.Generator], torch.Tensor]
+KINDS: dict[str, Callable[[], Call]] = {}
+B, N, M = 2, 6, 8
+
+
+def kind(name: str) -> Any:
+    """Enter a maker of calls."""
+
+    def entered(make: Callable[[], Call]) -> Callable[[], Call]:
+        KINDS[name] = make
+        return make
+
+    return entered
+
+
+def rows(draw: torch.Generator) -> dict[str, torch.Tensor]:
+    """q, G and h of a batch."""
+    q = torch.randn(B, N, generator=draw, dtype=T).requires_grad_()
+    G = torch.randn(B, M, N, generator=draw, dtype=T).requires_grad_()
+    h = (1 + torch.rand(B, M, generator=draw, dtype=T)).requires_grad_()
+    return {"q": q, "G": G, "h": h}
+
+
+def _quadratic(layer: QPLayer) -> Call:
+    P = torch.eye(N, dtype=T)
+    return lambda draw: layer(P, **rows(draw))
+
+
+@kind("dense QP")
+def _() -> Call:
+    return _quadratic(QPLayer())
+
+
+@kind("dense QP, Exact")
+def _() -> Call:
+    return _quadratic(QPLayer(lpgd.Exact()))
+
+
+@kind("dense QP, fixed tau")
+def _() -> Call:
+    return _quadratic(QPLayer(lpgd.LPGD(5.0, rho=0.1)))
+
+
+@kind("dense QP, failures marked")
+def _() -> Call:
+    layer, P = QPLayer(on_failure="nan"), torch.eye(N, dtype=T)
+
+    def call(draw: torch.Generator) -> torch.Tensor:
+        data = rows(draw)
+        G = torch.cat([data["G"], -data["G"][:, :1]], 1)
+        h = torch.cat([data["h"], 1e3 * torch.randn(B, 1, generator=draw, dtype=T)], 1)
+        return torch.nan_to_num(layer(P, data["q"], G, h))
+
+    return call
+
+
+@kind("sparse QP")
+def _() -> Call:
+    layer = QPLayer()
+    at = torch.nonzero(torch.rand(M, N, generator=torch.Generator().manual_seed(0)) < 0.4).T
+    eye = torch.eye(N, dtype=T).to_sparse_coo()
+
+    def call(draw: torch.Generator) -> torch.Tensor:
+        data = rows(draw)
+        values = torch.randn(at.shape[1], generator=draw, dtype=T).requires_grad_()
+        G = torch.sparse_coo_tensor(at, values, (M, N))
+        return layer(eye, data["q"], G, data["h"])
+
+    return call
+
+
+@kind("LP, DAQP")
+def _() -> Call:
+    return _linear("daqp")
+
+
+@kind("LP, HiGHS")
+def _() -> Call:
+    return _linear("highs")
+
+
+def _linear(engine: str) -> Call:
+    layer, box = LPLayer(engine=engine), torch.ones(N, dtype=T)
+
+    def call(draw: torch.Generator) -> torch.Tensor:
+        data = rows(draw)
+        return layer(data["q"], data["G"], data["h"], lb=-box, ub=box)
+
+    return call
+
+
+@kind("cone program, Moreau")
+def _() -> Call:
+    return _conic("moreau")
+
+
+@kind("cone program, Clarabel")
+def _() -> Call:
+    return _conic("clarabel")
+
+
+@kind("cone program, SCS")
+def _() -> Call:
+    return _conic("scs")
+
+
+def _conic(engine: str) -> Call:
+    layer = ConicLayer(lpgd.Cones(nonneg=2, soc=(3,)), engine=engine)
+    A = torch.cat([torch.eye(5, 3, dtype=T)[[0, 1]], -torch.eye(3, dtype=T)])
+    P = torch.eye(3, dtype=T)
+
+    def call(draw: torch.Generator) -> torch.Tensor:
+        q = torch.randn(B, 3, generator=draw, dtype=T).requires_grad_()
+        b = torch.rand(B, 5, generator=draw, dtype=T) * 0.1
+        b = (b + torch.tensor([1.0, 1.0, 2.0, 0.0, 0.0], dtype=T)).requires_grad_()
+        return layer(P, q, A, b)
+
+    return call
+
+
+@kind("CVXPY")
+def _() -> Call:
+    import cvxpy as cp
+
+    x, q, G, h = cp.Variable(N), cp.Parameter(N), cp.Parameter((M, N)), cp.Parameter(M)
+    goal = cp.Minimize(cp.sum_squares(x) + q @ x)
+    layer = CvxpyLayer(cp.Problem(goal, [G @ x <= h, cp.norm(x) <= 5]), [q, G, h], [x])
+    return lambda draw: layer(*rows(draw).values())[0]
+
+
+@kind("oracle, paths")
+def _() -> Call:
+    grid = PyEPOGrid(4, 4)
+    return _oracle(OracleLayer(grid), len(grid.edges))
+
+
+@kind("oracle, cached")
+def _() -> Call:
+    return _oracle(OracleLayer(Knapsack([1, 2, 3, 4], 5), cache=100_000), 4)
+
+
+@kind("oracle, knapsack by HiGHS")
+def _() -> Call:
+    return _oracle(OracleLayer(Knapsack([1.0, 2, 3, 4], 5, "highs")), 4)
+
+
+@kind("oracle, flow")
+def _() -> Call:
+    return _oracle(OracleLayer(GridPath((3, 3), negative="flow")), 3, 3)
+
+
+def _oracle(layer: OracleLayer, *shape: int) -> Call:
+    return lambda draw: layer(torch.randn(B, *shape, generator=draw, dtype=T).requires_grad_())
+
+
+def measured(name: str, calls: int, seed: int) -> tuple[float, float, float, float]:
+    """Growth in bytes and objects after a fifth of the calls, bytes in use, seconds of CPU."""
+    torch.set_num_threads(1)
+    call, draw = KINDS[name](), torch.Generator().manual_seed(seed)
+    here, marks = psutil.Process(), []
+    began = time.process_time()
+    warnings.simplefilter("ignore", UserWarning)
+    for number in range(calls):
+        call(draw).square().sum().backward()
+        if number in (calls // 5, calls - 1):
+            gc.collect()
+            marks.append((here.memory_info().rss, len(gc.get_objects())))
+    (first, before), (last, after) = marks
+    return last - first, after - before, last, time.process_time() - began
+
+
+def main() -> int:
+    """Measure all kinds."""
+    parser = argparse.ArgumentParser(description="Memory of many calls.")
+    parser.add_argument("--calls", type=int, default=10_000)
+    parser.add_argument("--only", nargs="*", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    print(f"{'layer':28}{'calls':>8}{'growth':>12}{'objects':>9}{'in use':>10}{'CPU':>9}")
+    wrong = 0
+    for name in options.only:
+        with get_context("spawn").Pool(1) as pool:
+            growth, objects, used, seconds = pool.apply(
+                measured, (name, options.calls, options.seed)
+            )
+        bad = growth > MOST or objects > OBJECTS
+        wrong += bad
+        print(f"{name:28}{options.calls:8}{growth / 1e6:+9.1f} MB{objects:+9.0f}"
+              f"{used / 1e6:7.0f} MB{seconds:7.1f} s{'  GROWS' * bad}", flush=True)  # fmt: skip
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

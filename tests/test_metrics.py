@@ -1,0 +1,62 @@
+"""Metrics of decisions: values by hand, and shapes that are refused instead of broadcast."""
+
+import numpy as np
+import pytest
+
+import lpgd
+from lpgd import metrics
+from lpgd.oracles import TopK
+
+torch = pytest.importorskip("torch")
+
+from lpgd.torch import metrics as accumulated  # noqa: E402
+
+COSTS = torch.tensor([[1.0, 2.0], [3.0, 1.0], [1.0, 5.0]])
+CHOSEN = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
+BEST = torch.tensor([1.0, 1.0, 1.0])
+
+
+def after(metric, *batches):
+    for batch in batches:
+        metric.update(*batch)
+    return float(metric.compute())
+
+
+def test_batches_of_any_dimensions_accumulate():
+    halves = [tuple(part[at] for part in (CHOSEN, COSTS, BEST)) for at in (slice(1), slice(1, 3))]
+    for shape in ((), (1,)):
+        best = BEST.reshape(3, *shape)
+        assert after(accumulated.Regret(), (CHOSEN, COSTS, best)) == pytest.approx(2 / 3)
+        assert after(accumulated.Optimality(), (CHOSEN, COSTS, best)) == pytest.approx(2 / 3)
+    assert after(accumulated.Regret(), *halves) == pytest.approx(2 / 3)
+    deep = tuple(part[None] for part in (CHOSEN, COSTS, BEST))
+    assert after(accumulated.Regret(normalise=False), deep) == pytest.approx(2 / 3)
+    assert after(accumulated.Optimality(), deep) == pytest.approx(2 / 3)
+    ties = (torch.zeros(3, 2), COSTS, BEST)
+    worst = after(accumulated.UnambiguousRegret(TopK(1)), ties)
+    assert worst == pytest.approx((1 + 2 + 4) / 3)
+
+
+@pytest.mark.parametrize("made", [accumulated.Regret, accumulated.Optimality])
+@pytest.mark.parametrize("place, wrong", [
+    (0, CHOSEN[:, :1]), (1, COSTS[:, :1]), (1, COSTS[0]), (2, BEST[:1]), (2, torch.ones(4)),
+    (2, torch.ones(3, 2)),
+])  # fmt: skip
+def test_other_shapes_are_refused(made, place, wrong):
+    given = [CHOSEN, COSTS, BEST]
+    given[place] = wrong
+    metric = made()
+    with pytest.raises(lpgd.StructureError, match="must have one shape"):
+        metric.update(*given)
+    assert metric.compute().isnan()
+
+
+def test_functions_of_arrays_check_their_shapes():
+    assert metrics.regret([1, 0], [1, 2], 1).shape == ()
+    assert metrics.regret(CHOSEN, COSTS[0], 1.0).tolist() == [0, 0, 0]
+    with pytest.raises(lpgd.StructureError, match="must have one size"):
+        metrics.regret(CHOSEN[:, :1], COSTS, BEST)
+    for wrong in (BEST[:, None], BEST[:2]):
+        with pytest.raises(lpgd.StructureError, match=r"best must have shape \(3,\), got"):
+            metrics.regret(CHOSEN, COSTS, wrong)
+    assert np.isnan(metrics.regret([[np.nan, 0]], [[1, 2]], [1])).all()

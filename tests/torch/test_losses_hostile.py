@@ -1,0 +1,121 @@
+"""What users do wrong with losses: wrong shapes, options and numbers are named, not broadcast."""
+
+import numpy as np
+import pytest
+import torch
+
+import lpgd
+from lpgd.losses.cone import projected
+from lpgd.oracles import TopK
+from lpgd.torch import losses
+
+T = torch.float64
+POOL = torch.tensor([[1.0, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]], dtype=T)
+COSTS = torch.rand(3, 4, dtype=T, generator=torch.Generator().manual_seed(0))
+TRUE = torch.rand(3, 4, dtype=T, generator=torch.Generator().manual_seed(1))
+TARGET = torch.tensor([1.0, 1, 0, 0], dtype=T).expand(3, 4)
+MADE = {
+    "SPOPlus": (lambda **k: losses.SPOPlus(TopK(2), **k), (TRUE, TARGET)),
+    "PG": (lambda **k: losses.PerturbationGradient(TopK(2), **k), (TRUE,)),
+    "Imitation": (lambda **k: losses.Imitation(TopK(2), **k), (TARGET, TRUE)),
+    "Hinge": (lambda **k: losses.StructuredHinge(TopK(2), **k), (TARGET,)),
+    "FY": (lambda **k: losses.FenchelYoung(TopK(2), **k), (TARGET,)),
+    "PFY": (lambda **k: losses.PerturbedFenchelYoung(TopK(2), **k), (TARGET,)),
+    "NCE": (lambda **k: losses.NoiseContrastive(POOL, **k), (TARGET,)),
+    "CMAP": (lambda **k: losses.ContrastiveMAP(POOL, **k), (TARGET,)),
+    "pointwise": (lambda **k: losses.LearningToRank(POOL, "pointwise", **k), (TRUE,)),
+    "pairwise": (lambda **k: losses.LearningToRank(POOL, "pairwise", **k), (TRUE,)),
+    "listwise": (lambda **k: losses.LearningToRank(POOL, "listwise", **k), (TRUE,)),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_only_batch_dimensions_broadcast(name):
+    made, given = MADE[name]
+    for place in range(len(given)):
+        for wrong in (given[place][:, :1], torch.ones(3, 5, dtype=T), torch.tensor(1.0, dtype=T)):
+            parts = [*given[:place], wrong, *given[place + 1 :]]
+            with pytest.raises(
+                lpgd.StructureError, match=r"must have shape \(\.\.\., 4\) as costs"
+            ):
+                made()(COSTS, *parts)
+    shared = [part[0] for part in given]
+    full = [part.expand(3, 4) for part in shared]
+    torch.testing.assert_close(
+        made(reduction="none")(COSTS, *shared), made(reduction="none")(COSTS, *full)
+    )
+
+
+@pytest.mark.parametrize("name", [*MADE, "CaVE"])
+def test_unknown_reductions_are_refused(name):
+    made = losses.CaVE if name == "CaVE" else MADE[name][0]
+    with pytest.raises(ValueError, match="reduction must be"):
+        made(reduction="avg")
+
+
+@pytest.mark.parametrize("name", ["NCE", "CMAP", "pointwise", "pairwise", "listwise"])
+def test_a_nan_stays_one_and_dtypes_mix(name):
+    made, (given,) = MADE[name]
+    loss, bad = made(reduction="none"), given.clone()
+    fine = loss(COSTS, given)
+    bad[1, 2] = torch.nan
+    assert loss(COSTS, bad).isnan().tolist() == [False, True, False]
+    torch.testing.assert_close(loss(COSTS, bad)[[0, 2]], fine[[0, 2]])
+    torch.testing.assert_close(loss(COSTS.float(), given), fine, rtol=1e-5, atol=1e-5)
+    assert loss(COSTS.float(), TARGET.long()).dtype == torch.float32
+
+
+def test_elements_are_named_as_the_caller_counts_them():
+    costs = COSTS.clone()
+    costs[1, 0] = torch.nan
+    with pytest.raises(lpgd.SolverError) as caught:
+        losses.SPOPlus(TopK(2))(costs, TRUE, TARGET)
+    assert caught.value.indices == (1,)
+
+
+@pytest.mark.parametrize("made", [losses.Imitation, losses.PerturbationGradient])
+@pytest.mark.parametrize("tau", ["auto", 0.0, -1, np.nan])
+def test_a_weight_is_a_number(made, tau):
+    with pytest.raises(ValueError, match="tau must be"):
+        made(TopK(1), tau=tau)
+
+
+def test_pools_are_tables():
+    assert losses.NoiseContrastive(POOL.tolist()).pool.shape == (3, 4)
+    with pytest.raises(ValueError, match="pool must have shape"):
+        losses.NoiseContrastive(np.ones(3))
+    with pytest.raises(lpgd.StructureError, match="costs must have shape"):
+        losses.NoiseContrastive(POOL)(COSTS[:, :3], TARGET[:, :3])
+
+
+@pytest.mark.parametrize("wrong", [lambda x: x.square(), lambda x: x.mean()])
+def test_a_score_wants_a_loss_of_each_solution(wrong):
+    with pytest.raises(lpgd.StructureError, match=r"one number for each .* \(3, 10\)"):
+        losses.ScoreFunction(TopK(1), wrong)(COSTS)
+
+
+class TestCaVE:
+    NORMALS = torch.rand(3, 2, 4, dtype=T, generator=torch.Generator().manual_seed(2)) - 0.5
+
+    def test_normals_are_shared_or_of_an_element(self):
+        loss = losses.CaVE(reduction="none")
+        each = loss(COSTS, self.NORMALS)
+        shared = self.NORMALS[0]
+        torch.testing.assert_close(
+            loss(COSTS, shared), loss(COSTS, shared.expand(3, 2, 4)), rtol=0, atol=0
+        )
+        assert loss(COSTS, shared)[0] == each[0]
+        assert loss(COSTS[:0], self.NORMALS[:0]).shape == (0,)
+        assert loss(COSTS[0], shared).shape == ()
+        for wrong in (self.NORMALS[:2], self.NORMALS[..., :3]):
+            with pytest.raises(lpgd.StructureError, match="normals must have shape"):
+                loss(COSTS, wrong)
+
+    def test_a_nan_costs_its_element(self):
+        loss = losses.CaVE(reduction="none")
+        fine, costs, normals = loss(COSTS, self.NORMALS), COSTS.clone(), self.NORMALS.clone()
+        costs[0, 1], normals[2, 0, 0] = torch.nan, torch.inf
+        found = loss(costs, normals)
+        assert found.isnan().tolist() == [True, False, True]
+        assert found[1] == fine[1]
+        assert np.isnan(projected(np.ones((1, 2)), np.full((1, 1, 2), np.nan), None)).all()
