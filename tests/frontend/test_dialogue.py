@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lpgd.frontend.dialogue import MOST, Dialogues, asking
+from lpgd.frontend.dialogue import MOST, Dialogues, asking, unanswered
 
 
 def asks(*questions):
@@ -29,6 +29,13 @@ def test_answers_reach_the_work_in_their_order():
 def test_outside_of_a_dialogue_nobody_answers():
     assert asking() is None
     assert answered(Dialogues(), lambda: threading.current_thread() is not None)
+    assert asking() is None
+
+
+def test_work_that_is_not_to_ask_is_told_so():
+    assert unanswered(lambda a: a, 3) == 3
+    with pytest.raises(RuntimeError, match="not told to answer"):
+        unanswered(asks(1))
     assert asking() is None
 
 

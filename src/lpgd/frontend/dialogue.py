@@ -81,6 +81,19 @@ def asking() -> Callable[[Any], Any] | None:
     return _ASKING.get()
 
 
+def unanswered(work: Callable[..., Any], *given: Any) -> Any:
+    """What work returns that is not to ask anything."""
+
+    def refuse(question: Any) -> Any:
+        raise RuntimeError("a compiled program was asked for what it was not told to answer")
+
+    token = _ASKING.set(refuse)
+    try:
+        return work(*given)
+    finally:
+        _ASKING.reset(token)
+
+
 @dataclass
 class Dialogues:
     """Open dialogues by token."""

@@ -139,7 +139,7 @@ class EnvelopeLoss:
             return stated.evaluate(programs, data, shape, own.resolution)
 
         valued = Valued(run, program.batch, program.cores, HOST.store)
-        return _solved(Call(valued, own.dtype), own.arrays.values())
+        return _solved(Call(valued, own.dtype, seen.posed.asked), own.arrays.values())
 
     def _named(
         self, inputs: tuple[Any, ...], named: dict[str, Any], target: Any, weight: Any
