@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy import sparse
@@ -165,9 +165,10 @@ class Graph:
         # columns without entries, joined to others by P, follow these
         there: FloatArray = np.where(weights @ self.by_col > 0, 1.0, 0.0)
         part = _mean((cols * there) @ self.parts[1], there @ self.parts[1])
-        cols = np.where(there > 0, cols, part @ self.parts[1].T)
-        found: list[FloatArray] = [np.round(np.clip(side, -MOST, MOST)) for side in (rows, cols)]
-        return found[0], found[1]
+        follow: FloatArray = part @ self.parts[1].T
+        cols = np.where(there > 0, cols, follow)
+        rows, cols = (cast(FloatArray, np.clip(side, -MOST, MOST)) for side in (rows, cols))
+        return np.round(rows), np.round(cols)
 
     def _fitted(
         self, logs: FloatArray, weights: FloatArray, b: _Level
