@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 
@@ -147,7 +148,7 @@ def _share(
 
     Those of rounding are relative to all right-hand sides that x comes near: no other made it.
     """
-    values = Values(problem, params)
+    values = Values(cast(Any, problem), params)
     sides = np.abs(values.sides())
     near = np.fmin(sides, np.abs(values.absolute().product(np.abs(x))))
     sides = np.where(np.isfinite(sides), sides, 0.0)
