@@ -1,7 +1,7 @@
 """Linear and integer programs with fixed rows and changing costs, solved by HiGHS.
 
-Every solve loads a fresh model: one that is used again would answer by its history. Costs are
-scaled by a power of two to a size of 1, for HiGHS's tolerances are absolute.
+Every solve passes the whole model: one whose costs alone were changed would answer by its history.
+Costs are scaled by a power of two to a size of 1, for HiGHS's tolerances are absolute.
 """
 
 from __future__ import annotations
@@ -138,11 +138,21 @@ class Program:
 
     def solve(self, q: FloatArray, limits: Limits = (), basis: Basis | None = None) -> Outcome:
         """Minimise; ``limits`` are further options by HiGHS's names, ``basis`` where to start."""
-        highs = self._loaded(q, limits if basis is None else PRIMAL)
-        if basis is not None:
-            if basis not in self._made:
-                self._made[basis] = basis.restored()
-            highs.setBasis(self._made[basis])
+        if basis is None:
+            return self._run(self._loaded(self._fresh(limits), q))
+        if basis not in self._made:
+            self._made[basis] = basis.restored()
+        idle: list[Any] = self._made.setdefault("idle", [])
+        try:
+            highs = idle.pop()  # of no other thread
+        except IndexError:
+            highs = self._fresh(PRIMAL)
+        self._loaded(highs, q).setBasis(self._made[basis])
+        found = self._run(highs)
+        idle.append(highs)
+        return found
+
+    def _run(self, highs: Any) -> Outcome:
         highs.run()
         status = STATUS.get(highs.getModelStatus().name, Status.NUMERICAL)
         if status not in (Status.OPTIMAL, *LIMITS):
@@ -160,18 +170,21 @@ class Program:
 
     def vertex(self) -> Basis | None:
         """A basis of the set of an LP, that of some vertex; None if it has none."""
-        highs = self._loaded(np.zeros(self.n), BARE)
+        highs = self._loaded(self._fresh(BARE), np.zeros(self.n))
         highs.run()
         if highs.getModelStatus().name != "kOptimal":
             return None
         basis = highs.getBasis()
         return Basis(*(tuple(map(int, part)) for part in (basis.col_status, basis.row_status)))
 
-    def _loaded(self, q: FloatArray, limits: Limits) -> Any:
+    def _fresh(self, limits: Limits) -> Any:
         from highspy import _core
 
         highs: Any = _core._Highs()
         highs.passOptions(self._told(_core, limits))
+        return highs
+
+    def _loaded(self, highs: Any, q: FloatArray) -> Any:
         size = int(np.frexp(np.abs(q).max(initial=0.0))[1])
         highs.passModel(
             self.n, len(self.row_upper), len(self.cols), ROW_WISE, MINIMISE, 0.0,
