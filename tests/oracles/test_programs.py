@@ -86,6 +86,22 @@ def test_linear_programs_are_those_of_scipy():
     assert met == {0, 2, 3}
 
 
+def test_polytopes_do_not_answer_by_history():
+    draw = np.random.default_rng(11)
+    for trial in range(12):
+        n, rows = map(int, draw.integers(2, 12, 2))
+        G = draw.integers(-2, 3, (rows, n)) if trial % 2 else draw.normal(size=(rows, n))
+        oracle = Polytope(G, draw.uniform(-0.3, 2, rows), ub=draw.choice([1.0, np.inf]))
+        costs = np.concatenate([draw.normal(size=(8, n)), draw.integers(-2, 3, (16, n))])
+        first, order = oracle.reply(costs), draw.permutation(len(costs))
+        again = oracle.reply(costs[order])
+        np.testing.assert_array_equal(again.x, first.x[order])
+        if first.status is not None:
+            np.testing.assert_array_equal(again.status, first.status[order])
+        alone = pickle.loads(pickle.dumps(oracle)).reply(costs[-1:])  # a solver of its own
+        np.testing.assert_array_equal(alone.x[0], first.x[-1])
+
+
 def test_a_grid_as_a_polytope():
     grid, ends = PyEPOGrid(4, 4), np.zeros(16)
     ends[0], ends[-1] = 1, -1

@@ -70,8 +70,10 @@ class Elastic:
 
 def feasible(problem: QP, params: Params, x: FloatArray) -> BoolArray:
     """Whether points (N, n) satisfy all rows within rounding."""
-    slacks = problem.slacks(params, x)
-    sides = np.abs(slacks - problem.slacks(params, np.zeros_like(x)))
+    slacks, sides = problem.slacks(params, x), problem.slacks(params, np.zeros_like(x))
+    free = np.isinf(slacks)  # rows without a side
+    slacks[free] = sides[free] = 0.0
+    sides = np.abs(slacks - sides)
     equal = slice(0, problem.cones.zero)
     slacks[:, equal] = -np.abs(slacks[:, equal])
     return np.logical_and.reduce(slacks >= -EXACT * sides, axis=1)

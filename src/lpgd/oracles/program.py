@@ -1,13 +1,14 @@
 """Linear and integer programs with fixed rows and changing costs, solved by HiGHS.
 
-Every solve loads a fresh model: one that is used again would answer by its history. HiGHS's
-tolerances are absolute, so costs, every row, and x where none of it is whole are scaled by powers
-of two to a size of about 1.
+Every solve passes the whole model: one whose costs alone were changed would answer by its history.
+HiGHS's tolerances are absolute, so costs, every row, and x where none of it is whole are scaled by
+powers of two to a size of about 1.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -142,18 +143,28 @@ class Program:
 
     def solve(self, q: FloatArray, limits: Limits = (), basis: Basis | None = None) -> Outcome:
         """Minimise; ``limits`` are further options by HiGHS's names, ``basis`` where to start."""
-        highs = self._loaded(q, limits if basis is None else PRIMAL)
-        if basis is not None:
-            if basis not in self._made:
-                self._made[basis] = basis.restored()
-            highs.setBasis(self._made[basis])
+        if basis is None:
+            return self._run(self._loaded(self._fresh(limits), q))
+        if basis not in self._made:
+            self._made[basis] = basis.restored()
+        idle: list[Any] = self._made.setdefault("idle", [])
+        try:
+            highs = idle.pop()  # of no other thread
+        except IndexError:
+            highs = self._fresh(PRIMAL)
+        self._loaded(highs, q).setBasis(self._made[basis])
+        found = self._run(highs)
+        idle.append(highs)
+        return found
+
+    def _run(self, highs: Any) -> Outcome:
         highs.run()
         status = STATUS.get(highs.getModelStatus().name, Status.NUMERICAL)
         if status not in (Status.OPTIMAL, *LIMITS):
             return Outcome(None, status)
         if highs.getInfo().primal_solution_status != FEASIBLE:
             return Outcome(None, status)
-        x = np.ldexp(np.array(highs.getSolution().col_value), -self._power())
+        x = np.ldexp(np.array(highs.getSolution().col_value), -self._power)
         x[self.integer] = np.rint(x[self.integer])
         x += 0.0  # no negative zeros
         if status in LIMITS:
@@ -164,19 +175,22 @@ class Program:
 
     def vertex(self) -> Basis | None:
         """A basis of the set of an LP, that of some vertex; None if it has none."""
-        highs = self._loaded(np.zeros(self.n), BARE)
+        highs = self._loaded(self._fresh(BARE), np.zeros(self.n))
         highs.run()
         if highs.getModelStatus().name != "kOptimal":
             return None
         basis = highs.getBasis()
         return Basis(*(tuple(map(int, part)) for part in (basis.col_status, basis.row_status)))
 
-    def _loaded(self, q: FloatArray, limits: Limits) -> Any:
+    def _fresh(self, limits: Limits) -> Any:
         from highspy import _core
 
         highs: Any = _core._Highs()
         highs.passOptions(self._told(_core, limits))
-        size, power = int(np.frexp(np.abs(q).max(initial=0.0))[1]), self._power()
+        return highs
+
+    def _loaded(self, highs: Any, q: FloatArray) -> Any:
+        size, power = int(np.frexp(np.abs(q).max(initial=0.0))[1]), self._power
         bounds = (self.lower, self.upper, self.row_lower, self.row_upper)
         highs.passModel(
             self.n, len(self.row_upper), len(self.cols), ROW_WISE, MINIMISE, 0.0,
@@ -185,6 +199,7 @@ class Program:
         )  # fmt: skip
         return highs
 
+    @cached_property
     def _power(self) -> int:
         """x times two to this is what HiGHS looks for: of a size of 1, if no variable is whole."""
         if self.integer.any():
