@@ -281,6 +281,9 @@ def test_wrong_expressions_and_shapes_are_named():
         NLPLayer.from_casadi(x, p, casadi.dot(x, p) + q[0])
     with pytest.raises(lpgd.StructureError, match="f a scalar"):
         NLPLayer.from_casadi(x, p, x)
+    for symbols, which in (((x + 1, p), "x"), ((x, [p, 2 * p]), r"params\[1\]")):
+        with pytest.raises(lpgd.StructureError, match=f"{which} must be a symbol"):
+            NLPLayer.from_casadi(*symbols, casadi.sumsqr(x))
     layer = NLPLayer.from_casadi(x, p, casadi.sumsqr(x - p))
     with pytest.raises(lpgd.StructureError, match=r"params must have shapes \(\(2,\),\)"):
         layer(torch.ones(3, **FLOAT))

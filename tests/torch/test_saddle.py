@@ -311,3 +311,10 @@ def test_layers_can_be_copied_and_pickled(costs):
     x = layer(costs, r)
     for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
         assert torch.equal(other(costs, r), x)
+
+
+@pytest.mark.parametrize("ranks", [(1, -1), (1.0, 0), (True, 0), ("1", 0)])
+def test_ranks_are_numbers_of_dimensions(ranks):
+    layer = SaddleLayer(ball, ball_solve, lpgd.LPGD(0.1), ranks=ranks)
+    with pytest.raises(lpgd.StructureError, match="ranks must be whole numbers >= 0"):
+        layer(torch.ones(2, dtype=torch.float64), torch.tensor(1.0, dtype=torch.float64))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from numbers import Integral
 from typing import Any, Protocol
 
 import numpy as np
@@ -169,3 +170,19 @@ class Layout:
             raise StructureError(f"{what} must have shapes {expected}, got {tree.build(shapes)}")
         flat = [np.asarray(leaf, np.float64).reshape(*lead, -1) for leaf in leaves]
         return np.concatenate([np.zeros((*lead, 0)), *flat], axis=-1)
+
+
+def ranked(ranks: Any, of: Structure) -> tuple[int, ...]:
+    """How many dimensions parameters have for one element, in the order of their leaves.
+
+    Raises
+    ------
+    StructureError
+        There are not as many as parameters, or they are no numbers of dimensions.
+    """
+    cores, theirs = of.of(ranks)
+    if theirs.leaves != of.leaves:
+        raise StructureError(f"ranks={ranks!r} names {theirs.leaves} parameters, got {of.leaves}")
+    if any(not isinstance(c, Integral) or isinstance(c, bool) or int(c) < 0 for c in cores):
+        raise StructureError(f"ranks must be whole numbers >= 0, got {ranks!r}")
+    return tuple(map(int, cores))

@@ -13,7 +13,7 @@ from jax import tree_util
 from lpgd.core.errors import StructureError
 from lpgd.frontend.arguments import check_batches
 from lpgd.frontend.batches import Shape
-from lpgd.frontend.trees import Layout
+from lpgd.frontend.trees import Layout, ranked
 from lpgd.jax.arguments import Arguments, floating
 
 
@@ -91,11 +91,7 @@ class Leaves:
         arrays = {name: floating(name, leaf) for name, leaf in zip(names, leaves, strict=True)}
         cores = [array.ndim for array in arrays.values()]
         if ranks is not None:
-            cores, theirs = Pytree.of(ranks)
-            if theirs.leaves != tree.leaves:
-                raise StructureError(
-                    f"ranks={ranks!r} names {theirs.leaves} parameters, got {tree.leaves}"
-                )
+            cores = [*ranked(ranks, tree)]
         own = Layout(tree, _ends(arrays, cores))
         for name, (value, core) in beside.items():
             arrays[name] = floating(name, value)

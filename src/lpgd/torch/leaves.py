@@ -11,7 +11,7 @@ import torch
 from lpgd.core.errors import StructureError
 from lpgd.frontend.arguments import check_batches
 from lpgd.frontend.batches import Shape
-from lpgd.frontend.trees import Tree, flatten
+from lpgd.frontend.trees import Tree, flatten, ranked
 from lpgd.torch.arguments import check_kind
 
 
@@ -39,19 +39,14 @@ class Leaves:
         Raises
         ------
         StructureError
-            There are none, or not as many as ranks.
+            There are none, or ranks do not fit them.
         """
         tensors, tree = flatten(params)
         if not tensors:
             raise StructureError("the layer needs at least one parameter")
         if ranks is None:
             return cls(tree, tensors, tuple(getattr(leaf, "ndim", 0) for leaf in tensors))
-        cores, theirs = flatten(ranks)
-        if theirs.leaves != tree.leaves:
-            raise StructureError(
-                f"ranks={ranks!r} names {theirs.leaves} parameters, got {tree.leaves}"
-            )
-        return cls(tree, tensors, tuple(cores))
+        return cls(tree, tensors, ranked(ranks, tree))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ class Symbolic:
         Raises
         ------
         StructureError
-            An expression has a symbol that is neither, or f is no scalar.
+            An expression has a symbol that is neither, one of them is no symbol, or f is no scalar.
         """
         ca = load("casadi", "nlp", "NLPLayer.from_casadi")
         kind = type(x)
@@ -70,6 +70,9 @@ class Symbolic:
         f, c = kind(f), ca.vertcat(h, g)
         if x.shape[1] != 1 or f.shape != (1, 1):
             raise StructureError(f"x must be a column and f a scalar, got {x.shape} and {f.shape}")
+        for name, symbol in (("x", x), *((f"params[{k}]", own) for k, own in enumerate(params))):
+            if not symbol.is_valid_input():
+                raise StructureError(f"{name} must be a symbol, got the expression {symbol}")
         free = ca.Function("c", [x, *params], [f, c], {"allow_free": True}).get_free()
         if free:
             raise StructureError(f"expressions depend on {', '.join(map(str, free))}, no parameter")
