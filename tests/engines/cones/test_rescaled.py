@@ -187,3 +187,21 @@ def test_a_stray_entry_has_no_say_in_units():
     ]
     np.testing.assert_array_equal(units[0].cols, units[1].cols)
     np.testing.assert_array_equal(units[0].rows, units[1].rows)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_where_units_of_variables_are_far_apart_forces_are_judged_in_those_of_the_user(name):
+    """A column whose largest entry is 1e35 times the others; rounding of y is then a force."""
+    P = np.array([[0.55, 0.15, -0.26], [0.15, 1.7, 0.26], [-0.26, 0.26, 3.63]])
+    wild = np.array([
+        [0.0, 0.0, -14.5], [0.0, -12.6, -16.9], [0.0, 11.0, 0.0], [6e34, 1.9, -10.5],
+        [0.0, -12.9, 1.8],
+    ])  # fmt: skip
+    q, b = np.array([-0.024, 1.19, -0.34]), np.array([-6.6, 3.7, 2.1, 4.8, -1.4])
+    conic = Conic(3, Cones(nonneg=2, power=(0.5,)), quadratic=True)
+    params = {"P": shared(P, 1), "q": shared(q, 1), "A": shared(wild, 1), "b": shared(b, 1)}
+    found = registry.get(name).solve(conic, params).solution
+    x, y = found.x[0], found.y[0]
+    force = np.abs(P @ x + q + wild.T @ y)
+    size = np.abs(P @ x) + np.abs(q) + np.abs(wild.T) @ np.abs(y)
+    assert found.status[0] != Status.OPTIMAL or (force <= 1e-6 * size).all()

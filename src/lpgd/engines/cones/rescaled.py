@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
 
+import numpy as np
+
 from lpgd.core.params import Params, taken
-from lpgd.core.solution import IntArray, Solution
+from lpgd.core.solution import IntArray, Solution, Status
 from lpgd.engines.cones.solver import Found, Loaded, Request, Solver
 from lpgd.families.conic.units import Units
 
 if TYPE_CHECKING:
     from lpgd.families.conic.conic import Conic
+
+FAR = 100  # binary logarithm of units of variables that no two quantities of a model have
+INEXACT = 1e-6  # relative residual of a wrong answer
 
 
 @final
@@ -29,7 +34,7 @@ class Rescaled:
         """See ``Solver.load``."""
         units = Units.of(conic, params)
         inside = units.matrices(conic, units.linear(params))
-        return Fair(units, conic, self.solver.load(conic, inside, request), inside)
+        return Fair(units, conic, self.solver.load(conic, inside, request), params, inside)
 
 
 @final
@@ -40,6 +45,7 @@ class Fair:
     units: Units
     conic: Conic
     loaded: Loaded
+    given: Params
     inside: Params
 
     def solve(self, params: Params, rows: IntArray, start: Solution | None) -> Found:
@@ -55,4 +61,20 @@ class Fair:
         found = self.loaded.solve(inside, rows, begin)
         x, y = units.leave(found.x, found.y)
         left = Found.of(x, y, found.status)  # what overflows is no solution
-        return replace(found, x=left.x, y=left.y, status=left.status)
+        found = replace(found, x=left.x, y=left.y, status=left.status)
+        wild = np.flatnonzero(found.solved & (np.ptp(units.cols, axis=1) > FAR))
+        return (
+            self._believed(found, wild, {**taken(self.given, rows), **params})
+            if len(wild)
+            else found
+        )
+
+    def _believed(self, found: Found, wild: IntArray, params: Params) -> Found:
+        """Where variables have units far apart, solutions are so in the user's units, too.
+
+        A multiplier that is rounding in fair units may be the largest force in these.
+        """
+        residual = self.conic.residual(taken(params, wild), found.points.take(wild))
+        found.status[wild[~(residual <= INEXACT)]] = Status.INACCURATE
+        found.error[wild] = np.fmax(found.error[wild], residual)
+        return found
