@@ -22,9 +22,12 @@ def residual(form: Form, row: int, hessian: FloatArray | None, matrix: FloatArra
     boxed = len(lam) - len(matrix)
     pull = lam[boxed:] @ matrix
     pull[:boxed] += lam[:boxed]
-    curve = 0.0 if hessian is None else hessian @ x
-    size = max(np.abs(part).max(initial=0.0) for part in (form.f[row], pull, curve))
-    gap = np.abs(form.f[row] + curve + pull).max(initial=0.0)
+    size = max(np.abs(form.f[row]).max(initial=0.0), np.abs(pull).max(initial=0.0))
+    force = form.f[row] + pull
+    if hessian is not None:
+        curve = hessian @ x
+        size, force = max(size, np.abs(curve).max(initial=0.0)), force + curve
+    gap = np.abs(force).max(initial=0.0)
     value = matrix @ x
     over = np.maximum(value - form.upper[row, boxed:], form.lower[row, boxed:] - value)
     reach = np.abs(x).max(initial=0.0) * np.abs(matrix).max(initial=0.0)

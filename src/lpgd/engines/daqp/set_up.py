@@ -53,16 +53,18 @@ class SetUp(NamedTuple):
 
         Proximal steps along what has no curvature are as long as the costs.
         """
-        units = (1.0, float(factors(np.abs(form.f[row]).max(initial=0.0))))
-        for unit in units[: 1 if self.hessian is None or units[1] >= 1 else 2]:
+        form.flag[row] = self._solve(form, row, settings, 1.0)
+        if self.hessian is None or (form.flag[row] > 0 and form.flag[row] != INACCURATE):
+            return
+        unit = float(factors(np.abs(form.f[row]).max(initial=0.0)))
+        if unit < 1:
             form.flag[row] = self._solve(form, row, settings, unit)
-            if form.flag[row] > 0 and form.flag[row] != INACCURATE:
-                return
 
     def _solve(self, form: Form, row: int, settings: dict[str, float], unit: float) -> int:
         near = form.near[row] if self.kept is None and form.near is not None else None
         hessian = self.hessian if self.hessian is None or unit == 1 else unit * self.hessian
-        terms = (unit * form.f[row], self.rows, form.upper[row], form.lower[row], form.kinds)
+        costs = form.f[row] if unit == 1 else unit * form.f[row]
+        terms = (costs, self.rows, form.upper[row], form.lower[row], form.kinds)
         solver, options = _daqp(), {"eta_prox": STATIONARITY, **settings}
         found = solver.solve(hessian, *terms, primal_start=near, **options)
         if found[2] == UNBOUNDED:
