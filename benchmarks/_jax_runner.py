@@ -18,7 +18,7 @@ class JaxRunner:
     def __init__(self, instance: Instance, rule: Any, **options: Any):
         import jax
 
-        jax.config.update("jax_enable_x64", True)  # noqa: FBT003
+        jax.config.update("jax_enable_x64", val=True)
         import jax.numpy as jnp
 
         from lpgd.jax import solve_qp

@@ -43,6 +43,19 @@ class Case:
 Draw = Callable[[np.random.Generator], Case]
 
 
+class Families(dict[str, Draw]):
+    """Draws of cases by the name of their family, entered by ``@families(name)``."""
+
+    def __call__(self, name: str) -> Callable[[Draw], Draw]:
+        """Enter a family."""
+
+        def entered(draw: Draw) -> Draw:
+            self[name] = draw
+            return draw
+
+        return entered
+
+
 @dataclass
 class Tally:
     """What a family of cases came to."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import networkx
 import numpy as np
-from _oracle_cases import REFUSED, Array, Case, Draw, drawn, listed, sized
+from _oracle_cases import REFUSED, Array, Case, Families, drawn, listed, sized
 
 from lpgd.oracles import (
     CVRP,
@@ -35,17 +35,7 @@ from tests.oracles.test_routing import routes, tours
 
 Rng = np.random.Generator
 SOME = 4  # costs for each set
-LISTS: dict[str, Draw] = {}
-
-
-def lists(name: str) -> Any:
-    """Enter a family."""
-
-    def entered(draw: Draw) -> Draw:
-        LISTS[name] = draw
-        return draw
-
-    return entered
+lists = Families()
 
 
 def unit(count: int, places: Any) -> Array:
@@ -82,7 +72,7 @@ def _(rng: Rng) -> Case:
     rows, cols = 1, 1
     while rows * cols < 2:
         rows, cols = map(int, rng.integers(1, 4, 2))
-    oracle = GridPath((rows, cols), int(rng.choice([4, 8])))  # type: ignore[arg-type]
+    oracle = GridPath((rows, cols), int(rng.choice([4, 8])))
     graph, last = networkx.Graph(oracle.edges), rows * cols - 1
     points = [unit(last + 1, path) for path in networkx.all_simple_paths(graph, 0, last)]
     costs = drawn(rng, SOME, rows, cols, sign="positive")
@@ -96,7 +86,7 @@ def _(rng: Rng) -> Case:
     rows, cols = 1, 1
     while rows * cols < 2:
         rows, cols = map(int, rng.integers(1, 4, 2))
-    oracle = GridPath((rows, cols), int(rng.choice([4, 8])), "edges")  # type: ignore[arg-type]
+    oracle = GridPath((rows, cols), int(rng.choice([4, 8])), "edges")
     points = paths(oracle.edges, rows * cols, (0, rows * cols - 1), directed=False)
     return listed(oracle, sized(rng) * drawn(rng, SOME, len(oracle.edges), sign="positive"), points)
 
@@ -105,7 +95,7 @@ def _(rng: Rng) -> Case:
 def _(rng: Rng) -> Case:
     rows, cols = [(2, 2), (2, 3), (3, 2), (1, 4), (3, 3)][int(rng.integers(5))]
     near = 4 if rows * cols == 9 else int(rng.choice([4, 8]))
-    oracle = GridPath((rows, cols), near, negative="flow")  # type: ignore[arg-type]
+    oracle = GridPath((rows, cols), near, negative="flow")
     costs = sized(rng) * drawn(rng, SOME, rows, cols)
     return listed(oracle, costs, _vertex_flows(rows, cols, near, tuple(oracle.edges)))
 
@@ -126,7 +116,7 @@ def _vertex_flows(rows: int, cols: int, near: int, edges: Any) -> Array:
 @lists("GridPath, refuse and clip")
 def _(rng: Rng) -> Case:
     kind = "refuse" if rng.integers(2) else "clip"
-    oracle = GridPath((3, 3), int(rng.choice([4, 8])), negative=kind)  # type: ignore[arg-type]
+    oracle = GridPath((3, 3), int(rng.choice([4, 8])), negative=kind)
     graph = networkx.Graph(oracle.edges)
     points = np.array([unit(9, path) for path in networkx.all_simple_paths(graph, 0, 8)])
     costs = sized(rng) * drawn(rng, SOME, 3, 3)
@@ -257,7 +247,7 @@ def _(rng: Rng) -> Case:
     for i in range(SOME):
         fits = (loads <= rooms[i] + 1e-9).all(axis=1) & (rooms[i] >= 0).all()
         parts.append(listed(None, costs[i : i + 1], all_points[fits]))
-    oracle = Knapsack(weights, None, str(rng.choice(ways)))  # type: ignore[arg-type]
+    oracle = Knapsack(weights, None, str(rng.choice(ways)))
     best = [part.best[0] for part in parts]
     return Case(oracle, costs, best, lambda x, row: parts[row].inside(x, row), list(rooms))
 

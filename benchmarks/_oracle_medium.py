@@ -7,7 +7,7 @@ from typing import Any
 
 import networkx
 import numpy as np
-from _oracle_cases import NOWHERE, Array, Case, Draw, drawn, sized
+from _oracle_cases import NOWHERE, Array, Case, Families, drawn, sized
 from _oracle_peers import cheapest_flow, circuits, program
 
 from lpgd.oracles import (
@@ -33,17 +33,7 @@ from tests.oracles.sets import balance, degree
 
 Rng = np.random.Generator
 SOME = 4  # costs for each set
-MEDIUM: dict[str, Draw] = {}
-
-
-def medium(name: str) -> Any:
-    """Enter a family."""
-
-    def entered(draw: Draw) -> Draw:
-        MEDIUM[name] = draw
-        return draw
-
-    return entered
+medium = Families()
 
 
 def case(
@@ -110,7 +100,7 @@ def _(rng: Rng) -> Case:
 @medium("GridPath, vertices")
 def _(rng: Rng) -> Case:
     rows, cols = map(int, rng.integers(4, 13, 2))
-    oracle = GridPath((rows, cols), int(rng.choice([4, 8])))  # type: ignore[arg-type]
+    oracle = GridPath((rows, cols), int(rng.choice([4, 8])))
     last, both = rows * cols - 1, [*oracle.edges, *((h, t) for t, h in oracle.edges)]
     graph = networkx.Graph(oracle.edges)
 
@@ -132,7 +122,7 @@ def _(rng: Rng) -> Case:
 def _(rng: Rng) -> Case:
     rows, cols = map(int, rng.integers(3, 8, 2))
     nodes = rows * cols
-    oracle = GridPath((rows, cols), int(rng.choice([4, 8])), negative="flow")  # type: ignore[arg-type]
+    oracle = GridPath((rows, cols), int(rng.choice([4, 8])), negative="flow")
     both = [*oracle.edges, *((h, t) for t, h in oracle.edges)]
     arcs = [(v, nodes + v) for v in range(nodes)] + [(nodes + t, h) for t, h in both]
     supplies = np.zeros(2 * nodes)
@@ -155,7 +145,7 @@ def _(rng: Rng) -> Case:
 @medium("GridPath, edges")
 def _(rng: Rng) -> Case:
     rows, cols = map(int, rng.integers(4, 11, 2))
-    oracle, ends = GridPath((rows, cols), int(rng.choice([4, 8])), "edges"), (0, rows * cols - 1)  # type: ignore[arg-type]
+    oracle, ends = GridPath((rows, cols), int(rng.choice([4, 8])), "edges"), (0, rows * cols - 1)
     edges = oracle.edges
     return case(
         rng, oracle, drawn(rng, SOME, len(edges), sign="positive"),
@@ -292,7 +282,7 @@ def _(rng: Rng) -> Case:
     ways = ["auto", "ortools", "highs"] + ["table"] * (dims == 1)
     weights = rng.integers(1, 40, (dims, n)) / float(rng.choice([1, 10]))
     rooms = np.floor(weights.sum(axis=1) * rng.uniform(0, 1, (SOME, 1)))
-    oracle = Knapsack(weights, None, str(rng.choice(ways)))  # type: ignore[arg-type]
+    oracle = Knapsack(weights, None, str(rng.choice(ways)))
     none = np.full(dims, -np.inf)
 
     def least(cost: Array, row: int) -> Any:

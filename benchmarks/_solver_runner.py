@@ -105,7 +105,7 @@ class Qpax:
     ):
         import jax
 
-        jax.config.update("jax_enable_x64", True)  # noqa: FBT003
+        jax.config.update("jax_enable_x64", val=True)
         import jax.numpy as jnp
         import qpax
 

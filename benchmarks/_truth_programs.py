@@ -180,7 +180,7 @@ def _named(inner: Any, names: Sequence[str], *, duals: bool) -> Layer:
         pairs = [(found.y, "b"), (found.z, "h")]
         return [found.x] + [part for part, name in pairs if duals and name in given]
 
-    call.stats = inner.stats  # type: ignore[attr-defined]
+    call.stats = inner.stats
     return call
 
 
@@ -218,7 +218,7 @@ def conic(
             found = inner(**{"P": None, **dict(zip(names, values, strict=True))}, return_duals=True)
             return [found.x, found.y] if duals else [found.x]
 
-        call.stats = inner.stats  # type: ignore[attr-defined]
+        call.stats = inner.stats
         return call
 
     def solve(values: Sequence[Array]) -> list[Array] | None:

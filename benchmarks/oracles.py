@@ -24,10 +24,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from _oracle_cases import Draw, Tally, judge
-from _oracle_lists import LISTS
-from _oracle_medium import MEDIUM
+from _oracle_lists import lists
+from _oracle_medium import medium
 
-KINDS: dict[str, dict[str, Draw]] = {"list": LISTS, "solver": MEDIUM}
+KINDS: dict[str, dict[str, Draw]] = {"list": lists, "solver": medium}
 SHOWN = 3  # faults of each family that are told
 
 
