@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from numbers import Integral
 from typing import Any, Protocol
 
 import numpy as np
 
 from lpgd.core.errors import StructureError
+from lpgd.core.rule import is_whole
 from lpgd.frontend.batches import Shape
 
 
@@ -183,6 +183,6 @@ def ranked(ranks: Any, of: Structure) -> tuple[int, ...]:
     cores, theirs = of.of(ranks)
     if theirs.leaves != of.leaves:
         raise StructureError(f"ranks={ranks!r} names {theirs.leaves} parameters, got {of.leaves}")
-    if any(not isinstance(c, Integral) or isinstance(c, bool) or int(c) < 0 for c in cores):
+    if not all(is_whole(core) and core >= 0 for core in cores):
         raise StructureError(f"ranks must be whole numbers >= 0, got {ranks!r}")
     return tuple(map(int, cores))

@@ -49,7 +49,8 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
         return _pulled(tilting, known, sure)
     sizes = Sizes.of(tilting.point, tilting.tilt, tilting.backward)
     smoothed, doubted = sizes.smoothed, ~(sure | sizes.smoothed)
-    ends, believed, moves, alike, stays = nowhere, *[~doubted & doubted] * 3, sizes.still(known.a)
+    none = np.zeros_like(doubted)
+    ends, believed, moves, alike, stays = nowhere, none, none, none, sizes.still(known.a)
     if doubted.any():
         rows, tau = np.flatnonzero(doubted), sizes.gentle(known.a)
         ends = nowhere.put(rows, tilting.take(rows).reach(tau[rows]))

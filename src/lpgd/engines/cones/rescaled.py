@@ -63,11 +63,9 @@ class Fair:
         left = Found.of(x, y, found.status)  # what overflows is no solution
         found = replace(found, x=left.x, y=left.y, status=left.status)
         wild = np.flatnonzero(found.solved & (np.ptp(units.cols, axis=1) > FAR))
-        return (
-            self._believed(found, wild, {**taken(self.given, rows), **params})
-            if len(wild)
-            else found
-        )
+        if not len(wild):
+            return found
+        return self._believed(found, wild, {**taken(self.given, rows), **params})
 
     def _believed(self, found: Found, wild: IntArray, params: Params) -> Found:
         """Where variables have units far apart, solutions are so in the user's units, too.
