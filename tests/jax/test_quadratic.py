@@ -207,20 +207,6 @@ def test_wrong_calls_are_refused_when_traced(change, error, why, calls):
     assert not calls
 
 
-def test_rules_whose_forward_pass_is_more_than_a_solution_are_refused():
-    class Sampling(lpgd.LPGD):
-        def sample(self, problem, params, memory):
-            return None
-
-    class Remembering(lpgd.LPGD):
-        def begin(self):
-            return {"count": np.zeros(1)}
-
-    for rule, why in ((Sampling(), "samples"), (Remembering(), "keeps a memory")):
-        with pytest.raises(lpgd.EngineError, match=why):
-            solve_qp(**data(), rule=rule)
-
-
 def test_large_arrays_do_not_block():
     rng = np.random.default_rng(0)
     root = rng.normal(size=(64, 60, 60))

@@ -15,6 +15,9 @@ from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
 ROUGH = 1e-6  # relative error of a solution from which its derivative is not believed
 Memory = dict[str, NDArray[Any]]
 """What a rule remembers between calls: random state, steps that training adapts."""
+DRAWS = "draws"  # the entry of a memory that noise is drawn from
+OWN = "rule."  # arguments that a caller gives to the rule itself are called so: its memory, and
+KEY = f"{OWN}key"  # (B, k), in the place of ``DRAWS``: what the noise of each element is drawn from
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,11 @@ class Rule(Protocol):
     def begin(self) -> Memory:
         """What the rule remembers when a layer is made; part of the layer's ``state_dict``."""
         return {}
+
+    @property
+    def keyed(self) -> bool:
+        """Whether ``sample`` draws from ``params[KEY]`` where that is given, not from a memory."""
+        return False
 
     def sample(self, problem: Problem, params: Params, memory: Memory) -> Samples | None:
         """Problems to solve in the place of a batch; None solves the batch itself."""

@@ -106,5 +106,9 @@ def one_call(tokens: np.ndarray, rows: IntArray) -> bytes | None:
 
 def _size(forward: Forward) -> int:
     """About how many bytes a forward pass takes."""
-    arrays: list[np.ndarray] = [param.values for param in forward.params.values()]
-    return AROUND * sum(array.nbytes for array in (*arrays, forward.solution.x, forward.solution.y))
+    solved = [(forward.params, forward.solution)]
+    if forward.samples is not None:
+        solved.append((forward.samples[0].params, forward.samples[1]))
+    arrays = [param.values for params, _ in solved for param in params.values()]
+    arrays += [part for _, found in solved for part in (found.x, found.y)]
+    return AROUND * sum(array.nbytes for array in arrays)

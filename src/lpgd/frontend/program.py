@@ -15,6 +15,7 @@ from lpgd.frontend.batches import Shape, groups, owners, params
 from lpgd.frontend.mapped import Derivative
 from lpgd.frontend.views import View
 from lpgd.map.forward import Forward
+from lpgd.map.own import parted, smooths
 from lpgd.map.solution_map import SolutionMap
 
 
@@ -107,10 +108,18 @@ class Program:
         shape: Shape,
         resolution: float,
     ) -> Forward:
-        """The forward pass that found this solution, without what the engine kept of it."""
-        fit, _ = self.problem.check(self.params(data, shape), resolution)
+        """The forward pass that found this solution, without what the engine kept of it.
+
+        Where a rule solved others in the place of the batch, they are solved again.
+        """
+        if smooths(self.map.rule):
+            return self.solve(data, shape, resolution, keep=True)[0]
+        given, own = parted(self.params(data, shape))
+        fit, _ = self.problem.check(given, resolution)
         engine, threads = self.map.choose(self.problem).engine, self.map.threads
-        return Forward(self.problem, fit, solution, accuracy, engine, shape, threads=threads)
+        return Forward(
+            self.problem, fit, solution, accuracy, engine, shape, threads=threads, own=own
+        )
 
     def pullback(
         self,

@@ -17,14 +17,12 @@ import numpy as np
 
 from lpgd.core.errors import EngineError
 from lpgd.core.problem import Problem
-from lpgd.core.rule import Rule
 from lpgd.core.solution import FloatArray, Solution
 from lpgd.frontend.batches import Shape
 from lpgd.frontend.kept import TOKEN, Store, one_call
 from lpgd.frontend.mapped import Derivative
 from lpgd.frontend.program import Program
 from lpgd.map.forward import Forward
-from lpgd.map.solution_map import SolutionMap
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Arrays = Sequence[np.ndarray]
@@ -107,8 +105,8 @@ class Record:
             There is more to remember than a record has room for.
         """
         found = forward.solution
-        if forward.samples is not None or found.objects is not None:
-            raise EngineError("samples and objects have no room in a record")
+        if found.objects is not None:
+            raise EngineError("objects have no room in a record")
         records = np.zeros(len(found), self.layout)
         records["x"], records["y"] = found.x, found.y
         records["call"] = np.frombuffer(token, np.uint8)
@@ -238,22 +236,6 @@ class Replay:
         with self.store.using(token or b"") as kept:
             fits = isinstance(kept, Forward) and kept.shape == records.shape[:-1]
             yield kept if isinstance(kept, Forward) and fits else self.restored(data, records)
-
-
-def replayable(solver: SolutionMap) -> None:
-    """Refuse rules whose forward pass is more than a solution.
-
-    Raises
-    ------
-    EngineError
-    """
-    if solver.memory:
-        raise EngineError(f"{solver.rule} keeps a memory, which a function cannot; use a layer")
-    own = type(solver.rule)
-    if own.sample is not Rule.sample or own.explore is not Rule.explore:
-        raise EngineError(
-            f"{solver.rule} smooths the solution by samples, which needs another frontend"
-        )
 
 
 def doubles(data: Arrays) -> list[np.ndarray]:

@@ -18,6 +18,7 @@ from lpgd.jax.envelope import EnvelopeLoss
 from lpgd.jax.errors import errors
 from lpgd.jax.nonlinear import NonlinearProgram, solve_nlp
 from lpgd.jax.oracle import argmin
+from lpgd.jax.own import initial_state
 from lpgd.jax.quadratic import DualSolution, solve_lp, solve_qp
 from lpgd.jax.saddle import SaddlePoint, saddle
 from lpgd.jax.sparse import Sparse
@@ -32,6 +33,7 @@ __all__ = [
     "Sparse",
     "argmin",
     "errors",
+    "initial_state",
     "losses",
     "saddle",
     "solve_conic",

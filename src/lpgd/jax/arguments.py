@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from lpgd.core.errors import StructureError
 from lpgd.core.pattern import Pattern
+from lpgd.core.rule import KEY
 from lpgd.frontend.arguments import present, structure
 from lpgd.jax.sparse import Sparse
 
@@ -31,6 +32,8 @@ class Arguments:
     sizes : mapping from str to int
         Rows of the multiplier block of each given constraint, and ``P``.
     patterns : mapping from str to Pattern
+    own : mapping from str to array
+        What is for the rule.
     """
 
     arrays: Mapping[str, jax.Array]
@@ -39,6 +42,17 @@ class Arguments:
     n: int = 0
     sizes: Mapping[str, int] = field(default_factory=dict)
     patterns: Mapping[str, Pattern] = field(default_factory=dict)
+    own: Mapping[str, jax.Array] = field(default_factory=dict)
+
+    @property
+    def every(self) -> dict[str, jax.Array]:
+        """The data of the problem, and what is for the rule."""
+        return {**self.arrays, **self.own}
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """As ``cores``, of every array; a key has one for each element of the batch."""
+        return (*self.cores, *(1 if name == KEY else a.ndim for name, a in self.own.items()))
 
     @property
     def resolution(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -15,6 +16,7 @@ from lpgd.families.conic.conic import Conic
 from lpgd.families.conic.polyhedral import Polyhedral, forms
 from lpgd.frontend.views import ConicView
 from lpgd.jax.arguments import collect
+from lpgd.jax.own import Own
 from lpgd.jax.program import Asked, Posed, solver_of
 from lpgd.jax.subject import answered
 from lpgd.map.report import OnFailure
@@ -52,6 +54,8 @@ def solve_conic(
     on_failure: OnFailure = "raise",
     threads: int | None = None,
     accept_inexact: bool = False,
+    key: Any = None,
+    state: Mapping[str, Any] | None = None,
 ) -> Any:
     """minimise 1/2 x'Px + q'x  subject to  Ax + s = b, s in a product of cones.
 
@@ -72,6 +76,8 @@ def solve_conic(
         Whether to return multipliers and slacks as well.
     rule, engine, on_failure, threads, accept_inexact
         As for :func:`solve_qp`.
+    key, state : optional
+        As for :func:`argmin`; of rules for linear costs, without P.
 
     Returns
     -------
@@ -84,7 +90,8 @@ def solve_conic(
     MissingExtraError
         The engine's solver is not installed.
     """
-    solver = solver_of(rule, engine, on_failure, threads, accept_inexact=accept_inexact)
+    own, more = Own(key, state), {"accept_inexact": accept_inexact}
+    solver = solver_of(rule, engine, on_failure, threads, own=own, **more)
     if not isinstance(cones, Cones):
         raise TypeError(f"cones must be lpgd.Cones(...), got {cones!r}")
     given = {"P": P, "q": q, "A": A, "b": b}
@@ -99,8 +106,9 @@ def solve_conic(
     problem = solver.choose(*forms(conic)).problem
     view = ConicView(cast(Conic | Polyhedral, problem))
     widths = (arguments.n, cones.m, cones.m)
+    posed = Posed(solver, problem, view, widths)
     return Asked(
-        Posed(solver, problem, view, widths),
-        arguments,
+        posed,
+        posed.followed(arguments, own),
         lambda flat: ConicSolution(*flat) if return_duals else flat[0],
     )

@@ -67,7 +67,7 @@ class CvxpyLayer:
     StructureError
         The problem is not DPP, or has other parameters or variables than those named.
     EngineError
-        The engine cannot solve such a problem, or the rule keeps a memory or samples.
+        The engine cannot solve such a problem, or the rule needs a key or a state.
     ValueError
         An option is unknown or out of range.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -145,7 +146,8 @@ class EnvelopeLoss:
         self, inputs: tuple[Any, ...], named: dict[str, Any], target: Any, weight: Any
     ) -> jax.Array:
         seen, envelope, loss = asked(self._function, inputs, named), self._envelope, self._loss
-        program, own = seen.program, seen.arguments
+        own = replace(seen.arguments, own={})  # of the function's rule, which is another one's here
+        program = seen.posed.program(own)
         shared.refuse(loss, program.problem.family)
         program = shared.adding(program, loss, envelope)
         program.map.choose(program.problem)  # refused when traced, not when solved

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -13,11 +13,12 @@ from lpgd.core.engine import Engine
 from lpgd.core.problem import Problem
 from lpgd.core.rule import Rule
 from lpgd.frontend.program import Program
-from lpgd.frontend.replay import Last, Replay, replayable
+from lpgd.frontend.replay import Last, Replay
 from lpgd.frontend.views import View
 from lpgd.jax.arguments import Arguments
 from lpgd.jax.bridge import Call, solve
 from lpgd.jax.host import HOST
+from lpgd.jax.own import Own
 from lpgd.jax.traced import Traced
 from lpgd.map.report import OnFailure
 from lpgd.map.solution_map import SolutionMap
@@ -31,16 +32,17 @@ def solver_of(
     threads: int | None = None,
     *,
     accept_inexact: bool = False,
+    own: Own | None = None,
 ) -> SolutionMap:
     """The solution map of a function's options.
 
     Raises
     ------
     EngineError
-        The rule remembers or samples.
+        The rule needs a key or a state, and it is not given.
     """
     found = SolutionMap(rule or LPGD(), engine, on_failure, threads, accept_inexact)
-    replayable(found)
+    (own or Own()).fits(found.rule)
     return found
 
 
@@ -76,8 +78,14 @@ class Posed:
 
     def program(self, arguments: Arguments) -> Program:
         """What a call with these arguments solves."""
-        names = tuple(arguments.arrays)
-        return Program(self.map, self.problem, self.view, names, arguments.cores, self.opaque)
+        names = tuple(arguments.every)
+        return Program(self.map, self.problem, self.view, names, arguments.ranks, self.opaque)
+
+    def followed(self, arguments: Arguments, own: Own) -> Arguments:
+        """The arguments of a call, with what it gives to the rule."""
+        shapes = [array.shape for array in arguments.arrays.values()]
+        batch = self.program(arguments).batch(shapes)
+        return replace(arguments, own=own.arrays(self.map.rule, batch))
 
 
 @dataclass(frozen=True)
@@ -115,4 +123,4 @@ class Asked:
             program, posed.widths, own.resolution, HOST.store, posed.last, warm=posed.warm
         )
         call = Call(replay, own.dtype, posed.asked)
-        return self.present(solve(call, list(own.arrays.values())))
+        return self.present(solve(call, list(own.every.values())))

@@ -14,6 +14,7 @@ from lpgd.core.rule import Rule
 from lpgd.families.qp.qp import QP
 from lpgd.frontend.views import QPView
 from lpgd.jax.arguments import collect
+from lpgd.jax.own import Own
 from lpgd.jax.program import Asked, Posed, solver_of
 from lpgd.jax.subject import answered
 from lpgd.map.report import OnFailure
@@ -100,13 +101,13 @@ def solve_qp(
     StructureError
         Wrong shape, dtype or a missing partner; when the function is traced.
     EngineError
-        The engine cannot do what the rule asks of it, or the rule keeps a memory or samples.
+        The engine cannot do what the rule asks of it, or the rule needs a key or a state.
     SolverError
         Elements that failed, with ``on_failure="raise"``; in backward, if a tilted solve fails.
     """
     given = {"P": P, "q": q, "G": G, "h": h, "A": A, "b": b, "lb": lb, "ub": ub}
     solver = solver_of(rule, engine, on_failure, threads, accept_inexact=accept_inexact)
-    return _asked(given, "q", ("P", "q"), solver, duals=return_duals)
+    return _asked(given, "q", ("P", "q"), solver, Own(), duals=return_duals)
 
 
 @answered
@@ -125,6 +126,8 @@ def solve_lp(
     on_failure: OnFailure = "raise",
     threads: int | None = None,
     accept_inexact: bool = False,
+    key: Any = None,
+    state: Mapping[str, Any] | None = None,
 ) -> Any:
     """minimise c'x  subject to  Gx <= h, Ax = b, lb <= x <= ub; see :func:`solve_qp`.
 
@@ -141,6 +144,8 @@ def solve_lp(
     lb, ub : (..., n), or None
     return_duals, rule, engine, on_failure, threads, accept_inexact
         As for :func:`solve_qp`.
+    key, state : optional
+        As for :func:`argmin`; of rules for linear costs.
 
     Returns
     -------
@@ -152,21 +157,23 @@ def solve_lp(
         As :func:`solve_qp`.
     """
     given = {"c": c, "G": G, "h": h, "A": A, "b": b, "lb": lb, "ub": ub}
-    solver = solver_of(rule, engine, on_failure, threads, accept_inexact=accept_inexact)
-    return _asked(given, "c", ("c",), solver, duals=return_duals)
+    own, more = Own(key, state), {"accept_inexact": accept_inexact}
+    solver = solver_of(rule, engine, on_failure, threads, own=own, **more)
+    return _asked(given, "c", ("c",), solver, own, duals=return_duals)
 
 
 def _asked(
-    given: Mapping[str, Any], cost: str, required: tuple[str, ...], solver: SolutionMap, *,
-    duals: bool,
+    given: Mapping[str, Any], cost: str, required: tuple[str, ...], solver: SolutionMap,
+    own: Own, *, duals: bool,
 ) -> Asked:  # fmt: skip
     arguments = collect(given, cost, required, sparse=("P", "G", "A"))
     if "P" in arguments.patterns and not arguments.patterns["P"].symmetric:
         raise StructureError("P must store both triangles: its pattern is not symmetric")
     problem = QP.of(arguments.sizes, arguments.n, arguments.patterns)
     widths = (problem.n, arguments.sizes.get("A", 0), arguments.sizes.get("G", 0), problem.n)
+    posed = Posed(solver, problem, QPView(problem), widths)
     return Asked(
-        Posed(solver, problem, QPView(problem), widths),
-        arguments,
+        posed,
+        posed.followed(arguments, own),
         lambda flat: DualSolution(*flat) if duals else flat[0],
     )

@@ -88,8 +88,8 @@ class saddle:  # noqa: N801 - it is called like the functions of this package
     Raises
     ------
     EngineError
-        The rule needs second derivatives and ``linearize`` is not set, or it keeps a memory or
-        samples.
+        The rule needs second derivatives and ``linearize`` is not set, or it needs a key
+        or a state.
     """
 
     def __init__(

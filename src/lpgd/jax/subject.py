@@ -74,11 +74,12 @@ def subject(
     whole = _Computed(ask, inputs, named)
     seen = whole.asked([part() for part in whole.parts])
     program, own = aside(seen.program), seen.arguments
-    data = [np.array(array, np.float64) for array in own.arrays.values()]
+    data = [np.array(array, np.float64) for array in own.every.values()]
+    learned = (*(True for _ in own.arrays), *(False for _ in own.own))
     limits = jnp.finfo(own.dtype)
     ends = float(limits.eps), float(limits.max), float(limits.tiny)
     return Subject(
-        name, program, data, program.batch([array.shape for array in data]), (True,) * len(data),
+        name, program, data, program.batch([array.shape for array in data]), learned,
         Precision(str(np.dtype(own.dtype)), *ends), _Loss(seen, loss),
         whole.arriving if whole.parts else None,
     )  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 
 from lpgd.core.abilities import Linearization, differentiable
 from lpgd.core.engine import Answer, Engine, Restoring, Workspace
-from lpgd.core.params import Params, taken
+from lpgd.core.params import Param, Params, taken
 from lpgd.core.problem import Ability, Problem
 from lpgd.core.rule import ROUGH, Memory, Samples
 from lpgd.core.solution import BoolArray, FloatArray, Solution, Status
@@ -43,6 +43,8 @@ class Forward:
         What the rule solved in the place of the batch, and how that ended.
     factors : object
         See ``Answer.factors``.
+    own : Params
+        What the call gave to the rule itself.
     """
 
     problem: Problem
@@ -55,6 +57,7 @@ class Forward:
     threads: int | None = None
     samples: tuple[Samples, Solution] | None = None
     factors: Any = None
+    own: Params = field(default_factory=dict[str, Param])
 
     @property
     def program(self) -> Problem:

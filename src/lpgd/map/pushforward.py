@@ -180,7 +180,7 @@ def _solved(
 
 def _steps(accuracy: FloatArray, params: Params, tangents: Tangents) -> FloatArray:
     """The step of each row, shape (N,); zero where the tangent is."""
-    least = np.full(len(next(iter(tangents.values()))), np.inf)
+    least = np.full(len(accuracy), np.inf)
     for name, tangent in tangents.items():
         size, way = _typical(params[name].full()), _length(tangent)
         ratio = np.where(size > 0, size, 1.0) / np.where(way > 0, way, 1.0)

@@ -27,10 +27,11 @@ from lpgd.map import report
 from lpgd.map.attempt import Batch
 from lpgd.map.choose import Choice, choose, traits
 from lpgd.map.forward import Forward, Solved
+from lpgd.map.own import changed, parted, remembered
 from lpgd.map.pushforward import Gather, Probe, Tangents, push
 from lpgd.map.report import Failures, OnFailure
 from lpgd.map.solve import Solver
-from lpgd.map.terms import calm, direct, lowered, raised, spread, steep, still, tamed, wild
+from lpgd.map.terms import calm, direct, lowered, raised, spread, steep, still, tamed
 
 Traits = tuple[tuple[object, ...], ...]
 MOST = 64  # structures whose engines a map remembers
@@ -113,7 +114,7 @@ class SolutionMap:
         ----------
         problem : Problem
         params : Params
-            B elements.
+            B elements, and what is for the rule itself; see ``lpgd.core.rule.OWN``.
         shape : tuple of int
             The caller's batch shape, of B elements.
         resolution : float
@@ -134,15 +135,16 @@ class SolutionMap:
         if self._last is None or self._last[0] is not problem:
             self._last = problem, self.choose(problem).engine
         engine, program = self._last[1], problem.program
-        params, unfit = problem.check(params, resolution)
+        data, own = parted(params)
+        params, unfit = problem.check(data, resolution)
         size = math.prod(shape)
         near = start if start is not None and len(start) == size else None
         ways = self.threads, self._settle, keep, self.rule, self.memory
-        solver = Solver(program, engine, *ways)
+        solver = Solver(program, engine, *ways, own)
         found = solver.solve(Batch(params, near, size), unfit)
         forward = Forward(
             problem, params, found.solution, found.accuracy, engine, shape,
-            found.workspace, self.threads, found.samples, found.factors,
+            found.workspace, self.threads, found.samples, found.factors, own,
         )  # fmt: skip
         self.stats.add(solves=found.solves, seconds_forward=time.perf_counter() - began)
         if found.solution.status.any():
@@ -180,6 +182,7 @@ class SolutionMap:
         Returns
         -------
         dict from argument to (R, ...) float64
+            Of what a call says that the rule remembers, by how much it changed.
 
         Raises
         ------
@@ -187,8 +190,11 @@ class SolutionMap:
             A tilted solve failed for good and ``on_failure`` is ``"raise"``.
         """
         began = time.perf_counter()
+        memory = remembered(self.rule, forward.own, self.memory)
+        data, own = parted(wanted)
         try:
-            return self._gradients(forward, cotangent, wanted)
+            gradients = self._gradients(forward, cotangent, data, memory)
+            return gradients | changed(self.rule, forward.own, memory, own)
         finally:
             self.stats.add(seconds_backward=time.perf_counter() - began)
 
@@ -205,15 +211,19 @@ class SolutionMap:
         SolverError
             A perturbed solve failed and ``on_failure`` is ``"raise"``.
         """
-        began = time.perf_counter()
-        pushed = push(forward, params, tangents, rows, Probe(gather, self._settle))
+        began, given = time.perf_counter(), (parted(params)[0], parted(tangents)[0])
+        pushed = push(forward, *given, rows, Probe(gather, self._settle))
         self.stats.add(re_solves=pushed.solves, seconds_forward=time.perf_counter() - began)
         stage = "perturbed solve of forward mode"
         report.judge(pushed.why, forward, stage, self.on_failure, self.stats)
         return pushed.slopes
 
     def _gradients(
-        self, forward: Forward, cotangent: Cotangent, wanted: Mapping[str, Groups]
+        self,
+        forward: Forward,
+        cotangent: Cotangent,
+        wanted: Mapping[str, Groups],
+        memory: Memory,
     ) -> dict[str, FloatArray]:
         point = calm(forward.solution.take(cotangent.rows))
         finite = cotangent.finite
@@ -222,7 +232,7 @@ class SolutionMap:
         costly = not wanted.keys().isdisjoint(forward.problem.costs)
         pulled = None
         if len(rows):
-            pulled = self._pull(forward, point, cotangent, rows, costly=costly)
+            pulled = self._pull(forward, point, cotangent, rows, memory, costly=costly)
         terms: Sequence[Term] = pulled.terms if pulled else ()
         if pulled is None or len(rows) < len(point):
             # a NaN weight carries a non-finite cotangent on, as torch's own functions do
@@ -244,6 +254,7 @@ class SolutionMap:
         point: Solution,
         cotangent: Cotangent,
         rows: IntArray,
+        memory: Memory,
         *,
         costly: bool,
     ) -> Pullback:
@@ -257,9 +268,9 @@ class SolutionMap:
             report.note_moved(answer, self.stats)
             return self._settle(answer)
 
-        backward = Solved(forward, point, settle, self.memory, costly)
+        backward = Solved(forward, point, settle, memory, costly)
         pulled = self.rule.pullback(point, cotangent, backward)
-        pulled = _tame(pulled, point)
+        pulled = tamed(pulled, point)
         self.stats.add(retries=pulled.retries)
         report.note(pulled, self.stats)
         report.note_one_sided(pulled, self.stats)
@@ -285,13 +296,3 @@ class SolutionMap:
         if report.is_stuck(pulled.terms, point, report.pulling(pulled, cotangent)):
             self._warned_stuck = True
             warn(report.STUCK, StuckWarning)
-
-
-def _tame(pulled: Pullback, point: Solution) -> Pullback:
-    """Rows of which a term overflowed have failed."""
-    rows = np.flatnonzero(wild(pulled.terms))
-    if not len(rows):
-        return pulled
-    failed = pulled.failed.copy()
-    failed[rows] = np.where(failed[rows] == Status.OPTIMAL, Status.NUMERICAL, failed[rows])
-    return replace(pulled, terms=tamed(pulled.terms, rows, point), failed=failed)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lpgd.core.engine import Answer, Engine, Workspace
-from lpgd.core.params import Params
+from lpgd.core.params import Param, Params
 from lpgd.core.problem import Problem
 from lpgd.core.rule import Memory, Rule, Samples
 from lpgd.core.solution import FloatArray, IntArray, Solution
@@ -59,6 +59,7 @@ class Solver:
     keep: bool = False
     rule: Rule | None = None
     memory: Memory = field(default_factory=Memory)
+    own: Params = field(default_factory=dict[str, Param])
 
     def solve(self, batch: Batch, unfit: Mapping[int, str]) -> Found:
         """Solve what is fit."""
@@ -88,7 +89,8 @@ class Solver:
         if explored is not None:
             return explored
         # of the unfit ones too, or else the noise of their neighbours would be another
-        samples = self.rule.sample(self.program, batch.params, self.memory)
+        given = {**batch.params, **self.own}
+        samples = self.rule.sample(self.program, given, self.memory)
         if samples is not None and fit is not batch:
             samples = samples.of(elements)
         return self._found(fit, elements, samples)

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
+from lpgd.core.rule import Pullback
+from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status
 from lpgd.core.tilt import Cotangent, Term, Tilt
 
 STEEP, LOWER = 1e290, 2.0**-64
@@ -55,7 +56,7 @@ def raised(lowered: FloatArray, gradient: FloatArray) -> FloatArray:
         return np.where(np.isnan(gradient), lowered / LOWER, gradient)
 
 
-def wild(terms: Sequence[Term]) -> BoolArray:
+def _wild(terms: Sequence[Term]) -> BoolArray:
     """Rows of which a term is not finite, so that no gradient can be formed."""
     rows = np.zeros(len(terms[0].weight), dtype=np.bool_) if terms else np.zeros(0, dtype=np.bool_)
     for term in terms:
@@ -65,7 +66,17 @@ def wild(terms: Sequence[Term]) -> BoolArray:
     return rows
 
 
-def tamed(terms: Sequence[Term], rows: IntArray, point: Solution) -> list[Term]:
+def tamed(pulled: Pullback, point: Solution) -> Pullback:
+    """Rows of which a term overflowed have failed."""
+    rows = np.flatnonzero(_wild(pulled.terms))
+    if not len(rows):
+        return pulled
+    failed = pulled.failed.copy()
+    failed[rows] = np.where(failed[rows] == Status.OPTIMAL, Status.NUMERICAL, failed[rows])
+    return replace(pulled, terms=_quiet(pulled.terms, rows, point), failed=failed)
+
+
+def _quiet(terms: Sequence[Term], rows: IntArray, point: Solution) -> list[Term]:
     """The terms with some rows at the forward solution, with weight zero and no tilt."""
     quiet: list[Term] = []
     for term in terms:

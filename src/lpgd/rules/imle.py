@@ -72,6 +72,11 @@ class IMLE(Rule):
         """What the noise remembers."""
         return self.noise.begin()
 
+    @property
+    def keyed(self) -> bool:
+        """See ``Rule.keyed``."""
+        return self._perturbation().keyed
+
     def sample(self, problem: Problem, params: Params, memory: Memory) -> Samples:
         """See ``Rule.sample``."""
         return self._perturbation().sample(params, memory)
@@ -126,6 +131,11 @@ class AdaptiveIMLE(Rule):
     def begin(self) -> Memory:
         """alpha, the mean share of entries that are not zero, and what the noise remembers."""
         return {**self.noise.begin(), "alpha": np.ones(1), "share": np.ones(1)}
+
+    @property
+    def keyed(self) -> bool:
+        """See ``Rule.keyed``."""
+        return self._perturbation().keyed
 
     def sample(self, problem: Problem, params: Params, memory: Memory) -> Samples:
         """See ``Rule.sample``."""

@@ -7,15 +7,18 @@ from typing import Any, Protocol, final
 
 import numpy as np
 
+from lpgd.core.params import Param
 from lpgd.core.public import public
-from lpgd.core.rule import Memory, is_count, is_number
+from lpgd.core.rule import DRAWS, Memory, is_count, is_number
 from lpgd.core.solution import FloatArray
-
-DRAWS = "draws"
 
 
 class Noise(Protocol):
-    """A source of noise. What it remembers are named arrays of the memory that it is given."""
+    """A source of noise. What it remembers are named arrays of the memory that it is given.
+
+    Noise that remembers nothing but ``draws``, an array of numbers >= 0 that decide what is drawn,
+    also serves functions, which draw from a key.
+    """
 
     def begin(self) -> Memory:
         """What it remembers before the first draw."""
@@ -39,9 +42,15 @@ def known(noise: Any) -> None:
 
 def generator(seed: int, memory: Memory) -> Any:
     """A generator of its own for each draw, so that the number of draws is all that is kept."""
-    number = int(memory[DRAWS][0])
-    memory[DRAWS] = np.array([number + 1])
-    return np.random.default_rng([seed, number])
+    numbers = memory[DRAWS]
+    memory[DRAWS] = numbers + 1
+    return np.random.default_rng([seed, *map(int, numbers)])
+
+
+def keyed(noise: Noise, key: Param, shape: tuple[int, ...]) -> FloatArray:
+    """Noise (B, *shape), that of each element drawn from its own key (B, k)."""
+    drawn = [noise.draw(shape, {**noise.begin(), DRAWS: own}) for own in key.values.astype(int)]
+    return np.array(drawn).reshape(len(drawn), *shape)[key.index]
 
 
 @public("lpgd.rules")

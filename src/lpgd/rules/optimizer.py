@@ -71,6 +71,11 @@ class Perturbed(Rule):
         """What the noise remembers."""
         return self.noise.begin()
 
+    @property
+    def keyed(self) -> bool:
+        """See ``Rule.keyed``."""
+        return self._perturbation().keyed
+
     def sample(self, problem: Problem, params: Params, memory: Memory) -> Samples:
         """See ``Rule.sample``."""
         return self._perturbation().sample(params, memory)

@@ -10,10 +10,11 @@ import numpy as np
 
 from lpgd.core.errors import StructureError
 from lpgd.core.params import Params, batched
-from lpgd.core.rule import Backward, Memory, Samples, is_count, is_number
+from lpgd.core.rule import DRAWS, KEY, Backward, Memory, Samples, is_count, is_number
 from lpgd.core.solution import FloatArray, IntArray, Solution
 from lpgd.core.tilt import Cotangent
 from lpgd.rules.linear import COST
+from lpgd.rules.noise import keyed
 
 
 def perturbed(
@@ -73,13 +74,24 @@ class Perturbation:
     def sample(self, params: Params, memory: Memory) -> Samples:
         """The perturbed problems of a batch, those of one element after each other."""
         costs, count = params[COST].full(), self.samples
-        noise = self.noise.draw((len(costs), count, costs.shape[1]), memory) * self.keep(costs)
+        noise = self._drawn(params, (count, costs.shape[1]), memory) * self.keep(costs)
         exp = np.exp if self.multiply else None
         noisy = perturbed(costs, noise, self.sigma, exp, self.keep(costs))
         rows = np.repeat(np.arange(len(costs)), count)
-        chosen = {name: param.take(rows) for name, param in params.items()}
+        chosen = {name: param.take(rows) for name, param in params.items() if name != KEY}
         flat = noisy.reshape(-1, costs.shape[1]), noise.reshape(-1, costs.shape[1])
         return Samples({**chosen, COST: batched(flat[0])}, rows, {"z": flat[1]})
+
+    def _drawn(self, params: Params, shape: tuple[int, int], memory: Memory) -> FloatArray:
+        if KEY in params:
+            return keyed(self.noise, params[KEY], shape)
+        found: FloatArray = self.noise.draw((len(params[COST].index), *shape), memory)
+        return found
+
+    @property
+    def keyed(self) -> bool:
+        """See ``Rule.keyed``."""
+        return set(self.noise.begin()) <= {DRAWS}
 
     def keep(self, costs: FloatArray) -> FloatArray:
         """One for each entry of the costs that has noise, else zero.
