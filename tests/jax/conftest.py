@@ -16,10 +16,11 @@ def jax():
 def store(jax, monkeypatch):
     """A store of forward passes of the test's own."""
     from lpgd.frontend.kept import Store
-    from lpgd.jax import host, program
+    from lpgd.jax import envelope, host, program
 
     own = host.Host(Store(), host.HOST.blas, host.HOST.listeners)
-    monkeypatch.setattr(program, "HOST", own)
+    for module in (envelope, program):
+        monkeypatch.setattr(module, "HOST", own)
     return own.store
 
 
@@ -27,14 +28,16 @@ def store(jax, monkeypatch):
 def calls(monkeypatch):
     """Which host functions were called."""
     from lpgd.frontend.replay import Replay
+    from lpgd.frontend.valued import Valued
 
     made = []
-    for name in ("solve", "pullback", "pushforward"):
-        own = getattr(Replay, name)
+    for host in (Replay, Valued):
+        for name in ("solve", "pullback", "pushforward"):
+            own = getattr(host, name)
 
-        def counted(self, *args, name=name, own=own, **given):
-            made.append(name)
-            return own(self, *args, **given)
+            def counted(self, *args, name=name, own=own, **given):
+                made.append(name)
+                return own(self, *args, **given)
 
-        monkeypatch.setattr(Replay, name, counted)
+            monkeypatch.setattr(host, name, counted)
     return made

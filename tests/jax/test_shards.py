@@ -8,10 +8,15 @@ import pytest
 pytest.importorskip("jax")
 
 CODE = """
+from functools import partial
+
 import jax, jax.numpy as jnp, numpy as np
 import lpgd
 from lpgd.frontend.replay import Replay
-from lpgd.jax import NonlinearProgram, argmin, saddle, solve_lp, solve_nlp, solve_qp
+from lpgd.frontend.valued import Valued
+from lpgd.jax import (
+    EnvelopeLoss, NonlinearProgram, argmin, saddle, solve_conic, solve_lp, solve_nlp, solve_qp
+)
 
 try:
     from jax import shard_map
@@ -25,13 +30,13 @@ jax.config.update("jax_enable_x64", True)
 assert len(jax.devices()) == 2
 mesh = Mesh(np.array(jax.devices()), ("x",))
 sizes = []
-solved = Replay.solve
+for host in (Replay, Valued):
+    def noted(self, data, *, keep, solved=host.solve):
+        sizes.append(self.batch([array.shape for array in data])[0])
+        return solved(self, data, keep=keep)
 
-def noted(self, data, *, keep):
-    sizes.append(self.batch([array.shape for array in data])[0])
-    return solved(self, data, keep=keep)
+    host.solve = noted
 
-Replay.solve = noted
 P, rows = 2 * np.eye(3), np.random.default_rng(0).normal(size=(4, 3))
 box = {"lb": np.zeros(3), "ub": np.ones(3)}
 
@@ -48,12 +53,15 @@ def newton(params, tilt):
 own = saddle(lambda x, y, q: objective(x, q), newton, like=(np.zeros(3), None), ranks=(1,),
              linearize=True)
 program = NonlinearProgram.of_functions(objective, 3, ranks=(1,))
+envelope = EnvelopeLoss(partial(solve_qp, **box), "quadratic", tau=0.5, reduction="none")
 LAYERS = {
     "saddle": lambda P, q: own(q @ P),
     "nonlinear": lambda P, q: solve_nlp(program, q @ P, engine="slsqp", **box),
     "qp": lambda P, q: solve_qp(P, q + 0 * P[0], G=-jnp.eye(3), h=jnp.zeros(3) + 0 * q),
     "lp": lambda P, q: solve_lp(q @ P, rule=lpgd.LPGD(1.0, rho=0.1), **box),
     "oracle": lambda P, q: argmin(lambda c: (c < 0) * 1.0, q @ P, rule=lpgd.LPGD(50.0)),
+    "conic": lambda P, q: solve_conic(P, q, -jnp.eye(3), jnp.zeros(3), lpgd.Cones(soc=(3,))),
+    "envelope": lambda P, q: envelope(P, q, target=np.ones(3))[..., None],
 }
 for name, layer in LAYERS.items():
     def loss(P, q):

@@ -1,5 +1,8 @@
 """Every transformation of JAX, for every kind of layer."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -8,14 +11,32 @@ from tests.frontends.operations import OPERATIONS
 jax = pytest.importorskip("jax")
 jnp = jax.numpy
 
+from lpgd.jax import EnvelopeLoss, solve_qp  # noqa: E402
+
 KINDS = ("qp", "lp", "second-order cone", "cvxpy, quadratic", "oracle")
 KINDS += ("saddle", "saddle, linearised", "nonlinear")
 SIZE = 3
 
 
-@pytest.fixture(params=KINDS)
+def envelope():
+    """The envelope of a loss, which is no program of its own."""
+    qp = next(own for own in OPERATIONS if own.name == "qp")
+    target = np.arange(len(qp.data["q"])) / 3
+
+    def valued(*arrays):
+        own = EnvelopeLoss(partial(solve_qp, **dict(zip(qp.data, arrays, strict=True))),
+                           "quadratic", tau=0.3, reduction="none")  # fmt: skip
+        return [own(target=target)[..., None]]
+
+    return replace(qp, name="envelope", jax=valued)
+
+
+EVERY = [*(own for own in OPERATIONS if own.name in KINDS), envelope()]
+
+
+@pytest.fixture(params=EVERY, ids=lambda own: own.name)
 def operation(request):
-    return next(own for own in OPERATIONS if own.name == request.param)
+    return request.param
 
 
 @pytest.fixture
@@ -68,8 +89,8 @@ def test_jacobians_take_one_call_each(operation, moved, calls):
     def first(row):
         return operation.jax(*{**data, operation.moved: row}.values())[0]
 
-    back = jax.jit(jax.vmap(jax.jacrev(first)))(moved)
-    forth = jax.jit(jax.vmap(jax.jacfwd(first)))(moved)
+    back = jax.block_until_ready(jax.jit(jax.vmap(jax.jacrev(first)))(moved))
+    forth = jax.block_until_ready(jax.jit(jax.vmap(jax.jacfwd(first)))(moved))
     assert calls == ["solve", "pullback", "solve", "pushforward"]
     assert back.shape == forth.shape == (SIZE, *first(moved[0]).shape, *moved.shape[1:])
     if operation.name in ("second-order cone", "cvxpy, quadratic", "saddle, linearised"):
