@@ -56,6 +56,28 @@ def without(session: nox.Session, framework: str) -> None:
     session.run("pytest", "-n", "auto", *session.posargs, env=env)
 
 
+@nox.session(venv_backend="venv")
+@nox.parametrize("version", ["oldest", "newest"])
+def jax(session: nox.Session, version: str) -> None:
+    """JAX's tests with the oldest JAX declared, or the newest, where there is no torch."""
+    extras = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
+    own = [
+        need.replace("jax>=", "jax==" if version == "oldest" else "jax>=") for need in extras["jax"]
+    ]
+    tools = [
+        "cvxpy>=1.9",
+        "joblib",
+        "optax",
+        "equinox",
+        "pytest",
+        "pytest-randomly",
+        "pytest-xdist",
+    ]
+    session.install("-e", ".[sparse,nlp]", *own, *tools, "hypothesis")
+    folders = [f"tests/{name}" for name in ("jax", "frontends", "frontend", "diagnosis")]
+    session.run("pytest", "-n", "auto", *(session.posargs or folders))
+
+
 @nox.session
 def fuzz(session: nox.Session) -> None:
     """Hostile calls of all layers, 50,000 unless told: nox -s fuzz -- --calls 1000 --seed 1."""
