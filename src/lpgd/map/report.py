@@ -11,6 +11,7 @@ import numpy as np
 from lpgd.core.engine import Answer
 from lpgd.core.errors import Index, SolverError, SolverWarning, word_failure
 from lpgd.core.rule import Pullback
+from lpgd.core.scaling import top
 from lpgd.core.solution import Flag, FloatArray, IntArray, Solution, Status, StatusArray
 from lpgd.core.stats import Stats
 from lpgd.core.tilt import Cotangent, Term
@@ -150,10 +151,10 @@ def place(element: int, shape: tuple[int, ...]) -> Index:
 
 def is_stuck(terms: Sequence[Term], point: Solution, dx: FloatArray) -> bool:
     """Whether a loss pulls at some x, and none of those moved."""
-    size = 1 + np.abs(point.x).max(axis=1, initial=0.0)
-    pushed = np.abs(dx).max(axis=1, initial=0.0) > ROUNDING * size
+    size = 1 + top(point.x)
+    pushed = top(dx) > ROUNDING * size
     for term in terms:
-        moves = np.abs(term.point.x - point.x).max(axis=1, initial=0.0)
+        moves = top(term.point.x - point.x)
         counts = pushed & (term.weight != 0)  # points of failed tilts are none
         if (moves > MOVED * size)[counts].any():
             return False

@@ -9,6 +9,7 @@ from typing import Literal, final
 import numpy as np
 
 from lpgd.core.rule import Backward
+from lpgd.core.scaling import top
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status, StatusArray
 from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
 
@@ -191,7 +192,7 @@ def moved(point: Solution, line: Adjoint, t: FloatArray) -> Solution:
 
 
 def _size(*parts: FloatArray) -> FloatArray:
-    return sum((np.abs(part).max(axis=1, initial=0.0) for part in parts), np.zeros(1))
+    return sum(map(top, parts), np.zeros(1))
 
 
 def late(end: Solution) -> BoolArray:
