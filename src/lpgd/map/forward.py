@@ -57,7 +57,7 @@ class Forward:
     samples: tuple[Samples, Solution] | None = None
     factors: Any = None
 
-    @property
+    @cached_property
     def program(self) -> Problem:
         """What the engine solved."""
         return self.problem.program

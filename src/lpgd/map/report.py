@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -123,24 +123,21 @@ def note_moved(answer: Answer, stats: Stats) -> None:
 
 
 def note(pulled: Pullback, stats: Stats) -> None:
-    """What a pullback tells of itself, for the statistics."""
+    """Count what a pullback tells of itself; warn of the first elements tilted to one side."""
     made = np.zeros(0) if pulled.tau is None else pulled.tau[pulled.tau > 0]
-    stats.note(tau=(float(made.min()), float(made.max())) if len(made) else None)
+    told: dict[str, Any] = {"tau": (float(made.min()), float(made.max())) if len(made) else None}
     for name in ("degenerate", "unverified"):
         rows = getattr(pulled, name)
         if rows is not None:
-            stats.note(**{name: float(rows.mean())})
-
-
-def note_one_sided(pulled: Pullback, stats: Stats) -> None:
-    """Count elements that were tilted to one side alone, and warn of the first ones."""
-    rows = pulled.one_sided
-    if rows is None or not rows.any():
-        return
-    first, count = not stats.one_sided, int(rows.sum())
-    stats.add(one_sided=count)
-    if first:
-        warn(ONE_SIDED.format(count, len(rows)), SolverWarning)
+            told[name] = float(rows.mean())
+    stats.note(**told)
+    stats.add(retries=pulled.retries)
+    count = 0 if pulled.one_sided is None else int(pulled.one_sided.sum())
+    if count:
+        first = not stats.one_sided
+        stats.add(one_sided=count)
+        if first:
+            warn(ONE_SIDED.format(count, len(pulled.failed)), SolverWarning)
 
 
 def place(element: int, shape: tuple[int, ...]) -> Index:
