@@ -3,12 +3,20 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from lpgd.core.solution import BoolArray, FloatArray
+from lpgd.core.solution import BoolArray, FloatArray, IntArray
 
 Exponents = NDArray[np.intc]
 FAIR = 64.0  # sizes between 1/64 and 64 are left alone, and so is zero
 LOST = 2.0**-1000  # numbers this small have lost digits: they are nothing beside larger ones
 LARGEST = 1022  # exponent up to which a power of two and its inverse are normal numbers
+
+
+def top(values: FloatArray) -> FloatArray:
+    """The largest absolute value of each row, (N, k) to (N,); zero where k is."""
+    if not values.size:
+        return np.zeros(len(values))
+    starts: IntArray = np.arange(len(values)) * values.shape[1]
+    return np.maximum.reduceat(np.abs(values).ravel(), starts)  # much less a row than max(axis=1)
 
 
 def fair(sizes: FloatArray) -> BoolArray:

@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from lpgd.core.problem import Problem
+from lpgd.core.scaling import top
 from lpgd.core.solution import FloatArray
 from lpgd.diagnosis.causes import findings
 from lpgd.diagnosis.curves import gradients, line, sweep
@@ -122,7 +123,7 @@ def _label(problem: Problem, name: str) -> str:
 def _elements(facts: Facts) -> Elements:
     solution, size = facts.forward.solution, facts.size
     none, zero = np.zeros(size, dtype=np.bool_), np.zeros(size)
-    pull = np.abs(facts.cotangent.dx).max(axis=1, initial=0.0)
+    pull = top(facts.cotangent.dx)
     passed = facts.passed
     if passed is None:
         return Elements(

@@ -15,6 +15,7 @@ from lpgd.core.engine import Answer
 from lpgd.core.params import taken
 from lpgd.core.problem import Ability
 from lpgd.core.rule import Pullback, Rule
+from lpgd.core.scaling import top
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows, Solution, Status
 from lpgd.core.tilt import Adjoint, Cotangent
 from lpgd.diagnosis.breakpoints import breakpoints
@@ -196,10 +197,10 @@ def pull(
     point = backward.point
     pulled = rule.pullback(point, cotangent, backward)
     moved = np.zeros(len(point), dtype=np.bool_)
-    large = [1 + np.abs(part).max(axis=1, initial=0.0) for part in (point.x, point.y)]
+    large = [1 + top(part) for part in (point.x, point.y)]
     size = MOVED * large[0]
     for term in pulled.terms:
-        gap = np.abs(term.point.x - point.x).max(axis=1, initial=0.0)
+        gap = top(term.point.x - point.x)
         moved |= (gap > size) & (term.weight != 0)
     gradient = row_sizes(backward.forward, pulled, subject)
     if pulled.tau is not None:  # differences of what did not move are rounding
@@ -247,7 +248,7 @@ def _passed(
         none if pulled.stays is None else pulled.stays, still, vertex,
         breakpoints(backward, cotangent, rho, known, sizes), shape.active, shape.redundant,
         shape.flat, shape.pinned,
-        np.abs(known.a[:, sizes.mine[0]]).max(axis=1, initial=0.0),
+        top(known.a[:, sizes.mine[0]]),
     )  # fmt: skip
 
 

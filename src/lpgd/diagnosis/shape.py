@@ -10,6 +10,7 @@ from scipy.linalg import qr
 
 from lpgd.core.params import Param, Params
 from lpgd.core.problem import Problem, users
+from lpgd.core.scaling import top
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows, Solution
 from lpgd.families.lagrangian.lagrangian import Lagrangian
 from lpgd.families.quadratic.structure import Structure
@@ -82,7 +83,7 @@ def activity(problem: Structure, params: Params, point: Solution) -> tuple[BoolA
         slack = problem.slacks(params, point.x)
         sides = problem.slacks(params, np.zeros_like(point.x))
         size = np.where(np.isfinite(sides), np.maximum(np.abs(sides), np.abs(sides - slack)), 1.0)
-        reach = np.abs(point.x).max(axis=1, initial=0.0)[:, None]
+        reach = top(point.x)[:, None]
         tight = np.abs(slack) <= TIGHT * np.where(size > 0, size, np.where(reach > 0, reach, 1.0))
     loaded = y > TIGHT * y.max(axis=1, initial=0.0)[:, None]
     tight[:, cones.zero + cones.nonneg :] = False  # rows of curved cones hold by their load
@@ -148,7 +149,7 @@ def _hessian(problem: Structure, params: Params, element: int) -> FloatArray:
 
 
 def _normalised(rows: FloatArray) -> FloatArray:
-    size = np.abs(rows).max(axis=1, initial=0.0)[:, None]
+    size = top(rows)[:, None]
     return rows / np.where(size > 0, size, 1.0)
 
 

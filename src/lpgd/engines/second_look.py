@@ -15,6 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from lpgd.core.params import Param, Params, batched
+from lpgd.core.scaling import top
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
 from lpgd.engines.highs.engine import HighsEngine
 from lpgd.families.qp.qp import QP
@@ -129,7 +130,7 @@ def recession(problem: QP, params: Params, threads: int | None) -> FloatArray:
     found = FINE.solve(QP.of(sizes, n, {}), data, threads=threads).solution
     q = params["q"].full()
     fall = -np.einsum("ni,ni->n", q, found.x)
-    real = found.solved & (fall > FALLS * np.abs(q).max(axis=1, initial=0.0))
+    real = found.solved & (fall > FALLS * top(q))
     return np.where(real[:, None], found.x, 0.0)
 
 

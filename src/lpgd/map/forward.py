@@ -14,6 +14,7 @@ from lpgd.core.engine import Answer, Engine, Restoring, Workspace
 from lpgd.core.params import Param, Params, taken
 from lpgd.core.problem import Ability, Problem
 from lpgd.core.rule import ROUGH, Memory, Samples
+from lpgd.core.scaling import top
 from lpgd.core.solution import BoolArray, FloatArray, Solution, Status
 from lpgd.core.tilt import Adjoint, Cotangent, Tilt
 from lpgd.map.attempt import Afresh, attempt
@@ -59,7 +60,7 @@ class Forward:
     factors: Any = None
     own: Params = field(default_factory=dict[str, Param])
 
-    @property
+    @cached_property
     def program(self) -> Problem:
         """What the engine solved."""
         return self.problem.program
@@ -148,8 +149,7 @@ class Solved:
 
     def resolve(self, tilt: Tilt) -> Solution:
         """See ``Backward.resolve``. A tilt that overflows is a failure and reaches no solver."""
-        reach = np.abs(tilt.dx).max(axis=1, initial=0.0)
-        reach = np.maximum(reach, np.abs(tilt.dy).max(axis=1, initial=0.0))
+        reach = np.maximum(top(tilt.dx), top(tilt.dy))
         with np.errstate(over="ignore", invalid="ignore"):
             sane = np.flatnonzero(np.isfinite(tilt.t * reach))
         if len(sane) == len(tilt):

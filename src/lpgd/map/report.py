@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from lpgd.core.engine import Answer
 from lpgd.core.errors import Index, SolverError, SolverWarning, word_failure
 from lpgd.core.rule import Pullback
+from lpgd.core.scaling import top
 from lpgd.core.solution import Flag, FloatArray, IntArray, Solution, Status, StatusArray
 from lpgd.core.stats import Stats
 from lpgd.core.tilt import Cotangent, Term
@@ -122,24 +123,21 @@ def note_moved(answer: Answer, stats: Stats) -> None:
 
 
 def note(pulled: Pullback, stats: Stats) -> None:
-    """What a pullback tells of itself, for the statistics."""
+    """Count what a pullback tells of itself; warn of the first elements tilted to one side."""
     made = np.zeros(0) if pulled.tau is None else pulled.tau[pulled.tau > 0]
-    stats.note(tau=(float(made.min()), float(made.max())) if len(made) else None)
+    told: dict[str, Any] = {"tau": (float(made.min()), float(made.max())) if len(made) else None}
     for name in ("degenerate", "unverified"):
         rows = getattr(pulled, name)
         if rows is not None:
-            stats.note(**{name: float(rows.mean())})
-
-
-def note_one_sided(pulled: Pullback, stats: Stats) -> None:
-    """Count elements that were tilted to one side alone, and warn of the first ones."""
-    rows = pulled.one_sided
-    if rows is None or not rows.any():
-        return
-    first, count = not stats.one_sided, int(rows.sum())
-    stats.add(one_sided=count)
-    if first:
-        warn(ONE_SIDED.format(count, len(rows)), SolverWarning)
+            told[name] = float(rows.mean())
+    stats.note(**told)
+    stats.add(retries=pulled.retries)
+    count = 0 if pulled.one_sided is None else int(pulled.one_sided.sum())
+    if count:
+        first = not stats.one_sided
+        stats.add(one_sided=count)
+        if first:
+            warn(ONE_SIDED.format(count, len(pulled.failed)), SolverWarning)
 
 
 def place(element: int, shape: tuple[int, ...]) -> Index:
@@ -150,10 +148,10 @@ def place(element: int, shape: tuple[int, ...]) -> Index:
 
 def is_stuck(terms: Sequence[Term], point: Solution, dx: FloatArray) -> bool:
     """Whether a loss pulls at some x, and none of those moved."""
-    size = 1 + np.abs(point.x).max(axis=1, initial=0.0)
-    pushed = np.abs(dx).max(axis=1, initial=0.0) > ROUNDING * size
+    size = 1 + top(point.x)
+    pushed = top(dx) > ROUNDING * size
     for term in terms:
-        moves = np.abs(term.point.x - point.x).max(axis=1, initial=0.0)
+        moves = top(term.point.x - point.x)
         counts = pushed & (term.weight != 0)  # points of failed tilts are none
         if (moves > MOVED * size)[counts].any():
             return False

@@ -70,7 +70,7 @@ class SolutionMap:
     memory: Memory = field(default_factory=Memory)
     _warned_stuck: bool = False
     _warned_answer: bool = False
-    _last: tuple[Problem, Engine] | None = field(default=None, init=False, repr=False)
+    _last: tuple[Problem, Problem, Engine] | None = field(default=None, init=False, repr=False)
     _chosen: dict[Traits, Choice] = field(
         default_factory=dict[Traits, Choice], init=False, repr=False
     )
@@ -133,15 +133,14 @@ class SolutionMap:
         """
         began = time.perf_counter()
         if self._last is None or self._last[0] is not problem:
-            self._last = problem, self.choose(problem).engine
-        engine, program = self._last[1], problem.program
+            self._last = problem, problem.program, self.choose(problem).engine
+        _, program, engine = self._last
         data, own = parted(params)
         params, unfit = problem.check(data, resolution)
         size = math.prod(shape)
         near = start if start is not None and len(start) == size else None
         ways = self.threads, self._settle, keep, self.rule, self.memory
-        solver = Solver(program, engine, *ways, own)
-        found = solver.solve(Batch(params, near, size), unfit)
+        found = Solver(program, engine, *ways, own).solve(Batch(params, near, size), unfit)
         forward = Forward(
             problem, params, found.solution, found.accuracy, engine, shape,
             found.workspace, self.threads, found.samples, found.factors, own,
@@ -271,13 +270,12 @@ class SolutionMap:
         backward = Solved(forward, point, settle, memory, costly)
         pulled = self.rule.pullback(point, cotangent, backward)
         pulled = tamed(pulled, point)
-        self.stats.add(retries=pulled.retries)
         report.note(pulled, self.stats)
-        report.note_one_sided(pulled, self.stats)
         failed = np.flatnonzero(pulled.failed)
-        cause = next((cause for cause in causes if cause is not None), None)
-        why = Failures(cotangent.rows[failed], pulled.failed[failed], {}, cause)
-        report.judge_tilted(pulled, failed, why, forward, self.on_failure, self.stats)
+        if len(failed):
+            cause = next((cause for cause in causes if cause is not None), None)
+            why = Failures(cotangent.rows[failed], pulled.failed[failed], {}, cause)
+            report.judge_tilted(pulled, failed, why, forward, self.on_failure, self.stats)
         return pulled
 
     def _watch(

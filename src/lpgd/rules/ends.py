@@ -9,6 +9,7 @@ from typing import Literal, final
 import numpy as np
 
 from lpgd.core.rule import Backward
+from lpgd.core.scaling import top
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status, StatusArray
 from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
 
@@ -98,8 +99,8 @@ class Tilting:
         Within the reach of a ``line`` the ends are on it, and nothing is solved.
         """
         if line is not None and line.reach is not None:
-            lower, upper = (tau * abs(end) for end in reversed(ENDS[self.side]))
-            near = (lower <= line.reach[:, 0]) & (upper <= line.reach[:, 1])
+            t_hi, t_lo = ENDS[self.side]
+            near = (-t_lo * tau <= line.reach[:, 0]) & (t_hi * tau <= line.reach[:, 1])
             ends, rest = self._along(tau, line), np.flatnonzero(~near)
             return ends.put(rest, self.take(rest).reach(tau[rest])) if len(rest) else ends
         tau, retries = tau.copy(), 0
@@ -117,16 +118,16 @@ class Tilting:
     @QUIET
     def _along(self, tau: FloatArray, line: Adjoint) -> Ends:
         t_hi, t_lo = ENDS[self.side]
-        hi, lo = (moved(self.point, line, tau * t) if t else self.point for t in (t_hi, t_lo))
-        return Ends(hi, lo, tau)
+        hi = moved(self.point, line, tau * t_hi) if t_hi else self.point
+        return Ends(hi, moved(self.point, line, tau * t_lo) if t_lo else self.point, tau)
 
     def _solved(self, tau: FloatArray) -> tuple[Solution, Solution]:
-        t_hi, t_lo = (end * tau for end in ENDS[self.side])
-        if not t_lo.any():
-            return self.backward.resolve(self.tilt.at(t_hi)), self.point
-        if not t_hi.any():
-            return self.point, self.backward.resolve(self.tilt.at(t_lo))
-        both = self.backward.resolve(self.tilt.at(t_hi).join(self.tilt.at(t_lo)))
+        t_hi, t_lo = ENDS[self.side]
+        if not t_lo:
+            return self.backward.resolve(self.tilt.at(t_hi * tau)), self.point
+        if not t_hi:
+            return self.point, self.backward.resolve(self.tilt.at(t_lo * tau))
+        both = self.backward.resolve(self.tilt.at(t_hi * tau).join(self.tilt.at(t_lo * tau)))
         return both.take(np.arange(len(tau))), both.take(np.arange(len(tau), len(both)))
 
     @QUIET
@@ -134,7 +135,7 @@ class Tilting:
         """The weighted Lagrangians whose gradient is that of the envelope, and what failed."""
         hi, lo = ends.hi, ends.lo
         failed = np.where(hi.solved, lo.status, hi.status)
-        t_hi, t_lo = (ends.tau * end for end in ENDS[self.side])
+        t_hi, t_lo = ENDS[self.side][0] * ends.tau, ENDS[self.side][1] * ends.tau
         if self.fallback:
             hi, t_hi = _retreat(hi, t_hi, self.point)
             lo, t_lo = _retreat(lo, t_lo, self.point)
@@ -191,7 +192,7 @@ def moved(point: Solution, line: Adjoint, t: FloatArray) -> Solution:
 
 
 def _size(*parts: FloatArray) -> FloatArray:
-    return sum((np.abs(part).max(axis=1, initial=0.0) for part in parts), np.zeros(1))
+    return sum(map(top, parts), np.zeros(1))
 
 
 def late(end: Solution) -> BoolArray:

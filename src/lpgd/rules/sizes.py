@@ -9,6 +9,7 @@ from lpgd.core.abilities import Measured, measured
 from lpgd.core.params import Params, taken
 from lpgd.core.problem import users
 from lpgd.core.rule import Backward
+from lpgd.core.scaling import top
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.core.tilt import Adjoint, Tilt
 from lpgd.rules.ends import ENDS, QUIET, Ends, Side
@@ -95,20 +96,20 @@ class Sizes:
     @QUIET
     def gentle(self, a: FloatArray) -> FloatArray:
         """The tau at which rows that move by tau a move by a small step; by their costs if none."""
-        speed = np.abs(a[:, self.mine[0]]).max(axis=1, initial=0.0)
+        speed = top(a[:, self.mine[0]])
         known = np.isfinite(speed) & (speed * self.small > LEAST * self.step * self.reach)
         return np.where(known, self.step * self.reach / _some(speed), self.small)
 
     @property
     def reach(self) -> FloatArray:
         """Size of x, over the user's entries."""
-        size = np.abs(self.point.x[:, self.mine[0]]).max(axis=1, initial=0.0)
+        size = top(self.point.x[:, self.mine[0]])
         return np.where(size > 0, size, 1.0)
 
     @QUIET
     def still(self, a: FloatArray) -> BoolArray:
         """Whether x does not move at the rate ``a`` but by rounding."""
-        speed = np.abs(a[:, self.mine[0]]).max(axis=1, initial=0.0)
+        speed = top(a[:, self.mine[0]])
         return speed * self.large <= np.maximum(STILL * self.accuracy, ROUNDING) * self.reach
 
     @property
@@ -160,7 +161,7 @@ class Sizes:
         start = self.point.x if rows is None else self.point.x[rows]
         accuracy = self.accuracy if rows is None else self.accuracy[rows]
         size = self.reach if rows is None else self.reach[rows]
-        move = np.abs(end.x - start)[:, self.mine[0]].max(axis=1, initial=0.0)
+        move = top((end.x - start)[:, self.mine[0]])
         return move > STILL * accuracy * size
 
     @QUIET
@@ -203,14 +204,14 @@ class Sizes:
     def steady(self, hi: Solution, lo: Solution) -> BoolArray:
         """Whether multipliers change no more than smooth ones would."""
         theirs = self.mine[1]
-        leap = LEAP * self.step * np.abs(self.point.y[:, theirs]).max(axis=1, initial=0.0)
-        return np.abs(hi.y - lo.y)[:, theirs].max(axis=1, initial=0.0) <= leap
+        leap = LEAP * self.step * top(self.point.y[:, theirs])
+        return top((hi.y - lo.y)[:, theirs]) <= leap
 
 
 @QUIET
 def norm(vectors: FloatArray) -> FloatArray:
     """Euclidean length of each row, also where squares would overflow."""
-    most = np.abs(vectors).max(axis=1, initial=0.0)
+    most = top(vectors)
     scaled = vectors / np.where(most > 0, most, 1.0)[:, None]
     return most * np.sqrt(dot(scaled, scaled))
 

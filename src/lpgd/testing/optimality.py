@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from lpgd.core.params import Params
+from lpgd.core.scaling import top
 from lpgd.core.solution import FloatArray, Solution
 from lpgd.core.tilt import Tilt
 from lpgd.families.qp.qp import QP
@@ -25,7 +26,7 @@ def violation(problem: QP, params: Params, point: Solution, tilt: Tilt | None = 
     """
     tilt = untilted(len(point), problem.n, problem.m) if tilt is None else tilt
     equalities = problem.blocks.get("A", slice(0, 0)).stop
-    worst = np.abs(_slope(problem, params, point, tilt, "x")).max(axis=1, initial=0.0)
+    worst = top(_slope(problem, params, point, tilt, "x"))
     slope = _slope(problem, params, point, tilt, "y")
     y, excess = point.y[:, equalities:], slope[:, equalities:]
     parts = (

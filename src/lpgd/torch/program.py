@@ -108,14 +108,11 @@ class ProgramLayer(nn.Module):
         return signature(given.items())
 
     def _solve(self, given: dict[str, Any], *, duals: bool) -> Any:
-        solve: Any = self._solve_eagerly
+        called: Any = self._called
         if torch.compiler.is_compiling():  # a graph break: the solve itself is not traced
-            solve = cast(Any, torch.compiler.disable(solve))
-        solution = solve(given)
+            called = cast(Any, torch.compiler.disable(called))
+        solution, _ = called(given)
         return solution if duals else solution.x
-
-    def _solve_eagerly(self, given: dict[str, Any]) -> Any:
-        return self._called(given)[0]
 
     def _called(self, given: dict[str, Any]) -> tuple[Any, Call]:
         """All outputs of a call, and what is known of it once it is solved."""

@@ -7,7 +7,8 @@ from typing import final
 
 import numpy as np
 
-from lpgd.core.params import Param, Params
+from lpgd.core.params import Params
+from lpgd.core.scaling import top
 from lpgd.core.solution import BoolArray, FloatArray, Rows, Solution
 from lpgd.families.quadratic.structure import Structure
 
@@ -41,14 +42,13 @@ class Active(Rows):
     def of(cls, problem: Structure, params: Params, point: Solution) -> Active:
         """Those of N points of programs with linear rows."""
         y, slacks = point.y, problem.slacks(params, point.x)
-        tight = slacks <= ACTIVE * _sizes(problem, params, point.x)
-        pull = y * _strengths(problem, params)  # which no unit of a row changes
-        most = np.maximum(_top(pull), _top(params["q"].full()))
+        pull = _pulls(problem, params, y)
+        most = np.maximum(top(pull), top(params["q"].full()))
         loaded = pull > ACTIVE * most[:, None]
+        tight = _tight(problem, params, point.x, np.where(loaded, np.inf, slacks))
         equal = slice(0, problem.cones.zero)
-        tight[:, equal] = True
-        held, weak = tight | loaded, tight & ~loaded
-        weak[:, equal] = False
+        held, weak = tight | loaded, tight
+        held[:, equal], weak[:, equal] = True, False
         fixed = np.zeros(point.x.shape, dtype=np.bool_)
         if {"lb", "ub"} <= problem.blocks.keys():
             lower, upper = problem.blocks["lb"], problem.blocks["ub"]
@@ -74,40 +74,46 @@ class Active(Rows):
         return reach
 
 
-def _sizes(problem: Structure, params: Params, x: FloatArray) -> FloatArray:
-    """What slacks are measured by, (N, m)."""
-    sizes = np.ones((len(x), problem.m))
+def _tight(problem: Structure, params: Params, x: FloatArray, slacks: FloatArray) -> BoolArray:
+    """Which inequalities have a slack that is none beside their terms, (N, m)."""
+    sizes, size = np.zeros(slacks.shape), np.abs(x)
     for name, block in problem.blocks.items():
         if name == "G":
-            sizes[:, block] = _row_sizes(problem, params, np.abs(x))
+            sizes[:, block] = _row_sizes(problem, params, size, slacks[:, block])
         elif name != "A":  # a bound far from x has no say in what is near it
-            rounding = (EPS / ACTIVE) * _top(x)[:, None]
-            sizes[:, block] = np.minimum(np.abs(params[name].full()), np.abs(x)) + rounding
+            rounding = (EPS / ACTIVE) * top(x)[:, None]
+            sizes[:, block] = np.minimum(np.abs(params[name].full()), size) + rounding
+    return (slacks <= ACTIVE * sizes) & (slacks < np.inf)  # of a row that is none
+
+
+def _row_sizes(problem: Structure, params: Params, x: FloatArray, slacks: FloatArray) -> FloatArray:
+    """The largest terms of rows G x <= h, of those alone whose slacks may be small beside them."""
+    (values, index), sides = (params["G"].values, params["G"].index), np.abs(params["h"].full())
+    if "G" in problem.patterns:
+        return np.maximum(sides, problem.patterns["G"].product(np.abs(values)[index], x))
+    most = np.maximum(values.max(initial=0.0), -values.min(initial=0.0))
+    few = ~(slacks > 2 * ACTIVE * np.maximum(sides, most * x.sum(axis=1, keepdims=True)))
+    element, row = np.nonzero(few)
+    terms = np.einsum("kj,kj->k", np.abs(values[index[element], row]), x[element])
+    sizes = np.zeros(slacks.shape)
+    sizes[element, row] = np.maximum(sides[element, row], terms)
     return sizes
 
 
-def _row_sizes(problem: Structure, params: Params, x: FloatArray) -> FloatArray:
-    matrix, sides = params["G"], np.abs(params["h"].full())
-    absolute = Param(np.abs(matrix.values), matrix.index).full()
-    pattern = problem.patterns.get("G")
-    reach = pattern.product(absolute, x) if pattern else (absolute @ x[:, :, None])[..., 0]
-    return np.maximum(sides, reach)
-
-
-def _strengths(problem: Structure, params: Params) -> FloatArray:
-    """The largest entry of each row, (N, m)."""
-    sizes = np.ones((len(params["q"].index), problem.m))
+def _pulls(problem: Structure, params: Params, y: FloatArray) -> FloatArray:
+    """Multipliers times the largest entry of their rows, (N, m): no unit of a row changes them."""
+    pulls = y.copy()
     for name in problem.blocks.keys() & {"A", "G"}:
-        values = np.abs(params[name].values)
+        block, values, index = problem.blocks[name], params[name].values, params[name].index
         if name in problem.patterns:
             pattern = problem.patterns[name]
             largest = np.zeros((len(values), pattern.shape[0]))
-            np.maximum.at(largest.T, pattern.rows, values.T)
-        else:
-            largest = values.max(axis=2, initial=0.0)
-        sizes[:, problem.blocks[name]] = largest[params[name].index]
-    return sizes
-
-
-def _top(values: FloatArray) -> FloatArray:
-    return np.abs(values).max(axis=1, initial=0.0)
+            np.maximum.at(largest.T, pattern.rows, np.abs(values).T)
+        else:  # of rows without multipliers it does not matter
+            largest = np.zeros(values.shape[:2])
+            element, row = np.nonzero(y[:, block])
+            largest[index[element], row] = 1.0
+            matrix, row = np.nonzero(largest)
+            largest[matrix, row] = top(values[matrix, row])
+        pulls[:, block] *= largest[index]
+    return pulls

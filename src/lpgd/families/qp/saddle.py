@@ -10,7 +10,7 @@ import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import splu
 
-from lpgd.core.scaling import factors
+from lpgd.core.scaling import factors, top
 from lpgd.core.solution import BoolArray, FloatArray
 
 SINGULAR = 1e-11  # singular values below this, relative to the largest, count as zero
@@ -115,7 +115,7 @@ class Saddle:
         """Factorize."""
         k, size = len(H), len(H) + len(B)
         h = float(factors(np.abs(H).max(initial=0.0)))
-        r = factors(np.abs(B).max(axis=1, initial=0.0))
+        r = factors(top(B))
         K = np.zeros((size, size))
         K[:k, :k], K[k:, :k], K[:k, k:] = h * H, r[:, None] * B, (r[:, None] * B).T
         if size == 0 or not np.isfinite(K).all():
@@ -211,7 +211,10 @@ def _means(K: FloatArray) -> FloatArray:
 
 def largest(matrix: Any) -> FloatArray:
     """The largest absolute value of each row."""
+    size, width = cast(tuple[int, int], matrix.shape)
+    if not width:  # of which scipy finds none
+        return np.zeros(size)
     if sparse.issparse(matrix):
         found: Any = cast(Any, abs)(matrix)
         return np.asarray(found.max(axis=1).todense(), dtype=np.float64).ravel()
-    return np.abs(matrix).max(axis=1, initial=0.0)
+    return top(matrix)

@@ -170,4 +170,5 @@ def positive_definite(hessian: Param, pattern: Pattern | None = None) -> BoolArr
 
 
 def _squares(matrices: FloatArray) -> FloatArray:
-    return np.einsum("di,di->d", flat(matrices), flat(matrices))
+    rows = flat(matrices)
+    return np.einsum("di,di->d", rows, rows)

@@ -36,6 +36,7 @@ from __future__ import annotations
 import numpy as np
 
 from lpgd.core.params import Params, taken
+from lpgd.core.scaling import top
 from lpgd.core.solution import FloatArray, Solution, Status, among
 from lpgd.families.conic.projections import project
 from lpgd.families.quadratic.inside import inside
@@ -93,7 +94,7 @@ def _distance(values: Values, point: Solution, sides: FloatArray, reach: FloatAr
     curve, pull = values.curve(point.x), values.transposed_product(point.y)
     slope = curve + q + pull
     if of.polyhedral:  # most answers pass in units that are too small, those of sums of terms
-        worst = (np.abs(slope) / np.maximum(_largest(curve, q, pull), TINY)).max(axis=1)
+        worst = top(slope / np.maximum(_largest(curve, q, pull), TINY))
         worst = np.maximum(worst, _broken(values, point, slacks, _largest(reach, sides)))
         rough = np.flatnonzero(~(worst <= SURE))
     else:
@@ -111,7 +112,7 @@ def _broken(values: Values, point: Solution, slacks: FloatArray, sizes: FloatArr
     Rows without a right-hand side get those of their summands at a point where these cancel.
     """
     of, x = values.of, np.abs(point.x)
-    reach = np.maximum(x, SMALL * x.max(axis=1, keepdims=True))
+    reach = np.maximum(x, SMALL * top(x)[:, None])
     held = np.sign(point.y) * LARGEST  # multipliers that are negative are as wrong as can be
     held[:, : of.cones.zero] = LARGEST
     gaps = np.abs(np.minimum(slacks, held))
@@ -126,7 +127,7 @@ def _broken(values: Values, point: Solution, slacks: FloatArray, sizes: FloatArr
         terms = np.abs(values[name][at, row - block.start])
         summed = np.maximum(sizes[at, row], np.einsum("kj,kj->k", terms, reach[at]))
         shares[at, row] = gaps[at, row] / np.clip(summed, TINY, LARGEST)
-    return shares.max(axis=1, initial=0.0)
+    return top(shares)
 
 
 def _fair(
@@ -259,7 +260,7 @@ def _largest(*parts: FloatArray) -> FloatArray:
 
 def _top(part: FloatArray, other: FloatArray | None = None) -> FloatArray:
     """Largest absolute value of each row; infinite for NaN."""
-    worst = np.abs(part).max(axis=1, initial=0.0)
+    worst = top(part)
     if other is not None:
-        worst = np.maximum(worst, np.abs(other).max(axis=1, initial=0.0))
+        worst = np.maximum(worst, top(other))
     return np.where(np.isnan(worst), np.inf, worst)
