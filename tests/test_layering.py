@@ -33,7 +33,8 @@ LAYERS: dict[str, set[str]] = {
     "lpgd.losses": {"lpgd.core", "lpgd.families", "lpgd.rules"},
     "lpgd.metrics": {"lpgd.core"},
     "lpgd.generators": set(),
-    "lpgd.engines.scatter": {"lpgd.core"},
+    "lpgd.engines.staying": set(),
+    "lpgd.engines.scatter": {"lpgd.core", "lpgd.engines.staying"},
     "lpgd.engines.signals": set(),
     "lpgd.engines.oracle": {"lpgd.core", "lpgd.engines.scatter", "lpgd.engines.signals"},
     "lpgd.engines": {

@@ -8,6 +8,7 @@ import pytest
 
 from tests.pyepo.models import model, pyepo
 
+import lpgd.pyepo  # isort: skip
 from lpgd.pyepo.data.dataset import optDataset, optDatasetKNN  # isort: skip
 
 
@@ -39,3 +40,11 @@ def test_our_data_sets_begin_pools():
     assert loss.isfinite()
     with pytest.raises(TypeError, match="not an optDataset"):
         NCE(chosen, dataset=x)
+
+
+def test_pyepos_own_losses_take_our_data_sets():
+    chosen, x, c = model("path")
+    data = optDataset(chosen, x, c)
+    assert isinstance(data, pyepo.data.dataset.optDataset)
+    loss = pyepo.func.NCE(chosen, dataset=data)(data.costs, data.sols)
+    assert loss == lpgd.pyepo.func.NCE(chosen, dataset=data)(data.costs, data.sols)

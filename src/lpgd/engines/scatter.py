@@ -15,7 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ import numpy as np
 
 from lpgd.core.extras import load
 from lpgd.core.solution import IntArray
+from lpgd.engines.staying import Staying
 
 Function = Callable[[Any], Any]
 Piece = tuple[Any, float | None]
@@ -63,10 +64,13 @@ class Scatter:
     timeout : float or None
         Seconds for a unit of work, after which its process ends itself, whatever it is doing. Not
         for threads, which nothing but the work itself can stop.
+    staying : Staying
+        Its workers.
     """
 
     n_jobs: int
     timeout: float | None = None
+    staying: Staying = field(default_factory=Staying, repr=False, compare=False)
 
     def jobs(self) -> int:
         """How many workers there will be."""
@@ -102,11 +106,9 @@ class Scatter:
                 found[0] = Lost(late, error)
 
     def _outcomes(self, task: _Task, pieces: Sequence[Piece]) -> Iterator[tuple[int, Outcome]]:
-        joblib = _joblib()
-        backend = joblib.parallel.get_active_backend()[0]
-        ways = "generator_unordered" if backend.supports_return_generator else "list"
-        pool = joblib.Parallel(self.n_jobs, return_as=ways, pre_dispatch="all", batch_size=1)
-        yield from pool(joblib.delayed(task)(place, *piece) for place, piece in enumerate(pieces))
+        delayed = _joblib().delayed(task)
+        with self.staying.workers(_joblib(), self.n_jobs) as pool:
+            yield from pool(delayed(place, *piece) for place, piece in enumerate(pieces))
 
 
 @dataclass

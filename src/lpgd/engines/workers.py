@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
@@ -57,6 +58,10 @@ class Workers:
         if self.timeout is not None and not (is_number(self.timeout) and self.timeout > 0):
             raise ValueError(f"timeout must be None or seconds > 0, got {self.timeout!r}")
 
+    @cached_property
+    def _scatter(self) -> Scatter:
+        return Scatter(self.n_jobs, self.timeout)
+
     @property
     def inner(self) -> Engine:
         """The engine that solves."""
@@ -106,7 +111,7 @@ class Workers:
         problem: Problem,
     ) -> Answer:
         """Answers of a function to the work of chunks of so many rows."""
-        scatter = Scatter(self.n_jobs, self.timeout)
+        scatter = self._scatter
         if not size or scatter.jobs() == 1:
             return function(work(np.arange(size)))
         chunks = self._pace.chunks(size, scatter.jobs())

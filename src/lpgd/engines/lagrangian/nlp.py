@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar, NamedTuple, cast
 
 import numpy as np
@@ -81,6 +82,10 @@ class NlpEngine(ABC):
         if not (is_whole(self.n_jobs) and self.n_jobs):
             raise ValueError(f"n_jobs must be an int other than 0, got {self.n_jobs!r}")
 
+    @cached_property
+    def _scatter(self) -> Scatter:
+        return Scatter(self.n_jobs)
+
     @abstractmethod
     def find(self, problem: Lagrangian, posed: Posed) -> Raw:
         """Solve one element."""
@@ -118,7 +123,7 @@ class NlpEngine(ABC):
         self, family: Lagrangian, params: Params, start: Solution | None, size: int
     ) -> list[Raw | Exception]:
         """What the solver says of each element."""
-        finder, scatter = Finder(self, family), Scatter(self.n_jobs)
+        finder, scatter = Finder(self, family), self._scatter
         jobs = 1 if self.n_jobs == 1 else scatter.jobs()
         if jobs == 1 or size < 2:
             return finder((params, start, np.arange(size)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,12 +10,17 @@ from torch.utils.data import Dataset
 
 from lpgd.core.solution import FloatArray
 from lpgd.pyepo import _models, _solvers
-from lpgd.pyepo._rest import rest
+from lpgd.pyepo._rest import base, rest
 from lpgd.pyepo._solvers import Choice
 from lpgd.pyepo.func._checks import positive_int, probability
 
+if TYPE_CHECKING:
+    Theirs = Dataset[tuple[torch.Tensor, ...]]
+else:
+    Theirs = base(__name__, "optDataset", Dataset)  # what PyEPO's own losses ask for
 
-class optDataset(Dataset[tuple[torch.Tensor, ...]]):
+
+class optDataset(Theirs):
     """Features, costs, optimal solutions and objectives, all float32.
 
     Parameters
