@@ -176,9 +176,7 @@ class _Loaded:
             linear = linear[0][fine], linear[1][fine]
         y = project(self.plan.cones, point.v, point.s)
         x, y = self.plan.leave(matrices, linear, point.x, y)
-        sharp = Found.of(x, y, np.full(len(x), Status.OPTIMAL, dtype=np.int8))
-        whole = rows[fine]
-        sharp = replace(
-            sharp, error=point.error, seconds=found.seconds[whole], set_ups=found.set_ups[whole]
-        )
+        sharp, whole = Found.of(x, y, np.full(len(x), Status.OPTIMAL, dtype=np.int8)), rows[fine]
+        costs = found.seconds[whole], found.set_ups[whole]
+        sharp = Found(sharp.x, sharp.y, sharp.status, point.error, *costs)
         return sharp if len(whole) == len(found) else found.put(whole, sharp)

@@ -103,6 +103,8 @@ class Linearized:
         found = Adjoint(np.empty_like(linear[0]), np.empty_like(linear[1]), *_unknown(len(rows)))
         for part in self._factorized(rho):
             mine = np.flatnonzero(part.place[rows] >= 0)
+            if len(mine) == len(rows):
+                return part.adjoint(part.place[rows], linear)
             if len(mine):
                 load = linear[0][mine], linear[1][mine]
                 found = found.put(mine, part.adjoint(part.place[rows[mine]], load))
@@ -119,11 +121,14 @@ class Linearized:
         bend = rho * self.units.bend if rho else None
         zero = np.logical_or.reduce(matrices.pivots == 0, axis=1)
         if not zero.any():
-            yield Part.of(plan, params, point, np.arange(len(zero)), bend)
+            yield Part.of(plan, matrices, (params, point), np.arange(len(zero)), bend)
             return
         for form, chosen in ((plan, ~zero), (Reduction[Any].whole(plan.conic), zero)):
             if chosen.any():
-                yield Part.of(form, params, point, np.flatnonzero(chosen), bend)
+                data, place = taken(params, np.flatnonzero(chosen)), np.full(len(chosen), -1)
+                place[chosen] = np.arange(len(place[chosen]))
+                more = None if bend is None else bend[chosen]
+                yield Part.of(form, form.matrices(data), (data, point.take(chosen)), place, more)
 
 
 @dataclass(frozen=True)
@@ -151,20 +156,15 @@ class Part:
     def of(
         cls,
         plan: Reduction[Any],
-        params: Params,
-        point: Solution,
-        elements: IntArray,
+        matrices: Matrices,
+        solved: tuple[Params, Solution],
+        place: IntArray,
         bend: FloatArray | None,
     ) -> Part:
-        """Factorize the conditions at the solutions of some elements, P + ``bend``."""
-        place = np.full(len(point), -1)
-        place[elements] = np.arange(len(elements))
-        if len(elements) < len(point):
-            params = taken(params, elements)
-            point = point.take(elements)
-            bend = None if bend is None else bend[elements]
+        """Factorize the conditions at the solutions of elements at these places, P + ``bend``."""
+        params, point = solved
         slacks = plan.conic.slacks(params, point.x)
-        matrices = plan.balanced(plan.matrices(params), params, point.y, slacks)
+        matrices = plan.balanced(matrices, params, point.y, slacks)
         if bend is not None:
             matrices = matrices.augmented(bend[:, plan.kept], bend[:, plan.gone])
         zero = np.zeros_like(point.x), np.zeros_like(point.y)
@@ -181,7 +181,7 @@ class Part:
         a, _, w = model.step((moved.q, -moved.b), least=True)
         most = np.maximum(_size(w), _size(moved.q))[:, None]
         curve, pull = (moved.P @ a[..., None])[..., 0], (w[:, None] @ moved.A)[:, 0]
-        terms = np.max([_size(part) for part in (curve, pull, moved.q)], axis=0)
+        terms = _size(np.maximum(np.maximum(np.abs(curve), np.abs(pull)), np.abs(moved.q)))
         off = _size(curve + pull + moved.q) / np.where(terms > 0, terms, 1.0)
         kink = (self.weak[places] & (np.abs(w) > NOTHING * most)).any(axis=1) | self.edge[places]
         flat, share = ~self._unique(places, model), model.at.share
@@ -266,4 +266,4 @@ def _held(cones: Cones, at: Point) -> tuple[Point, BoolArray, BoolArray]:
 
 
 def _size(values: FloatArray) -> FloatArray:
-    return np.abs(values).max(axis=1, initial=0.0)
+    return np.maximum.reduce(np.abs(values), axis=1, initial=0.0)

@@ -69,11 +69,11 @@ def residual(cones: Cones, data: Dense, point: Point) -> tuple[Gap, FloatArray, 
     curve, pull = (data.P @ x[..., None])[..., 0], (y[:, None] @ data.A)[:, 0]
     reach = (data.A @ x[..., None])[..., 0]
     gap = curve + data.q + pull, reach + s - data.b
-    parts = ((gap[0], curve, data.q, pull), (gap[1], reach, s, data.b))
+    parts = ((gap[0], curve, data.q, pull), (gap[1], reach, data.b, s))
     error = np.zeros(len(x))
-    for (left, *terms), linear in zip(parts, (data.q, data.b), strict=True):
-        sizes = np.max([_size(term) for term in terms], axis=0)
-        given = linear.any(axis=1)
+    for (left, one, linear, other) in parts:
+        sizes = _size(np.maximum(np.maximum(np.abs(one), np.abs(other)), np.abs(linear)))
+        given = np.logical_or.reduce(linear, axis=1)
         if not given.all():
             sizes = np.where(given, sizes, np.maximum(sizes, _least(data, linear)))
         error = np.maximum(error, _size(left) / np.where(sizes > 0, sizes, 1.0))
@@ -90,4 +90,4 @@ def _least(data: Dense, linear: FloatArray) -> FloatArray:
 
 
 def _size(values: FloatArray) -> FloatArray:
-    return np.abs(values).max(axis=1, initial=0.0)
+    return np.maximum.reduce(np.abs(values), axis=1, initial=0.0)

@@ -13,7 +13,8 @@ any solution of the equations is one of the program.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast, final
 
 import numpy as np
@@ -70,14 +71,15 @@ class Model:
         hessian = data.P + np.ascontiguousarray(rows.swapaxes(1, 2)) @ (curve * rows)
         sizes = hessian.shape[1] + held.sum(axis=1)
         spans = sizes**2 + sizes % 2  # some kernels of LAPACK round by whether 16 divides addresses
-        room = np.split(np.zeros(spans.sum()), np.cumsum(spans))  # one block of memory
+        starts = np.cumsum(spans) - spans
+        room = np.zeros(spans.sum())  # one block of memory
         factors: list[tuple[Any, Any]] = []
-        for i in range(len(held)):
-            K = _assemble(hessian[i], turned[i, held[i]], room[i])
+        for i, start in enumerate(starts.tolist()):
+            K = _assemble(hessian[i], turned[i, held[i]], room[start:])
             factors.append(cast(Any, lapack.dgetrf)(K.T, overwrite_a=True)[:2])
         return cls(at, turned, list(hessian), factors, _regular(factors, sizes))
 
-    @property
+    @cached_property
     def held(self) -> BoolArray:
         """Rows of E, (N, m)."""
         return self.at.share > 1 - HELD
@@ -111,7 +113,8 @@ class Model:
         lower[upper] = False
         both = np.empty(len(lower))
         both[upper], both[lower] = slope, load[held]
-        for i, part in enumerate(np.split(both, ends)[: len(held)]):
+        for i, (size, end) in enumerate(zip((n + more).tolist(), ends.tolist(), strict=True)):
+            part = both[end - size : end]
             if self.sound[i]:
                 part[:], _ = cast(Any, lapack.dgetrs)(*self.factors[i], part)
             elif least:
@@ -201,16 +204,21 @@ def _iterate(
     cones: Cones, data: Dense, start: Point, model: Model | None, steps: int, share: float
 ) -> Point:
     # the error of the start was that of other data
-    best = replace(start, error=np.full(len(start), np.inf))
-    here, rows = start, np.arange(len(start))
-    last, going = best.error, np.ones(len(start), dtype=np.bool_)
-    first = last
+    best = Point(start.x, start.v, start.s, np.full(len(start.x), np.inf))
+    here, rows = start, np.arange(len(start.x))
+    last, going = best.error, np.ones(len(start.x), dtype=np.bool_)
+    first, enough = last, last
     for step in range(steps + 1):
         gap, error, y = residual(cones, data, here)
-        better = np.flatnonzero(going & (error < best.error[rows]))
-        best = best.put(rows[better], replace(here, error=error).take(better))
-        first = error if step == 0 else first
-        going &= (error > np.minimum(np.maximum(share * first, GOAL), FINE)) & np.isfinite(error)
+        better = going & (error < best.error[rows])
+        met = Point(here.x, here.v, here.s, error)
+        if len(rows) == len(best.x) and better.all():
+            best = met
+        elif better.any():
+            best = best.put(rows[better], met.take(better))
+        if step == 0:
+            first, enough = error, np.minimum(np.maximum(share * error, GOAL), FINE)
+        going &= (error > enough) & np.isfinite(error)
         if model is not None:
             going &= error <= FAST * last
         else:
@@ -222,10 +230,10 @@ def _iterate(
             keep = np.flatnonzero(going)
             rows, data, here, y = rows[keep], data.take(keep), here.take(keep), y[keep]
             gap, error, going = (gap[0][keep], gap[1][keep]), error[keep], going[keep]
-            first = first[keep]
+            first, enough = first[keep], enough[keep]
             model = None if model is None else model.take(keep)
         last = error
-        here = replace(here, s=y - here.v)
+        here = Point(here.x, here.v, y - here.v, error)
         used = Model.of(cones, data, here) if model is None else model
         dx, dv, dy = used.step(gap, least=True)
         here = Point(here.x + dx, here.v + dv, here.s + dy - dv, error)

@@ -20,7 +20,7 @@ import numpy as np
 
 from lpgd.core.params import Params, distinct, taken
 from lpgd.core.pattern import Pattern
-from lpgd.core.scaling import factors
+from lpgd.core.scaling import exponents
 from lpgd.core.solution import FloatArray, IntArray, Rows, Solution
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.equations import Dense, Point
@@ -29,7 +29,7 @@ from lpgd.families.quadratic.structure import Structure
 Program = TypeVar("Program", bound=Structure)
 SLIGHT = 1e-6  # slacks this small, relative to b, are zero
 IDLE = 1e-3  # multipliers this small, relative to q, may be what a rough solution leaves of none
-MOST = 2.0**40  # factor of the objective
+MOST = 40  # binary logarithm of the factor of the objective
 Linear = tuple[FloatArray, FloatArray]
 """q (N, n) and b (N, m)."""
 
@@ -219,7 +219,8 @@ def balance(params: Params, y: FloatArray, slacks: FloatArray) -> FloatArray:
     """Factors of the objective (N,) that give multipliers and slacks one size."""
     room = np.maximum(_size(slacks), SLIGHT * _size(params["b"].full()))
     pull = np.maximum(_size(y), IDLE * _size(params["q"].full()))
-    return np.clip(factors(pull) / factors(room), 1 / MOST, MOST)
+    power = exponents(np.array([pull, room]))
+    return np.ldexp(1.0, np.clip(power[0] - power[1], -MOST, MOST))
 
 
 def linear_terms(params: Params) -> Linear:
@@ -257,4 +258,4 @@ def _part(matrices: FloatArray, rows: IntArray, cols: IntArray) -> FloatArray:
 
 
 def _size(values: FloatArray) -> FloatArray:
-    return np.abs(values).max(axis=1, initial=0.0)
+    return np.maximum.reduce(np.abs(values), axis=1, initial=0.0)
