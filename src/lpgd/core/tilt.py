@@ -1,6 +1,6 @@
 """What travels between a rule, a problem and a workspace: cotangents, tilts and terms."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -78,7 +78,9 @@ class Tilt(Rows):
 
     def at(self, t: FloatArray) -> "Tilt":
         """The same directions with other steps."""
-        return replace(self, t=t)
+        return Tilt(
+            self.rows, t, self.dx, self.dy, self.rho, self.anchor, self.ds, self.curve, self.center
+        )
 
 
 @dataclass(frozen=True)

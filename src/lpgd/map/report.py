@@ -128,7 +128,7 @@ def note(pulled: Pullback, stats: Stats) -> None:
     for name in ("degenerate", "unverified"):
         rows = getattr(pulled, name)
         if rows is not None:
-            stats.note(**{name: float(rows.mean())})
+            stats.note(**{name: np.count_nonzero(rows) / max(len(rows), 1)})
 
 
 def note_one_sided(pulled: Pullback, stats: Stats) -> None:

@@ -72,8 +72,7 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
     costs = serves & steady & ~smoothed
     every = (serves & ~costs) | smoothed
     derived = ~every & (sure | believed | ~ends.solved & np.isfinite(known.a).all(axis=1))
-    used = nowhere.put(np.flatnonzero(doubted), ends.take(doubted))
-    used = used.put(np.flatnonzero(every), far.take(every))
+    used = ends.put(np.flatnonzero(every), far.take(every)) if every.any() else ends
     pulled = _pulled(tilting, known, derived, (used, ~derived), (far, costs & ~idle))
     told = believed & ~_unknown(known) | serves | (known.degenerate & ends.solved) | alike
     return replace(
@@ -137,9 +136,10 @@ def _pulled(
     none = np.zeros(len(tilting), dtype=np.bool_)
     failed, zero = np.full(len(tilting), Status.OPTIMAL, dtype=np.int8), np.zeros(len(tilting))
     if derived.any():
-        a, v = (np.where(derived[:, None], part, 0.0) for part in (known.a, known.v))
-        slope = derivative(tilting.point, tilting.tilt, replace(known, a=a, v=v))
-        terms += only(slope, derived)
+        if not derived.all():
+            a, v = (np.where(derived[:, None], part, 0.0) for part in (known.a, known.v))
+            known = replace(known, a=a, v=v)
+        terms += only(derivative(tilting.point, tilting.tilt, known), derived)
     if every is not None and every[1].any():
         difference, status = tilting.difference(every[0])
         failed = np.where(every[1], status, failed)

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar, cast, final
 
 import numpy as np
 
-from lpgd.core.params import Params, distinct, taken
+from lpgd.core.params import Param, Params, distinct, taken
 from lpgd.core.pattern import Pattern
 from lpgd.core.scaling import exponents
 from lpgd.core.solution import FloatArray, IntArray, Rows, Solution
@@ -62,9 +62,11 @@ class Matrices(Rows):
 
     def spread(self, group: IntArray) -> Matrices:
         """Those that each of several elements uses; views, where it is one for all."""
+        size = len(group)
         if len(self.units) > 1:
             return self.take(group)
-        size = len(group)
+        if size == 1:
+            return self
         return Matrices(*(np.broadcast_to(a, (size, *a.shape[1:])) for a in vars(self).values()))
 
     def augmented(self, kept: FloatArray, gone: FloatArray) -> Matrices:
@@ -159,8 +161,10 @@ class Reduction(Generic[Program]):
         for name in sorted(params.keys() & {"P", "A"}):
             values, pattern = params[name].values, conic.patterns.get(name)
             dense = values if pattern is None else pattern.dense(values)
-            full[name] = replace(params[name], values=dense).full()
-        P, A = (np.broadcast_to(full[k], (size, *full[k].shape[1:])) for k in ("P", "A"))
+            full[name] = Param(dense, params[name].index).full()
+        P, A = full["P"], full["A"]
+        if len(P) < size:
+            P = np.broadcast_to(P, (size, *P.shape[1:]))
         J, N, R, units = self.gone, self.kept, self.used, np.ones(size)
         if not len(J):
             return Matrices(P, A, P[:, :0], P[:, 0, :0], P[:, :0, :0], units)
