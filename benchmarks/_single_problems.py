@@ -1,7 +1,7 @@
 """The problems that cvxpylayers' notebooks in ``examples/torch`` solve, one at a time.
 
-Stated anew, in their sizes, with data drawn like theirs: each gives parameters with their values, and
-the variables that a loss looks at.
+Stated anew, in their sizes, with data drawn like theirs: each gives parameters with their values,
+and the variables that a loss looks at.
 """
 
 from __future__ import annotations

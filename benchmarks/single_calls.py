@@ -1,11 +1,11 @@
 """One training step on one small problem: this library's CvxpyLayer against cvxpylayers.
 
-    python benchmarks/single_calls.py [--size "ADP"] [--rounds 30] [--construct]
+    python benchmarks/single_calls.py [--size "ADP"] [--rounds 30]
 
 The problems are those of cvxpylayers' notebooks (see ``_single_problems.py``), both layers with
-their defaults. Process time, the least of all rounds, in turns; milliseconds. ``off`` is how far the
-gradients of the two are apart, relatively: cvxpylayers' are as accurate as its solver, and at a vertex
-the default rule answers another question.
+their defaults. Process time, the least of all rounds, in turns; milliseconds. ``off`` is how far
+the gradients of the two are apart, relatively: cvxpylayers' are as accurate as its solver, and at a
+vertex the default rule answers another question.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def main() -> None:
         ratios.append(ratio)
         shown = {who: f"{least[who][0]:6.2f} + {least[who][1]:5.2f}" for who in least}
         print(
-            f"{name:20} {shown['ours']:>15} {shown['peer']:>15} {ratio:7.2f} "
-            f"{make['ours']:6.1f} {make['peer']:6.1f} {make['ours'] / make['peer']:6.2f} {off:8.0e}",
+            f"{name:20} {shown['ours']:>15} {shown['peer']:>15} {ratio:7.2f} {make['ours']:6.1f} "
+            f"{make['peer']:6.1f} {make['ours'] / make['peer']:6.2f} {off:8.0e}",
             flush=True,
         )
     print(f"geometric mean {np.exp(np.mean(np.log(ratios))):.2f}, "

@@ -120,6 +120,9 @@ class Adjoint(Rows):
     span : (N,) float64 or None
         A step along (a, v) that is small for a Lagrangian of any shape; None where the Lagrangian
         is quadratic in x and y, so that any step will do.
+    tied : (N,) bool or None
+        Degenerate rows in which only equations depend on each other: their multipliers are not
+        unique, but a is.
     """
 
     a: FloatArray
@@ -129,3 +132,4 @@ class Adjoint(Rows):
     strict: BoolArray
     reach: FloatArray | None = None
     span: FloatArray | None = None
+    tied: BoolArray | None = None

@@ -31,6 +31,7 @@ from lpgd.families.conic.newton import HELD, Model
 from lpgd.families.conic.projections import Derivative, derive, edges
 from lpgd.families.conic.reduction import Linear, Matrices, Reduction, balance
 from lpgd.families.conic.saddle import solved
+from lpgd.families.conic.singular import Singular
 from lpgd.families.conic.units import Units
 from lpgd.families.quadratic.structure import QUIET, Structure
 
@@ -184,24 +185,33 @@ class Part:
         terms = _size(np.maximum(np.maximum(np.abs(curve), np.abs(pull)), np.abs(moved.q)))
         off = _size(curve + pull + moved.q) / np.where(terms > 0, terms, 1.0)
         kink = (self.weak[places] & (np.abs(w) > NOTHING * most)).any(axis=1) | self.edge[places]
-        flat, share = ~self._unique(places, model), model.at.share
+        (unique, tied), share = self._unique(places, model), model.at.share
         strict = np.logical_or.reduce((share > HELD) & (share < 1 - HELD), axis=1)
         a, v = plan.leave(matrices, linear, a, w)
         unsure = ~np.logical_and.reduce(np.isfinite(a), axis=1) | (off > OFF)
-        return Adjoint(a, v, kink | flat, unsure, strict)
+        return Adjoint(a, v, kink | ~unique, unsure, strict, tied=tied & ~kink)
 
-    def _unique(self, places: IntArray, model: Model) -> BoolArray:
-        """Rows whose solution is unique over the user's variables."""
-        unique, own = model.sound.copy(), users(self.plan.conic)[0]
+    def _unique(self, places: IntArray, model: Model) -> tuple[BoolArray, BoolArray]:
+        """Rows whose solution is unique over the user's variables; where only x is, see ``tied``.
+
+        Equations that depend on each other leave their multipliers open.
+        """
+        unique, tied = model.sound.copy(), np.zeros_like(model.sound)
         for row in np.flatnonzero(~unique):
-            null = model.null(int(row))
-            if null is None:
+            system: Singular = model.factors[row]
+            open_ = system.dependent(len(system.equations)) if system.finite else 0
+            if not system.finite or open_ not in (0, system.dependent(self.plan.cones.zero)):
                 continue
-            way = np.zeros((self.plan.conic.n, null.shape[1]))
-            way[self.plan.kept] = null
-            way[self.plan.gone] = self.matrices.back[places[row]] @ null
-            unique[row] = not (np.abs(way[own]) > NOTHING).any()
-        return unique
+            free = self._free(places[row], system.null)
+            unique[row], tied[row] = not (open_ or free), open_ and not free
+        return unique, tied
+
+    def _free(self, place: int, null: FloatArray) -> bool:
+        """Whether user's variables move along ways of the reduced program."""
+        plan = self.plan
+        way = np.zeros((plan.conic.n, null.shape[1]))
+        way[plan.kept], way[plan.gone] = null, self.matrices.back[place] @ null
+        return bool((np.abs(way[users(plan.conic)[0]]) > NOTHING).any())
 
 
 def _unknown(size: int) -> tuple[BoolArray, BoolArray, BoolArray]:
@@ -215,8 +225,8 @@ def _sparse(
     slacks = conic.slacks(params, point.x)
     units = balance(params, point.y, slacks)
     start = point.y * units[:, None] - slacks
-    at, weak, edge = _held(conic.cones, Point(point.x, start, slacks, np.zeros(len(point))))
-    derivative = derive(conic.cones, at.v, at.s)
+    at, weak, edge = _held(conic.cones, Point(point.x, start, start + slacks, np.zeros(len(point))))
+    derivative = derive(conic.cones, at.v, at.y - at.v)
     load = derivative.turned(linear[1][..., None])[..., 0]
     a, w = np.zeros_like(linear[0]), np.zeros_like(load)
     degenerate, unsure, _ = _unknown(len(point))
@@ -258,7 +268,7 @@ def _turn(derivative: Derivative, element: int) -> Any:
 def _held(cones: Cones, at: Point) -> tuple[Point, BoolArray, BoolArray]:
     """Hold nonnegative rows without slack; which those are, and who is at the edge of a cone."""
     rows = slice(cones.zero, cones.zero + cones.nonneg)
-    reach = np.maximum(_size(at.v), _size(at.s))
+    reach = np.maximum(_size(at.v), _size(at.y - at.v))
     zero = np.maximum(WEAK * reach, np.finfo(np.float64).tiny)[:, None]
     weak = np.zeros(at.v.shape, dtype=np.bool_)
     weak[:, rows] = np.abs(at.v[:, rows]) <= zero

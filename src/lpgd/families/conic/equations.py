@@ -50,28 +50,28 @@ class Point(Rows):
     x : (N, n) float64
     v : (N, m) float64
         Multipliers minus slacks.
-    s : (N, m) float64
-        About the slacks; only for speed.
+    y : (N, m) float64
+        About the multipliers, the projection of v.
     error : (N,) float64
         Residual of the equations, relative to the sizes of their terms.
     """
 
     x: FloatArray
     v: FloatArray
-    s: FloatArray
+    y: FloatArray
     error: FloatArray
 
 
 def residual(cones: Cones, data: Dense, point: Point) -> tuple[Gap, FloatArray, FloatArray]:
     """Both sides of the equations, their relative size (N,), and the projections y of v."""
-    x, y = point.x, project(cones, point.v, point.s)
+    x, y = point.x, project(cones, point.v, point.y - point.v)
     s = y - point.v
     curve, pull = (data.P @ x[..., None])[..., 0], (y[:, None] @ data.A)[:, 0]
     reach = (data.A @ x[..., None])[..., 0]
     gap = curve + data.q + pull, reach + s - data.b
     parts = ((gap[0], curve, data.q, pull), (gap[1], reach, data.b, s))
     error = np.zeros(len(x))
-    for (left, one, linear, other) in parts:
+    for left, one, linear, other in parts:
         sizes = _size(np.maximum(np.maximum(np.abs(one), np.abs(other)), np.abs(linear)))
         given = np.logical_or.reduce(linear, axis=1)
         if not given.all():

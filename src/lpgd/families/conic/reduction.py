@@ -200,7 +200,7 @@ class Reduction(Generic[Program]):
         """A saddle point of the program as one of the reduced program, of unknown error."""
         s, y = slacks.take(self.rest, axis=1), point.y.take(self.rest, axis=1)
         y = y * matrices.units[:, None]
-        return Point(point.x.take(self.kept, axis=1), y - s, s, np.full(len(point), np.inf))
+        return Point(point.x.take(self.kept, axis=1), y - s, y, np.full(len(point), np.inf))
 
     def leave(
         self, matrices: Matrices, linear: Linear, kept: FloatArray, y: FloatArray
