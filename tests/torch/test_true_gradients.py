@@ -136,3 +136,26 @@ def test_gradients_of_the_largest_cotangents_are_numbers_in_any_company():
     np.testing.assert_array_equal(*found)
     expected = -w * 1.4 / (rows[0].numpy() ** 2 * w.sum())
     np.testing.assert_allclose(found[0] / 1e307, pull[0].numpy() / 1e307 * expected, rtol=1e-6)
+
+
+def transported(C):
+    """Entropic transport between uniform distributions, by Sinkhorn's iterations."""
+    kernel, u = np.exp(-C), np.ones(len(C))
+    for _ in range(500):
+        v = 1 / len(C) / (kernel.T @ u)
+        u = 1 / len(C) / (kernel @ v)
+    return u[:, None] * kernel * v
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+def test_equations_that_depend_on_each_other_ask_for_no_tilt(rule):
+    """Rows and columns of a transport plan sum to the same, so that one equation is spare."""
+    P, C = cp.Variable((3, 3)), cp.Parameter((3, 3))
+    third = np.full(3, 1 / 3)
+    rows = [cp.sum(P, axis=1) == third, cp.sum(P, axis=0) == third]
+    problem = cp.Problem(cp.Minimize(cp.sum(cp.multiply(C, P)) - cp.sum(cp.entr(P))), rows)
+    at, way = np.random.default_rng(0).normal(size=(2, 3, 3))
+    found, stats = slope(problem, C, P, at, lambda plan: plan[2, 2], rule)
+    ends = [transported(at + t * way)[2, 2] for t in (1e-4, -1e-4)]
+    np.testing.assert_allclose((found * way).sum(), (ends[0] - ends[1]) / 2e-4, rtol=1e-6)
+    assert (stats.re_solves, stats.degenerate, stats.unverified) == (0, 1, 0)

@@ -1,6 +1,6 @@
 """What travels between a rule, a problem and a workspace: cotangents, tilts and terms."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -78,7 +78,9 @@ class Tilt(Rows):
 
     def at(self, t: FloatArray) -> "Tilt":
         """The same directions with other steps."""
-        return replace(self, t=t)
+        return Tilt(
+            self.rows, t, self.dx, self.dy, self.rho, self.anchor, self.ds, self.curve, self.center
+        )
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,9 @@ class Adjoint(Rows):
     span : (N,) float64 or None
         A step along (a, v) that is small for a Lagrangian of any shape; None where the Lagrangian
         is quadratic in x and y, so that any step will do.
+    tied : (N,) bool or None
+        Degenerate rows in which only equations depend on each other: their multipliers are not
+        unique, but a is.
     """
 
     a: FloatArray
@@ -127,3 +132,4 @@ class Adjoint(Rows):
     strict: BoolArray
     reach: FloatArray | None = None
     span: FloatArray | None = None
+    tied: BoolArray | None = None

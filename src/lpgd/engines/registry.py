@@ -5,6 +5,7 @@ entry point in the group ``lpgd.engines`` whose name is the engine's and whose o
 without arguments that returns it.
 """
 
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import cast
@@ -43,9 +44,10 @@ def get(name: str) -> Engine:
     return cast(Engine, next(iter(found)).load()())
 
 
-def known() -> list[Engine]:
+@cache
+def known() -> tuple[Engine, ...]:
     """The library's engines, among which ``engine="auto"`` chooses."""
-    return [get(name) for name in ENGINES]
+    return tuple(map(get, ENGINES))
 
 
 def check(engine: object) -> None:

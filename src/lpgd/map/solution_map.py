@@ -244,7 +244,7 @@ class SolutionMap:
             again = forward.problem.grad(forward.params, lowered(terms), wanted)
             gradients = {k: raised(again[k], g) for k, g in gradients.items()}
         if pulled and forward.solution.solved.all() and not pulled.failed.any():
-            self._watch(forward.problem, pulled, point.take(rows), cotangent.take(rows), wanted)
+            self._watch(forward.problem, pulled, (point, cotangent, rows), wanted)
         return gradients
 
     def _pull(
@@ -282,8 +282,7 @@ class SolutionMap:
         self,
         problem: Problem,
         pulled: Pullback,
-        point: Solution,
-        cotangent: Cotangent,
+        asked: tuple[Solution, Cotangent, IntArray],
         wanted: Mapping[str, Groups],
     ) -> None:
         """Warn once when training would stall because every element stayed where it was."""
@@ -291,6 +290,8 @@ class SolutionMap:
         fine = pulled.stays is not None and bool(pulled.stays.all())
         if not relevant or fine or self._warned_stuck:
             return
-        if report.is_stuck(pulled.terms, point, report.pulling(pulled, cotangent)):
+        point, cotangent, rows = asked
+        pull = report.pulling(pulled, cotangent.take(rows))
+        if report.is_stuck(pulled.terms, point.take(rows), pull):
             self._warned_stuck = True
             warn(report.STUCK, StuckWarning)

@@ -59,9 +59,9 @@ def raised(lowered: FloatArray, gradient: FloatArray) -> FloatArray:
 def _wild(terms: Sequence[Term]) -> BoolArray:
     """Rows of which a term is not finite, so that no gradient can be formed."""
     rows = np.zeros(len(terms[0].weight), dtype=np.bool_) if terms else np.zeros(0, dtype=np.bool_)
-    for term in terms:
-        with np.errstate(all="ignore"):  # a sum is finite only where its terms are
-            size = term.point.x.sum(axis=1) + term.multipliers.sum(axis=1)
+    with np.errstate(all="ignore"):  # a sum is finite only where its terms are
+        for term in terms:
+            size = np.add.reduce(term.point.x, axis=1) + np.add.reduce(term.multipliers, axis=1)
             rows |= ~np.isfinite(term.weight * (1 + np.abs(size)))
     return rows
 

@@ -7,8 +7,8 @@ For each row, with (a, v) the adjoint of the optimality conditions and dx the co
 3. x* *stays at a vertex* if a = 0 though the objective is not strictly convex: the derivative in
    the costs is zero and says nothing. The adjoint serves the data of the constraints, and the large
    tilt the costs alone: its Lagrangians enter without their multipliers, that is as objectives.
-4. Where the conditions are regular, no weakly active row matters and the solution is accurate, the
-   adjoint is the derivative, and nothing is solved.
+4. Where the conditions are regular, but for equations that depend on each other, no weakly active
+   row matters and the solution is accurate, the adjoint is the derivative, and nothing is solved.
 5. Other rows are tilted, by so little that x is to move by a small step. Where both ends move along
    the cotangent as the adjoint says, it is believed; else the difference itself is the gradient.
    Without curvature of the objective along the move, x* leaps across an optimal face or stays at a
@@ -42,8 +42,8 @@ Far = tuple[Ends, BoolArray, BoolArray]
 def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
     """Pull a cotangent back by what suits each row."""
     known = _known(tilting, cotangent)
-    sure = ~(known.degenerate | known.unsure)
-    sure &= tilting.backward.accuracy[cotangent.rows] <= ROUGH
+    loose = known.degenerate if known.tied is None else known.degenerate & ~known.tied
+    sure = ~(loose | known.unsure) & (tilting.backward.accuracy[cotangent.rows] <= ROUGH)
     nowhere = tilting.nowhere(np.zeros(len(tilting)))
     if (sure & known.strict).all():
         return _pulled(tilting, known, sure)
@@ -72,15 +72,14 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
     costs = serves & steady & ~smoothed
     every = (serves & ~costs) | smoothed
     derived = ~every & (sure | believed | ~ends.solved & np.isfinite(known.a).all(axis=1))
-    used = nowhere.put(np.flatnonzero(doubted), ends.take(doubted))
-    used = used.put(np.flatnonzero(every), far.take(every))
+    used = ends.put(np.flatnonzero(every), far.take(every)) if every.any() else ends
     pulled = _pulled(tilting, known, derived, (used, ~derived), (far, costs & ~idle))
     told = believed & ~_unknown(known) | serves | (known.degenerate & ends.solved) | alike
     return replace(
         pulled,
         tau=np.where(serves & ~idle | smoothed, far.tau, ends.tau),
         retries=ends.retries + far.retries,
-        degenerate=(flat & ~idle) | (doubted & known.degenerate),
+        degenerate=(flat & ~idle) | (known.degenerate & ~smoothed),
         unverified=doubted & ~told,
         stays=~flat | whole,
     )
@@ -137,13 +136,15 @@ def _pulled(
     none = np.zeros(len(tilting), dtype=np.bool_)
     failed, zero = np.full(len(tilting), Status.OPTIMAL, dtype=np.int8), np.zeros(len(tilting))
     if derived.any():
-        a, v = (np.where(derived[:, None], part, 0.0) for part in (known.a, known.v))
-        slope = derivative(tilting.point, tilting.tilt, replace(known, a=a, v=v))
-        terms += only(slope, derived)
+        if not derived.all():
+            a, v = (np.where(derived[:, None], part, 0.0) for part in (known.a, known.v))
+            known = replace(known, a=a, v=v)
+        terms += only(derivative(tilting.point, tilting.tilt, known), derived)
     if every is not None and every[1].any():
         difference, status = tilting.difference(every[0])
         failed = np.where(every[1], status, failed)
         terms += only(difference, every[1])
     if costs is not None and costs[1].any():
         terms += only(map(objective, tilting.difference(costs[0])[0]), costs[1])
-    return Pullback(terms, failed, zero, degenerate=none, unverified=none, stays=~none)
+    bad = known.degenerate & derived
+    return Pullback(terms, failed, zero, degenerate=bad, unverified=none, stays=~none)

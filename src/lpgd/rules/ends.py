@@ -183,16 +183,19 @@ def objective(term: Term) -> Term:
 
 def only(terms: Iterable[Term], rows: BoolArray) -> list[Term]:
     """The terms of some rows; those of the others have no weight."""
+    if rows.all():
+        return list(terms)
     return [replace(term, weight=np.where(rows, term.weight, 0.0)) for term in terms]
 
 
 def moved(point: Solution, line: Adjoint, t: FloatArray) -> Solution:
     """Points on a line."""
-    return replace(point, x=point.x + t[:, None] * line.a, y=point.y + t[:, None] * line.v)
+    step = t[:, None]
+    return Solution(point.x + step * line.a, point.y + step * line.v, point.status)
 
 
-def _size(*parts: FloatArray) -> FloatArray:
-    return sum(map(top, parts), np.zeros(1))
+def _size(x: FloatArray, y: FloatArray) -> FloatArray:
+    return top(x) + top(y)
 
 
 def late(end: Solution) -> BoolArray:

@@ -80,9 +80,9 @@ class Sizes:
             dx = measured(tilted, "tau='auto'").slope(data, zero) - linear
         curved = family.slope(params, point.x) - linear
         mine, pull = users(family), (linear, curved, tilt.rho[:, None] * point.x)
-        costs: FloatArray = np.max([norm(part * mine[0]) for part in pull], axis=0)
+        costs = _longest(*(part * mine[0] for part in pull))
         if not (costs > 0).all():  # of the user's entries; else of all
-            costs = np.where(costs > 0, costs, np.max([norm(part) for part in pull], axis=0))
+            costs = np.where(costs > 0, costs, _longest(*pull))
         costs = np.where(costs > 0, costs, 1.0)  # without any there is nothing to go by
         work = dot(np.abs(linear) + np.abs(curved), np.abs(point.x))
         accuracy = backward.accuracy[tilt.rows]
@@ -214,6 +214,11 @@ def norm(vectors: FloatArray) -> FloatArray:
     most = top(vectors)
     scaled = vectors / np.where(most > 0, most, 1.0)[:, None]
     return most * np.sqrt(dot(scaled, scaled))
+
+
+def _longest(*vectors: FloatArray) -> FloatArray:
+    """Largest Euclidean length of each row of several arrays."""
+    return np.maximum.reduce(norm(np.concatenate(vectors)).reshape(len(vectors), -1))
 
 
 def _some(sizes: FloatArray) -> FloatArray:

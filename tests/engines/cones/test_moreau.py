@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lpgd import EngineError, MoreauEngine, SolverWarning
-from lpgd.core.params import shared
+from lpgd.core.params import batched, shared
 from lpgd.engines.cones import moreau
 from lpgd.engines.cones.moreau import SPARE, _Idle
 from lpgd.testing.cone_battery import ConeBattery, tilt_of
@@ -90,12 +90,28 @@ def test_compiled_solvers_wait_for_later_calls():
     engine.solve(case.problem, other.params)
     hopeless = {**case.params, "b": shared(np.full(case.problem.m, -1e3), 2)}
     engine.solve(case.problem, hopeless)
-    (waiting,) = case.problem.derived[_Idle].solvers
+    ((_, waiting),) = case.problem.derived[_Idle].solvers
     again = engine.solve(case.problem, case.params).solution
-    assert case.problem.derived[_Idle].solvers[0] == waiting
+    assert case.problem.derived[_Idle].solvers[0][1][0] is waiting[0]
     for mine, theirs in ((first.x, again.x), (first.y, again.y)):
         np.testing.assert_array_equal(mine, theirs)
     assert not pickle.loads(pickle.dumps(case.problem)).derived[_Idle].solvers
+
+
+def test_matrices_that_a_solver_has_are_not_handed_over_again(monkeypatch):
+    case, other = plant(KINDS["mixed"], 0, 2), plant(KINDS["mixed"], 1, 2)
+    moved = {**case.params, "q": batched(case.params["q"].full() + 0.1)}
+    expected = MoreauEngine().solve(plant(KINDS["mixed"], 0, 2).problem, moved).solution
+    MoreauEngine().solve(case.problem, case.params)
+    ((_, (solver, _)),) = case.problem.derived[_Idle].solvers
+    counted: list[int] = []
+    set_up = solver.setup
+    monkeypatch.setattr(solver, "setup", lambda *values: (counted.append(1), set_up(*values)))
+    found = MoreauEngine().solve(case.problem, moved).solution
+    assert not counted
+    np.testing.assert_array_equal(found.x, expected.x)
+    MoreauEngine().solve(case.problem, other.params)
+    assert counted
 
 
 def test_few_compiled_solvers_wait():

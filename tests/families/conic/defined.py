@@ -8,7 +8,6 @@ from lpgd.core.pattern import Pattern
 from lpgd.core.solution import Solution, Status
 from lpgd.families.conic import newton
 from lpgd.families.conic.conic import Conic
-from lpgd.families.conic.projections import project
 from lpgd.families.conic.reduction import Reduction
 
 
@@ -48,6 +47,5 @@ def solved(conic, params):
     first = plan.enter(whole, blank, dense["b"])
     found = newton.solve(plan.cones, data, first, None, 50)
     assert found.error.max() < newton.FINE
-    y = project(plan.cones, found.v, found.s)
     status = np.full(size, Status.OPTIMAL, dtype=np.int8)
-    return Solution(*plan.leave(whole, linear, found.x, y), status)
+    return Solution(*plan.leave(whole, linear, found.x, found.y), status)

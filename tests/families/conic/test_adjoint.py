@@ -151,3 +151,29 @@ def test_weak_rows_of_large_sparse_programs_are_reported(monkeypatch):
     found = conic.linearize(params, point).adjoint(Cotangent(np.array([0]), one, nothing), 0.0)
     assert found.degenerate.all()
     np.testing.assert_allclose(found.a, 0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rows", "P", "zero", "tied"),
+    [
+        # the same row twice
+        ([[1.0, 1.0], [1.0, 1.0], [1.0, -1.0]], [1.0, 1.0], 2, True),
+        # as an equation and as an active row of inequality
+        ([[1.0, 1.0], [1.0, 1.0], [1.0, -1.0]], [1.0, 1.0], 1, False),
+        # twice, but the objective does not tell x along it
+        ([[1.0, 1.0], [1.0, 1.0], [1.0, -1.0]], [0.0, 0.0], 2, False),
+    ],
+)
+def test_only_equations_that_depend_on_each_other_leave_x_alone(rows, P, zero, tied):
+    conic = Conic(2, Cones(zero=zero, nonneg=3 - zero))
+    params = {
+        "P": batched(np.diag(P)[None]), "q": batched(np.zeros((1, 2))),
+        "A": batched(np.array([rows])), "b": batched(np.array([[2.0, 2.0, 5.0]])),
+    }  # fmt: skip
+    at = Solution(np.ones((1, 2)), np.array([[-0.5, 0.5, 0.0]]), np.zeros(1, np.int8))
+    loss = Cotangent(np.zeros(1, int), np.array([[1.0, 3.0]]), np.zeros((1, 3)))
+    found = conic.linearize(params, at).adjoint(loss, 0.0)
+    assert found.degenerate.all()
+    assert found.tied.tolist() == [tied]
+    if tied:
+        np.testing.assert_allclose(found.a, [[1.0, -1.0]], atol=1e-12)

@@ -16,9 +16,9 @@ def dense(case):
 def start(case, noise, seed=0):
     rng = np.random.default_rng(seed)
     s = case.problem.slacks(case.params, case.solution.x)
-    v = case.solution.y - s
+    v, y = case.solution.y - s, case.solution.y
     x = case.solution.x + noise * rng.normal(size=case.solution.x.shape)
-    return Point(x, v + noise * rng.normal(size=v.shape), s, np.full(len(x), np.inf))
+    return Point(x, v + noise * rng.normal(size=v.shape), y, np.full(len(x), np.inf))
 
 
 @pytest.mark.parametrize("name", NAMES)

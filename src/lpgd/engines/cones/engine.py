@@ -168,11 +168,10 @@ class Kept:
 
 def _answer(conic: Conic, params: Params, found: Found) -> Answer:
     """Points, within their bounds, and rays apart."""
-    x, y, usable = found.x, found.y, among(found.status, Status.OPTIMAL, Status.INACCURATE)
-    set_ups = int(found.set_ups.sum())
-    points, ray = found.points, None
+    points, ray, set_ups = found.points, None, int(found.set_ups.sum())
+    usable = found.status <= Status.INACCURATE
     if not usable.all():
-        x, y = (np.where(usable[:, None], part, 0.0) for part in (x, y))
+        x, y = (np.where(usable[:, None], part, 0.0) for part in (found.x, found.y))
         points, ray = Solution(x, y, found.status), points
     return Answer(conic.inside(params, points), set_ups, accuracy=found.error, ray=ray)
 

@@ -50,7 +50,7 @@ class _Loaded:
     def solve(self, params: Params, rows: IntArray, start: Solution | None) -> Found:
         """See ``Loaded.solve``."""
         found = self._judged(params, self.first.solve(params, rows, start))
-        for solver in self.wrapper.solvers[1:]:
+        for solver in self.wrapper.solvers[1:] if found.status.any() else ():
             rest = np.flatnonzero(among(found.status, *OPEN))
             if not len(rest):
                 break
@@ -64,6 +64,8 @@ class _Loaded:
         return found
 
     def _judged(self, params: Params, found: Found) -> Found:
+        if not found.status.any() and (found.error <= SURE).all():
+            return found
         status, error = found.status.copy(), found.error.copy()
         rough = np.flatnonzero(found.solved & ~(error <= SURE))
         if len(rough):

@@ -153,19 +153,22 @@ class _Compiled:
     ) -> None:
         self.moreau = load("moreau", "conic")
         self.engine, self.conic, self.params, self.request = engine, conic, params, request
-        self.size, self.solver, self.set_ups = len(params["q"].index), None, 0
+        self.size, self.set_ups = len(params["q"].index), 0
+        self.solver: Any = None
+        self.values: tuple[FloatArray, FloatArray] | None = None
         self.forms = compressed(conic)
         entries = self.size * sum(len(form.order) for form in self.forms)
         self.lends = not request.keep and entries <= SMALL
         self.key = engine, self.size, request.accuracy, request.seconds
 
     def _ready(self) -> Any:
-        """A solver with the matrices."""
+        """A solver with the matrices, which it may have had before."""
         if self.solver is None:
-            idle = self.conic.derived.setdefault(_Idle, _Idle())
-            self.solver = idle.take(self.key) or self._compile()
-            self.solver.setup(*self._values())
-            self.set_ups = 1
+            idle, values = self.conic.derived.setdefault(_Idle, _Idle()), self._values()
+            self.solver, before = idle.take(self.key) or (self._compile(), ())
+            if not (before and all(map(np.array_equal, before, values))):
+                self.solver.setup(*values)
+            self.values, self.set_ups = values, 1
         return self.solver
 
     def _compile(self) -> Any:
@@ -204,7 +207,7 @@ class _Compiled:
         found = parts[0] if len(parts) == 1 else reduce(Found.join, parts)
         found.set_ups[:], self.set_ups = self.set_ups, 0
         if self.lends:
-            self.conic.derived[_Idle].give(self.key, self.solver)
+            self.conic.derived[_Idle].give(self.key, (self.solver, self.values))
             self.solver = None
         return found
 

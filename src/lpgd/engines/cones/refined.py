@@ -23,7 +23,6 @@ from lpgd.engines.cones.solver import Found, Loaded, Request, Solver
 from lpgd.families.conic import newton
 from lpgd.families.conic.equations import Point
 from lpgd.families.conic.newton import Model
-from lpgd.families.conic.projections import project
 from lpgd.families.conic.reduction import Linear, Matrices, linear_terms
 
 if TYPE_CHECKING:
@@ -174,11 +173,8 @@ class _Loaded:
         if len(fine) < len(point):
             matrices, point = matrices.take(fine), point.take(fine)
             linear = linear[0][fine], linear[1][fine]
-        y = project(self.plan.cones, point.v, point.s)
-        x, y = self.plan.leave(matrices, linear, point.x, y)
-        sharp = Found.of(x, y, np.full(len(x), Status.OPTIMAL, dtype=np.int8))
-        whole = rows[fine]
-        sharp = replace(
-            sharp, error=point.error, seconds=found.seconds[whole], set_ups=found.set_ups[whole]
-        )
+        x, y = self.plan.leave(matrices, linear, point.x, point.y)
+        sharp, whole = Found.of(x, y, np.full(len(x), Status.OPTIMAL, dtype=np.int8)), rows[fine]
+        costs = found.seconds[whole], found.set_ups[whole]
+        sharp = Found(sharp.x, sharp.y, sharp.status, point.error, *costs)
         return sharp if len(whole) == len(found) else found.put(whole, sharp)

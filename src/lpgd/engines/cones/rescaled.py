@@ -50,11 +50,12 @@ class Fair:
 
     def solve(self, params: Params, rows: IntArray, start: Solution | None) -> Found:
         """See ``Loaded.solve``. Without a P, factors of q and b leave the matrices as they are."""
-        quadratic = self.conic.quadratic
-        if quadratic and self.units.idle:
+        units = self.units
+        if params is not self.given:  # other linear terms, of some of the elements
+            units = units.take(rows)
+            units = units if self.conic.quadratic else units.fitted(params)
+        if units.idle:
             return self.loaded.solve(params, rows, start)
-        units = self.units.take(rows)
-        units = units if quadratic else units.fitted(params)
         linear = units.linear(params)
         inside = {**taken(self.inside, rows), "q": linear["q"], "b": linear["b"]}
         begin = None if start is None else units.enter(start)

@@ -69,13 +69,15 @@ class Found(Rows):
     @classmethod
     def of(cls, x: FloatArray, y: FloatArray, status: StatusArray) -> Self:
         """Answers of which nothing else is known; what is no number is a failure."""
-        status = np.array(status, dtype=np.int8)
-        has_x = among(status, Status.OPTIMAL, Status.INACCURATE, Status.UNBOUNDED)
-        has_y = among(status, Status.OPTIMAL, Status.INACCURATE, Status.INFEASIBLE)
-        x, y = np.where(has_x[:, None], x, 0.0), np.where(has_y[:, None], y, 0.0)
-        broken = ~(np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1))
-        x[broken], y[broken], status[broken] = 0.0, 0.0, Status.NUMERICAL
-        size = len(status)
+        size, status = len(status), np.array(status, dtype=np.int8)
+        whole = [np.logical_and.reduce(np.isfinite(part), axis=1) for part in (x, y)]
+        broken = ~(whole[0] & whole[1])
+        if broken.any() or status.any():
+            has_x = among(status, Status.OPTIMAL, Status.INACCURATE, Status.UNBOUNDED)
+            has_y = among(status, Status.OPTIMAL, Status.INACCURATE, Status.INFEASIBLE)
+            x, y = np.where(has_x[:, None], x, 0.0), np.where(has_y[:, None], y, 0.0)
+            broken = ~(np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1))
+            x[broken], y[broken], status[broken] = 0.0, 0.0, Status.NUMERICAL
         none = np.zeros(size, dtype=np.intp)
         return cls(x, y, status, np.full(size, np.inf), np.zeros(size), none)
 

@@ -35,8 +35,10 @@ def residual(form: Form, row: int, hessian: FloatArray | None, matrix: FloatArra
     return float(max(gap / max(size, FAINT), over.max(initial=0.0) / max(reach, FAINT)))
 
 
-def polish(form: Form, row: int, hessian: FloatArray, matrix: FloatArray) -> None:
+def polish(form: Form, row: int, hessian: FloatArray, matrix: FloatArray) -> float:
     """Settle what proximal iterations leave open by a Newton step on the active set.
+
+    Returns the residual.
 
     They stop where a step gets small. Started at x*, they answer a slightly tilted problem with a
     part of the way only, an error that no residual shows; and they leave as noise what multipliers
@@ -51,8 +53,12 @@ def polish(form: Form, row: int, hessian: FloatArray, matrix: FloatArray) -> Non
     rows[np.flatnonzero(box), held[box]] = 1.0
     rows[~box] = matrix[held[~box] - boxed]
     sides = np.where(lam[held] < 0, form.lower[row, held], form.upper[row, held])
-    system = np.block([[hessian, rows.T], [rows, np.zeros((len(held), len(held)))]])
-    damped = system + DAMPING * np.diag(np.where(np.arange(len(system)) < n, 1.0, -1.0))
+    system = np.zeros((n + len(held), n + len(held)))
+    system[:n, :n], system[n:, :n], system[:n, n:] = hessian, rows, rows.T
+    damped = system.copy()
+    damped.reshape(-1)[:: len(system) + 1] += np.where(
+        np.arange(len(system)) < n, DAMPING, -DAMPING
+    )
     factor, pivots, _ = lapack.dgetrf(damped)  # pyright: ignore[reportAttributeAccessIssue]
     before, point = residual(form, row, hessian, matrix), np.concatenate([x, lam[held]])
     target = np.concatenate([-form.f[row], sides])
@@ -60,8 +66,11 @@ def polish(form: Form, row: int, hessian: FloatArray, matrix: FloatArray) -> Non
         gap = target - system @ point
         point = point + lapack.dgetrs(factor, pivots, gap)[0]  # pyright: ignore[reportAttributeAccessIssue]
     if not np.abs(point[:n] - x).max() <= NEAR * max(np.abs(x).max(), NEAR):  # or NaN
-        return
+        return before
     kept = equal[held] | (point[n:] * lam[held] > 0)
     form.x[row], form.lam[row, held] = point[:n], np.where(kept, point[n:], 0.0)
-    if not residual(form, row, hessian, matrix) <= max(before, ROUNDING):  # another active set
-        form.x[row], form.lam[row] = x, lam
+    after = residual(form, row, hessian, matrix)
+    if after <= max(before, ROUNDING):
+        return after
+    form.x[row], form.lam[row] = x, lam  # another active set
+    return before

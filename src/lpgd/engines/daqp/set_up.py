@@ -74,10 +74,12 @@ class SetUp(NamedTuple):
         if flag > 0:
             form.x[row], form.lam[row] = x, info["lam"] / unit
             if self.hessian is not None:
-                polish(form, row, self.hessian, self.rows)
-            elif not form.f[row].any():  # what rounding leaves of multipliers of no costs
-                form.lam[row] = 0.0
-            if not residual(form, row, self.hessian, self.rows) <= INEXACT:
+                error = polish(form, row, self.hessian, self.rows)
+            else:
+                if not form.f[row].any():  # what rounding leaves of multipliers of no costs
+                    form.lam[row] = 0.0
+                error = residual(form, row, None, self.rows)
+            if not error <= INEXACT:
                 flag = INACCURATE
         return flag
 

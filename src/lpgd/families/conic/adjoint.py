@@ -22,7 +22,7 @@ from scipy import sparse
 
 from lpgd.core.params import Params, taken
 from lpgd.core.problem import users
-from lpgd.core.scaling import factors
+from lpgd.core.scaling import factors, top
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent
 from lpgd.families.conic.cones import Cones
@@ -31,6 +31,7 @@ from lpgd.families.conic.newton import HELD, Model
 from lpgd.families.conic.projections import Derivative, derive, edges
 from lpgd.families.conic.reduction import Linear, Matrices, Reduction, balance
 from lpgd.families.conic.saddle import solved
+from lpgd.families.conic.singular import Singular
 from lpgd.families.conic.units import Units
 from lpgd.families.quadratic.structure import QUIET, Structure
 
@@ -84,7 +85,7 @@ class Linearized:
             params = taken(self.params, rows)
             cotangent = conic.folded(params, cotangent)
         dx, dy = cotangent.dx, cotangent.dy
-        lift = factors(np.maximum(_size(dx), _size(dy)))[:, None]  # nothing shall overflow
+        lift = factors(np.maximum(top(dx), top(dy)))[:, None]  # nothing shall overflow
         if self.units.idle:
             found = self._adjoint(rows, (dx * lift, -dy * lift), rho)
             return replace(found, a=found.a / lift, v=found.v / lift)
@@ -103,6 +104,8 @@ class Linearized:
         found = Adjoint(np.empty_like(linear[0]), np.empty_like(linear[1]), *_unknown(len(rows)))
         for part in self._factorized(rho):
             mine = np.flatnonzero(part.place[rows] >= 0)
+            if len(mine) == len(rows):
+                return part.adjoint(part.place[rows], linear)
             if len(mine):
                 load = linear[0][mine], linear[1][mine]
                 found = found.put(mine, part.adjoint(part.place[rows[mine]], load))
@@ -119,11 +122,14 @@ class Linearized:
         bend = rho * self.units.bend if rho else None
         zero = np.logical_or.reduce(matrices.pivots == 0, axis=1)
         if not zero.any():
-            yield Part.of(plan, params, point, np.arange(len(zero)), bend)
+            yield Part.of(plan, matrices, (params, point), np.arange(len(zero)), bend)
             return
         for form, chosen in ((plan, ~zero), (Reduction[Any].whole(plan.conic), zero)):
             if chosen.any():
-                yield Part.of(form, params, point, np.flatnonzero(chosen), bend)
+                data, place = taken(params, np.flatnonzero(chosen)), np.full(len(chosen), -1)
+                place[chosen] = np.arange(len(place[chosen]))
+                more = None if bend is None else bend[chosen]
+                yield Part.of(form, form.matrices(data), (data, point.take(chosen)), place, more)
 
 
 @dataclass(frozen=True)
@@ -151,20 +157,15 @@ class Part:
     def of(
         cls,
         plan: Reduction[Any],
-        params: Params,
-        point: Solution,
-        elements: IntArray,
+        matrices: Matrices,
+        solved: tuple[Params, Solution],
+        place: IntArray,
         bend: FloatArray | None,
     ) -> Part:
-        """Factorize the conditions at the solutions of some elements, P + ``bend``."""
-        place = np.full(len(point), -1)
-        place[elements] = np.arange(len(elements))
-        if len(elements) < len(point):
-            params = taken(params, elements)
-            point = point.take(elements)
-            bend = None if bend is None else bend[elements]
+        """Factorize the conditions at the solutions of elements at these places, P + ``bend``."""
+        params, point = solved
         slacks = plan.conic.slacks(params, point.x)
-        matrices = plan.balanced(plan.matrices(params), params, point.y, slacks)
+        matrices = plan.balanced(matrices, params, point.y, slacks)
         if bend is not None:
             matrices = matrices.augmented(bend[:, plan.kept], bend[:, plan.gone])
         zero = np.zeros_like(point.x), np.zeros_like(point.y)
@@ -179,29 +180,38 @@ class Part:
         model = self.model if whole else self.model.take(places)
         moved = plan.data(matrices, linear)
         a, _, w = model.step((moved.q, -moved.b), least=True)
-        most = np.maximum(_size(w), _size(moved.q))[:, None]
+        most = np.maximum(top(w), top(moved.q))[:, None]
         curve, pull = (moved.P @ a[..., None])[..., 0], (w[:, None] @ moved.A)[:, 0]
-        terms = np.max([_size(part) for part in (curve, pull, moved.q)], axis=0)
-        off = _size(curve + pull + moved.q) / np.where(terms > 0, terms, 1.0)
+        terms = top(np.maximum(np.maximum(np.abs(curve), np.abs(pull)), np.abs(moved.q)))
+        off = top(curve + pull + moved.q) / np.where(terms > 0, terms, 1.0)
         kink = (self.weak[places] & (np.abs(w) > NOTHING * most)).any(axis=1) | self.edge[places]
-        flat, share = ~self._unique(places, model), model.at.share
+        (unique, tied), share = self._unique(places, model), model.at.share
         strict = np.logical_or.reduce((share > HELD) & (share < 1 - HELD), axis=1)
         a, v = plan.leave(matrices, linear, a, w)
         unsure = ~np.logical_and.reduce(np.isfinite(a), axis=1) | (off > OFF)
-        return Adjoint(a, v, kink | flat, unsure, strict)
+        return Adjoint(a, v, kink | ~unique, unsure, strict, tied=tied & ~kink)
 
-    def _unique(self, places: IntArray, model: Model) -> BoolArray:
-        """Rows whose solution is unique over the user's variables."""
-        unique, own = model.sound.copy(), users(self.plan.conic)[0]
+    def _unique(self, places: IntArray, model: Model) -> tuple[BoolArray, BoolArray]:
+        """Rows whose solution is unique over the user's variables; where only x is, see ``tied``.
+
+        Equations that depend on each other leave their multipliers open.
+        """
+        unique, tied = model.sound.copy(), np.zeros_like(model.sound)
         for row in np.flatnonzero(~unique):
-            null = model.null(int(row))
-            if null is None:
+            system: Singular = model.factors[row]
+            open_ = system.dependent(len(system.equations)) if system.finite else 0
+            if not system.finite or open_ not in (0, system.dependent(self.plan.cones.zero)):
                 continue
-            way = np.zeros((self.plan.conic.n, null.shape[1]))
-            way[self.plan.kept] = null
-            way[self.plan.gone] = self.matrices.back[places[row]] @ null
-            unique[row] = not (np.abs(way[own]) > NOTHING).any()
-        return unique
+            free = self._free(places[row], system.null)
+            unique[row], tied[row] = not (open_ or free), open_ and not free
+        return unique, tied
+
+    def _free(self, place: int, null: FloatArray) -> bool:
+        """Whether user's variables move along ways of the reduced program."""
+        plan = self.plan
+        way = np.zeros((plan.conic.n, null.shape[1]))
+        way[plan.kept], way[plan.gone] = null, self.matrices.back[place] @ null
+        return bool((np.abs(way[users(plan.conic)[0]]) > NOTHING).any())
 
 
 def _unknown(size: int) -> tuple[BoolArray, BoolArray, BoolArray]:
@@ -215,8 +225,8 @@ def _sparse(
     slacks = conic.slacks(params, point.x)
     units = balance(params, point.y, slacks)
     start = point.y * units[:, None] - slacks
-    at, weak, edge = _held(conic.cones, Point(point.x, start, slacks, np.zeros(len(point))))
-    derivative = derive(conic.cones, at.v, at.s)
+    at, weak, edge = _held(conic.cones, Point(point.x, start, start + slacks, np.zeros(len(point))))
+    derivative = derive(conic.cones, at.v, at.y - at.v)
     load = derivative.turned(linear[1][..., None])[..., 0]
     a, w = np.zeros_like(linear[0]), np.zeros_like(load)
     degenerate, unsure, _ = _unknown(len(point))
@@ -233,7 +243,7 @@ def _sparse(
         a[i], w[i, rows], sound = solved(hessian, B, spare, rhs)
         degenerate[i] = not sound
     v = derivative.turned_back(w[..., None])[..., 0] / units[:, None]
-    most = np.maximum(_size(w), _size(linear[0]))[:, None]
+    most = np.maximum(top(w), top(linear[0]))[:, None]
     degenerate |= (weak & (np.abs(w) > NOTHING * most)).any(axis=1) | edge
     return Adjoint(a, v, degenerate, unsure, strict)
 
@@ -258,12 +268,8 @@ def _turn(derivative: Derivative, element: int) -> Any:
 def _held(cones: Cones, at: Point) -> tuple[Point, BoolArray, BoolArray]:
     """Hold nonnegative rows without slack; which those are, and who is at the edge of a cone."""
     rows = slice(cones.zero, cones.zero + cones.nonneg)
-    reach = np.maximum(_size(at.v), _size(at.s))
+    reach = np.maximum(top(at.v), top(at.y - at.v))
     zero = np.maximum(WEAK * reach, np.finfo(np.float64).tiny)[:, None]
     weak = np.zeros(at.v.shape, dtype=np.bool_)
     weak[:, rows] = np.abs(at.v[:, rows]) <= zero
     return replace(at, v=np.where(weak, zero, at.v)), weak, edges(cones, at.v) <= zero[:, 0]
-
-
-def _size(values: FloatArray) -> FloatArray:
-    return np.abs(values).max(axis=1, initial=0.0)

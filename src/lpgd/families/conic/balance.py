@@ -40,7 +40,7 @@ def balanced(
     """
     size, k, n = len(params["q"].index), graph.sides.size, graph.by_col.size
     rows, cols = np.zeros((size, k)), np.zeros((size, n))
-    if not k or not n:
+    if not k or not n or _plainly_fair(params, curve):
         return rows, cols
     A, index = params["A"].values.reshape(len(params["A"].values), -1), params["A"].index
     logs, weights = graph.plain(*graph.entries(A), NOTHING)
@@ -238,6 +238,13 @@ def _bends(conic: Structure) -> tuple[IntArray, IntArray]:
         return conic.patterns["P"].rows, conic.patterns["P"].cols
     every = np.arange(conic.n if conic.quadratic else 0)
     return np.zeros_like(every), every
+
+
+def _plainly_fair(params: Params, curve: FloatArray | None) -> bool:
+    """Whether no entry of any element is far from 1, and so no mean of them."""
+    if any((np.abs(np.frexp(params[name].values)[1]) > FAIR).any() for name in ("A", "b")):
+        return False
+    return not (np.abs(_free(params, curve)) > FAIR).any()
 
 
 def _free(params: Params, curve: FloatArray | None) -> FloatArray:

@@ -16,6 +16,7 @@ from lpgd.core.solution import BoolArray, FloatArray
 Root = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 Spectrum = tuple[FloatArray, FloatArray]
 
+AFTER, BEFORE = [1, 2, 0], [2, 0, 1]
 STEPS = 100
 SMALL = 1e-10  # of a step of Newton's method: the next error is about its square
 FAR = 40.0  # ratios u/v beyond which rounding does not tell the exponential cone from a face
@@ -89,7 +90,7 @@ def _spectrum(
     n = normal / _length(normal)
     ray = z - (n * z).sum(axis=-1, keepdims=True) * n
     ray /= _length(ray)
-    third = np.cross(n, ray)
+    third = n[..., AFTER] * ray[..., BEFORE] - n[..., BEFORE] * ray[..., AFTER]  # n x ray
     Q[smooth] = np.stack([n, ray, third], axis=-1)
     bend = np.maximum(bend, 0.0) * (along * third).sum(axis=-1) ** 2
     share[smooth] = np.stack([np.ones_like(bend), 0 * bend, bend / (1 + bend)], axis=-1)

@@ -12,6 +12,7 @@ from typing import final
 
 import numpy as np
 
+from lpgd.core.scaling import top
 from lpgd.core.solution import FloatArray, Rows
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.projections import project
@@ -50,44 +51,40 @@ class Point(Rows):
     x : (N, n) float64
     v : (N, m) float64
         Multipliers minus slacks.
-    s : (N, m) float64
-        About the slacks; only for speed.
+    y : (N, m) float64
+        About the multipliers, the projection of v.
     error : (N,) float64
         Residual of the equations, relative to the sizes of their terms.
     """
 
     x: FloatArray
     v: FloatArray
-    s: FloatArray
+    y: FloatArray
     error: FloatArray
 
 
 def residual(cones: Cones, data: Dense, point: Point) -> tuple[Gap, FloatArray, FloatArray]:
     """Both sides of the equations, their relative size (N,), and the projections y of v."""
-    x, y = point.x, project(cones, point.v, point.s)
+    x, y = point.x, project(cones, point.v, point.y - point.v)
     s = y - point.v
     curve, pull = (data.P @ x[..., None])[..., 0], (y[:, None] @ data.A)[:, 0]
     reach = (data.A @ x[..., None])[..., 0]
     gap = curve + data.q + pull, reach + s - data.b
-    parts = ((gap[0], curve, data.q, pull), (gap[1], reach, s, data.b))
+    parts = ((gap[0], curve, data.q, pull), (gap[1], reach, data.b, s))
     error = np.zeros(len(x))
-    for (left, *terms), linear in zip(parts, (data.q, data.b), strict=True):
-        sizes = np.max([_size(term) for term in terms], axis=0)
-        given = linear.any(axis=1)
+    for left, one, linear, other in parts:
+        sizes = top(np.maximum(np.maximum(np.abs(one), np.abs(other)), np.abs(linear)))
+        given = np.logical_or.reduce(linear, axis=1)
         if not given.all():
             sizes = np.where(given, sizes, np.maximum(sizes, _least(data, linear)))
-        error = np.maximum(error, _size(left) / np.where(sizes > 0, sizes, 1.0))
+        error = np.maximum(error, top(left) / np.where(sizes > 0, sizes, 1.0))
     return gap, error, y
 
 
 def _least(data: Dense, linear: FloatArray) -> FloatArray:
     """Sizes of terms that are none, of an equation without a linear one: x = 0 may be all of it."""
-    P, A = (_size(part.reshape(len(part), -1)) for part in (data.P, data.A))
+    P, A = (top(part.reshape(len(part), -1)) for part in (data.P, data.A))
     (other, matrix), left = ((data.b, A), P) if linear is data.q else ((data.q, P), A)
-    reach = np.where(matrix > 0, _size(other) / np.where(matrix > 0, matrix, 1.0), 0.0)
+    reach = np.where(matrix > 0, top(other) / np.where(matrix > 0, matrix, 1.0), 0.0)
     sizes = left * np.where(reach > 0, reach, 1.0)
     return SLIGHT * np.where(sizes > 0, sizes, A)
-
-
-def _size(values: FloatArray) -> FloatArray:
-    return np.abs(values).max(axis=1, initial=0.0)

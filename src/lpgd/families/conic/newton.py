@@ -13,21 +13,21 @@ any solution of the equations is one of the program.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast, final
 
 import numpy as np
-from scipy.linalg import lapack, null_space
+from scipy.linalg import lapack
 
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.equations import Dense, Gap, Point, residual
 from lpgd.families.conic.projections import Derivative, curved, derive
+from lpgd.families.conic.singular import Singular, assembled
 
 HELD = 1e-9  # rows whose d is this close to 1 are equations
-SINGULAR = 1e-11  # pivots or singular values below this, relative to the largest, count as zero
-OFF = 1e-8  # relative residual of a singular system in which units decide
-SWEEPS = 4  # that bring the entries of a matrix near 1
+SINGULAR = 1e-11  # pivots below this, relative to the largest, count as zero
 GOAL = 1e-12  # relative residual at which nothing is left to gain
 STEPS = 12
 PATIENCE = 2  # steps after which half of the residual must be gone
@@ -46,23 +46,20 @@ class Model:
         Of the projections where each was taken.
     turned : (N, m, n) float64
         B.
-    hessians : list of (n, n) float64
-        P + B'WB.
-    factors : list of (LU factors, pivots)
+    factors : list of (LU factors, pivots), or ``Singular``
     sound : (N,) bool
         Whether the matrix is regular.
     """
 
     at: Derivative
     turned: FloatArray
-    hessians: list[FloatArray]
-    factors: list[tuple[Any, Any]]
+    factors: list[Any]
     sound: BoolArray
 
     @classmethod
     def of(cls, cones: Cones, data: Dense, point: Point) -> Model:
         """Factorize at these points."""
-        at = derive(cones, point.v, point.s)
+        at = derive(cones, point.v, point.y - point.v)
         turned, held = at.turned(data.A), at.share > 1 - HELD
         bent = curved(cones)
         curve = np.where(held, 0.0, at.share / np.where(held, 1.0, 1 - at.share))[:, bent, None]
@@ -70,14 +67,19 @@ class Model:
         hessian = data.P + np.ascontiguousarray(rows.swapaxes(1, 2)) @ (curve * rows)
         sizes = hessian.shape[1] + held.sum(axis=1)
         spans = sizes**2 + sizes % 2  # some kernels of LAPACK round by whether 16 divides addresses
-        room = np.split(np.zeros(spans.sum()), np.cumsum(spans))  # one block of memory
-        factors: list[tuple[Any, Any]] = []
-        for i in range(len(held)):
-            K = _assemble(hessian[i], turned[i, held[i]], room[i])
+        starts = np.cumsum(spans) - spans
+        room = np.zeros(spans.sum())  # one block of memory
+        factors: list[Any] = []
+        for i, (start, size) in enumerate(zip(starts.tolist(), sizes.tolist(), strict=True)):
+            rows = turned[i, held[i]]
+            K = assembled(hessian[i], rows, room[start:], len(hessian[i]), size)
             factors.append(cast(Any, lapack.dgetrf)(K.T, overwrite_a=True)[:2])
-        return cls(at, turned, list(hessian), factors, _regular(factors, sizes))
+        sound = _regular(factors, sizes)
+        for i in np.flatnonzero(~sound):
+            factors[i] = Singular(hessian[i], turned[i, held[i]])
+        return cls(at, turned, factors, sound)
 
-    @property
+    @cached_property
     def held(self) -> BoolArray:
         """Rows of E, (N, m)."""
         return self.at.share > 1 - HELD
@@ -111,60 +113,18 @@ class Model:
         lower[upper] = False
         both = np.empty(len(lower))
         both[upper], both[lower] = slope, load[held]
-        for i, part in enumerate(np.split(both, ends)[: len(held)]):
+        for i, (size, end) in enumerate(zip((n + more).tolist(), ends.tolist(), strict=True)):
+            part = both[end - size : end]
             if self.sound[i]:
                 part[:], _ = cast(Any, lapack.dgetrs)(*self.factors[i], part)
-            elif least:
-                rows, room = self.turned[i, held[i]], np.zeros(len(part) ** 2)
-                K = _assemble(self.hessians[i], rows, room)
-                if not (np.isfinite(K).all() and np.isfinite(part).all()):  # LAPACK may not return
-                    part[:] = np.nan
-                    continue
-                part[:] = _least(K, part)
             else:
-                part[:] = 0
+                part[:] = self.factors[i].solve(part) if least else 0.0
         return both[upper], both[lower]
-
-    def null(self, row: int) -> FloatArray | None:
-        """Ways (n, d) along which a singular program's x is free; None for dependent rows."""
-        equations = self.turned[row, self.held[row]]
-        if not np.isfinite(self.hessians[row]).all() or len(equations) > equations.shape[1]:
-            return None
-        sizes = np.linalg.svd(equations, compute_uv=False)
-        if len(sizes) and sizes[-1] <= SINGULAR * sizes[0]:
-            return None
-        return null_space(np.concatenate([self.hessians[row], equations]), rcond=SINGULAR)
 
     def take(self, rows: IntArray) -> Model:
         """Some of the models."""
-        return Model(
-            self.at.take(rows), self.turned[rows], [self.hessians[i] for i in rows],
-            [self.factors[i] for i in rows], self.sound[rows],
-        )  # fmt: skip
-
-
-def _least(K: FloatArray, rhs: FloatArray) -> FloatArray:
-    """The least-squares solution of minimum norm, in units in which K solves best.
-
-    Curvature may be so large that what else is in K looks like nothing beside it.
-    """
-    lstsq: Any = np.linalg.lstsq
-    found = lstsq(K, rhs, rcond=SINGULAR)[0]
-    if np.abs(K @ found - rhs).max(initial=0.0) <= OFF * np.abs(rhs).max(initial=0.0):
-        return found
-    unit = np.ones(len(K))
-    for _ in range(SWEEPS):
-        sizes = (np.abs(K) * unit).max(axis=1, initial=0.0) * unit
-        unit = unit / np.sqrt(np.where(sizes > 0, sizes, 1.0))
-    return unit * lstsq(unit[:, None] * K * unit, unit * rhs, rcond=SINGULAR)[0]
-
-
-def _assemble(hessian: FloatArray, equations: FloatArray, room: FloatArray) -> FloatArray:
-    """The symmetric matrix of a step, in place of zeros."""
-    n, k = len(hessian), len(hessian) + len(equations)
-    K = room[: k * k].reshape(k, k)
-    K[:n, :n], K[n:, :n], K[:n, n:] = hessian, equations, equations.T
-    return K
+        factors = [self.factors[i] for i in rows]
+        return Model(self.at.take(rows), self.turned[rows], factors, self.sound[rows])
 
 
 def _regular(factors: list[tuple[Any, Any]], sizes: IntArray) -> BoolArray:
@@ -201,16 +161,21 @@ def _iterate(
     cones: Cones, data: Dense, start: Point, model: Model | None, steps: int, share: float
 ) -> Point:
     # the error of the start was that of other data
-    best = replace(start, error=np.full(len(start), np.inf))
-    here, rows = start, np.arange(len(start))
-    last, going = best.error, np.ones(len(start), dtype=np.bool_)
-    first = last
+    best = Point(start.x, start.v, start.y, np.full(len(start.x), np.inf))
+    here, rows = start, np.arange(len(start.x))
+    last, going = best.error, np.ones(len(start.x), dtype=np.bool_)
+    first, enough = last, last
     for step in range(steps + 1):
         gap, error, y = residual(cones, data, here)
-        better = np.flatnonzero(going & (error < best.error[rows]))
-        best = best.put(rows[better], replace(here, error=error).take(better))
-        first = error if step == 0 else first
-        going &= (error > np.minimum(np.maximum(share * first, GOAL), FINE)) & np.isfinite(error)
+        better = going & (error < best.error[rows])
+        met = Point(here.x, here.v, y, error)
+        if len(rows) == len(best.x) and better.all():
+            best = met
+        elif better.any():
+            best = best.put(rows[better], met.take(better))
+        if step == 0:
+            first, enough = error, np.minimum(np.maximum(share * error, GOAL), FINE)
+        going &= (error > enough) & np.isfinite(error)
         if model is not None:
             going &= error <= FAST * last
         else:
@@ -222,11 +187,11 @@ def _iterate(
             keep = np.flatnonzero(going)
             rows, data, here, y = rows[keep], data.take(keep), here.take(keep), y[keep]
             gap, error, going = (gap[0][keep], gap[1][keep]), error[keep], going[keep]
-            first = first[keep]
+            first, enough = first[keep], enough[keep]
             model = None if model is None else model.take(keep)
         last = error
-        here = replace(here, s=y - here.v)
+        here = Point(here.x, here.v, y, error)
         used = Model.of(cones, data, here) if model is None else model
         dx, dv, dy = used.step(gap, least=True)
-        here = Point(here.x + dx, here.v + dv, here.s + dy - dv, error)
+        here = Point(here.x + dx, here.v + dv, y + dy, error)
     return best

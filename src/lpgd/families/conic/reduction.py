@@ -18,9 +18,9 @@ from typing import Any, Generic, TypeVar, cast, final
 
 import numpy as np
 
-from lpgd.core.params import Params, distinct, taken
+from lpgd.core.params import Param, Params, distinct, taken
 from lpgd.core.pattern import Pattern
-from lpgd.core.scaling import factors
+from lpgd.core.scaling import exponents, top
 from lpgd.core.solution import FloatArray, IntArray, Rows, Solution
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.equations import Dense, Point
@@ -29,7 +29,7 @@ from lpgd.families.quadratic.structure import Structure
 Program = TypeVar("Program", bound=Structure)
 SLIGHT = 1e-6  # slacks this small, relative to b, are zero
 IDLE = 1e-3  # multipliers this small, relative to q, may be what a rough solution leaves of none
-MOST = 2.0**40  # factor of the objective
+MOST = 40  # binary logarithm of the factor of the objective
 Linear = tuple[FloatArray, FloatArray]
 """q (N, n) and b (N, m)."""
 
@@ -62,9 +62,11 @@ class Matrices(Rows):
 
     def spread(self, group: IntArray) -> Matrices:
         """Those that each of several elements uses; views, where it is one for all."""
+        size = len(group)
         if len(self.units) > 1:
             return self.take(group)
-        size = len(group)
+        if size == 1:
+            return self
         return Matrices(*(np.broadcast_to(a, (size, *a.shape[1:])) for a in vars(self).values()))
 
     def augmented(self, kept: FloatArray, gone: FloatArray) -> Matrices:
@@ -159,8 +161,10 @@ class Reduction(Generic[Program]):
         for name in sorted(params.keys() & {"P", "A"}):
             values, pattern = params[name].values, conic.patterns.get(name)
             dense = values if pattern is None else pattern.dense(values)
-            full[name] = replace(params[name], values=dense).full()
-        P, A = (np.broadcast_to(full[k], (size, *full[k].shape[1:])) for k in ("P", "A"))
+            full[name] = Param(dense, params[name].index).full()
+        P, A = full["P"], full["A"]
+        if len(P) < size:
+            P = np.broadcast_to(P, (size, *P.shape[1:]))
         J, N, R, units = self.gone, self.kept, self.used, np.ones(size)
         if not len(J):
             return Matrices(P, A, P[:, :0], P[:, 0, :0], P[:, :0, :0], units)
@@ -196,7 +200,7 @@ class Reduction(Generic[Program]):
         """A saddle point of the program as one of the reduced program, of unknown error."""
         s, y = slacks.take(self.rest, axis=1), point.y.take(self.rest, axis=1)
         y = y * matrices.units[:, None]
-        return Point(point.x.take(self.kept, axis=1), y - s, s, np.full(len(point), np.inf))
+        return Point(point.x.take(self.kept, axis=1), y - s, y, np.full(len(point), np.inf))
 
     def leave(
         self, matrices: Matrices, linear: Linear, kept: FloatArray, y: FloatArray
@@ -217,9 +221,10 @@ class Reduction(Generic[Program]):
 
 def balance(params: Params, y: FloatArray, slacks: FloatArray) -> FloatArray:
     """Factors of the objective (N,) that give multipliers and slacks one size."""
-    room = np.maximum(_size(slacks), SLIGHT * _size(params["b"].full()))
-    pull = np.maximum(_size(y), IDLE * _size(params["q"].full()))
-    return np.clip(factors(pull) / factors(room), 1 / MOST, MOST)
+    room = np.maximum(top(slacks), SLIGHT * top(params["b"].full()))
+    pull = np.maximum(top(y), IDLE * top(params["q"].full()))
+    power = exponents(np.array([pull, room]))
+    return np.ldexp(1.0, np.clip(power[0] - power[1], -MOST, MOST))
 
 
 def linear_terms(params: Params) -> Linear:
@@ -254,7 +259,3 @@ def _diagonal(values: FloatArray) -> FloatArray:
 
 def _part(matrices: FloatArray, rows: IntArray, cols: IntArray) -> FloatArray:
     return matrices.take(rows, axis=1).take(cols, axis=2)
-
-
-def _size(values: FloatArray) -> FloatArray:
-    return np.abs(values).max(axis=1, initial=0.0)

@@ -58,7 +58,8 @@ class Units(Rows):
         unit, cols = (side.astype(np.intc) for side in balanced(graph, params, curve))
         rows, none = unit[:, graph.group], np.zeros((len(unit), 1), dtype=np.intc)
         shift, first = np.zeros(rows.shape), graph.first
-        shift[:, first] = np.log(2.0) * (rows[:, first + 2] - rows[:, first])
+        if len(first):
+            shift[:, first] = np.log(2.0) * (rows[:, first + 2] - rows[:, first])
         if curve is None:
             return cls(rows, cols, none, none, shift).fitted(params)
         costs = np.maximum(_top(params["q"].full(), cols), _top(curve, 2 * cols))

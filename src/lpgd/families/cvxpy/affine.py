@@ -26,9 +26,10 @@ class Linear:
     matrix: Any
 
     def __post_init__(self) -> None:
-        matrix = sparse.csr_array(self.matrix)
-        matrix.sum_duplicates()
-        object.__setattr__(self, "matrix", matrix)
+        if not (isinstance(self.matrix, sparse.csr_array) and self.matrix.has_canonical_format):
+            matrix = sparse.csr_array(self.matrix)
+            matrix.sum_duplicates()
+            object.__setattr__(self, "matrix", matrix)
 
     @cached_property
     def forth(self) -> "_Moves | None":

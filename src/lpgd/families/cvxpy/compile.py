@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -78,12 +79,12 @@ def compile_model(
         compiled = _reduce(problem, gp=gp, verbose=verbose, canon_backend=canon_backend)
     rows = cvxpy_tensors.Rows.of(compiled.program)
     inputs, columns = _inputs(compiled, parameters)
-    maps, patterns = cvxpy_tensors.maps(compiled.program, rows, columns)
+    maps, patterns, offset = cvxpy_tensors.maps(compiled.program, rows, columns)
     n = compiled.program.x.size
     own = own_entries(compiled, rows, problem)
     inner = Conic(n, rows.cones, patterns, "P" in patterns, maps["A"].fixed, own)
     outputs = tuple(_output(compiled, rows, v, duals.get(v.id)) for v in variables)
-    return CvxpyModel(inner, maps, inputs, outputs, cvxpy_tensors.offset(compiled.program, columns))
+    return CvxpyModel(inner, maps, inputs, outputs, offset)
 
 
 def _output(
@@ -155,6 +156,7 @@ def _reduce(problem: Any, *, gp: bool, verbose: bool, canon_backend: str | None)
     )
 
 
+@cache
 def _target() -> Any:
     """A solver for CVXPY to compile to."""
     constraints: Any = import_module("cvxpy.constraints")

@@ -103,6 +103,10 @@ class CvxpyModel(Family):
     @property
     def costs(self) -> tuple[str, ...]:
         """Parameters that enter the objective."""
+        return self._costs
+
+    @cached_property
+    def _costs(self) -> tuple[str, ...]:
         objective = [self.maps[name] for name in self.inner.costs if name in self.maps]
         return tuple(key for key in self.inputs if any(key in form.parts for form in objective))
 

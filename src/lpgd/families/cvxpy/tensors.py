@@ -73,10 +73,9 @@ class Entries(NamedTuple):
     @classmethod
     def of(cls, tensor: Any) -> "Entries":
         """Of a scipy matrix."""
-        stored: Any = sparse.coo_array(tensor)
-        return cls(
-            stored.data, stored.row.astype(np.intp), stored.col.astype(np.intp), stored.shape
-        )
+        by_cols: Any = tensor if tensor.format == "csc" else tensor.tocsc()
+        cols = np.repeat(np.arange(by_cols.shape[1]), np.diff(by_cols.indptr))
+        return cls(by_cols.data, by_cols.indices.astype(np.intp), cols, by_cols.shape)
 
     def some(self, chosen: Any, rows: IntArray, count: int) -> "Entries":
         """Chosen ones, in other ``rows``, of which there are ``count``."""
@@ -124,11 +123,14 @@ class Columns:
         at, count = tensor.cols[mine] - self.start, len(self.entries)
         values = np.tile(tensor.values[mine] / count, count)
         cols = np.concatenate([places[at] for places in self.entries])
-        found = sparse.csr_array(
-            (values, (np.tile(tensor.rows[mine], count), cols)), shape=(tensor.shape[0], self.size)
+        keys, place = np.unique(
+            np.tile(tensor.rows[mine], count) * self.size + cols, return_inverse=True
         )
-        found.eliminate_zeros()
-        return found if found.nnz else None
+        sums = totals(place, values, len(keys))
+        rows, cols = np.divmod(keys[sums != 0], self.size)
+        starts = np.searchsorted(rows, np.arange(tensor.shape[0] + 1))
+        form = sums[sums != 0], cols, starts
+        return sparse.csr_array(form, shape=(tensor.shape[0], self.size)) if len(rows) else None
 
 
 def _lowered(parameter: Any, values: IntArray) -> IntArray:
@@ -136,27 +138,24 @@ def _lowered(parameter: Any, values: IntArray) -> IntArray:
     return np.array(reduction.lower_value(parameter, values), dtype=np.intp).ravel("F")
 
 
-def offset(program: Any, columns: Mapping[str, Columns]) -> Affine:
-    """The constant of the objective, (1,)."""
-    entries = Entries.of(program.q)
-    last = np.flatnonzero(entries.rows == program.x.size)
-    return _affine(entries.some(last, np.zeros_like(last), 1), columns)
-
-
 def maps(
     program: Any, rows: Rows, columns: Mapping[str, Columns]
-) -> tuple[dict[str, Affine], dict[str, Pattern]]:
-    """Affine maps of P (where the objective is quadratic), q, A and b, and patterns of P and A."""
+) -> tuple[dict[str, Affine], dict[str, Pattern], Affine]:
+    """Affine maps of P (where the objective is quadratic), q, A and b, and patterns of P and A.
+
+    The last one is the constant of the objective, (1,).
+    """
     n, m = program.x.size, len(rows.places)
     costs, places = Entries.of(program.q), dict[str, IntArray]()
-    linear = np.flatnonzero(costs.rows < n)
+    linear, last = np.flatnonzero(costs.rows < n), np.flatnonzero(costs.rows == n)
     tensors = {"q": costs.some(linear, costs.rows[linear], n)}
     tensors["A"], tensors["b"], places["A"] = _constraints(Entries.of(program.A), rows, n)
     if program.P is not None:
         tensors["P"], places["P"] = _hessian(Entries.of(program.P), n)
     shapes = {"P": (n, n), "A": (m, n)}
     patterns = {k: Pattern(*np.divmod(at, max(n, 1)), shapes[k]) for k, at in places.items()}
-    return {name: _affine(tensors[name], columns) for name in sorted(tensors)}, patterns
+    offset = _affine(costs.some(last, np.zeros_like(last), 1), columns)
+    return {name: _affine(tensors[name], columns) for name in sorted(tensors)}, patterns, offset
 
 
 def _constraints(tensor: Entries, rows: Rows, n: int) -> tuple[Entries, Entries, IntArray]:

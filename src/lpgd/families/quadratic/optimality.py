@@ -73,6 +73,8 @@ def within(of: Rows, params: Params, point: Solution) -> Solution:
 
     What is rounding beside other rows of a program may not be by the length of x.
     """
+    if not of.cones.nonneg:
+        return point
     values = Values(of, params)
     sides = values.sides()
     slacks = sides - values.product(point.x)

@@ -1,0 +1,103 @@
+"""Steps of Newton's method whose matrix is singular: [[P + B'WB, E'], [E, 0]], see ``newton``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import numpy as np
+
+from lpgd.core.solution import FloatArray
+
+SINGULAR = 1e-11  # eigenvalues below this, relative to the largest, count as zero
+OFF = 1e-8  # relative residual of a singular system in which units decide
+SWEEPS = 4  # that bring the entries of a matrix near 1
+Inverse = tuple[FloatArray, FloatArray]
+"""Eigenvectors in columns, and inverse eigenvalues, zero for those that count as zero."""
+
+
+@final
+@dataclass(frozen=True)
+class Singular:
+    """A singular system.
+
+    Attributes
+    ----------
+    hessian : (n, n) float64
+    equations : (k, n) float64
+    """
+
+    hessian: FloatArray
+    equations: FloatArray
+
+    @cached_property
+    def matrix(self) -> FloatArray:
+        """The symmetric matrix (n + k, n + k)."""
+        n, k = len(self.hessian), len(self.hessian) + len(self.equations)
+        return assembled(self.hessian, self.equations, np.zeros(k * k), n, k)
+
+    @cached_property
+    def finite(self) -> bool:
+        """Whether LAPACK returns."""
+        return bool(np.isfinite(self.matrix).all())
+
+    def solve(self, rhs: FloatArray) -> FloatArray:
+        """The least-squares solution of minimum norm, in units in which the matrix solves best.
+
+        Curvature may be so large that what else is in the matrix looks like nothing beside it.
+        """
+        if not (self.finite and np.isfinite(rhs).all()):
+            return np.full_like(rhs, np.nan)
+        found = _apply(self._inverse, rhs)
+        if np.abs(self.matrix @ found - rhs).max(initial=0.0) <= OFF * np.abs(rhs).max(initial=0.0):
+            return found
+        return self._unit * _apply(self._scaled, self._unit * rhs)
+
+    @cached_property
+    def _inverse(self) -> Inverse:
+        return _inverse(self.matrix)
+
+    @cached_property
+    def _unit(self) -> FloatArray:
+        unit = np.ones(len(self.matrix))
+        for _ in range(SWEEPS):
+            sizes = (np.abs(self.matrix) * unit).max(axis=1, initial=0.0) * unit
+            unit = unit / np.sqrt(np.where(sizes > 0, sizes, 1.0))
+        return unit
+
+    @cached_property
+    def _scaled(self) -> Inverse:
+        return _inverse(self._unit[:, None] * self.matrix * self._unit)
+
+    def dependent(self, rows: int) -> int:
+        """How many of the first rows of the equations depend on others of them."""
+        sizes = np.linalg.svd(self.equations[:rows], compute_uv=False)
+        return rows - int((sizes > SINGULAR * sizes.max(initial=0.0)).sum())
+
+    @property
+    def null(self) -> FloatArray:
+        """Ways (n, d) along which the program's x is free."""
+        _, sizes, ways = np.linalg.svd(np.concatenate([self.hessian, self.equations]))
+        return ways[(sizes > SINGULAR * sizes.max(initial=0.0)).sum() :].T
+
+
+def assembled(
+    hessian: FloatArray, equations: FloatArray, room: FloatArray, n: int, k: int
+) -> FloatArray:
+    """The symmetric matrix of a step, in place of zeros."""
+    K = room[: k * k].reshape(k, k)
+    K[:n, :n], K[n:, :n], K[:n, n:] = hessian, equations, equations.T
+    return K
+
+
+def _inverse(matrix: FloatArray) -> Inverse:
+    values, vectors = np.linalg.eigh(matrix)
+    sizes = np.abs(values)
+    kept = sizes > SINGULAR * sizes.max(initial=0.0)
+    return vectors, np.where(kept, 1 / np.where(kept, values, 1.0), 0.0)
+
+
+def _apply(inverse: Inverse, rhs: FloatArray) -> FloatArray:
+    vectors, values = inverse
+    return vectors @ (values * (rhs @ vectors))
