@@ -10,6 +10,7 @@ from scipy import sparse
 
 from lpgd.core.params import Param, Params, distinct, flat
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
+from lpgd.families.quadratic.structure import QUIET
 
 Places = slice | IntArray
 
@@ -118,6 +119,7 @@ class Affine:
             learned |= np.diff(part.matrix.indptr) > 0
         return (self.constant != 0) & ~learned
 
+    @QUIET
     def __call__(self, params: Params, batch: int) -> Param:
         """The argument for a batch; one value is shared where all it depends on is."""
         if not self.parts:
