@@ -77,6 +77,10 @@ class Case:
         """Machine epsilon of the answer."""
         return torch.finfo(self.dtype).eps
 
+    def held(self, name: str) -> bool:
+        """Whether the dtype of an argument holds the gradients that numpy holds."""
+        return self.dtypes.get(name, "float64") == "float64"
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Each argument with its own batch dimensions."""
         found = dict[str, np.ndarray]()

@@ -43,6 +43,22 @@ def test_of_an_lp_equals_differences_of_the_solve(seed):
     assert_close(pull(Exact(), case.problem, case.params, dx, dy), slopes(loss, case.params))
 
 
+@pytest.mark.parametrize("rule", [Exact(), LPGD()])
+@pytest.mark.parametrize("variables, costs", [(0, 90), (90, 0), (-90, 0), (40, -300), (-140, 315)])
+@pytest.mark.parametrize("side", [0.5, 0.0])
+def test_units_of_variables_and_costs_change_no_digit(rule, variables, costs, side):
+    """A step as long as x may be lost beside y, and a step as long as y may be far beyond x."""
+    q = [-0.7, -2.1 - 0.5 * (side > 0)]  # x = 0 without a side
+    data = {"P": [[2, 0.5], [0.5, 1]], "q": q, "A": [[1, 3]], "b": [side]}
+    power = {"P": costs - 2 * variables, "q": costs - variables, "A": -variables, "b": 0}
+    fair = pull(rule, *program(**data), [0.3, -1], [0.7])
+    moved = {name: np.ldexp(value, power[name]) for name, value in data.items()}
+    cotangents = np.ldexp([0.3, -1], -variables), np.ldexp([0.7], -costs)
+    found = pull(rule, *program(**moved), *cotangents)
+    found = {name: np.ldexp(gradient, power[name]) for name, gradient in found.items()}
+    assert_close(found, fair, 1e-11)
+
+
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("rho", [0.0, 0.7])
 def test_is_the_limit_of_lpgd(seed, rho):

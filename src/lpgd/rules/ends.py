@@ -9,13 +9,13 @@ from typing import Literal, final
 import numpy as np
 
 from lpgd.core.rule import Backward
-from lpgd.core.scaling import top
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status, StatusArray
 from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
 
 QUIET = np.errstate(all="ignore")  # the map judges terms that overflow
 Side = Literal["average", "lower", "upper"]
-NEAR, SHORT = 1e-20, 1e-300  # a point that is zero has no length; a step must have a reciprocal
+SHORT = 1e-300  # a step must have a reciprocal
+APART = 2.0**20  # rounding, relative to itself, that a derivative can do with
 # Central differences of second and fourth order: places and weights, for a step of 1.
 SECOND = ((1.0, 0.5), (-1.0, -0.5))
 FOURTH = ((1.0, 2 / 3), (-1.0, -2 / 3), (2.0, -1 / 12), (-2.0, 1 / 12))
@@ -159,18 +159,51 @@ def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> list[Term]:
 
     The Lagrangian of a program with linear rows is quadratic in (x, y), so that the central
     difference of its gradient along the adjoint is its derivative, whatever the step. The step is
-    chosen for the least rounding: as long as the point, in whatever units that is. Others get a
-    small step, and the difference of fourth order.
+    chosen for the least rounding: as long as x or as y, in whatever units those are. Where what is
+    long for y is far too long for x, each takes a step of its own: the derivative is the sum. Other
+    Lagrangians get a small step, and the difference of fourth order.
     """
-    reach, size = _size(adjoint.a, adjoint.v), _size(point.x, point.y)
-    step = np.maximum(np.maximum(size, NEAR) / np.maximum(reach, 1e-200), SHORT)
-    step = np.where(reach > 0, step, 1.0)
-    step, stencil = (step, SECOND) if adjoint.span is None else (adjoint.span, FOURTH)
-    tilt = replace(tilt, rho=np.zeros_like(step))
+    tilt = replace(tilt, rho=np.zeros(len(point)))
+    if adjoint.span is not None:
+        return _central(point, tilt, adjoint, adjoint.span, FOURTH)
+    turn = adjoint.v if tilt.ds is None else adjoint.v - tilt.ds
+    step, pause = _steps(point, adjoint.a, turn)
+    apart = pause > APART * step
+    if not apart.any():
+        return _central(point, tilt, adjoint, np.maximum(step, pause), SECOND)
+    alone = replace(adjoint, v=np.where(apart[:, None], 0.0, adjoint.v))
+    still = replace(adjoint, a=np.zeros_like(adjoint.a))
+    quiet = tilt if tilt.ds is None else replace(tilt, ds=np.where(apart[:, None], 0.0, tilt.ds))
+    first = _central(point, quiet, alone, np.where(apart, step, np.maximum(step, pause)), SECOND)
+    return first + only(_central(point, tilt, still, pause, SECOND), apart)
+
+
+def _central(
+    point: Solution,
+    tilt: Tilt,
+    line: Adjoint,
+    step: FloatArray,
+    stencil: tuple[tuple[float, float], ...],
+) -> list[Term]:
+    """The central difference along a line."""
     return [
-        Term(weight / step, moved(point, adjoint, node * step), tilt.at(node * step))
+        Term(weight / step, moved(point, line, node * step), tilt.at(node * step))
         for node, weight in stencil
     ]
+
+
+def _steps(point: Solution, a: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Steps along which x and y move by their own lengths; where one cannot tell, the other's."""
+    x, along, y, turn = (np.abs(part).max(axis=1, initial=0.0) for part in (point.x, a, point.y, v))
+    rate = np.maximum(along, turn)
+    either = np.where(rate > 0, 1 / rate, 1.0)  # of a point that is zero any will do
+    step = np.where((x > 0) & (along > 0), x / along, np.nan)
+    pause = np.where((y > 0) & (turn > 0), y / turn, np.nan)
+    step, pause = (
+        np.where(np.isnan(mine), np.where(np.isnan(other), either, other), mine)
+        for mine, other in ((step, pause), (pause, step))
+    )
+    return np.clip(step, SHORT, 1 / SHORT), np.clip(pause, SHORT, 1 / SHORT)
 
 
 def objective(term: Term) -> Term:
@@ -192,10 +225,6 @@ def moved(point: Solution, line: Adjoint, t: FloatArray) -> Solution:
     """Points on a line."""
     step = t[:, None]
     return Solution(point.x + step * line.a, point.y + step * line.v, point.status)
-
-
-def _size(x: FloatArray, y: FloatArray) -> FloatArray:
-    return top(x) + top(y)
 
 
 def late(end: Solution) -> BoolArray:

@@ -1,5 +1,7 @@
 """Linear and affine maps of parameters against dense matrices."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -87,6 +89,15 @@ def test_what_depends_on_no_parameter_is_shared():
 def test_parameters_that_do_not_enter_do_not_count():
     params = {"a": shared(np.ones(3), 4), "other": batched(DRAW.normal(size=(4, 1)))}
     assert len(affine([0.0, 0.0], a=A)(params, 4).values) == 1
+
+
+def test_infinite_values_of_some_elements_warn_of_nothing():
+    values = batched(np.array([[np.inf, 1.0], [1.0, 2.0]]))
+    params = {"a": values, "b": batched(-values.values)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = affine([0.0, 0.0], a=np.eye(2), b=np.eye(2))(params, 2)
+    np.testing.assert_array_equal(found.full(), [[np.nan, 0.0], [0.0, 0.0]])
 
 
 def test_entries_are_taken_row_by_row():

@@ -132,6 +132,26 @@ def test_the_gradient_of_a_large_sparse_matrix_stays_on_its_pattern():
     np.testing.assert_array_equal(gradient["G"], 2 * x[:, ::-1])
 
 
+def test_what_two_terms_have_in_common_leaves_no_rounding():
+    """Heavy terms that cancel must not drown light ones, nor a square its difference."""
+    problem, params = program(P=np.eye(2), q=[1, 1], A=[[1, 1]], b=[0])
+    x, y = np.array([[0.1, 0.7], [0.3, 0.9]]), np.array([[0.2], [1 / 3]])
+    away = np.array([[0.0, 0.0], [1.0, 2.0]])
+    weight, tilt = np.array([1e20, 0.5]), untilted(2, 2, 1)
+    ends = [Solution(x + sign * away, y, np.zeros(2, np.int8)) for sign in (1, -1)]
+    terms = [Term(w * weight, end, tilt) for w, end in zip((1, -1), ends, strict=True)]
+    wanted = dict.fromkeys(("P", "q", "A", "b"), np.arange(2)[None])
+    found = problem.grad(params, terms, wanted)
+    assert found["q"].tolist() == [[1, 2]]
+    assert found["b"].tolist() == [[0]]
+    np.testing.assert_allclose(found["A"][0], y[1:] * away[1:], rtol=1e-15)
+    square = np.outer(x[1], away[1])
+    np.testing.assert_allclose(found["P"][0], (square + square.T) / 2, rtol=1e-15)
+    ends = [replace(end, x=sign * x) for sign, end in zip((1, -1), ends, strict=True)]
+    terms = [Term(w / 3 * weight, end, tilt) for w, end in zip((1, -1), ends, strict=True)]
+    assert not problem.grad(params, terms, {"P": np.arange(2)[:, None]})["P"].any()
+
+
 @pytest.mark.parametrize("sparse", [False, True])
 def test_an_empty_batch_has_zero_gradients_of_shared_data(sparse):
     pattern = {"G": Pattern(np.array([0]), np.array([1]), (1, 2))} if sparse else {}

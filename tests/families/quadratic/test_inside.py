@@ -42,14 +42,14 @@ def test_a_row_in_wild_units_is_no_measure_of_what_others_broke():
     assert moved(problem, params, [-7.6e-44]).tolist() == [0]
 
 
-@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("sparse", [False, True, "with zeros stored"])
 @pytest.mark.parametrize("kind", [QP, Conic])
 def test_rows_with_a_single_entry_are_bounds(kind, sparse):
     rows = np.array([[1.0, 1.0, 0.0], [-3.0, 0.0, 0.0], [0.0, 0.0, 7.0], [0.0, -1.0, -1.0]])
     sides = np.array([0.0, -1.0, 0.7, -1e-12])
     values, patterns, name = rows, {}, "G" if kind is QP else "A"
     if sparse:
-        places = np.nonzero(rows)
+        places = np.nonzero(rows if sparse is True else np.ones_like(rows))
         values, patterns = rows[places], {name: Pattern(*places, rows.shape)}
     rhs = "h" if kind is QP else "b"
     params = {name: shared(values, 1), rhs: shared(sides, 1), "q": shared(np.zeros(3), 1)}

@@ -162,9 +162,8 @@ class Reduction(Generic[Program]):
             values, pattern = params[name].values, conic.patterns.get(name)
             dense = values if pattern is None else pattern.dense(values)
             full[name] = Param(dense, params[name].index).full()
-        P, A = full["P"], full["A"]
-        if len(P) < size:
-            P = np.broadcast_to(P, (size, *P.shape[1:]))
+        A, whole = full["A"], (size, conic.n, conic.n)
+        P = full["P"] if len(full["P"]) == size else np.broadcast_to(full["P"], whole)
         J, N, R, units = self.gone, self.kept, self.used, np.ones(size)
         if not len(J):
             return Matrices(P, A, P[:, :0], P[:, 0, :0], P[:, :0, :0], units)

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, final
+from typing import Any, cast, final
 
 import numpy as np
 from scipy import sparse
 
 from lpgd.core.params import Param, Params, distinct, flat
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
+from lpgd.families.quadratic.structure import QUIET
 
 Places = slice | IntArray
 
@@ -26,8 +27,9 @@ class Linear:
     matrix: Any
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.matrix, sparse.csr_array) and self.matrix.has_canonical_format):
-            matrix = sparse.csr_array(self.matrix)
+        given = self.matrix
+        if not (isinstance(given, sparse.csr_array) and cast(Any, given).has_canonical_format):
+            matrix = cast(Any, sparse).csr_array(given)
             matrix.sum_duplicates()
             object.__setattr__(self, "matrix", matrix)
 
@@ -119,6 +121,7 @@ class Affine:
             learned |= np.diff(part.matrix.indptr) > 0
         return (self.constant != 0) & ~learned
 
+    @QUIET
     def __call__(self, params: Params, batch: int) -> Param:
         """The argument for a batch; one value is shared where all it depends on is."""
         if not self.parts:

@@ -74,7 +74,8 @@ class Entries(NamedTuple):
     def of(cls, tensor: Any) -> "Entries":
         """Of a scipy matrix."""
         by_cols: Any = tensor if tensor.format == "csc" else tensor.tocsc()
-        cols = np.repeat(np.arange(by_cols.shape[1]), np.diff(by_cols.indptr))
+        counts: IntArray = np.diff(by_cols.indptr)
+        cols = np.repeat(np.arange(by_cols.shape[1]), counts)
         return cls(by_cols.data, by_cols.indices.astype(np.intp), cols, by_cols.shape)
 
     def some(self, chosen: Any, rows: IntArray, count: int) -> "Entries":

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import splu
 
-from lpgd.core.scaling import factors, top
+from lpgd.core.scaling import LOST, factors, top
 from lpgd.core.solution import BoolArray, FloatArray
 
 SINGULAR = 1e-11  # singular values below this, relative to the largest, count as zero
 NOTHING = 1e-9  # a move, or a multiplier beside what pulls at its row, below this is none
 ROUNDS = 8  # of balancing: each halves the logarithms of what is to be made alike
 STRAY = 2.0**-60  # of an entry times the largest, beside the largest ones of row and column
-TINY, FAR = 1e-300, 300  # least size, largest power
+TINY, FAR = 1e-300, 500  # least size, largest power
 OFF = 1e-8  # residual of a singular system, relative to its right-hand side, that has no solution
 
 
@@ -123,7 +124,7 @@ class Saddle:
         factor = _factorized(K)
         if factor is not None:
             return cls(K, k, h, r, None, factor, None)
-        for units in (_units, _means):
+        for units in (_units, partial(_means, stray=STRAY), partial(_means, stray=0.0)):
             unit = units(K)
             factor = None if unit is None else _factorized(unit[:, None] * K * unit)
             if factor is not None:
@@ -193,19 +194,17 @@ def _units(K: FloatArray) -> FloatArray | None:
     return unit if (unit != 1).any() else None
 
 
-def _means(K: FloatArray) -> FloatArray:
+def _means(K: FloatArray, stray: float) -> FloatArray:
     """Powers of two that make the entries alike in the mean of logarithms (Curtis, Reid, 1972).
 
     The largest ones may be alike and hide that others, without which K is singular, are small.
-    Entries that no units bring near the largest ones of their row and column have no say.
+    Entries that few units bring near the largest ones of their row and column have no say.
     """
     sizes = np.abs(K)
     tops = np.maximum(sizes.max(axis=1), TINY)
-    known = sizes / tops * sizes.max() > STRAY * tops[:, None]
+    known = (sizes > LOST) & (sizes / tops * sizes.max() >= stray * tops[:, None])
     logs, count = np.log2(np.where(known, sizes, 1.0)), np.maximum(known.sum(axis=1), 1)
-    power = np.zeros(len(K))
-    for _ in range(4 * ROUNDS):
-        power = 0.5 * (power - (logs.sum(axis=1) + known @ power) / count)
+    power: FloatArray = cast(Any, linalg).lstsq(np.diag(count) + known, -logs.sum(axis=1))[0]
     return np.exp2(np.round(np.clip(power, -FAR, FAR)))
 
 

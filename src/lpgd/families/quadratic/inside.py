@@ -84,10 +84,13 @@ def _single(
 def _stored(
     pattern: Pattern, matrix: FloatArray, elements: IntArray, rows: IntArray
 ) -> tuple[IntArray, IntArray, FloatArray]:
+    """The same on a pattern, which may hold entries that are zero."""
     order = np.argsort(pattern.rows, kind="stable")
     first, behind = (np.searchsorted(pattern.rows[order], rows, side) for side in ("left", "right"))
-    alone = np.flatnonzero(behind - first == 1)
-    entry = order[first[alone]]
-    entries = matrix[elements[alone], entry]
+    width = behind - first
+    owner = np.repeat(np.arange(len(rows)), width)
+    place = order[np.arange(len(owner)) + np.repeat(behind - np.cumsum(width), width)]
+    entries = matrix[elements[owner], place]
     there = np.flatnonzero(entries)
-    return alone[there], pattern.cols[entry[there]], entries[there]
+    there = there[np.bincount(owner[there], minlength=len(rows))[owner[there]] == 1]
+    return owner[there], pattern.cols[place[there]], entries[there]

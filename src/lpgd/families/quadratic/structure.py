@@ -22,7 +22,7 @@ from lpgd.core.tilt import Cotangent, Term, Tilt
 from lpgd.families.conic.cones import Cones
 from lpgd.families.quadratic import check, optimality
 from lpgd.families.quadratic.products import SIDES, Values
-from lpgd.families.quadratic.sums import augment, dot, outer, shifted, total
+from lpgd.families.quadratic.sums import Weighted, augment, dot, outer, shifted, total
 
 OWNERS = {rhs: (name, sign) for name, (rhs, sign) in SIDES.items()}
 # What overflows is not finite, and judged by whoever asked; nothing here warns of it.
@@ -237,20 +237,14 @@ class Structure(Family):
         self, params: Params, terms: Sequence[Term], wanted: Mapping[str, Groups]
     ) -> dict[str, FloatArray]:
         """Gradient of the summed terms (math page, section 5). See ``Problem.grad``."""
-        # (N, S, n): S terms a row; wx and wy carry the weights, so that every gradient is linear
-        parts: list[tuple[FloatArray, FloatArray, FloatArray]] = []
-        for term in terms:
-            x, weight = term.point.x, term.weight[:, None]
-            parts.append((x, weight * x, weight * term.multipliers))
-        x, wx, wy = (np.stack(side, axis=1) for side in zip(*parts, strict=True))
-        gradients: dict[str, FloatArray] = {}
+        sums, gradients = Weighted.of(terms), dict[str, FloatArray]()
         for name, groups in wanted.items():
             if name == "q":
-                gradients[name] = total(wx, groups)
+                gradients[name] = total(sums.x, groups)
             elif name in OWNERS:
                 owner, sign = OWNERS[name]
-                gradients[name] = sign * total(wy[..., self.blocks[owner]], groups)
+                gradients[name] = sign * total(sums.y[..., self.blocks[owner]], groups)
             else:
-                left = 0.5 * wx if name == "P" else wy[..., self.blocks[name]]
-                gradients[name] = outer(left, x, groups, self.patterns.get(name))
+                left = 0.5 * sums.left_x if name == "P" else sums.left_y[..., self.blocks[name]]
+                gradients[name] = outer(left, sums.right, groups, self.patterns.get(name))
         return gradients
