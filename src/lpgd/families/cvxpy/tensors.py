@@ -7,7 +7,7 @@ times (theta, 1), theta the parameters stacked column by column. So A = -A_c and
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from scipy import sparse
@@ -74,8 +74,8 @@ class Entries(NamedTuple):
     def of(cls, tensor: Any) -> "Entries":
         """Of a scipy matrix."""
         by_cols: Any = tensor if tensor.format == "csc" else tensor.tocsc()
-        counts: IntArray = np.diff(by_cols.indptr)
-        cols = np.repeat(np.arange(by_cols.shape[1]), counts)
+        counts = cast(IntArray, np.diff(by_cols.indptr))
+        cols = np.repeat(np.arange(len(counts)), counts)
         return cls(by_cols.data, by_cols.indices.astype(np.intp), cols, by_cols.shape)
 
     def some(self, chosen: Any, rows: IntArray, count: int) -> "Entries":
