@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from lpgd import losses
+from lpgd.core.options import flag
 from lpgd.losses.linear import fitting
 from lpgd.pyepo import _models
 from lpgd.pyepo._rest import rest
@@ -65,6 +66,7 @@ class perturbationGradient(optModule):
         oracle: Choice = "auto",
     ) -> None:
         positive(sigma, "sigma")
+        flag("two_sides", two_sides)
         super().__init__(optmodel, processes, solve_ratio, reduction, dataset, oracle=oracle)
         self.sigma, self.two_sides = sigma, two_sides
 
