@@ -32,7 +32,7 @@ LAYERS: dict[str, set[str]] = {
     "lpgd.rules": {"lpgd.core"},
     "lpgd.losses": {"lpgd.core", "lpgd.families", "lpgd.rules"},
     "lpgd.metrics": {"lpgd.core"},
-    "lpgd.generators": set(),
+    "lpgd.generators": {"lpgd.core"},
     "lpgd.engines.staying": set(),
     "lpgd.engines.scatter": {"lpgd.core", "lpgd.engines.staying"},
     "lpgd.engines.signals": set(),

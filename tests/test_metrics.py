@@ -60,3 +60,28 @@ def test_functions_of_arrays_check_their_shapes():
         with pytest.raises(lpgd.StructureError, match=r"best must have shape \(3,\), got"):
             metrics.regret(CHOSEN, COSTS, wrong)
     assert np.isnan(metrics.regret([[np.nan, 0]], [[1, 2]], [1])).all()
+    for function in (metrics.normalised_regret, metrics.optimal):
+        with pytest.raises(lpgd.StructureError, match=r"best must have shape \(2,\), got \(3,\)"):
+            function([0.0, 1.0], [1.0, 1.0, 1.0])
+    assert metrics.normalised_regret([1.0, 1.0], 2.0) == pytest.approx(0.5)
+
+
+def test_options_and_arrays_of_functions_are_checked():
+    for costs, truth in (([1.0, 2.0], [1.0, 2.0]), ([[1.0]], [[1.0, 2.0]])):
+        with pytest.raises(lpgd.StructureError, match="must have one shape"):
+            metrics.worst_solutions(costs, truth, TopK(1))
+    for wrong in (-1.0, np.nan, "1", None):
+        with pytest.raises(ValueError, match="tolerance must be"):
+            metrics.worst_solutions([[1.0]], [[1.0]], TopK(1), wrong)
+        with pytest.raises(ValueError, match="tolerance must be"):
+            metrics.optimal([1.0], [1.0], wrong)
+        with pytest.raises(ValueError, match="tolerance must be"):
+            accumulated.Optimality(tolerance=wrong)
+        with pytest.raises(ValueError, match="tolerance must be"):
+            accumulated.UnambiguousRegret(TopK(1), wrong)
+    with pytest.raises(ValueError, match="solutions must be numbers"):
+        metrics.regret("ab", [1.0, 2.0], 1.0)
+    with pytest.raises(ValueError, match="normalise must be True or False"):
+        accumulated.Regret(normalise="no")
+    with pytest.raises(TypeError, match="oracle must be a callable"):
+        accumulated.UnambiguousRegret(None)

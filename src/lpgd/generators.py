@@ -6,12 +6,12 @@ order, so that the same seed gives the same numbers. Costs are float32, all else
 
 from __future__ import annotations
 
-import math
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lpgd.core.options import number, whole
 
 Floats = NDArray[np.float64]
 Costs = NDArray[np.float32]
@@ -47,8 +47,8 @@ def shortest_path(
     x : (B, p)
     c : (B, edges)
     """
-    rows, columns = grid
-    rng = _begin(degree, noise, "noise_width", seed)
+    rows, columns = _grid(grid)
+    rng = _begin(size, features, degree, noise, seed)
     edges = (rows - 1) * columns + (columns - 1) * rows
     weights = rng.binomial(1, 0.5, (edges, features))
     x = rng.normal(0, 1, (size, features))
@@ -83,7 +83,9 @@ def knapsack(  # noqa: PLR0913
     x : (B, p)
     c : (B, items)
     """
-    rng = _begin(degree, noise, "noise_width", seed)
+    whole("items", items)
+    whole("dimensions", dimensions)
+    rng = _begin(size, features, degree, noise, seed)
     weights = rng.choice(range(300, 800), size=(dimensions, items)) / 100
     of = rng.binomial(1, 0.5, (items, features))
     x = rng.normal(0, 1, (size, features))
@@ -117,7 +119,8 @@ def tsp(
     c : (B, cities (cities - 1) / 2)
         In the order of ``itertools.combinations``, to four decimals.
     """
-    rng = _begin(degree, noise, "noise_width", seed)
+    whole("cities", cities, least=2)
+    rng = _begin(size, features, degree, noise, seed)
     edges = cities * (cities - 1) // 2
     spread = rng.uniform(-2, 2, (cities // 2, 2))
     places = np.concatenate([spread, rng.normal(0, 1, (cities - cities // 2, 2))])
@@ -155,7 +158,8 @@ def portfolio(
     x : (B, p)
     returns : (B, assets)
     """
-    rng = _begin(degree, noise, "noise_level", seed)
+    whole("assets", assets)
+    rng = _begin(size, features, degree, noise, seed)
     weights = rng.binomial(1, 0.5, (assets, features))
     loading = rng.uniform(-2.5e-3 * noise, 2.5e-3 * noise, (assets, features))
     x = rng.normal(0, 1, (size, features))
@@ -166,9 +170,21 @@ def portfolio(
     return covariance, x, returns.astype(np.float32)
 
 
-def _begin(degree: Any, noise: Any, name: str, seed: int) -> np.random.RandomState:
-    if not isinstance(degree, int) or isinstance(degree, bool) or degree <= 0:
-        raise ValueError(f"deg must be an int >= 1, got {degree!r}")
-    if isinstance(noise, bool) or not (isinstance(noise, Real) and 0 <= float(noise) < math.inf):
-        raise ValueError(f"{name} must be a finite number >= 0, got {noise!r}")
+def _begin(size: Any, features: Any, degree: Any, noise: Any, seed: Any) -> np.random.RandomState:
+    whole("size", size, least=0)
+    whole("features", features)
+    whole("degree", degree)
+    number("noise", noise)
+    if seed is not None:
+        whole("seed", seed, least=0, most=2**32 - 1)
     return np.random.RandomState(seed)
+
+
+def _grid(grid: Any) -> tuple[int, int]:
+    try:
+        rows, columns = grid
+    except (TypeError, ValueError):
+        raise ValueError(f"grid must be a pair of numbers of nodes, got {grid!r}") from None
+    for side in (rows, columns):
+        whole("grid", side)
+    return rows, columns

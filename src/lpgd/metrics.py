@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lpgd.core.errors import StructureError
+from lpgd.core.options import array, number
 from lpgd.core.solution import BoolArray, FloatArray
 
 Oracle = Callable[[FloatArray], Any]
@@ -37,15 +38,13 @@ def regret(solutions: ArrayLike, true_costs: ArrayLike, best: ArrayLike) -> Floa
     StructureError
         Solutions and true costs of other sizes, or optima of another shape than their batch.
     """
-    x, c, optima = (np.asarray(part, dtype=np.float64) for part in (solutions, true_costs, best))
+    x, c = array("solutions", solutions), array("true_costs", true_costs)
     if not x.ndim or x.shape[-1:] != c.shape[-1:]:
         raise StructureError(
             f"solutions and true_costs must have one size, got shapes {x.shape} and {c.shape}"
         )
     value = (c * x).sum(axis=-1)
-    if optima.shape not in ((), value.shape):
-        raise StructureError(f"best must have shape {value.shape}, got {optima.shape}")
-    return value - optima
+    return value - _one_each("best", best, value.shape)
 
 
 def normalised_regret(regrets: ArrayLike, best: ArrayLike) -> float:
@@ -54,8 +53,15 @@ def normalised_regret(regrets: ArrayLike, best: ArrayLike) -> float:
     Parameters
     ----------
     regrets, best : (...)
+
+    Raises
+    ------
+    StructureError
+        Not one optimum for all, nor one each.
     """
-    return float(np.sum(regrets)) / (float(np.abs(best).sum()) + LEAST)
+    lost = array("regrets", regrets)
+    optima = np.broadcast_to(_one_each("best", best, lost.shape), lost.shape)
+    return float(lost.sum()) / (float(np.abs(optima).sum()) + LEAST)
 
 
 def worst_solutions(
@@ -71,16 +77,26 @@ def worst_solutions(
     oracle : callable
         From costs to minimisers.
     tolerance : float
-        Size of the step over that of the costs, > 0: what costs less more than this is a tie.
+        Size of the step over that of the costs: what costs less more than this is a tie.
 
     Returns
     -------
     (B, d) float64
+
+    Raises
+    ------
+    StructureError
+        Costs and true costs of other shapes.
     """
-    c, truth = np.asarray(costs, dtype=np.float64), np.asarray(true_costs, dtype=np.float64)
+    c, truth = array("costs", costs), array("true_costs", true_costs)
+    if c.ndim != 2 or c.shape != truth.shape:
+        raise StructureError(
+            f"costs and true_costs must have one shape (B, d), got {c.shape} and {truth.shape}"
+        )
+    number("tolerance", tolerance)
     size = np.abs(c).max(axis=1, initial=0.0), np.abs(truth).max(axis=1, initial=0.0)
     step = tolerance * np.where(size[0] > 0, size[0], 1.0) / np.where(size[1] > 0, size[1], 1.0)
-    return np.asarray(oracle(c - step[:, None] * truth), dtype=np.float64)
+    return array("solutions of the oracle", oracle(c - step[:, None] * truth))
 
 
 def unambiguous_regret(
@@ -113,7 +129,20 @@ def optimal(regrets: ArrayLike, best: ArrayLike, tolerance: float = 1e-6) -> Boo
     ----------
     regrets, best : (...)
     tolerance : float
+
+    Raises
+    ------
+    StructureError
+        Not one optimum for all, nor one each.
     """
-    size = 1 + np.abs(np.asarray(best, dtype=np.float64))
-    found: BoolArray = np.asarray(regrets) <= tolerance * size
+    number("tolerance", tolerance)
+    lost = array("regrets", regrets)
+    found: BoolArray = lost <= tolerance * (1 + np.abs(_one_each("best", best, lost.shape)))
     return found
+
+
+def _one_each(name: str, value: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
+    given = array(name, value)
+    if given.shape not in ((), shape):
+        raise StructureError(f"{name} must have shape {shape}, got {given.shape}")
+    return given

@@ -5,9 +5,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 import lpgd
-from lpgd.oracles import MILP, CpSat, GridPath, Knapsack, Polytope, from_cvxpy
+from lpgd.oracles import (
+    CVRP,
+    MILP,
+    CpSat,
+    GraphPath,
+    GridPath,
+    Knapsack,
+    Matching,
+    Polytope,
+    from_cvxpy,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("size", [1e-12, 1e-6, 1.0, 1e8])
@@ -40,6 +51,24 @@ def test_rows_may_have_any_unit(size):
     (lambda G: MILP(G, [1.0], relative_gap=np.nan), "relative_gap"),
     (lambda G: MILP(G, [1.0], node_limit=2.5), "node_limit must be a whole number"),
     (lambda G: MILP(G, [1.0], time_limit=-1.0), "time_limit"),
+    (lambda _: MILP([["a"]], [1.0]), "G must be numbers"),
+    (lambda _: MILP([[1.0], [1.0, 2.0]], [1.0]), "G must be an array of numbers"),
+    (lambda G: MILP(csr_array(G * 1j), [1.0]), "G must be numbers"),
+    (lambda G: Polytope(G, "a"), "h must be numbers"),
+    (lambda G: Polytope(G, [1.0], lb={}), "lb must be numbers"),
+    (lambda _: Knapsack("no", 1.0), "weights must be numbers"),
+    (lambda G: Knapsack(G, "no"), "capacities must be numbers"),
+    (lambda G: Knapsack(G, 1.0, np.ones(2)), "solver must be one of"),
+    (lambda _: CVRP("no", 1.0, 1), "demands must be numbers"),
+    (lambda _: CVRP([1.0], [1.0], 1), "capacity must be a number > 0"),
+    (lambda _: CVRP([1.0], np.nan, 1), "capacity must be a number > 0"),
+    (lambda _: CVRP([1.0], 1.0, 1, round_trips="no"), "round_trips must be True or False"),
+    (lambda _: Matching([(0, 1)], perfect=1), "perfect must be True or False"),
+    (lambda _: GraphPath([(0, 1)], 0, 1, directed="no"), "directed must be True or False"),
+    (lambda _: GraphPath([(0, 1)], 0, 1, negative=[]), "negative must be one of"),
+    (lambda _: GraphPath(None, 0, 1), "edges must be pairs"),
+    (lambda _: GridPath((2, 2), np.ones(2)), "neighbours must be one of 4, 8"),
+    (lambda _: GridPath((2, 2), costs="nodes"), "costs must be one of"),
     (lambda _: GridPath((3,)), "shape must be a pair"),
     (lambda _: GridPath(3), "shape must be a pair"),
     (lambda _: Knapsack([1e9, 2e9], 3e9, "table"), "use another solver"),
@@ -59,6 +88,9 @@ def test_limits_of_cp_sat_are_checked(limit):
             CpSat(model, chosen, **{limit: value})
     with pytest.raises(TypeError, match="CpModel"):
         CpSat(None, chosen)
+    for wrong in (None, "ab", [1, 2]):
+        with pytest.raises(TypeError, match="variables must be variables of a CpModel"):
+            CpSat(model, wrong)
 
 
 class TestConesByCvxpy:

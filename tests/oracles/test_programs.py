@@ -188,6 +188,7 @@ class TestCvxpy:
         for objective, rows, parameter, why in [
             (c @ y, [y <= c], c, "constraints depend"),
             (c @ y, fits, cp.Parameter(3), "no parameter of the problem"),
+            (c @ y, fits, None, "None is no parameter of the problem"),
             (c @ y + k, fits, c, "without a value"),
         ]:
             with pytest.raises(lpgd.StructureError, match=why):

@@ -48,3 +48,12 @@ def test_pyepos_own_losses_take_our_data_sets():
     assert isinstance(data, pyepo.data.dataset.optDataset)
     loss = pyepo.func.NCE(chosen, dataset=data)(data.costs, data.sols)
     assert loss == lpgd.pyepo.func.NCE(chosen, dataset=data)(data.costs, data.sols)
+
+
+def test_wrong_arguments_are_refused():
+    chosen, x, c = model("path")
+    with pytest.raises(ValueError, match="oracle must be one of"):
+        optDataset(chosen, x, c, oracle="ours")
+    for feats, costs in ((None, c), (x, 3)):
+        with pytest.raises(ValueError, match="a row for each instance"):
+            optDataset(chosen, feats, costs)

@@ -214,3 +214,13 @@ def test_optima_in_the_place_of_solutions_are_not_broadcast(name):
     operation = getattr(ours, name)(data.model, **options)
     with pytest.raises(ValueError, match="must have shape"):
         operation(torch.ones(4, data.model.num_cost), torch.ones(4, 1))
+
+
+@pytest.mark.parametrize("name, wrong, value", [
+    ("SPOPlus", "processes", None), ("SPOPlus", "processes", 1.5), ("SPOPlus", "processes", "2"),
+    ("PG", "two_sides", "no"), ("IMLE", "two_sides", None), ("IMLE", "distribution", 3),
+    ("DPO", "variance_reduction", "no"), ("DBB", "oracle", []),
+])  # fmt: skip
+def test_wrong_options_are_refused(name, wrong, value):
+    with pytest.raises(ValueError, match="processors" if wrong == "processes" else wrong):
+        getattr(ours, name)(model("path")[0], **{wrong: value})

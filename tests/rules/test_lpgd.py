@@ -179,6 +179,9 @@ def test_requires_a_qp_engine_for_augmented_lps(quadratic, rho, family):
         ({"tau": 1.0, "side": "both"}, "side must be one of"),
         ({"tau": 1.0, "side": [3]}, "side must be one of"),
         ({"tau": 1.0, "retries": -1}, "retries must be"),
+        ({"tau": np.ones(2)}, "tau must be"),
+        ({"tau": 1.0, "side": np.ones(2)}, "side must be one of"),
+        ({"tau": 1.0, "fallback": "no"}, "fallback must be True or False"),
     ],
 )
 def test_bad_options_are_refused(options, message):

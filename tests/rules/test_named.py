@@ -198,6 +198,8 @@ def test_sums_of_gammas_have_the_mean_and_spread_of_gumbels():
         (lambda: rules.Identity("cube"), "project must be"),
         (lambda: rules.Perturbed(0), "sigma must be"),
         (lambda: rules.Perturbed(samples=0), "samples must be"),
+        (lambda: rules.Perturbed(multiplicative="no"), "multiplicative must be True or False"),
+        (lambda: rules.Perturbed(variance_reduction=1), "variance_reduction must be True or False"),
         (lambda: rules.IMLE(side="left"), "side must be"),
         (lambda: rules.AdaptiveIMLE(step=-1), "step must be"),
         (lambda: rules.FrankWolfe(0), "weight must be"),
@@ -241,6 +243,7 @@ def test_an_unfit_neighbour_changes_no_noise(rule):
 @pytest.mark.parametrize("options, named", [
     ({"noise": 3}, "noise must be like"), ({"noise": "gaussian"}, "noise"),
     ({"noise": rules.Gaussian}, "noise"), ({"fixed": (-1,)}, "fixed"), ({"fixed": (0.5,)}, "fixed"),
+    ({"fixed": None}, "fixed must hold places"), ({"fixed": 3}, "fixed must hold places"),
 ])  # fmt: skip
 @pytest.mark.parametrize("made", [rules.Perturbed, rules.IMLE, rules.AdaptiveIMLE])
 def test_noise_and_fixed_places_are_checked(made, options, named):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import lpgd
 import lpgd.losses
 from lpgd import rules
 from lpgd.losses.cone import mean_normal, projected
@@ -196,8 +197,49 @@ def test_learning_to_rank_is_best_at_the_truth(kind):
         (lambda: losses.ContrastiveMAP(POOL, "up"), "sense must be"),
         (lambda: losses.CaVE("up"), "sense must be"),
         (lambda: losses.CaVE(iterations=0), "iterations must be"),
+        (lambda: losses.CaVE(np.ones(2)), "sense must be one of"),
+        (lambda: losses.FenchelYoung(best, None), "weight must be"),
+        (lambda: losses.FenchelYoung(best, -1.0), "weight must be"),
+        (lambda: losses.PerturbedFenchelYoung(best, seed=-1), "seed must be"),
+        (lambda: losses.PerturbedFenchelYoung(best, multiplicative="no"), "multiplicative must be"),
+        (lambda: losses.ScoreFunction(best, sum, baseline=1), "baseline must be"),
+        (lambda: losses.NoiseContrastive("no"), "pool must be numbers"),
+        (lambda: losses.NoiseContrastive({}), "pool must be numbers"),
     ],
 )
 def test_wrong_options_are_refused(make, told):
     with pytest.raises(ValueError, match=told):
         make()
+
+
+POOLED = {
+    "NoiseContrastive": (losses.NoiseContrastive, (XT,)),
+    "ContrastiveMAP": (losses.ContrastiveMAP, (XT,)),
+    "LearningToRank": (losses.LearningToRank, (CT,)),
+}
+
+
+@pytest.mark.parametrize("name", [*SOLVING, *POOLED])
+def test_what_does_not_fit_is_refused_by_name(name):
+    made, given = (SOLVING | POOLED)[name]
+    loss = made(best if name in SOLVING else POOL)
+    for place in range(1 + len(given)):
+        wrong = [C, *given]
+        for value in (None, 1.0, "no", wrong[place].tolist(), wrong[place].numpy()):
+            wrong[place] = value
+            with pytest.raises(lpgd.StructureError, match="must be a tensor, got"):
+                loss(*wrong)
+        wrong[place] = C[:3]
+        with pytest.raises(
+            lpgd.StructureError, match=r"batch dimensions must broadcast, got .*\(3, "
+        ):
+            loss(*wrong)
+
+
+@pytest.mark.parametrize("name", SOLVING)
+def test_batch_dimensions_broadcast(name):
+    made, given = SOLVING[name]
+    loss, costs = made(best, reduction="none"), C[:1].expand(len(C), D)
+    whole = made(best, reduction="none")(costs, *given)
+    if name != "PerturbedFenchelYoung":  # its noise has the shape of the costs
+        torch.testing.assert_close(loss(C[0], *given), whole)

@@ -161,13 +161,14 @@ def _begun(solver: Solver, sense: Sense, costs: Any, **others: Any) -> tuple[Any
     sign, c = _sign(sense), jnp.asarray(costs)
     own = checked(form(solver, None), c.shape)
     given = {name: jnp.asarray(part) for name, part in others.items()}
-    fitting(own, **given)
+    fitting(own, costs=c, **given)
 
     def flat(part: jax.Array) -> jax.Array:
         return part.reshape(*part.shape[: part.ndim - len(own)], prod(own))
 
     def solve(*tilted: jax.Array) -> tuple[jax.Array, ...]:
-        asked = tilted[0] if len(tilted) == 1 else jnp.stack(tilted)
+        parts = jnp.broadcast_arrays(*tilted)
+        asked = parts[0] if len(parts) == 1 else jnp.stack(parts)
         asked = sign * jax.lax.stop_gradient(asked)
         x = argmin(solver, asked.reshape(*asked.shape[:-1], *own), sense=sense)
         x = flat(jax.lax.stop_gradient(x))

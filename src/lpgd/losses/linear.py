@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from lpgd.core.errors import StructureError
 from lpgd.rules.ends import Side
 from lpgd.rules.lpgd import LPGD
@@ -28,11 +30,16 @@ def fitting(own: Sequence[int], **given: Array) -> None:
     ------
     StructureError
     """
-    for name, array in given.items():
-        shape = tuple(array.shape)
+    shapes = {name: tuple(array.shape) for name, array in given.items()}
+    for name, shape in shapes.items():
         if shape[max(len(shape) - len(own), 0) :] != tuple(own):
             want = ", ".join(map(str, own))
             raise StructureError(f"{name} must have shape (..., {want}) as costs, got {shape}")
+    try:
+        np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise StructureError(f"batch dimensions must broadcast, got {told}") from None
 
 
 def step(tau: Any, side: Side = "average") -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from lpgd.core.extras import load
+from lpgd.core.options import flag
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, Status
@@ -57,6 +58,7 @@ class Matching(SetOracle):
     """
 
     def __init__(self, edges: Sequence[tuple[int, int]], *, perfect: bool = True) -> None:
+        flag("perfect", perfect)
         graph = Graph.of(edges, directed=False)
         self.edges, self.nodes, self.perfect = graph.edges, graph.nodes, perfect
         self.shape = (len(self.edges),)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lpgd.core.rule import is_number
+from lpgd.core.options import array, number
 from lpgd.core.solution import FloatArray
 
 
@@ -34,8 +34,7 @@ def limit(name: str, value: Any) -> float:
     ------
     ValueError
     """
-    if not (is_number(value) and 0 <= value < np.inf):
-        raise ValueError(f"{name} must be a finite number >= 0, got {value!r}")
+    number(name, value)
     return float(value)
 
 
@@ -46,12 +45,12 @@ def entries(name: str, value: Any, size: int) -> FloatArray:
     ------
     ValueError
     """
-    array = np.asarray(value, dtype=np.float64)
-    if array.shape not in ((), (1,), (size,)):
-        raise ValueError(f"{name} must be a number or have shape ({size},), got {array.shape}")
-    if np.isnan(array).any():
+    given = array(name, value)
+    if given.shape not in ((), (1,), (size,)):
+        raise ValueError(f"{name} must be a number or have shape ({size},), got {given.shape}")
+    if np.isnan(given).any():
         raise ValueError(f"{name} has a NaN entry")
-    return np.broadcast_to(array, (size,)).copy()
+    return np.broadcast_to(given, (size,)).copy()
 
 
 def pair(name: str, value: Any) -> tuple[Any, Any]:
@@ -75,7 +74,8 @@ def numbers(name: str, value: Any, ndim: int) -> FloatArray:
     ------
     ValueError
     """
-    array = np.array(value, dtype=np.float64)
-    if array.ndim != ndim or not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite numbers with {ndim} dimensions")
-    return array
+    given = array(name, value)
+    if given.ndim != ndim or not np.isfinite(given).all():
+        dims = "dimension" if ndim == 1 else "dimensions"
+        raise ValueError(f"{name} must be finite numbers with {ndim} {dims}")
+    return given

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
 
 from lpgd.core.extras import load
+from lpgd.core.options import number
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import Flag, FloatArray, Status
@@ -51,11 +53,10 @@ class CpSat(SetOracle):
         time_limit: float = 0.0, work_limit: float = 0.0,
     ) -> None:  # fmt: skip
         load(MODULE, "oracles", "CpSat")
-        if not 2.0**-40 <= resolution < 1:
-            raise ValueError(f"resolution must be at least 2^-40 and below 1, got {resolution!r}")
-        if not hasattr(model, "clone") or not all(hasattr(own, "index") for own in variables):
-            raise TypeError(f"a CpModel and its variables are needed, got {model!r}, {variables!r}")
-        self.indices = [int(variable.index) for variable in variables]
+        number("resolution", resolution, least=2.0**-40, below=1.0)
+        if not hasattr(model, "get_int_var_from_proto_index"):
+            raise TypeError(f"model must be a CpModel, got {model!r}")
+        self.indices = _indices(variables)
         self.shape = (len(self.indices),)
         self.resolution = resolution
         self.time_limit = limit("time_limit", time_limit)
@@ -104,3 +105,10 @@ class CpSat(SetOracle):
         x = np.array([solver.value(variable) for variable in variables], dtype=np.float64)
         flag = Flag.NONE if name == "OPTIMAL" else Flag.INCUMBENT
         return Outcome(x, Status.OPTIMAL, flag)
+
+
+def _indices(variables: Any) -> list[int]:
+    try:
+        return [index(variable.index) for variable in variables]
+    except (AttributeError, TypeError) as error:
+        raise TypeError(f"variables must be variables of a CpModel, got {variables!r}") from error

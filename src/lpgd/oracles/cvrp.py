@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from lpgd.core.options import array, flag
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray
@@ -49,9 +50,10 @@ class CVRP(SetOracle):
         self, demands: Any, capacity: float, vehicles: int, *, round_trips: bool = True
     ) -> None:
         self.demands = numbers("demands", demands, 1)
-        self.capacity, self.vehicles = float(capacity), count("vehicles", vehicles)
-        if not len(self.demands) or (self.demands < 0).any() or not self.capacity > 0:
-            raise ValueError("demands must be >= 0, at least one, and the capacity > 0")
+        if not len(self.demands) or (self.demands < 0).any():
+            raise ValueError("demands must be >= 0, at least one")
+        self.capacity, self.vehicles = _positive(capacity), count("vehicles", vehicles)
+        flag("round_trips", round_trips)
         self.round_trips, self.nodes = round_trips, len(self.demands) + 1
         self.edges = list(combinations(range(self.nodes), 2))
         self.shape = (len(self.edges),)
@@ -109,3 +111,10 @@ class CVRP(SetOracle):
             if not rows:
                 return found
             program = program.with_rows(csr_array(np.array(rows)), -np.inf, np.array(most))
+
+
+def _positive(capacity: Any) -> float:
+    given = array("capacity", capacity)
+    if given.ndim or not given > 0:
+        raise ValueError(f"capacity must be a number > 0, got {capacity!r}")
+    return float(given)

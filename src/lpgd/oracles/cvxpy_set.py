@@ -149,12 +149,14 @@ def from_cvxpy(problem: Any, parameter: Any, **options: Any) -> SetOracle:
         another parameter has no value.
     """
     cvxpy = load("cvxpy", "cvxpy", "from_cvxpy")
-    with restored(parameter):
-        return _made(cvxpy, problem, parameter, options)
-
-
-def _made(cvxpy: Any, problem: Any, parameter: Any, options: dict[str, Any]) -> SetOracle:
     sign = _checked(cvxpy, problem, parameter)
+    with restored(parameter):
+        return _made(cvxpy, problem, parameter, sign, options)
+
+
+def _made(
+    cvxpy: Any, problem: Any, parameter: Any, sign: float, options: dict[str, Any]
+) -> SetOracle:
     own = {"relative_gap": 0.0, "node_limit": 0, "time_limit": 0.0}
     if options.keys() <= own.keys() and _linear(cvxpy, problem, parameter):
         found = _compiled(cvxpy, problem, parameter, sign)

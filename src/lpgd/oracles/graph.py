@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
+from lpgd.core.options import flag
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, Status
 
@@ -60,7 +61,8 @@ class Graph:
         ------
         ValueError
         """
-        table = np.array(list(edges))
+        flag("directed", directed)
+        table = np.array(list(edges) if isinstance(edges, Iterable) else edges)
         if table.ndim != 2 or table.shape[1:] != (2,) or table.dtype.kind not in "iu":
             raise ValueError("edges must be pairs (tail, head) of whole numbers, at least one")
         if (table < 0).any():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lpgd.core.options import choice
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray
@@ -14,7 +15,7 @@ from lpgd.oracles.base import SetOracle, moderate
 from lpgd.oracles.checks import count, pair
 from lpgd.oracles.flow import Flow
 from lpgd.oracles.graph import Graph
-from lpgd.oracles.negative import Negative, known, settled
+from lpgd.oracles.negative import NEGATIVE, Negative, settled
 
 Ends = tuple[int, int]
 
@@ -52,11 +53,12 @@ class GraphPath(SetOracle):
         directed: bool = True,
         negative: Negative = "refuse",
     ) -> None:
+        choice("negative", negative, NEGATIVE)
         graph = self.graph = Graph.of(edges, directed=directed)
         self.edges = graph.edges
         self.shape = (len(self.edges),)
         self.ends = self._ends((source, target))
-        self.negative: Negative = known(negative)
+        self.negative: Negative = negative
         if negative == "flow" and not directed:
             raise ValueError("negative='flow' needs directed=True: an edge leads one way only")
         self._flow: Flow | None = None

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lpgd.core.options import choice
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray
@@ -15,7 +16,7 @@ from lpgd.oracles.base import SetOracle, moderate, refuse
 from lpgd.oracles.checks import count, pair
 from lpgd.oracles.flow import Flow
 from lpgd.oracles.graph_path import GraphPath
-from lpgd.oracles.negative import Negative, known, settled
+from lpgd.oracles.negative import NEGATIVE, Negative, settled
 from lpgd.oracles.pyepo_grid import arcs
 
 Neighbours = Literal[4, 8]
@@ -51,12 +52,13 @@ class GridPath(SetOracle):
         negative: Negative = "refuse",
     ) -> None:
         rows, cols = (count("shape", size) for size in pair("shape", shape))
-        if neighbours not in (4, 8) or costs not in ("vertices", "edges"):
-            raise ValueError("neighbours must be 4 or 8, costs 'vertices' or 'edges'")
+        choice("neighbours", neighbours, (4, 8))
+        choice("costs", costs, ("vertices", "edges"))
+        choice("negative", negative, NEGATIVE)
         if rows * cols < 2:
             raise ValueError("a grid needs at least two vertices")
         self.neighbours, self.costs, self.size = neighbours, costs, (rows, cols)
-        self.negative: Negative = known(negative)
+        self.negative: Negative = negative
         self.edges = grid_edges(rows, cols, neighbours)
         self._flow: Flow | None = None
         self._edges: GraphPath | None = None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpgd.core.extras import load
+from lpgd.core.options import array, choice
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, Status
@@ -47,13 +48,12 @@ class Knapsack(SetOracle):
     """
 
     def __init__(self, weights: Any, capacities: Any = None, solver: Solver = "auto") -> None:
-        self.weights = numbers("weights", np.atleast_2d(np.asarray(weights)), 2)
+        self.weights = numbers("weights", np.atleast_2d(array("weights", weights)), 2)
         if (self.weights < 0).any():
             raise ValueError("weights must be >= 0")
         self.capacities = None if capacities is None else self._room(capacities)
         self.shape = (self.weights.shape[1],)
-        if solver not in ("auto", "table", "ortools", "highs"):
-            raise ValueError(f"solver must be auto, table, ortools or highs, got {solver!r}")
+        choice("solver", solver, ("auto", "table", "ortools", "highs"))
         self.solver: Solver = solver
         self._whole = _whole(self.weights)
         self.gap = 1e-9 if self._way(self.capacities) == "highs" else 1e-12
@@ -96,7 +96,7 @@ class Knapsack(SetOracle):
         return replied(values, one)
 
     def _room(self, capacities: Any) -> FloatArray:
-        room = numbers("capacities", np.atleast_1d(np.asarray(capacities)), 1)
+        room = numbers("capacities", np.atleast_1d(array("capacities", capacities)), 1)
         if len(room) != len(self.weights):
             raise ValueError(f"{len(self.weights)} capacities are needed, got {len(room)}")
         return room

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from lpgd.core.options import array
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, Status
@@ -84,10 +85,8 @@ def stacked(G: Any, h: Any, A: Any, b: Any) -> tuple[Any, tuple[FloatArray, Floa
         if (matrix is None) != (side is None):
             raise ValueError("G comes with h, and A with b")
         if matrix is not None:
-            rows = sparse.csr_array(np.atleast_2d(matrix) if _dense(matrix) else matrix)
+            rows = _rows(name, matrix)
             values = entries("b" if equal else "h", side, rows.shape[0])
-            if not np.isfinite(rows.data).all():
-                raise ValueError(f"{name} must be finite")
             if equal and not np.isfinite(values).all():
                 raise ValueError("b must be finite")
             parts.append(rows)
@@ -100,8 +99,12 @@ def stacked(G: Any, h: Any, A: Any, b: Any) -> tuple[Any, tuple[FloatArray, Floa
     return sparse.vstack(parts), (np.concatenate(lower), np.concatenate(upper))
 
 
-def _dense(matrix: Any) -> bool:
-    return not sparse.issparse(matrix)
+def _rows(name: str, matrix: Any) -> Any:
+    given: Any = matrix if sparse.issparse(matrix) else np.atleast_2d(array(name, matrix))
+    rows: Any = sparse.csr_array(given)
+    if not np.isfinite(array(name, rows.data)).all():
+        raise ValueError(f"{name} must be finite")
+    return rows
 
 
 @public("lpgd.oracles")

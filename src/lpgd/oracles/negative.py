@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,22 +13,11 @@ from lpgd.core.solution import FloatArray, Status
 from lpgd.oracles.program import Outcome
 
 Negative = Literal["refuse", "clip", "flow"]
+NEGATIVE = ("refuse", "clip", "flow")
 WHY = (
     "negative costs in a graph with cycles, where a shortest walk need not exist; use "
     "negative='flow' (exact, allows disjoint cycles) or 'clip' (takes them for zero)"
 )
-
-
-def known(negative: Any) -> Negative:
-    """Check the option.
-
-    Raises
-    ------
-    ValueError
-    """
-    if negative not in ("refuse", "clip", "flow"):
-        raise ValueError(f"negative must be refuse, clip or flow, got {negative!r}")
-    return negative
 
 
 def settled(

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lpgd.core.options import choice
+from lpgd.core.rule import is_whole
 from lpgd.core.solution import FloatArray
 from lpgd.oracles import TSP, Knapsack, PyEPOGrid
 from lpgd.pyepo import _models
@@ -76,7 +78,7 @@ def one(model: Any, costs: Any) -> tuple[FloatArray, float]:
     return np.asarray(x, dtype=np.float64), float(objective)
 
 
-def counted(processes: int) -> int:
+def counted(processes: Any) -> int:
     """The number of processes; zero means all cores.
 
     Raises
@@ -84,7 +86,7 @@ def counted(processes: int) -> int:
     ValueError
     """
     cores = multiprocessing.cpu_count()
-    if not 0 <= processes <= cores:
+    if not (is_whole(processes) and 0 <= processes <= cores):
         raise ValueError(f"Invalid processors number {processes}, only {cores} cores.")
     return processes or cores
 
@@ -96,8 +98,7 @@ def chosen(model: Any, oracle: Choice, processes: int = 1, owner: Any = None) ->
     ------
     ValueError
     """
-    if oracle not in ("auto", "model"):
-        raise ValueError(f"oracle must be 'auto' or 'model', got {oracle!r}")
+    choice("oracle", oracle, ("auto", "model"))
     ours = recognised(model) if oracle == "auto" else None
     if ours is not None or processes == 1:
         return ours or by_model(model), None

@@ -5,9 +5,10 @@ from typing import final
 
 import numpy as np
 
+from lpgd.core.options import number
 from lpgd.core.problem import Ability, Problem
 from lpgd.core.public import public
-from lpgd.core.rule import ROUGH, Backward, Pullback, Rule, is_number
+from lpgd.core.rule import ROUGH, Backward, Pullback, Rule
 from lpgd.core.solution import Solution, Status
 from lpgd.core.tilt import Cotangent
 from lpgd.rules.ends import derivative, untilted
@@ -34,8 +35,7 @@ class Exact(Rule):
     rho: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (is_number(self.rho) and 0 <= self.rho < np.inf):
-            raise ValueError(f"rho must be a finite number >= 0, got {self.rho!r}")
+        number("rho", self.rho)
 
     def requires(self, problem: Problem) -> None:
         """No tilted problem is solved."""

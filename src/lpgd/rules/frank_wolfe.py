@@ -8,10 +8,11 @@ from typing import final
 
 import numpy as np
 
+from lpgd.core.options import number, positive, whole
 from lpgd.core.params import Params, batched, taken
 from lpgd.core.problem import Problem
 from lpgd.core.public import public
-from lpgd.core.rule import Backward, Pullback, Rule, Samples, is_count, is_number
+from lpgd.core.rule import Backward, Pullback, Rule, Samples
 from lpgd.core.solution import FloatArray, IntArray, Solution, StatusArray
 from lpgd.core.tilt import Cotangent
 from lpgd.rules.face import Face, along
@@ -45,12 +46,9 @@ class FrankWolfe(Rule):
     tol: float = 1e-10
 
     def __post_init__(self) -> None:
-        if not (is_number(self.weight) and 0 < self.weight < np.inf):
-            raise ValueError(f"weight must be a positive finite number, got {self.weight!r}")
-        if not (is_count(self.iterations) and self.iterations):
-            raise ValueError(f"iterations must be an int >= 1, got {self.iterations!r}")
-        if not (is_number(self.tol) and 0 <= self.tol < np.inf):
-            raise ValueError(f"tol must be a finite number >= 0, got {self.tol!r}")
+        positive("weight", self.weight)
+        whole("iterations", self.iterations)
+        number("tol", self.tol)
 
     def requires(self, problem: Problem) -> str | None:
         """None: nothing is solved in backward."""

@@ -7,6 +7,7 @@ from typing import Literal, final
 
 import numpy as np
 
+from lpgd.core.options import choice
 from lpgd.core.problem import Problem
 from lpgd.core.public import public
 from lpgd.core.rule import Backward, Pullback, Rule
@@ -38,10 +39,7 @@ class Identity(Rule):
     project: Projection = "none"
 
     def __post_init__(self) -> None:
-        if self.project not in ("none", "plane", "sphere", "both"):
-            raise ValueError(
-                f"project must be 'none', 'plane', 'sphere' or 'both', got {self.project!r}"
-            )
+        choice("project", self.project, ("none", "plane", "sphere", "both"))
 
     def requires(self, problem: Problem) -> str | None:
         """None: nothing is solved."""

@@ -8,10 +8,11 @@ from typing import final
 
 import numpy as np
 
+from lpgd.core.options import number
 from lpgd.core.params import Params
 from lpgd.core.problem import Problem
 from lpgd.core.public import public
-from lpgd.core.rule import Backward, Memory, Pullback, Rule, Samples, is_number
+from lpgd.core.rule import Backward, Memory, Pullback, Rule, Samples
 from lpgd.core.solution import BoolArray, Solution, Status
 from lpgd.core.tilt import Cotangent, Term
 from lpgd.rules.ends import Side
@@ -115,8 +116,7 @@ class AdaptiveIMLE(Rule):
 
     def __post_init__(self) -> None:
         LPGD(1.0, side=self.side)
-        if not (is_number(self.step) and 0 <= self.step < np.inf):
-            raise ValueError(f"step must be a finite number >= 0, got {self.step!r}")
+        number("step", self.step)
         known(self.noise)
         self._perturbation()
 

@@ -1,14 +1,15 @@
 """Lagrangian proximal gradient descent: tilt, re-solve, difference of Lagrangian gradients."""
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import numpy as np
 
 from lpgd.core.abilities import measured
+from lpgd.core.options import choice, flag, number, whole
 from lpgd.core.problem import Ability, Problem
 from lpgd.core.public import public
-from lpgd.core.rule import Backward, Pullback, Rule, is_count, is_number
+from lpgd.core.rule import Backward, Pullback, Rule, is_number
 from lpgd.core.solution import Solution
 from lpgd.core.tilt import Cotangent
 from lpgd.rules.auto import auto
@@ -51,16 +52,16 @@ class LPGD(Rule):
     fallback: bool = False
 
     def __post_init__(self) -> None:
-        if self.tau != "auto" and not (is_number(self.tau) and LEAST <= self.tau < np.inf):
+        tau: Any = self.tau
+        known = tau == "auto" if isinstance(tau, str) else is_number(tau) and LEAST <= tau < np.inf
+        if not known:
             raise ValueError(
-                f"tau must be 'auto' or a positive finite number, got {self.tau!r} (least: {LEAST})"
+                f"tau must be 'auto' or a positive finite number, got {tau!r} (least: {LEAST})"
             )
-        if not (is_number(self.rho) and 0 <= self.rho < np.inf):
-            raise ValueError(f"rho must be a finite number >= 0, got {self.rho!r}")
-        if self.side not in tuple(ENDS):  # not hashed: it may be anything
-            raise ValueError(f"side must be one of {sorted(ENDS)}, got {self.side!r}")
-        if not (is_count(self.retries)):
-            raise ValueError(f"retries must be an int >= 0, got {self.retries!r}")
+        number("rho", self.rho)
+        choice("side", self.side, tuple(ENDS))
+        whole("retries", self.retries, least=0)
+        flag("fallback", self.fallback)
 
     def requires(self, problem: Problem) -> str:
         """Family of the tilted problem: rho > 0 makes a QP of an LP."""

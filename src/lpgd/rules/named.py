@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from lpgd.core.options import choice
 from lpgd.rules.lpgd import LPGD
 
 
@@ -33,8 +34,7 @@ def direct_loss(tau: float, towards: Literal["better", "worse"] = "better") -> L
         Weight of the task loss, > 0; their epsilon.
     towards : {"better", "worse"}
     """
-    if towards not in ("better", "worse"):
-        raise ValueError(f"towards must be 'better' or 'worse', got {towards!r}")
+    choice("towards", towards, ("better", "worse"))
     return LPGD(tau, side="lower" if towards == "better" else "upper")
 
 

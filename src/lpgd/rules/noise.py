@@ -7,9 +7,10 @@ from typing import Any, Protocol, final
 
 import numpy as np
 
+from lpgd.core.options import positive, whole
 from lpgd.core.params import Param
 from lpgd.core.public import public
-from lpgd.core.rule import DRAWS, Memory, is_count, is_number
+from lpgd.core.rule import DRAWS, Memory
 from lpgd.core.solution import FloatArray
 
 
@@ -68,8 +69,7 @@ class Gaussian:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not is_count(self.seed):
-            raise ValueError(f"seed must be an int >= 0, got {self.seed!r}")
+        whole("seed", self.seed, least=0)
 
     def begin(self) -> Memory:
         """The number of draws."""
@@ -101,12 +101,9 @@ class SumOfGamma:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not (is_number(self.kappa) and 0 < self.kappa < np.inf):
-            raise ValueError(f"kappa must be a positive finite number, got {self.kappa!r}")
-        if not (is_count(self.terms) and self.terms):
-            raise ValueError(f"terms must be an int >= 1, got {self.terms!r}")
-        if not is_count(self.seed):
-            raise ValueError(f"seed must be an int >= 0, got {self.seed!r}")
+        positive("kappa", self.kappa)
+        whole("terms", self.terms)
+        whole("seed", self.seed, least=0)
 
     def begin(self) -> Memory:
         """The number of draws."""

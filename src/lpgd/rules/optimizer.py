@@ -7,6 +7,7 @@ from typing import final
 
 import numpy as np
 
+from lpgd.core.options import flag
 from lpgd.core.params import Params
 from lpgd.core.problem import Problem
 from lpgd.core.public import public
@@ -56,6 +57,8 @@ class Perturbed(Rule):
 
     def __post_init__(self) -> None:
         known(self.noise)
+        flag("multiplicative", self.multiplicative)
+        flag("variance_reduction", self.variance_reduction)
         self._perturbation()
 
     def _perturbation(self) -> Perturbation:

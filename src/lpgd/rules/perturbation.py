@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from lpgd.core.errors import StructureError
+from lpgd.core.options import positive, whole
 from lpgd.core.params import Params, batched
-from lpgd.core.rule import DRAWS, KEY, Backward, Memory, Samples, is_count, is_number
+from lpgd.core.rule import DRAWS, KEY, Backward, Memory, Samples, is_count
 from lpgd.core.solution import FloatArray, IntArray, Solution
 from lpgd.core.tilt import Cotangent
 from lpgd.rules.linear import COST
@@ -64,12 +65,11 @@ class Perturbation:
     multiply: bool = False
 
     def __post_init__(self) -> None:
-        if not (is_number(self.sigma) and 0 < self.sigma < np.inf):
-            raise ValueError(f"sigma must be a positive finite number, got {self.sigma!r}")
-        if not (is_count(self.samples) and self.samples):
-            raise ValueError(f"samples must be an int >= 1, got {self.samples!r}")
-        if not all(map(is_count, self.fixed)):
-            raise ValueError(f"fixed must hold places, ints >= 0, got {self.fixed!r}")
+        positive("sigma", self.sigma)
+        whole("samples", self.samples)
+        fixed: Any = self.fixed
+        if not (isinstance(fixed, (tuple, list)) and all(map(is_count, cast(list[Any], fixed)))):
+            raise ValueError(f"fixed must hold places, ints >= 0, got {fixed!r}")
 
     def sample(self, params: Params, memory: Memory) -> Samples:
         """The perturbed problems of a batch, those of one element after each other."""

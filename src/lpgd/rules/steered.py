@@ -8,9 +8,10 @@ from typing import final
 import numpy as np
 
 from lpgd.core.errors import EngineError
+from lpgd.core.options import number, positive
 from lpgd.core.problem import Ability, Problem
 from lpgd.core.public import public
-from lpgd.core.rule import Backward, Memory, Pullback, Rule, is_number
+from lpgd.core.rule import Backward, Memory, Pullback, Rule
 from lpgd.core.solution import Solution
 from lpgd.core.tilt import Cotangent
 from lpgd.rules.ends import Side, Tilting, untilted
@@ -54,10 +55,9 @@ class AdaptiveLPGD(Rule):
 
     def __post_init__(self) -> None:
         LPGD(side=self.side, retries=self.retries)
-        if not (is_number(self.share) and 0 < self.share < 1):
-            raise ValueError(f"share must be a number between 0 and 1, got {self.share!r}")
-        if not (is_number(self.step) and 0 < self.step < np.inf):
-            raise ValueError(f"step must be a positive finite number, got {self.step!r}")
+        number("share", self.share, below=1.0)
+        positive("share", self.share)
+        positive("step", self.step)
 
     def requires(self, problem: Problem) -> str:
         """Family of the tilted problem."""

@@ -12,6 +12,7 @@ from torch import nn
 
 from lpgd import metrics
 from lpgd.core.errors import StructureError
+from lpgd.core.options import choice, flag, number
 from lpgd.core.public import public
 
 
@@ -23,8 +24,7 @@ class _Metric(nn.Module):
 
     def __init__(self, sense: Literal["min", "max"] = "min") -> None:
         super().__init__()
-        if sense not in ("min", "max"):
-            raise ValueError(f"sense must be 'min' or 'max', got {sense!r}")
+        choice("sense", sense, ("min", "max"))
         self.sign = 1.0 if sense == "min" else -1.0
         for name in ("total", "weight"):
             self.register_buffer(name, torch.zeros((), dtype=torch.float64), persistent=False)
@@ -93,6 +93,7 @@ class Regret(_Metric):
 
     def __init__(self, sense: Literal["min", "max"] = "min", *, normalise: bool = True) -> None:
         super().__init__(sense)
+        flag("normalise", normalise)
         self.normalise = normalise
 
     def _regrets(self, first: np.ndarray, truth: np.ndarray, best: np.ndarray) -> np.ndarray:
@@ -135,6 +136,9 @@ class UnambiguousRegret(Regret):
         normalise: bool = True,
     ) -> None:
         super().__init__(sense, normalise=normalise)
+        if not callable(oracle):
+            raise TypeError(f"oracle must be a callable (B, d) -> (B, d), got {oracle!r}")
+        number("tolerance", tolerance)
         self.oracle, self.tolerance = oracle, tolerance
 
     def _regrets(self, first: np.ndarray, truth: np.ndarray, best: np.ndarray) -> np.ndarray:
@@ -155,6 +159,7 @@ class Optimality(_Metric):
 
     def __init__(self, sense: Literal["min", "max"] = "min", tolerance: float = 1e-6) -> None:
         super().__init__(sense)
+        number("tolerance", tolerance)
         self.tolerance = tolerance
 
     def _sums(self, *given: np.ndarray) -> tuple[float, float]:

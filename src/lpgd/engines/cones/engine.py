@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 
 from lpgd.core.engine import Answer, Capabilities, Range
+from lpgd.core.options import flag, number, whole
 from lpgd.core.params import Params, taken
 from lpgd.core.solution import Solution, Status, among
 from lpgd.engines.cones.eliminated import Eliminated
@@ -19,7 +20,6 @@ from lpgd.engines.cones.fallback import Fallback
 from lpgd.engines.cones.refined import Refined
 from lpgd.engines.cones.rescaled import Fair, Rescaled
 from lpgd.engines.cones.solver import Found, Loaded, Request
-from lpgd.engines.numbers import flag, number, whole
 from lpgd.engines.registry import get
 from lpgd.families.conic.cones import KINDS
 

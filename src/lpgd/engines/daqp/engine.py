@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, cast, final
 import numpy as np
 
 from lpgd.core.engine import Answer, Capabilities, Range
+from lpgd.core.options import number, whole
 from lpgd.core.params import Params, distinct, taken
 from lpgd.core.public import public
 from lpgd.core.solution import IntArray, Solution, Status
@@ -26,7 +27,6 @@ from lpgd.engines.daqp.form import Form
 from lpgd.engines.daqp.review import INEXACT, Review
 from lpgd.engines.daqp.set_up import Bench, SetUps
 from lpgd.engines.daqp.units import Units
-from lpgd.engines.numbers import number, whole
 from lpgd.families.qp.qp import QP
 from lpgd.families.quadratic.whitening import Whitened
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast, final
 import numpy as np
 
 from lpgd.core.engine import Answer, Capabilities, Range
+from lpgd.core.options import flag, number, whole
 from lpgd.core.params import Params
 from lpgd.core.public import public
 from lpgd.core.solution import Solution
@@ -20,7 +21,6 @@ from lpgd.engines.highs.matrix import Matrix
 from lpgd.engines.highs.rays import certificates
 from lpgd.engines.highs.run import Options
 from lpgd.engines.highs.sweep import Answers, Sweep, solution
-from lpgd.engines.numbers import flag, number, whole
 from lpgd.families.qp.qp import QP
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ import numpy as np
 
 from lpgd.core.engine import Answer, Capabilities
 from lpgd.core.errors import LpgdError
+from lpgd.core.options import number, whole
 from lpgd.core.params import Params, batched, taken
 from lpgd.core.problem import Problem
 from lpgd.core.rule import is_whole
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.engines.lagrangian.kept import Kept
 from lpgd.engines.lagrangian.posed import Posed, Raw, packed
-from lpgd.engines.numbers import number, whole
 from lpgd.engines.scatter import Done, Scatter, portable
 from lpgd.families.lagrangian.lagrangian import Lagrangian
 from lpgd.families.lagrangian.linearized import Linearized

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, ClassVar, cast, final
 import numpy as np
 
 from lpgd.core.engine import Answer, Capabilities, Range
+from lpgd.core.options import flag, number, whole
 from lpgd.core.params import Params, taken
 from lpgd.core.public import public
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.engines.batch import spread, useful_threads
-from lpgd.engines.numbers import flag, number, whole
 from lpgd.engines.piqp import second
 from lpgd.engines.piqp.polish import Point, Polished, Residual, guessed, polish
 from lpgd.engines.piqp.solver import Clock, Request, solve

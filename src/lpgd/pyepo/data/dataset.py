@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from lpgd.core.options import choice
 from lpgd.core.solution import FloatArray
 from lpgd.pyepo import _models, _solvers
 from lpgd.pyepo._rest import base, rest
@@ -34,6 +35,7 @@ class optDataset(Theirs):
 
     def __init__(self, model: Any, feats: Any, costs: Any, *, oracle: Choice = "auto") -> None:
         feats, costs = _checked(model, feats, costs)
+        choice("oracle", oracle, ("auto", "model"))
         self.model, self.feats, self.costs, self._oracle = model, feats, costs, oracle
         sols, objs = self._get_sols()
         self._keep(sols, objs)
@@ -126,6 +128,8 @@ def _checked(model: Any, feats: Any, costs: Any) -> tuple[Any, Any]:
         part if isinstance(part, (np.ndarray, torch.Tensor)) else np.asarray(part)
         for part in (feats, costs)
     )
+    if not (feats.ndim and costs.ndim):
+        raise ValueError("feats and costs must have a row for each instance")
     if len(feats) != len(costs):
         raise ValueError(
             f"feats and costs must have the same number of instances: {len(feats)} and {len(costs)}"

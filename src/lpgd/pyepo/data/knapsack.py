@@ -2,6 +2,7 @@
 
 from lpgd import generators
 from lpgd.generators import Costs, Floats
+from lpgd.pyepo.func._checks import nonnegative
 
 
 def genData(
@@ -14,5 +15,6 @@ def genData(
     seed: int = 135,
 ) -> tuple[Floats, Floats, Costs]:
     """Weights, features and values; see ``lpgd.generators.knapsack``."""
+    nonnegative(noise_width, "noise_width")
     how = {"degree": deg, "noise": noise_width, "seed": seed}
     return generators.knapsack(num_data, num_features, num_items, dim, **how)

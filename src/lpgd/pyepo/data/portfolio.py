@@ -2,6 +2,7 @@
 
 from lpgd import generators
 from lpgd.generators import Costs, Floats
+from lpgd.pyepo.func._checks import nonnegative
 
 
 def genData(
@@ -13,5 +14,6 @@ def genData(
     seed: int = 135,
 ) -> tuple[Floats, Floats, Costs]:
     """Covariance, features and returns; see ``lpgd.generators.portfolio``."""
+    nonnegative(noise_level, "noise_level")
     how = {"degree": deg, "noise": noise_level, "seed": seed}
     return generators.portfolio(num_data, num_features, num_assets, **how)

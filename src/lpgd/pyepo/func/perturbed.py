@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from lpgd import losses, rules
+from lpgd.core.options import flag
 from lpgd.losses.linear import fitting
 from lpgd.pyepo import _models
 from lpgd.pyepo._rest import rest
@@ -68,6 +69,7 @@ class perturbedOpt(_Gaussian):
         *,
         oracle: Choice = "auto",
     ) -> None:
+        flag("variance_reduction", variance_reduction)
         options = {"processes": processes, "solve_ratio": solve_ratio, "dataset": dataset}
         super().__init__(optmodel, n_samples, sigma, seed, oracle=oracle, **options)
         self.variance_reduction = variance_reduction
@@ -122,7 +124,7 @@ class perturbedFenchelYoung(_Gaussian):
     def forward(self, pred_cost: torch.Tensor, true_sol: torch.Tensor) -> torch.Tensor:
         """The loss of predicted costs (B, d), given true solutions (B, d)."""
         costs = self._full(pred_cost)
-        fitting(costs.shape[-1:], true_sol=true_sol)
+        fitting(costs.shape[-1:], pred_cost=costs, true_sol=true_sol)
         noise = self._noise(costs.detach()) * (1.0 if self._multiplies else self._sense)
         noisy, target = self._perturb(costs, noise), true_sol.detach()
         return self._reduce(losses.perturbed_fenchel_young(costs, target, noisy, self._solve))
@@ -162,6 +164,9 @@ class implicitMLE(optModule):
         positive_int(n_samples, "n_samples")
         positive(sigma, "sigma")
         positive(lambd, "lambda")
+        flag("two_sides", two_sides)
+        if not (distribution is None or callable(getattr(distribution, "sample", None))):
+            raise ValueError(f"distribution must have a method sample, got {distribution!r}")
         super().__init__(optmodel, processes, solve_ratio, dataset=dataset, oracle=oracle)
         self.n_samples, self.sigma, self.lambd = n_samples, sigma, lambd
         self.distribution = sumGammaDistribution(kappa=5) if distribution is None else distribution

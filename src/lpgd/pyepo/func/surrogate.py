@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from lpgd import losses
+from lpgd.core.options import flag
 from lpgd.losses.linear import fitting
 from lpgd.pyepo import _models
 from lpgd.pyepo._rest import rest
@@ -40,7 +41,7 @@ class SPOPlus(optModule):
     ) -> torch.Tensor:
         """The loss of predicted costs (B, d), given true costs, solutions and objectives (B, 1)."""
         truth, costs = self._full(true_cost.detach()), self._full(pred_cost)
-        fitting(costs.shape[-1:], true_cost=truth, true_sol=true_sol)
+        fitting(costs.shape[-1:], pred_cost=costs, true_cost=truth, true_sol=true_sol)
         best = true_obj.detach().squeeze(-1)
         if offset := _models.offset(self.optmodel):
             best = best - offset
@@ -65,13 +66,14 @@ class perturbationGradient(optModule):
         oracle: Choice = "auto",
     ) -> None:
         positive(sigma, "sigma")
+        flag("two_sides", two_sides)
         super().__init__(optmodel, processes, solve_ratio, reduction, dataset, oracle=oracle)
         self.sigma, self.two_sides = sigma, two_sides
 
     def forward(self, pred_cost: torch.Tensor, true_cost: torch.Tensor) -> torch.Tensor:
         """The loss of predicted costs (B, d), given true costs (B, d)."""
         truth, costs = self._full(true_cost.detach()), self._full(pred_cost)
-        fitting(costs.shape[-1:], true_cost=truth)
+        fitting(costs.shape[-1:], pred_cost=costs, true_cost=truth)
         side = "average" if self.two_sides else "upper"
         return self._reduce(losses.envelope(costs, truth, self._solve, self.sigma, side))
 

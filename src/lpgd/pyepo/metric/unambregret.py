@@ -30,7 +30,7 @@ def unambRegret(
     _checks.tolerance_of(tolerance)
     _checks.attempts(max_iter)
     _models.linear(optmodel)
-    loss, best = 0.0, [np.zeros(0)]
+    regrets, best = list[float](), [np.zeros(0)]
     with _checks.evaluation(predmodel) as device:
         for x, c, _, z, *_ in dataloader:
             with torch.no_grad():
@@ -38,9 +38,9 @@ def unambRegret(
             true, optima = c.cpu().numpy(), z.cpu().numpy().reshape(-1)
             _checks.batches(predicted, true, optmodel.num_cost)
             for p, t, o in zip(predicted, true, optima, strict=True):
-                loss += calUnambRegret(optmodel, p, t, float(o), tolerance, max_iter)
+                regrets.append(calUnambRegret(optmodel, p, t, float(o), tolerance, max_iter))
             best.append(optima)
-    return metrics.normalised_regret(loss, np.concatenate(best))
+    return metrics.normalised_regret(regrets, np.concatenate(best))
 
 
 def calUnambRegret(

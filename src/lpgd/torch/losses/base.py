@@ -8,6 +8,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from lpgd.core.errors import StructureError
+from lpgd.core.options import choice
 from lpgd.frontend.oracle import checked
 from lpgd.losses.linear import fitting
 from lpgd.torch.oracle import OracleLayer
@@ -22,9 +24,20 @@ def known(reduction: Any) -> Reduction:
     ------
     ValueError
     """
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+    choice("reduction", reduction, ("mean", "sum", "none"))
     return reduction
+
+
+def tensors(**given: Any) -> None:
+    """Check that all are tensors.
+
+    Raises
+    ------
+    StructureError
+    """
+    for name, value in given.items():
+        if not isinstance(value, torch.Tensor):
+            raise StructureError(f"{name} must be a tensor, got {type(value).__name__}")
 
 
 def reduced(loss: torch.Tensor, reduction: Reduction) -> torch.Tensor:
@@ -69,15 +82,17 @@ class Loss(nn.Module):
         StructureError
             Wrong shape.
         """
+        tensors(costs=costs, **others)
         form = getattr(self.layer, "_form", (None,))
         own, dims = checked(form, tuple(costs.shape)), len(form)
-        fitting(own, **others)
+        fitting(own, costs=costs, **others)
         flat = [part.flatten(part.ndim - dims) for part in (costs, *others.values())]
         given = () if instances is None else (instances,)
 
         def solve(*tilted: torch.Tensor) -> tuple[torch.Tensor, ...]:
             with torch.no_grad():
-                asked = tilted[0] if len(tilted) == 1 else torch.stack(tilted)
+                parts = torch.broadcast_tensors(*tilted)
+                asked = parts[0] if len(parts) == 1 else torch.stack(parts)
                 x = self.layer(self.sign * asked.unflatten(-1, own), *given)
                 x = x.flatten(x.ndim - dims)
                 return (x,) if len(tilted) == 1 else tuple(x)

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from lpgd.core.errors import StructureError
+from lpgd.core.options import choice, whole
 from lpgd.core.public import public
-from lpgd.core.rule import is_count
 from lpgd.losses.cone import projected
 from lpgd.losses.linear import fitting
-from lpgd.torch.losses.base import Reduction, known, reduced
+from lpgd.torch.losses.base import Reduction, known, reduced, tensors
 
 
 def cone_cosine(costs: torch.Tensor, onto: torch.Tensor) -> torch.Tensor:
@@ -51,10 +51,9 @@ class CaVE(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
-        if sense not in ("min", "max"):
-            raise ValueError(f"sense must be 'min' or 'max', got {sense!r}")
-        if iterations is not None and not (is_count(iterations) and iterations):
-            raise ValueError(f"iterations must be None or an int >= 1, got {iterations!r}")
+        choice("sense", sense, ("min", "max"))
+        if iterations is not None:
+            whole("iterations", iterations)
         self.sign, self.iterations = (-1.0 if sense == "min" else 1.0), iterations
         self.reduction: Reduction = known(reduction)
 
@@ -66,6 +65,7 @@ class CaVE(nn.Module):
         StructureError
             Wrong shape.
         """
+        tensors(costs=costs, normals=normals)
         fitting(costs.shape[-1:], normals=normals)
         try:
             rows = normals.expand(*costs.shape[:-1], *normals.shape[-2:])

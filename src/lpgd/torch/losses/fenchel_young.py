@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lpgd import losses
+from lpgd.core.options import flag, number, whole
 from lpgd.core.public import public
 from lpgd.rules.frank_wolfe import FrankWolfe
 from lpgd.rules.perturbation import Perturbation
@@ -40,6 +41,7 @@ class FenchelYoung(Loss):
         weight: float = 0.0,
         reduction: Reduction = "mean",
     ) -> None:
+        number("weight", weight)
         if weight and not isinstance(solver, nn.Module):
             solver = OracleLayer(solver, FrankWolfe(weight))
         elif weight and getattr(solver, "rule", None) != FrankWolfe(weight):
@@ -86,6 +88,8 @@ class PerturbedFenchelYoung(Loss):
         multiplicative: bool = False,
         reduction: Reduction = "mean",
     ) -> None:
+        whole("seed", seed, least=0)
+        flag("multiplicative", multiplicative)
         super().__init__(solver, reduction)
         self.noise = GaussianNoise(seed)
         self._how = Perturbation(sigma, samples, self.noise, multiply=multiplicative)

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from lpgd import losses
+from lpgd.core.options import array, choice
 from lpgd.core.public import public
 from lpgd.losses.linear import fitting
-from lpgd.torch.losses.base import Reduction, known, reduced
+from lpgd.torch.losses.base import Reduction, known, reduced, tensors
 
 Sense = Literal["min", "max"]
 SOFT = partial(torch.softmax, dim=-1), partial(torch.log_softmax, dim=-1)
@@ -26,11 +27,10 @@ class _PoolLoss(nn.Module):
         self, pool: torch.Tensor, sense: Sense = "min", reduction: Reduction = "mean"
     ) -> None:
         super().__init__()
-        pool = torch.as_tensor(pool)
+        pool = pool if isinstance(pool, torch.Tensor) else torch.from_numpy(array("pool", pool))
         if pool.ndim != 2 or not len(pool):
             raise ValueError(f"pool must have shape (P, d) with P >= 1, got {tuple(pool.shape)}")
-        if sense not in ("min", "max"):
-            raise ValueError(f"sense must be 'min' or 'max', got {sense!r}")
+        choice("sense", sense, ("min", "max"))
         self.register_buffer("pool", pool.detach().clone())
         self.sign = 1.0 if sense == "min" else -1.0
         self.reduction: Reduction = known(reduction)
@@ -45,6 +45,7 @@ class _PoolLoss(nn.Module):
         StructureError
             Wrong shape.
         """
+        tensors(costs=costs, **other)
         fitting(self.pool.shape[1:], costs=costs, **other)
         (given,) = other.values()
         dtype = torch.promote_types(costs.dtype, given.dtype)
@@ -110,13 +111,13 @@ class LearningToRank(_PoolLoss):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(pool, sense, reduction)
-        if kind not in ("pointwise", "pairwise", "listwise"):
-            raise ValueError(f"kind must be pointwise, pairwise or listwise, got {kind!r}")
+        choice("kind", kind, ("pointwise", "pairwise", "listwise"))
         self.kind = kind
 
     def forward(self, costs: torch.Tensor, true_costs: torch.Tensor) -> torch.Tensor:
         """The loss of costs (..., d), given true costs (..., d)."""
-        given = self._begun(costs, true_costs=self.sign * true_costs)
+        c, truth, pool = self._begun(costs, true_costs=true_costs)
+        given = c, self.sign * truth, pool
         if self.kind == "listwise":
             return reduced(losses.listwise(*given, *SOFT), self.reduction)
         of = losses.pointwise if self.kind == "pointwise" else losses.pairwise

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lpgd.core.errors import StructureError
+from lpgd.core.options import flag, whole
 from lpgd.core.public import public
 from lpgd.losses.score import leave_one_out, likelihood
 from lpgd.rules.perturbation import Perturbation
@@ -51,6 +52,10 @@ class ScoreFunction(Loss):
         baseline: bool = True,
         reduction: Reduction = "mean",
     ) -> None:
+        if not callable(loss):
+            raise TypeError(f"loss must be a callable (..., S, d) -> (..., S), got {loss!r}")
+        whole("seed", seed, least=0)
+        flag("baseline", baseline)
         super().__init__(solver, reduction)
         self.loss, self.baseline = loss, baseline
         self.noise = GaussianNoise(seed)

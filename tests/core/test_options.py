@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import lpgd
-from lpgd.engines.numbers import flag, number, whole
+from lpgd.core.options import array, choice, flag, number, positive, whole
 
 
 @pytest.mark.parametrize("value", [True, "1", None, np.nan, np.inf, -np.inf, -1.0, 0.5, [0.2]])
@@ -24,6 +24,31 @@ def test_flags(value):
     with pytest.raises(ValueError, match="loud must be True or False, got"):
         flag("loud", value)
     flag("loud", False)
+
+
+@pytest.mark.parametrize("value", ["c", None, 1, ["a"], {}, np.array(["a", "b"])])
+def test_choices(value):
+    with pytest.raises(ValueError, match="kind must be one of 'a', 'b', got"):
+        choice("kind", value, ("a", "b"))
+    choice("kind", "b", ("a", "b"))
+
+
+@pytest.mark.parametrize("value", [0, 0.0, -1.0, np.inf, np.nan, "1", None, True])
+def test_positive_numbers(value):
+    with pytest.raises(ValueError, match=r"size must be a .*number"):
+        positive("size", value)
+    positive("size", 1e-300)
+
+
+def test_arrays_are_copies_of_numbers():
+    given = np.ones(2)
+    assert array("x", given) is not given
+    assert array("x", [[1, 2], [3, 4]]).dtype == np.float64
+    for wrong in ("3", b"x", 1j, None, {}, object(), [None], 10**30):
+        with pytest.raises(ValueError, match="x must be numbers, got dtype"):
+            array("x", wrong)
+    with pytest.raises(ValueError, match="x must be an array of numbers: "):
+        array("x", [[1.0], [1.0, 2.0]])
 
 
 @pytest.mark.parametrize("made", [lpgd.IpoptEngine, lpgd.PounceEngine, lpgd.SlsqpEngine])
