@@ -1,8 +1,9 @@
 """Factors are powers of two, and only for sizes far from one."""
 
 import numpy as np
+import pytest
 
-from lpgd.core.scaling import factors, fair
+from lpgd.core.scaling import factors, fair, lengths, top
 
 
 def test_fair_sizes_and_zero_are_left_alone():
@@ -26,3 +27,15 @@ def test_factors_are_finite_for_every_size():
     found = factors(sizes)
     assert np.isfinite(found).all()
     assert (found > 0).all()
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (1, 7), (40, 5), (5, 40)])
+def test_the_largest_of_each_row(shape):
+    values = np.random.default_rng(0).normal(size=shape)
+    for part in (values, np.asfortranarray(values), np.broadcast_to(values[:1], shape)):
+        np.testing.assert_array_equal(top(part), np.abs(part).max(axis=1, initial=0.0))
+
+
+def test_rows_have_lengths_at_any_size():
+    rows = np.array([[[3.0, -4.0], [3e-200, 4e-200], [3e200, 4e200], [0.0, 0.0]]])
+    np.testing.assert_allclose(lengths(rows), [[5.0, 5e-200, 5e200, 0.0]], rtol=1e-15)

@@ -8,6 +8,7 @@ from lpgd.core.solution import BoolArray, FloatArray, IntArray
 Exponents = NDArray[np.intc]
 FAIR = 64.0  # sizes between 1/64 and 64 are left alone, and so is zero
 LOST = 2.0**-1000  # numbers this small have lost digits: they are nothing beside larger ones
+SQUARES = 1e-150, 1e150  # sizes whose squares are normal numbers
 LARGEST = 1022  # exponent up to which a power of two and its inverse are normal numbers
 
 
@@ -17,6 +18,19 @@ def top(values: FloatArray) -> FloatArray:
         return np.zeros(len(values))
     starts: IntArray = np.arange(len(values)) * values.shape[1]
     return np.maximum.reduceat(np.abs(values).ravel(), starts)  # much less a row than max(axis=1)
+
+
+def lengths(matrices: FloatArray) -> FloatArray:
+    """Euclidean lengths of the rows of matrices, (D, m, n) to (D, m), at any size."""
+    found = np.sqrt(np.einsum("dij,dij->di", matrices, matrices))
+    least, most = SQUARES
+    odd = ~((found > least) & (found < most))
+    if odd.any():
+        rows = matrices[odd]
+        tops = top(rows)
+        shares = rows / np.where(tops > 0, tops, 1.0)[:, None]
+        found[odd] = tops * np.sqrt((shares**2).sum(axis=1))
+    return found
 
 
 def fair(sizes: FloatArray) -> BoolArray:

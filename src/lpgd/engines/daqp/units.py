@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lpgd.core.params import Param, Params, batched
-from lpgd.core.scaling import LOST, Exponents, exponents, fair
+from lpgd.core.scaling import LOST, SQUARES, Exponents, exponents, fair, lengths
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows, Solution, Status
 from lpgd.families.qp.qp import QP
 
@@ -25,7 +25,6 @@ ROWS = {"b": "A", "h": "G"}
 # How far a right-hand side keeps x from the origin, as a function of it.
 AWAY: dict[str, Any] = {"b": np.abs, "h": np.negative, "lb": np.positive, "ub": np.negative}
 EPS = float(np.finfo(np.float64).eps)
-SQUARES = 1e-150, 1e150  # sizes whose squares are normal numbers
 
 
 @dataclass(frozen=True)
@@ -139,13 +138,7 @@ def _norms(params: Params, name: str, columns: Exponents | None = None) -> Float
     values = matrix.values
     if columns is not None:
         values = np.ldexp(matrix.full(), -columns[:, None])
-    norms = np.sqrt(np.einsum("dij,dij->di", values, values))
-    least, most = SQUARES
-    odd = ~((norms > least) & (norms < most))
-    if odd.any():
-        tops = np.abs(values).max(axis=2, initial=0.0)
-        shares = values / np.where(tops > 0, tops, 1.0)[:, :, None]
-        norms[odd] = (tops * np.sqrt((shares**2).sum(axis=2)))[odd]
+    norms = lengths(values)
     return norms if columns is not None else norms[matrix.index]
 
 

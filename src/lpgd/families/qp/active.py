@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from lpgd.core.params import Params
-from lpgd.core.scaling import top
+from lpgd.core.scaling import lengths, top
 from lpgd.core.solution import BoolArray, FloatArray, Rows, Solution
 from lpgd.families.quadratic.structure import Structure
 
@@ -42,10 +42,13 @@ class Active(Rows):
     def of(cls, problem: Structure, params: Params, point: Solution) -> Active:
         """Those of N points of programs with linear rows."""
         y, slacks = point.y, problem.slacks(params, point.x)
-        pull = _pulls(problem, params, y)
+        strengths = _strengths(problem, params)
+        pull = y * strengths  # which no unit of a row changes
         most = np.maximum(top(pull), top(params["q"].full()))
         loaded = pull > ACTIVE * most[:, None]
-        tight = _tight(problem, params, point.x, np.where(loaded, np.inf, slacks))
+        rest = np.where(loaded, np.inf, slacks)
+        tight = rest <= ACTIVE * _sizes(problem, params, np.abs(point.x), rest, strengths)
+        tight &= rest < np.inf  # else the row is none
         equal = slice(0, problem.cones.zero)
         held, weak = tight | loaded, tight
         held[:, equal], weak[:, equal] = True, False
@@ -74,46 +77,45 @@ class Active(Rows):
         return reach
 
 
-def _tight(problem: Structure, params: Params, x: FloatArray, slacks: FloatArray) -> BoolArray:
-    """Which inequalities have a slack that is none beside their terms, (N, m)."""
-    sizes, size = np.zeros(slacks.shape), np.abs(x)
-    for name, block in problem.blocks.items():
-        if name == "G":
-            sizes[:, block] = _row_sizes(problem, params, size, slacks[:, block])
-        elif name != "A":  # a bound far from x has no say in what is near it
-            rounding = (EPS / ACTIVE) * top(x)[:, None]
-            sizes[:, block] = np.minimum(np.abs(params[name].full()), size) + rounding
-    return (slacks <= ACTIVE * sizes) & (slacks < np.inf)  # of a row that is none
-
-
-def _row_sizes(problem: Structure, params: Params, x: FloatArray, slacks: FloatArray) -> FloatArray:
-    """The largest terms of rows G x <= h, of those alone whose slacks may be small beside them."""
-    (values, index), sides = (params["G"].values, params["G"].index), np.abs(params["h"].full())
-    if "G" in problem.patterns:
-        return np.maximum(sides, problem.patterns["G"].product(np.abs(values)[index], x))
-    most = np.maximum(values.max(initial=0.0), -values.min(initial=0.0))
-    few = ~(slacks > 2 * ACTIVE * np.maximum(sides, most * x.sum(axis=1, keepdims=True)))
-    element, row = np.nonzero(few)
-    terms = np.einsum("kj,kj->k", np.abs(values[index[element], row]), x[element])
-    sizes = np.zeros(slacks.shape)
-    sizes[element, row] = np.maximum(sides[element, row], terms)
+def _strengths(problem: Structure, params: Params) -> FloatArray:
+    """Lengths of rows (N, m), within a factor sqrt(n)."""
+    sizes = np.ones((len(params["q"].index), problem.m))
+    for name in problem.blocks.keys() & {"A", "G"}:
+        values = params[name].values
+        if name in problem.patterns:
+            pattern = problem.patterns[name]
+            own = np.zeros((len(values), pattern.shape[0]))
+            np.maximum.at(own.T, pattern.rows, np.abs(values).T)
+        else:
+            own = lengths(values)
+        sizes[:, problem.blocks[name]] = own[params[name].index]
     return sizes
 
 
-def _pulls(problem: Structure, params: Params, y: FloatArray) -> FloatArray:
-    """Multipliers times the largest entry of their rows, (N, m): no unit of a row changes them."""
-    pulls = y.copy()
-    for name in problem.blocks.keys() & {"A", "G"}:
-        block, values, index = problem.blocks[name], params[name].values, params[name].index
-        if name in problem.patterns:
-            pattern = problem.patterns[name]
-            largest = np.zeros((len(values), pattern.shape[0]))
-            np.maximum.at(largest.T, pattern.rows, np.abs(values).T)
-        else:  # of rows without multipliers it does not matter
-            largest = np.zeros(values.shape[:2])
-            element, row = np.nonzero(y[:, block])
-            largest[index[element], row] = 1.0
-            matrix, row = np.nonzero(largest)
-            largest[matrix, row] = top(values[matrix, row])
-        pulls[:, block] *= largest[index]
-    return pulls
+def _sizes(
+    problem: Structure, params: Params, x: FloatArray, slacks: FloatArray, strengths: FloatArray
+) -> FloatArray:
+    """What slacks are measured by, (N, m); zero where they are large beside it in any case."""
+    sizes = np.zeros(slacks.shape)
+    most, far = top(x)[:, None], 2 * ACTIVE * problem.n
+    for name, block in problem.blocks.items():
+        if name == "G":
+            near = slacks[:, block] <= far * strengths[:, block] * most
+            sizes[:, block] = _row_sizes(problem, params, x, near)
+        elif name != "A":  # a bound far from x has no say in what is near it
+            bound = np.abs(params[name].full())
+            sizes[:, block] = np.minimum(bound, x) + (EPS / ACTIVE) * most
+    return sizes
+
+
+def _row_sizes(problem: Structure, params: Params, x: FloatArray, near: BoolArray) -> FloatArray:
+    """The larger of |h| and |G| |x|, the latter of dense rows that are near alone."""
+    values, index, sides = params["G"].values, params["G"].index, np.abs(params["h"].full())
+    if "G" in problem.patterns:
+        return np.maximum(sides, problem.patterns["G"].product(np.abs(values)[index], x))
+    element, row = np.nonzero(near)
+    sizes = sides.copy()
+    if len(row):
+        terms = np.einsum("kj,kj->k", np.abs(values[index[element], row]), x[element])
+        sizes[element, row] = np.maximum(sides[element, row], terms)
+    return sizes
