@@ -142,3 +142,30 @@ def test_tilted_costs_leave_a_solution_feasible(monkeypatch):
     tilt = replace(tilt, dy=np.array([[0.0, 5.0, 0.0]]))
     assert kept.workspace.resolve(tilt).solution.status.tolist() == [Status.UNBOUNDED]
     assert asked
+
+
+def trades(n, gap, curved):
+    """A portfolio x of which 1 - gap is held; what is missing is bought at a cost of |x - w|."""
+    rng = np.random.default_rng(n)
+    shares = np.append(0.0, rng.dirichlet(np.ones(n - 1)))
+    one, none = np.eye(n), np.zeros((n, n))
+    data = {
+        "q": np.concatenate([-rng.uniform(size=n), np.zeros(n), np.ones(n)]),
+        "A": np.block([[np.ones((1, n)), np.zeros((1, 2 * n))], [one, -one, none]]),
+        "b": np.append(1.0, shares * (1 - gap)),
+        "G": np.block([[none, one, -one], [none, -one, -one]]),
+        "h": np.zeros(2 * n),
+    }
+    return data | {"P": np.diag(np.repeat([0.1, 0.0, 0.0], n))} if curved else data
+
+
+@pytest.mark.parametrize("curved", [False, True])
+@pytest.mark.parametrize("gap", [7e-10, 5e-10, 3e-10])
+def test_small_terms_beside_large_ones_are_accurate(gap, curved):
+    for n in range(3, 9):
+        problem, params, found = answer(**trades(n, gap, curved))
+        x, u, cost = np.split(found.solution.x[0], 3)
+        assert found.solution.status.tolist() == [Status.OPTIMAL]
+        assert found.accuracy[0] <= 1e-8
+        np.testing.assert_allclose(cost, np.abs(u), atol=1e-15)
+        np.testing.assert_allclose(u.sum(), gap, rtol=1e-5)

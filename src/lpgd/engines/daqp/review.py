@@ -22,9 +22,14 @@ WAYS = (
     {"eps_prox": -1e-4},
     {"primal_tol": 1e-7},
 )
+# Of rows whose terms are small beside x, ``primal_tol``, which knows their coefficients alone, may
+# let pass all there is. Rough answers are asked for again, to more digits, and then in shorter
+# steps: costs without curvature lead far away at first, where small terms drown.
+FINER = ({"primal_tol": 1e-12}, {"primal_tol": 1e-12, "eps_prox": 1.0})
 CLAIMS = (Status.INFEASIBLE, Status.UNBOUNDED, Status.NUMERICAL)
 SOLVED = 1  # exit flag
 DOUBTFUL = (*CLAIMS, Status.INACCURATE, Status.ITERATION_LIMIT)  # DAQP may cycle
+ROUGH = 1e-8  # relative residual from which an answer is asked for again
 INEXACT = 1e-6  # relative residual of a wrong answer
 NEARLY = 1e-5  # contradictions below this share of the data may be rounding of the user's
 
@@ -47,12 +52,32 @@ class Review:
         """
         solution, residual = self.problem.judged(self.params, answer.solution)
         answer = replace(answer, solution=solution, accuracy=residual)
-        good = residual <= INEXACT
-        if good.all() and solution.solved.all():
+        rough = np.flatnonzero(solution.solved & ~(residual <= ROUGH))
+        if not len(rough) and solution.solved.all():
             return answer
-        solution.status[~good & solution.solved] = Status.INACCURATE
-        rows = np.flatnonzero(among(solution.status, *DOUBTFUL))
+        if len(rough):
+            answer = self._finer(answer, rough)
+        rows = np.flatnonzero(among(answer.solution.status, *DOUBTFUL))
         return self._settled(answer, rows) if len(rows) else answer
+
+    def _finer(self, answer: Answer, rows: IntArray) -> Answer:
+        """Ask for more of rough answers; what is not accurate then is wrong."""
+        assert answer.accuracy is not None
+        solution, accuracy, rough = answer.solution, answer.accuracy, rows
+        for way in FINER:
+            data = taken(self.params, rough)
+            form = Form.of(self.problem, data, None)
+            for row, set_up in enumerate(afresh(self.problem, data, len(rough))):
+                set_up.solve(form, row, self.settings | way)
+            found, residual = self.problem.judged(data, form.solution(self.problem))
+            better = np.flatnonzero(found.solved & (residual < accuracy[rough]))
+            solution = solution.put(rough[better], found.take(better))
+            accuracy[rough[better]] = residual[better]
+            rough = rough[~(accuracy[rough] <= ROUGH)]
+            if not len(rough):
+                break
+        solution.status[rows[~(accuracy[rows] <= INEXACT)]] = Status.INACCURATE
+        return replace(answer, solution=solution, set_ups=answer.set_ups + len(rows))
 
     def _settled(self, answer: Answer, rows: IntArray) -> Answer:
         data = taken(self.params, rows)
