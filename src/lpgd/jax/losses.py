@@ -161,7 +161,7 @@ def _begun(solver: Solver, sense: Sense, costs: Any, **others: Any) -> tuple[Any
     sign, c = _sign(sense), jnp.asarray(costs)
     own = checked(form(solver, None), c.shape)
     given = {name: jnp.asarray(part) for name, part in others.items()}
-    fitting(own, **given)
+    fitting(own, costs=c, **given)
 
     def flat(part: jax.Array) -> jax.Array:
         return part.reshape(*part.shape[: part.ndim - len(own)], prod(own))

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from lpgd.core.errors import StructureError
 from lpgd.rules.ends import Side
 from lpgd.rules.lpgd import LPGD
@@ -22,7 +24,7 @@ Solve = Callable[..., Sequence[Array]]
 
 
 def fitting(own: Sequence[int], **given: Array) -> None:
-    """Check that arrays end in the shape of one cost; only batch dimensions broadcast.
+    """Check that arrays end in the shape of one cost, and that their batch dimensions broadcast.
 
     Raises
     ------
@@ -33,6 +35,12 @@ def fitting(own: Sequence[int], **given: Array) -> None:
         if shape[max(len(shape) - len(own), 0) :] != tuple(own):
             want = ", ".join(map(str, own))
             raise StructureError(f"{name} must have shape (..., {want}) as costs, got {shape}")
+    batches = {k: tuple(v.shape)[: v.ndim - len(own)] for k, v in given.items()}
+    try:
+        np.broadcast_shapes(*batches.values())
+    except ValueError:
+        listed = ", ".join(f"{name} {batch}" for name, batch in batches.items() if batch)
+        raise StructureError(f"batch dimensions do not broadcast: {listed}") from None
 
 
 def step(tau: Any, side: Side = "average") -> None:

@@ -16,7 +16,7 @@ class noiseContrastiveEstimation(PoolModule):
     def forward(self, pred_cost: torch.Tensor, true_sol: torch.Tensor) -> torch.Tensor:
         """The loss of predicted costs (B, d), given true solutions (B, d)."""
         costs = self._full(pred_cost)
-        fitting(costs.shape[-1:], true_sol=true_sol)
+        fitting(costs.shape[-1:], costs=costs, true_sol=true_sol)
         pool = self._refresh_solution_pool(costs)
         return self._reduce(losses.noise_contrastive(costs, true_sol, pool))
 
@@ -27,7 +27,7 @@ class contrastiveMAP(PoolModule):
     def forward(self, pred_cost: torch.Tensor, true_sol: torch.Tensor) -> torch.Tensor:
         """The loss of predicted costs (B, d), given true solutions (B, d)."""
         costs = self._full(pred_cost)
-        fitting(costs.shape[-1:], true_sol=true_sol)
+        fitting(costs.shape[-1:], costs=costs, true_sol=true_sol)
         pool = self._refresh_solution_pool(costs)
         return self._reduce(losses.contrastive_map(costs, true_sol, pool))
 

@@ -122,7 +122,7 @@ class perturbedFenchelYoung(_Gaussian):
     def forward(self, pred_cost: torch.Tensor, true_sol: torch.Tensor) -> torch.Tensor:
         """The loss of predicted costs (B, d), given true solutions (B, d)."""
         costs = self._full(pred_cost)
-        fitting(costs.shape[-1:], true_sol=true_sol)
+        fitting(costs.shape[-1:], costs=costs, true_sol=true_sol)
         noise = self._noise(costs.detach()) * (1.0 if self._multiplies else self._sense)
         noisy, target = self._perturb(costs, noise), true_sol.detach()
         return self._reduce(losses.perturbed_fenchel_young(costs, target, noisy, self._solve))

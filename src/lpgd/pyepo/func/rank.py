@@ -16,7 +16,7 @@ class _Rank(PoolModule):
         self, pred_cost: torch.Tensor, true_cost: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         truth, costs = self._full(true_cost), self._full(pred_cost)
-        fitting(costs.shape[-1:], true_cost=truth)
+        fitting(costs.shape[-1:], costs=costs, true_cost=truth)
         return costs, truth, self._refresh_solution_pool(costs)
 
 

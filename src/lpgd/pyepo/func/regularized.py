@@ -118,7 +118,7 @@ class regularizedFrankWolfeFenchelYoung(_FrankWolfe):
             return (self._through(rule, costs),)
 
         given = self._full(pred_cost), true_sol.detach(), self.lambd
-        fitting(given[0].shape[-1:], true_sol=true_sol)
+        fitting(given[0].shape[-1:], costs=given[0], true_sol=true_sol)
         return self._reduce(losses.regularised_fenchel_young(*given, solve))
 
     def _frank_wolfe(self, theta: torch.Tensor) -> torch.Tensor:

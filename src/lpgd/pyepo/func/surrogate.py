@@ -40,7 +40,7 @@ class SPOPlus(optModule):
     ) -> torch.Tensor:
         """The loss of predicted costs (B, d), given true costs, solutions and objectives (B, 1)."""
         truth, costs = self._full(true_cost.detach()), self._full(pred_cost)
-        fitting(costs.shape[-1:], true_cost=truth, true_sol=true_sol)
+        fitting(costs.shape[-1:], costs=costs, true_cost=truth, true_sol=true_sol)
         best = true_obj.detach().squeeze(-1)
         if offset := _models.offset(self.optmodel):
             best = best - offset
@@ -71,7 +71,7 @@ class perturbationGradient(optModule):
     def forward(self, pred_cost: torch.Tensor, true_cost: torch.Tensor) -> torch.Tensor:
         """The loss of predicted costs (B, d), given true costs (B, d)."""
         truth, costs = self._full(true_cost.detach()), self._full(pred_cost)
-        fitting(costs.shape[-1:], true_cost=truth)
+        fitting(costs.shape[-1:], costs=costs, true_cost=truth)
         side = "average" if self.two_sides else "upper"
         return self._reduce(losses.envelope(costs, truth, self._solve, self.sigma, side))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -10,6 +10,7 @@ from torch import nn
 
 from lpgd.frontend.oracle import checked
 from lpgd.losses.linear import fitting
+from lpgd.torch.arguments import check_values
 from lpgd.torch.oracle import OracleLayer
 
 Reduction = Literal["mean", "sum", "none"]
@@ -30,6 +31,19 @@ def known(reduction: Any) -> Reduction:
 def reduced(loss: torch.Tensor, reduction: Reduction) -> torch.Tensor:
     """The mean or the sum of a loss, or the loss itself."""
     return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
+
+
+def plain(costs: Any, others: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """All arguments beside the costs, of which masks are zeros and ones.
+
+    Raises
+    ------
+    StructureError
+        They are no tensors with values, or on different devices.
+    """
+    for name, part in {"costs": costs, **others}.items():
+        check_values(name, part, costs, "costs")
+    return {k: v.to(costs.dtype) if v.dtype == torch.bool else v for k, v in others.items()}
 
 
 class Loss(nn.Module):
@@ -70,8 +84,9 @@ class Loss(nn.Module):
             Wrong shape.
         """
         form = getattr(self.layer, "_form", (None,))
+        others = plain(costs, others)
         own, dims = checked(form, tuple(costs.shape)), len(form)
-        fitting(own, **others)
+        fitting(own, costs=costs, **others)
         flat = [part.flatten(part.ndim - dims) for part in (costs, *others.values())]
         given = () if instances is None else (instances,)
 

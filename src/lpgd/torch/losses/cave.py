@@ -12,7 +12,7 @@ from lpgd.core.public import public
 from lpgd.core.rule import is_count
 from lpgd.losses.cone import projected
 from lpgd.losses.linear import fitting
-from lpgd.torch.losses.base import Reduction, known, reduced
+from lpgd.torch.losses.base import Reduction, known, plain, reduced
 
 
 def cone_cosine(costs: torch.Tensor, onto: torch.Tensor) -> torch.Tensor:
@@ -66,6 +66,7 @@ class CaVE(nn.Module):
         StructureError
             Wrong shape.
         """
+        normals = plain(costs, {"normals": normals})["normals"]
         fitting(costs.shape[-1:], normals=normals)
         try:
             rows = normals.expand(*costs.shape[:-1], *normals.shape[-2:])

@@ -11,7 +11,7 @@ from torch import nn
 from lpgd import losses
 from lpgd.core.public import public
 from lpgd.losses.linear import fitting
-from lpgd.torch.losses.base import Reduction, known, reduced
+from lpgd.torch.losses.base import Reduction, known, plain, reduced
 
 Sense = Literal["min", "max"]
 SOFT = partial(torch.softmax, dim=-1), partial(torch.log_softmax, dim=-1)
@@ -45,6 +45,7 @@ class _PoolLoss(nn.Module):
         StructureError
             Wrong shape.
         """
+        other = plain(costs, other)
         fitting(self.pool.shape[1:], costs=costs, **other)
         (given,) = other.values()
         dtype = torch.promote_types(costs.dtype, given.dtype)
@@ -116,7 +117,8 @@ class LearningToRank(_PoolLoss):
 
     def forward(self, costs: torch.Tensor, true_costs: torch.Tensor) -> torch.Tensor:
         """The loss of costs (..., d), given true costs (..., d)."""
-        given = self._begun(costs, true_costs=self.sign * true_costs)
+        c, truth, pool = self._begun(costs, true_costs=true_costs)
+        given = c, self.sign * truth, pool
         if self.kind == "listwise":
             return reduced(losses.listwise(*given, *SOFT), self.reduction)
         of = losses.pointwise if self.kind == "pointwise" else losses.pairwise

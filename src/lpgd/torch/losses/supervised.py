@@ -84,8 +84,8 @@ class PerturbationGradient(Loss):
         self, costs: torch.Tensor, true_costs: torch.Tensor, instances: Any = None
     ) -> torch.Tensor:
         """The loss of costs (..., d), given true costs (..., d)."""
-        solve, c, truth = self._begun(instances, costs, true_costs=true_costs.detach())
-        loss = losses.envelope(c, self.sign * truth, solve, self.tau, self.side)
+        solve, c, truth = self._begun(instances, costs, true_costs=true_costs)
+        loss = losses.envelope(c, self.sign * truth.detach(), solve, self.tau, self.side)
         return reduced(loss, self.reduction)
 
 
