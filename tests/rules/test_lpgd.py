@@ -179,6 +179,7 @@ def test_requires_a_qp_engine_for_augmented_lps(quadratic, rho, family):
         ({"tau": 1.0, "side": "both"}, "side must be one of"),
         ({"tau": 1.0, "side": [3]}, "side must be one of"),
         ({"tau": 1.0, "retries": -1}, "retries must be"),
+        ({"fallback": 1}, "fallback must be True or False, got 1"),
     ],
 )
 def test_bad_options_are_refused(options, message):

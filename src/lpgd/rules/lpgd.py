@@ -61,6 +61,8 @@ class LPGD(Rule):
             raise ValueError(f"side must be one of {sorted(ENDS)}, got {self.side!r}")
         if not (is_count(self.retries)):
             raise ValueError(f"retries must be an int >= 0, got {self.retries!r}")
+        if not isinstance(self.fallback, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"fallback must be True or False, got {self.fallback!r}")
 
     def requires(self, problem: Problem) -> str:
         """Family of the tilted problem: rho > 0 makes a QP of an LP."""

@@ -13,6 +13,7 @@ from torch import nn
 from lpgd import metrics
 from lpgd.core.errors import StructureError
 from lpgd.core.public import public
+from lpgd.torch.arguments import check_values
 
 
 class _Metric(nn.Module):
@@ -35,20 +36,24 @@ class _Metric(nn.Module):
 
     @torch.no_grad()
     def _add(self, *given: torch.Tensor) -> tuple[float, float]:
+        for name, part in zip(("solutions (or costs)", "true costs", "optima"), given, strict=True):
+            check_values(name, part, part, "themselves")
         first, truth, best = (part.detach().to("cpu", torch.float64).numpy() for part in given)
-        batch = first.shape[:-1]
-        if truth.shape != first.shape or best.size != first[..., 0].size:
+        d = first.shape[-1:]
+        if not d or truth.shape != first.shape or best.size != np.prod(first.shape[:-1]):
             raise StructureError(
                 f"solutions (or costs) and true costs must have one shape, and there must be an "
                 f"optimum for each; got {first.shape}, {truth.shape} and {best.shape}"
             )
-        sums = self._sums(first, truth, best.reshape(batch))
+        sums = self._sums(
+            first.reshape(best.size, *d), truth.reshape(best.size, *d), best.reshape(-1)
+        )
         self.total += sums[0]
         self.weight += sums[1]
         return sums
 
     def update(self, first: torch.Tensor, true_costs: torch.Tensor, best: torch.Tensor) -> None:
-        """Add a batch: solutions (or predicted costs) and true costs (B, d), optima (B,) or (B, 1).
+        """Add a batch: solutions (or predicted costs) and true costs (..., d), an optimum for each.
 
         Raises
         ------
