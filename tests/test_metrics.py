@@ -38,12 +38,12 @@ def test_batches_of_any_dimensions_accumulate():
     deep = tuple(part[:, None] for part in ties)
     assert after(accumulated.UnambiguousRegret(TopK(1)), deep) == worst
     single = tuple(part[0] for part in ties)
-    assert after(accumulated.UnambiguousRegret(TopK(1)), single) == 1
+    assert after(accumulated.UnambiguousRegret(TopK(1)), single) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("wrong", [CHOSEN.tolist(), CHOSEN.to("meta"), None])
 def test_solutions_are_tensors_with_values(wrong):
-    with pytest.raises(lpgd.StructureError, match="solutions .or costs. (must be|is on the meta)"):
+    with pytest.raises(lpgd.StructureError, match=r"^solutions \(or costs\) "):
         accumulated.Regret().update(wrong, COSTS, BEST)
 
 

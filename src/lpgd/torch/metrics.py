@@ -39,15 +39,14 @@ class _Metric(nn.Module):
         for name, part in zip(("solutions (or costs)", "true costs", "optima"), given, strict=True):
             check_values(name, part, part, "themselves")
         first, truth, best = (part.detach().to("cpu", torch.float64).numpy() for part in given)
-        d = first.shape[-1:]
-        if not d or truth.shape != first.shape or best.size != np.prod(first.shape[:-1]):
+        one = first.shape[-1:]
+        if not one or truth.shape != first.shape or best.size != np.prod(first.shape[:-1]):
             raise StructureError(
                 f"solutions (or costs) and true costs must have one shape, and there must be an "
                 f"optimum for each; got {first.shape}, {truth.shape} and {best.shape}"
             )
-        sums = self._sums(
-            first.reshape(best.size, *d), truth.reshape(best.size, *d), best.reshape(-1)
-        )
+        flat = best.size, *one
+        sums = self._sums(first.reshape(flat), truth.reshape(flat), best.reshape(-1))
         self.total += sums[0]
         self.weight += sums[1]
         return sums
