@@ -35,6 +35,16 @@ def test_batches_of_any_dimensions_accumulate():
     ties = (torch.zeros(3, 2), COSTS, BEST)
     worst = after(accumulated.UnambiguousRegret(TopK(1)), ties)
     assert worst == pytest.approx((1 + 2 + 4) / 3)
+    deep = tuple(part[:, None] for part in ties)
+    assert after(accumulated.UnambiguousRegret(TopK(1)), deep) == worst
+    single = tuple(part[0] for part in ties)
+    assert after(accumulated.UnambiguousRegret(TopK(1)), single) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("wrong", [CHOSEN.tolist(), CHOSEN.to("meta"), None])
+def test_solutions_are_tensors_with_values(wrong):
+    with pytest.raises(lpgd.StructureError, match=r"^solutions \(or costs\) "):
+        accumulated.Regret().update(wrong, COSTS, BEST)
 
 
 @pytest.mark.parametrize("made", [accumulated.Regret, accumulated.Optimality])

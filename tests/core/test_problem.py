@@ -10,7 +10,7 @@ from lpgd.core.abilities import demand
 from lpgd.core.errors import EngineError
 from lpgd.core.params import batched, shared
 from lpgd.core.pattern import Pattern
-from lpgd.core.problem import Ability, users
+from lpgd.core.problem import Ability, a, users
 from lpgd.core.solution import Solution
 from lpgd.core.tilt import Tilt
 from lpgd.families.conic.conic import Conic
@@ -102,3 +102,8 @@ def test_polyhedral_families():
     assert CASES["QP"].problem.polyhedral
     assert Conic(2, Cones(zero=1, nonneg=2)).polyhedral
     assert not Conic(2, Cones(zero=1, soc=(3,))).polyhedral
+
+
+@pytest.mark.parametrize("kind", ["a QP", "an LP", "an NLP", "an oracle", "a conic"])
+def test_articles_are_those_of_speech(kind):
+    assert a(kind.split()[1]) == kind

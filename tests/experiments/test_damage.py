@@ -113,6 +113,11 @@ def test_damage_is_one_line_that_names_the_file(run, name, damage):
     assert {path: path.read_bytes() for path in run.iterdir()} == before
 
 
+def test_runs_of_other_experiments_are_told(run):
+    line = complaint(invoke("run", "shortest-path", "--resume", run))
+    assert "a run of another experiment or version? This one has no box, puzzles" in line
+
+
 def test_a_lost_checkpoint_does_not_cost_the_metrics(run):
     (run / "checkpoint.pt").unlink()
     before = (run / "metrics.csv").read_bytes()

@@ -176,6 +176,7 @@ QUADRATIC = QP.of({"P": 2}, 2, {})
         ("daqp", LPGD(1.0), SPARSE, "'daqp' takes dense arguments only"),
         ("highs", LPGD(1.0, 0.1), BOX, "rho > 0 turns the tilted LP into a QP.*Use rho = 0.*daqp"),
         (Fixed(), LPGD(1.0), QUADRATIC, "'fixed' does not solve a QP"),
+        ("moreau", LPGD(1.0), BOX, "'moreau' does not solve an LP"),
     ],
 )
 def test_unable_engines_are_refused_before_any_solve(engine, rule, problem, message):
@@ -195,6 +196,7 @@ def test_engines_are_names_or_instances():
     [
         ({"on_failure": "ignore"}, ValueError, "'raise' or 'nan', got 'ignore'"),
         ({"threads": 0}, ValueError, "threads must be None or at least 1"),
+        ({"accept_inexact": "no"}, ValueError, "accept_inexact must be True or False, got 'no'"),
         ({"engine": "dakp"}, EngineError, "unknown engine 'dakp'"),
     ],
 )

@@ -328,6 +328,36 @@ def test_shared_and_expanded_arguments_sum_their_gradients():
     assert torch.allclose(again.grad, shared.grad, atol=1e-10)
 
 
+@pytest.mark.parametrize("kind", ["quadratic", "absolute", "linear", "hamming"])
+@pytest.mark.parametrize("name", ["target", "weight"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_bad_values_of_a_loss_cost_their_element_and_are_named(kind, name, value):
+    costs = torch.tensor([[1.0, 2, 3], [2, 1, 3], [3, 2, 1]], dtype=torch.float64)
+    given = {"target": torch.zeros_like(costs), "weight": torch.ones_like(costs)}
+    program = {
+        "A": torch.ones(1, 3).double(),
+        "b": torch.ones(1).double(),
+        "lb": torch.zeros(3).double(),
+    }
+    if kind == "hamming":
+        program = {}
+    made = {"hamming": lambda: OracleLayer(cheapest_pair, on_failure="nan")}
+    layer = made.get(kind, lambda: LPLayer(on_failure="nan"))()
+    loss = EnvelopeLoss(layer, kind, tau=0.7, reduction="none")
+    want = loss(costs, **program, **given)
+    given[name][1, 2] = value
+    leaf = costs.clone().requires_grad_()
+    with pytest.warns(lpgd.SolverWarning, match=f"batch index 1: {name} has a NaN or infinite"):
+        found = loss(leaf, **program, **given)
+    assert found.isnan().tolist() == [False, True, False]
+    assert torch.equal(found[[0, 2]], want[[0, 2]])
+    found[[0, 2]].sum().backward()
+    assert leaf.grad[1].eq(0).all()
+    single = {k: v[1] for k, v in given.items()}
+    with pytest.warns(lpgd.SolverWarning, match=f"batch index 0: {name} has"):
+        assert loss(costs[1], **program, **single).isnan()
+
+
 def test_failures_cost_their_element_alone():
     draw = numbers(14)
     data = boxed_qps(draw, 3, 4)

@@ -46,6 +46,26 @@ def test_only_batch_dimensions_broadcast(name):
     )
 
 
+@pytest.mark.parametrize("name", MADE)
+def test_batches_that_do_not_broadcast_are_named(name):
+    made, given = MADE[name]
+    parts = [*given[:-1], given[-1][:2]]
+    with pytest.raises(lpgd.StructureError, match=r"do not broadcast: costs \(3,\), .* \(2,\)"):
+        made()(COSTS, *parts)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_masks_are_zeros_and_ones(name):
+    made, given = MADE[name]
+    masks = [part > 0.5 for part in given]
+    numbers = [mask.to(T) for mask in masks]
+    loss = made(reduction="none")
+    want = loss(COSTS, *numbers)
+    if name == "PFY":  # draws other noise at each call
+        loss = made(reduction="none")
+    assert torch.equal(loss(COSTS, *masks), want)
+
+
 @pytest.mark.parametrize("name", [*MADE, "CaVE"])
 def test_unknown_reductions_are_refused(name):
     made = losses.CaVE if name == "CaVE" else MADE[name][0]

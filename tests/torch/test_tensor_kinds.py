@@ -8,7 +8,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.masked import masked_tensor
 
 import lpgd
-from lpgd.torch import ConicLayer, CvxpyLayer, LPLayer, QPLayer
+from lpgd.oracles import TopK
+from lpgd.torch import ConicLayer, CvxpyLayer, LPLayer, NLPLayer, OracleLayer, QPLayer, losses
 
 RULE = lpgd.LPGD(0.1)
 SMALL = [torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2]
@@ -75,6 +76,29 @@ def test_tensors_without_one_array_of_values_are_refused_by_name(layer, kind, pl
     with pytest.raises(lpgd.StructureError, match=given) as caught:
         layer(*arguments)
     assert str(caught.value).startswith(("q ", "c ", "b ", "ub ", "parameter ", "arguments "))
+
+
+ALONE = {
+    "oracle": lambda c: OracleLayer(TopK(1))(c),
+    "oracle, max": lambda c: OracleLayer(TopK(1), sense="max")(c),
+    "nlp": lambda c: NLPLayer(lambda x, c: (x - c).square().sum(), 2, engine="slsqp")(c),
+    "spo+": lambda c: losses.SPOPlus(TopK(1))(c, c, ones()),
+    "pg": lambda c: losses.PerturbationGradient(TopK(1))(ones(), c),
+    "fy": lambda c: losses.FenchelYoung(TopK(1))(ones(), c),
+    "cmap": lambda c: losses.ContrastiveMAP(torch.eye(2))(c, ones()),
+    "ltr": lambda c: losses.LearningToRank(torch.eye(2))(ones(), c),
+    "cave": lambda c: losses.CaVE()(ones(), c),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of:UserWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("kind", ["meta", "nested", "jagged", "masked", "fake", "list"])
+@pytest.mark.parametrize("name", ALONE)
+def test_costs_and_targets_without_values_are_refused_by_name(name, kind):
+    given = [1.0, 2.0] if kind == "list" else KINDS[kind][0](ones())
+    with pytest.raises(lpgd.StructureError, match="|".join(["meta", "plain", "torch.Tensor"])):
+        ALONE[name](given)
 
 
 def test_all_arguments_on_the_meta_device():

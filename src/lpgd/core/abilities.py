@@ -4,7 +4,7 @@ from typing import Any, Protocol, cast
 
 from lpgd.core.errors import EngineError
 from lpgd.core.params import Params
-from lpgd.core.problem import Ability, Problem
+from lpgd.core.problem import Ability, Problem, a
 from lpgd.core.solution import BoolArray, FloatArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent
 
@@ -147,8 +147,8 @@ _INSTEAD = {
 def _demand(problem: Problem, ability: Ability, who: str) -> None:
     if ability not in problem.abilities:
         raise EngineError(
-            f"{who} needs {_WHAT[ability]} of a {problem.family}, which this family does not have. "
-            f"{_INSTEAD[ability]}"
+            f"{who} needs {_WHAT[ability]} of {a(problem.family)}, which this family does not "
+            f"have. {_INSTEAD[ability]}"
         )
 
 

@@ -20,7 +20,10 @@ Index = int | tuple[int, ...]
 
 @public("lpgd")
 class LpgdError(Exception):
-    """Base of all errors that this library raises on purpose."""
+    """Base of the errors about problems, engines and solves.
+
+    A bad option of a constructor is a ValueError or TypeError, a second derivative a RuntimeError.
+    """
 
 
 @public("lpgd")

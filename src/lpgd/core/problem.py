@@ -164,11 +164,17 @@ class Family(ABC):
     def refusal(self, families: frozenset[str]) -> str:
         """What a message says of an engine that solves other families only."""
         solves = " or ".join(sorted(families)) or "nothing"
-        return f"does not solve a {self.family}; it solves {solves}"
+        return f"does not solve {a(self.family)}; it solves {solves}"
 
     def folded(self, params: Params, cotangent: Cotangent) -> Cotangent:
         """What of a cotangent moves the solution: all of it, for families without slacks."""
         return cotangent
+
+
+def a(kind: str) -> str:
+    """A kind of problem with its article as it is spoken: a QP, an LP, an oracle."""
+    vowels = "AEFHILMNORSX" if kind[:2].isupper() else "AEIOUaeiou"
+    return f"an {kind}" if kind[:1] in tuple(vowels) else f"a {kind}"
 
 
 def users(problem: Problem) -> tuple[BoolArray, BoolArray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
 
@@ -105,7 +105,13 @@ class Settings:
         if not run.config.exists():
             raise ExperimentError(f"{run.path} is not a run directory: it has no {run.config.name}")
         with reading(run.config):
-            return cls(**read_json(run.config))
+            given = read_json(run.config)
+            strange = sorted(set(given) - {own.name for own in fields(cls)})
+            if strange:
+                raise ValueError(
+                    f"a run of another experiment or version? This one has no {', '.join(strange)}"
+                )
+            return cls(**given)
 
     def write(self, run: RunDirectory) -> None:
         """Write the configuration of a run."""

@@ -11,7 +11,7 @@ import numpy as np
 from lpgd.core.engine import Answer
 from lpgd.core.params import Params
 from lpgd.core.problem import Problem
-from lpgd.core.solution import FloatArray, IntArray, Solution
+from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.core.tilt import Term, Tilt
 from lpgd.families.quadratic.structure import Structure
 from lpgd.frontend.batches import Shape
@@ -51,9 +51,9 @@ def evaluate(program: Program, envelope: Envelope, name: str, given: Given) -> E
         An element could not be solved, and the map's ``on_failure`` is ``"raise"``.
     """
     forward, _ = program.solve(given.data, given.shape, given.resolution, keep=True)
-    rows = np.flatnonzero(forward.solution.solved)
-    own = forward.solution.take(rows)
-    loss = given.loss(LOSSES[name], own.x.shape[1]).take(rows)
+    every = given.loss(LOSSES[name], forward.solution.x.shape[1])
+    rows = _fit(program, forward, every)
+    own, loss = forward.solution.take(rows), every.take(rows)
     loss.check(own.x)
     tilted = _Tilted(program, forward, loss, rows, envelope.rho)
     ends = [tilted.end(t, weight) for t, weight in envelope.ends]
@@ -80,6 +80,18 @@ def evaluate(program: Program, envelope: Envelope, name: str, given: Given) -> E
         ]
 
     return Evaluated(values.reshape(given.shape), pull, [forward])
+
+
+def _fit(program: Program, forward: Forward, loss: Added) -> IntArray:
+    """Rows that are solved and have a loss; those with bad values in theirs are told."""
+    unfit, fit, own = dict[int, str](), forward.solution.solved.copy(), program.map
+    for name, values in {"target": loss.target, "weight": loss.weight}.items():
+        for row in np.flatnonzero(fit & ~np.isfinite(values).all(axis=1)):
+            fit[row], unfit[int(row)] = False, f"{name} has a NaN or infinite entry"
+    statuses = np.full(len(unfit), Status.INVALID, np.int8)
+    why = Failures(np.array(list(unfit), np.intp), statuses, unfit)
+    report.judge(why, forward, "loss", own.on_failure, own.stats)
+    return np.flatnonzero(fit)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ Solve = Callable[..., Sequence[Array]]
 
 
 def fitting(own: Sequence[int], **given: Array) -> None:
-    """Check that arrays end in the shape of one cost; only batch dimensions broadcast.
+    """Check that arrays end in the shape of one cost, and that their batch dimensions broadcast.
 
     Raises
     ------

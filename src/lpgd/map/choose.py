@@ -14,7 +14,7 @@ from typing import NamedTuple
 from lpgd.core.abilities import demand
 from lpgd.core.engine import Engine
 from lpgd.core.errors import EngineError
-from lpgd.core.problem import Problem
+from lpgd.core.problem import Problem, a
 from lpgd.core.rule import Rule
 from lpgd.engines import registry
 
@@ -103,7 +103,7 @@ def fault_of(engine: Engine, problem: Problem, rule: Rule) -> Fault | None:
     if tilted is not None and tilted not in able.families:
         return Fault(
             2,
-            f"rho > 0 turns the tilted {family} into a {tilted}, which {who} does not solve. "
+            f"rho > 0 turns the tilted {family} into {a(tilted)}, which {who} does not solve. "
             "Use rho = 0, or dense data with engine='daqp'.",
         )
     stored, dense = problem.stored
@@ -167,15 +167,15 @@ def _why_none(problem: Problem, rule: Rule, engines: Sequence[Engine]) -> str:
     solving = [e.name for e in engines if family in e.capabilities.families]
     if not solving:
         return (
-            f"no engine of this library solves a {family}; pass an instance of yours as engine=, "
+            f"no engine of this library solves {a(family)}; pass an instance of yours as engine=, "
             "or its name if it is registered"
         )
     size = f"{'sparse' if 'sparse' in problem.needs else 'dense'}, {problem.n} variables, "
     size += f"{problem.m} multipliers"
     if tilted not in (None, family):
         return (
-            f"rho > 0 turns the tilted {family} into a {tilted}, and no engine solves both at this "
-            f"size ({size}). Use rho = 0, or pass dense data with engine='daqp'."
+            f"rho > 0 turns the tilted {family} into {a(tilted)}, and no engine solves both at "
+            f"this size ({size}). Use rho = 0, or pass dense data with engine='daqp'."
         )
     return (
         f"engine='auto' has no engine for this {family} ({size}; it needs "

@@ -80,6 +80,8 @@ class SolutionMap:
             raise ValueError(f"on_failure must be 'raise' or 'nan', got {self.on_failure!r}")
         if self.threads is not None and not (is_count(self.threads) and self.threads >= 1):
             raise ValueError(f"threads must be None or at least 1, got {self.threads!r}")
+        if not isinstance(self.accept_inexact, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"accept_inexact must be True or False, got {self.accept_inexact!r}")
         if not isinstance(self.rule, Rule) or isinstance(self.rule, type):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"rule must be a rule such as lpgd.LPGD(tau=...), got {self.rule!r}")
         registry.check(self.engine)

@@ -125,12 +125,22 @@ def check_kind(name: str, tensor: Any, first: torch.Tensor, which: str) -> None:
     ------
     StructureError
     """
+    check_values(name, tensor, first, which)
+    if not tensor.dtype.is_floating_point:
+        raise StructureError(f"{name} must have a real floating dtype, got {tensor.dtype}")
+
+
+def check_values(name: str, tensor: Any, first: torch.Tensor, which: str) -> None:
+    """Check that an argument is a tensor with values, on the device of the argument ``first``.
+
+    Raises
+    ------
+    StructureError
+    """
     if not isinstance(tensor, torch.Tensor):
         raise StructureError(f"{name} must be a torch.Tensor, got {type(tensor).__name__}")
     if type(tensor) is not torch.Tensor or tensor.is_nested:
         _check_subclass(name, tensor)
-    if not tensor.dtype.is_floating_point:
-        raise StructureError(f"{name} must have a real floating dtype, got {tensor.dtype}")
     if tensor.device != first.device:
         raise StructureError(
             f"{name} is on {tensor.device}, but {which} is on {first.device}; move them together"
@@ -148,8 +158,8 @@ def _check_subclass(name: str, tensor: torch.Tensor) -> None:
         return  # parameters, and subclasses that are ordinary tensors underneath
     kind = "NestedTensor" if tensor.is_nested else type(tensor).__name__
     raise StructureError(
-        f"{name} must be a plain tensor, got a {kind}; convert it first, e.g. by padding a nested "
-        "one or filling a masked one"
+        f"{name} must be a plain tensor with values, got a {kind}; convert it first, e.g. by "
+        "padding a nested one or filling a masked one; leave layers out of torch.export"
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
@@ -22,14 +21,10 @@ from lpgd.core.solution import Solution
 from lpgd.frontend.mapped import SECOND, Derivative, Ops, mapped
 from lpgd.frontend.program import Program
 from lpgd.map.forward import Forward
+from lpgd.torch.surroundings import undisturbed
 
 Tensors = tuple[torch.Tensor, ...]
 OPS = Ops(torch.movedim, torch.broadcast_to)
-
-
-def differentiable() -> AbstractContextManager[Any]:
-    """Where users' functions may differentiate, which they cannot in inference mode."""
-    return torch.inference_mode(mode=False) if torch.is_inference_mode_enabled() else nullcontext()
 
 
 @dataclass(eq=False)
@@ -42,6 +37,7 @@ class Call:
     resolution: float  # machine epsilon of what the caller gave
     keep: bool
     start: Solution | None = None
+    functions: bool = False  # whether users' functions of tensors take part
     forward: Forward | None = None
 
     def outward(self, outputs: Sequence[np.ndarray]) -> Tensors:
@@ -56,10 +52,10 @@ class Solve(Function):
     def forward(call: Call, *data: torch.Tensor) -> Tensors:
         program = call.program
         shape, arrays = program.batch([t.shape for t in data]), as_arrays(data, program.cores)
-        with differentiable():
-            call.forward, outputs = program.solve(
-                arrays, shape, call.resolution, keep=call.keep, start=call.start
-            )
+        call.forward, outputs = undisturbed(
+            lambda: program.solve(arrays, shape, call.resolution, keep=call.keep, start=call.start),
+            functions=call.functions,
+        )
         return call.outward(outputs)
 
     @staticmethod
@@ -104,11 +100,20 @@ class Derived(Function):
     def forward(call: Call, way: Derivative, *tensors: torch.Tensor) -> Tensors:
         count = _vectors(call, way)
         vectors, data = as_arrays(tensors[:count]), tensors[count:]
-        assert call.forward is not None
+        program, forward = call.program, call.forward
+        assert forward is not None
         if way.push:
-            own = as_arrays(data, call.program.cores)
-            return call.outward(call.program.pushforward(call.forward, way, vectors, own))
-        gradients = call.program.pullback(call.forward, way, vectors, [t.shape for t in data])
+            own = as_arrays(data, program.cores)
+            return call.outward(
+                undisturbed(
+                    lambda: program.pushforward(forward, way, vectors, own),
+                    functions=call.functions,
+                )
+            )
+        shapes = [tuple(t.shape) for t in data]
+        gradients = undisturbed(
+            lambda: program.pullback(forward, way, vectors, shapes), functions=call.functions
+        )
         found: list[torch.Tensor] = []
         for gradient, datum in zip(gradients, way.chosen(data), strict=True):
             found.append(torch.from_numpy(gradient).to(datum.device, datum.dtype))
@@ -156,5 +161,15 @@ def as_arrays(data: Sequence[torch.Tensor], cores: Sequence[int] | None = None) 
             if tensor.stride(dim) == 0 and tensor.shape[dim] > 1:
                 tensor = tensor.narrow(dim, 0, 1)
         # forced: conjugated views need it
-        arrays.append(tensor.detach().to("cpu", torch.float64).numpy(force=True))
+        arrays.append(_detached(tensor).to("cpu", torch.float64).numpy(force=True))
     return arrays
+
+
+def _detached(tensor: torch.Tensor) -> torch.Tensor:
+    try:
+        return tensor.detach()
+    except RuntimeError as error:  # of autograd's own, older vmap
+        raise RuntimeError(
+            "is_grads_batched and jacobian(vectorize=True) cannot batch a layer's derivative; "
+            "torch.func.jacrev, jacfwd and vmap can"
+        ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from lpgd.torch.oracle import OracleLayer
 from lpgd.torch.program import ProgramLayer
 from lpgd.torch.saddle import SaddleLayer
 from lpgd.torch.subject import presented
+from lpgd.torch.surroundings import untraced
 
 
 @public("lpgd.torch")
@@ -138,10 +139,7 @@ class EnvelopeLoss(nn.Module):
         IllPosedError
             The upper side is a non-convex problem for some element.
         """
-        evaluate: Any = self._evaluated
-        if torch.compiler.is_compiling():  # a graph break: the solves are not traced
-            evaluate = cast(Any, torch.compiler.disable(evaluate))
-        values = evaluate(inputs, named, target, weight)
+        values = untraced(self._evaluated)(inputs, named, target, weight)
         if self.reduction == "none":
             return values
         solved = values[values.isfinite()] if self.layer._map.on_failure == "nan" else values
@@ -169,7 +167,7 @@ class EnvelopeLoss(nn.Module):
         def run(arrays: Sequence[np.ndarray]) -> Evaluated:
             return stated.evaluate(programs, arrays, shape, call.resolution)
 
-        return Work(run, call.program.cores, call.dtype, call.device), tensors
+        return Work(run, call.program.cores, call.dtype, call.device, call.functions), tensors
 
     def _work(
         self, inputs: tuple[Any, ...], named: dict[str, Any], target: Any, weight: Any
@@ -193,7 +191,8 @@ class EnvelopeLoss(nn.Module):
             return evaluate(program, own, name, Given(arrays, shape, eps))
 
         dtype = common_dtype({str(i): tensor for i, tensor in enumerate(tensors)})
-        return Work(run, (*program.cores, 1, 1), dtype, first.device), tensors
+        cores = (*program.cores, 1, 1)
+        return Work(run, cores, dtype, first.device, seen.call.functions), tensors
 
 
 def _family(layer: ProgramLayer) -> str:

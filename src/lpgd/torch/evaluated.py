@@ -13,6 +13,7 @@ from torch.autograd import Function
 
 from lpgd.frontend.envelope import Evaluated
 from lpgd.torch.bridge import SECOND, as_arrays
+from lpgd.torch.surroundings import undisturbed
 
 
 @dataclass(eq=False)
@@ -23,6 +24,7 @@ class Work:
     cores: Sequence[int]
     dtype: torch.dtype
     device: torch.device
+    functions: bool  # whether users' functions of tensors take part
     found: Evaluated | None = field(default=None, init=False)
 
 
@@ -31,7 +33,8 @@ class Evaluate(Function):
 
     @staticmethod
     def forward(work: Work, *tensors: torch.Tensor) -> torch.Tensor:
-        work.found = work.run(as_arrays(tensors, work.cores))
+        arrays = as_arrays(tensors, work.cores)
+        work.found = undisturbed(lambda: work.run(arrays), functions=work.functions)
         return torch.from_numpy(np.array(work.found.values)).to(work.device, work.dtype)
 
     @staticmethod
@@ -60,9 +63,10 @@ class Gradients(Function):
     def forward(
         work: Work, wanted: tuple[bool, ...], cotangent: torch.Tensor, *tensors: torch.Tensor
     ) -> tuple[torch.Tensor, ...]:
-        assert work.found is not None
-        shapes = [tuple(tensor.shape) for tensor in tensors]
-        arrays = work.found.pull(as_arrays([cotangent])[0], wanted, shapes)
+        found = work.found
+        assert found is not None
+        shapes, own = [tuple(tensor.shape) for tensor in tensors], as_arrays([cotangent])[0]
+        arrays = undisturbed(lambda: found.pull(own, wanted, shapes), functions=work.functions)
         return tuple(
             torch.from_numpy(np.array(array, order="C")).to(tensor.device, tensor.dtype)
             for array, tensor in zip(arrays, compress(tensors, wanted), strict=True)

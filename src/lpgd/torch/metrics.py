@@ -14,6 +14,7 @@ from lpgd import metrics
 from lpgd.core.errors import StructureError
 from lpgd.core.options import choice, flag, number
 from lpgd.core.public import public
+from lpgd.torch.arguments import check_values
 
 
 class _Metric(nn.Module):
@@ -35,20 +36,23 @@ class _Metric(nn.Module):
 
     @torch.no_grad()
     def _add(self, *given: torch.Tensor) -> tuple[float, float]:
+        for name, part in zip(("solutions (or costs)", "true costs", "optima"), given, strict=True):
+            check_values(name, part, part, "themselves")
         first, truth, best = (part.detach().to("cpu", torch.float64).numpy() for part in given)
-        batch = first.shape[:-1]
-        if truth.shape != first.shape or best.size != first[..., 0].size:
+        one = first.shape[-1:]
+        if not one or truth.shape != first.shape or best.size != np.prod(first.shape[:-1]):
             raise StructureError(
                 f"solutions (or costs) and true costs must have one shape, and there must be an "
                 f"optimum for each; got {first.shape}, {truth.shape} and {best.shape}"
             )
-        sums = self._sums(first, truth, best.reshape(batch))
+        flat = best.size, *one
+        sums = self._sums(first.reshape(flat), truth.reshape(flat), best.reshape(-1))
         self.total += sums[0]
         self.weight += sums[1]
         return sums
 
     def update(self, first: torch.Tensor, true_costs: torch.Tensor, best: torch.Tensor) -> None:
-        """Add a batch: solutions (or predicted costs) and true costs (B, d), optima (B,) or (B, 1).
+        """Add a batch: solutions (or predicted costs) and true costs (..., d), an optimum for each.
 
         Raises
         ------

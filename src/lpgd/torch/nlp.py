@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from lpgd.core.engine import Engine
@@ -17,7 +18,7 @@ from lpgd.frontend.program import Program
 from lpgd.frontend.trees import Layout
 from lpgd.frontend.views import QPView
 from lpgd.map.report import OnFailure
-from lpgd.torch.arguments import Signature, common_dtype, signature
+from lpgd.torch.arguments import Signature, check_kind, common_dtype, signature
 from lpgd.torch.autodiff import Autodiff
 from lpgd.torch.functions import TorchFunctions
 from lpgd.torch.layers import DualSolution
@@ -60,6 +61,7 @@ class NLPLayer(ProgramLayer):
     """
 
     outputs = DualSolution
+    _users = True
 
     def __init__(
         self,
@@ -151,6 +153,7 @@ class NLPLayer(ProgramLayer):
         leaves = Leaves.of(params, self._ranks)
         if start is None:
             first = leaves.tensors[0]
+            check_kind(leaves.names[0], first, first, "the first parameter")
             start = torch.zeros(self.n, dtype=first.dtype, device=first.device)
         boxes = {"lb": lb, "ub": ub, "start": start}
         boxes = {name: value for name, value in boxes.items() if value is not None}
@@ -188,10 +191,10 @@ class NLPLayer(ProgramLayer):
             return made.problem(names, bounds)
         f, h, g = self._functions
         functions = TorchFunctions(f, h, g, leaves.tree, leaves.names)
-        ones = leaves.tree.build([torch.ones(s, dtype=torch.float64) for s in leaves.ends])
-        x = torch.ones(self.n, dtype=torch.float64)
+        ones = leaves.tree.build([torch.from_numpy(np.ones(shape)) for shape in leaves.ends])
+        x = torch.from_numpy(np.ones(self.n))  # on the CPU, whatever the default device
         first, rest = (_length(k, part, x, ones) for k, part in (("h", h), ("g", g)))
-        y = Layout.of(torch.ones(first + rest))
+        y = Layout.of(np.ones(first + rest))
         model = Autodiff(functions.lagrangian, Layout.of(x), y, leaves.tree, leaves.names)
         return functional(model, functions, (self.n, first, rest), names, bounds)
 

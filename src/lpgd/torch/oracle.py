@@ -15,7 +15,7 @@ from lpgd.core.rule import Rule
 from lpgd.families.oracle.oracle import Oracle
 from lpgd.frontend.oracle import Asking, OracleView, Sense, checked, fitting, form, opaque, pooled
 from lpgd.map.report import OnFailure
-from lpgd.torch.arguments import Arguments, Signature, collect, signature
+from lpgd.torch.arguments import Arguments, Signature, check_kind, collect, signature
 from lpgd.torch.program import ProgramLayer
 
 
@@ -142,6 +142,7 @@ class OracleLayer(ProgramLayer):
         """
         own: tuple[int, ...] = (1,)
         if isinstance(costs, torch.Tensor):
+            check_kind("costs", costs, costs, "costs")
             own = checked(self._form, tuple(costs.shape))
             costs = costs.reshape(*costs.shape[: costs.ndim - len(own)], int(np.prod(own)))
             costs = -costs if self.sense == "max" else costs

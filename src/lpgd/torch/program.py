@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import nn
@@ -23,6 +23,7 @@ from lpgd.torch import memory
 from lpgd.torch.arguments import Arguments, Signature, signature
 from lpgd.torch.bridge import Call, Solve
 from lpgd.torch.subject import subject
+from lpgd.torch.surroundings import untraced
 
 MOST = 64  # structures that a layer remembers
 
@@ -41,6 +42,8 @@ class ProgramLayer(nn.Module):
 
     outputs: ClassVar[Callable[..., Any]]
     """The named tuple of all outputs, x first."""
+    _users: ClassVar = False
+    """Whether users' functions of tensors are called, and perhaps differentiated."""
     _version = memory.SINCE
 
     def __init__(
@@ -108,10 +111,7 @@ class ProgramLayer(nn.Module):
         return signature(given.items())
 
     def _solve(self, given: dict[str, Any], *, duals: bool) -> Any:
-        called: Any = self._called
-        if torch.compiler.is_compiling():  # a graph break: the solve itself is not traced
-            called = cast(Any, torch.compiler.disable(called))
-        solution, _ = called(given)
+        solution, _ = untraced(self._called)(given)
         return solution if duals else solution.x
 
     def _called(self, given: dict[str, Any]) -> tuple[Any, Call]:
@@ -131,7 +131,7 @@ class ProgramLayer(nn.Module):
                 if len(self._known) == MOST:
                     self._known.pop(next(iter(self._known)), None)  # the oldest
                 self._known[key] = known
-        return Call(*known, torch.is_grad_enabled(), given.get("start")), tensors
+        return Call(*known, torch.is_grad_enabled(), given.get("start"), self._users), tensors
 
     def _understood(self, given: dict[str, Any]) -> tuple[Known, list[torch.Tensor]]:
         """What a call asks for, of which the structure has not been seen."""

@@ -20,9 +20,9 @@ from lpgd.frontend.trees import Layout, Tree, flatten
 from lpgd.map.report import OnFailure
 from lpgd.torch.arguments import Signature, common_dtype, signature
 from lpgd.torch.autodiff import Autodiff, tensor
-from lpgd.torch.bridge import differentiable
 from lpgd.torch.leaves import Leaves
 from lpgd.torch.program import MOST, Known, ProgramLayer
+from lpgd.torch.surroundings import undisturbed
 
 NOTHING = SaddleView(Layout.of(None), Layout.of(None))
 
@@ -94,6 +94,7 @@ class SaddleLayer(ProgramLayer):
     """
 
     outputs = staticmethod(_parts)
+    _users = True
 
     def __init__(
         self,
@@ -215,8 +216,10 @@ class SaddleLayer(ProgramLayer):
             first = [_first(leaf, core) for leaf, core in pairs]
             if self._together:
                 first = [array[None] for array in first]
-            with differentiable():
-                x, y, _ = self._procedure(NOTHING, leaves).answer(first, Perturbation(wrap=tensor))
+            procedure = self._procedure(NOTHING, leaves)
+            x, y, _ = undisturbed(
+                lambda: procedure.answer(first, Perturbation(wrap=tensor)), functions=True
+            )
         view = SaddleView(Layout.of(x), Layout.of(y))
         if self._together and self._like is None:
             view = SaddleView(view.x.single, view.y.single)

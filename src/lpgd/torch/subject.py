@@ -12,7 +12,8 @@ import torch
 
 from lpgd.core.errors import StructureError
 from lpgd.frontend.subject import Precision, Subject, aside
-from lpgd.torch.bridge import Call, as_arrays, differentiable
+from lpgd.torch.bridge import Call, as_arrays
+from lpgd.torch.surroundings import differentiable
 
 
 class _Seen(Exception):  # noqa: N818 - it carries what was seen, and is no error

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from lpgd.core.errors import StructureError
 from lpgd.core.options import choice
 from lpgd.frontend.oracle import checked
 from lpgd.losses.linear import fitting
+from lpgd.torch.arguments import check_values
 from lpgd.torch.oracle import OracleLayer
 
 Reduction = Literal["mean", "sum", "none"]
@@ -28,21 +28,22 @@ def known(reduction: Any) -> Reduction:
     return reduction
 
 
-def tensors(**given: Any) -> None:
-    """Check that all are tensors.
+def reduced(loss: torch.Tensor, reduction: Reduction) -> torch.Tensor:
+    """The mean or the sum of a loss, or the loss itself."""
+    return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
+
+
+def plain(costs: Any, others: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """All arguments beside the costs, of which masks are zeros and ones.
 
     Raises
     ------
     StructureError
+        They are no tensors with values, or on different devices.
     """
-    for name, value in given.items():
-        if not isinstance(value, torch.Tensor):
-            raise StructureError(f"{name} must be a tensor, got {type(value).__name__}")
-
-
-def reduced(loss: torch.Tensor, reduction: Reduction) -> torch.Tensor:
-    """The mean or the sum of a loss, or the loss itself."""
-    return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
+    for name, part in {"costs": costs, **others}.items():
+        check_values(name, part, costs, "costs")
+    return {k: v.to(costs.dtype) if v.dtype == torch.bool else v for k, v in others.items()}
 
 
 class Loss(nn.Module):
@@ -82,8 +83,8 @@ class Loss(nn.Module):
         StructureError
             Wrong shape.
         """
-        tensors(costs=costs, **others)
         form = getattr(self.layer, "_form", (None,))
+        others = plain(costs, others)
         own, dims = checked(form, tuple(costs.shape)), len(form)
         fitting(own, costs=costs, **others)
         flat = [part.flatten(part.ndim - dims) for part in (costs, *others.values())]

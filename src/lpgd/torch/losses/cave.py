@@ -12,7 +12,7 @@ from lpgd.core.options import choice, whole
 from lpgd.core.public import public
 from lpgd.losses.cone import projected
 from lpgd.losses.linear import fitting
-from lpgd.torch.losses.base import Reduction, known, reduced, tensors
+from lpgd.torch.losses.base import Reduction, known, plain, reduced
 
 
 def cone_cosine(costs: torch.Tensor, onto: torch.Tensor) -> torch.Tensor:
@@ -65,7 +65,7 @@ class CaVE(nn.Module):
         StructureError
             Wrong shape.
         """
-        tensors(costs=costs, normals=normals)
+        normals = plain(costs, {"normals": normals})["normals"]
         fitting(costs.shape[-1:], normals=normals)
         try:
             rows = normals.expand(*costs.shape[:-1], *normals.shape[-2:])

@@ -12,7 +12,7 @@ from lpgd import losses
 from lpgd.core.options import array, choice
 from lpgd.core.public import public
 from lpgd.losses.linear import fitting
-from lpgd.torch.losses.base import Reduction, known, reduced, tensors
+from lpgd.torch.losses.base import Reduction, known, plain, reduced
 
 Sense = Literal["min", "max"]
 SOFT = partial(torch.softmax, dim=-1), partial(torch.log_softmax, dim=-1)
@@ -45,7 +45,7 @@ class _PoolLoss(nn.Module):
         StructureError
             Wrong shape.
         """
-        tensors(costs=costs, **other)
+        other = plain(costs, other)
         fitting(self.pool.shape[1:], costs=costs, **other)
         (given,) = other.values()
         dtype = torch.promote_types(costs.dtype, given.dtype)
