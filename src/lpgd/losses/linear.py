@@ -35,11 +35,12 @@ def fitting(own: Sequence[int], **given: Array) -> None:
         if shape[max(len(shape) - len(own), 0) :] != tuple(own):
             want = ", ".join(map(str, own))
             raise StructureError(f"{name} must have shape (..., {want}) as costs, got {shape}")
+    batches = {name: shape[: len(shape) - len(own)] for name, shape in shapes.items()}
     try:
-        np.broadcast_shapes(*shapes.values())
+        np.broadcast_shapes(*batches.values())
     except ValueError:
-        told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise StructureError(f"batch dimensions must broadcast, got {told}") from None
+        listed = ", ".join(f"{name} {batch}" for name, batch in batches.items() if batch)
+        raise StructureError(f"batch dimensions do not broadcast: {listed}") from None
 
 
 def step(tau: Any, side: Side = "average") -> None:
