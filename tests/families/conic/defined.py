@@ -45,7 +45,7 @@ def solved(conic, params):
     linear = dense["q"], dense["b"]
     data = plan.data(whole, linear)
     first = plan.enter(whole, blank, dense["b"])
-    found = newton.solve(plan.cones, data, first, None, 50)
+    found = newton.solve(plan.layout, data, first, None, 50)
     assert found.error.max() < newton.FINE
     status = np.full(size, Status.OPTIMAL, dtype=np.int8)
     return Solution(*plan.leave(whole, linear, found.x, found.y), status)

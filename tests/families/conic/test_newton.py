@@ -4,6 +4,7 @@ import pytest
 from lpgd.families.conic import equations, newton
 from lpgd.families.conic.equations import Dense, Point
 from lpgd.families.conic.newton import Model
+from lpgd.families.conic.tops import Layout
 from lpgd.testing.cone_programs import KINDS, plant
 
 NAMES = sorted(KINDS)
@@ -35,8 +36,8 @@ def test_the_planted_solution_has_no_residual(name):
 def test_it_converges_to_rounding_from_nearby(name, kept):
     case = plant(KINDS[name], 1, 4)
     data, first = dense(case), start(case, 1e-3)
-    model = Model.of(KINDS[name], data, first) if kept else None
-    found = newton.solve(KINDS[name], data, first, model)
+    model = Model.of(Layout(KINDS[name]), data, first) if kept else None
+    found = newton.solve(Layout(KINDS[name]), data, first, model)
     assert found.error.max() < newton.GOAL
     np.testing.assert_allclose(found.x, case.solution.x, atol=1e-11)
 
@@ -45,8 +46,8 @@ def test_it_converges_to_rounding_from_nearby(name, kept):
 def test_a_part_of_the_residual_may_stay_but_no_more_than_a_solution_has(name):
     case = plant(KINDS[name], 1, 4)
     data, first = dense(case), start(case, 1e-4)
-    model = Model.of(KINDS[name], data, first)
-    found = newton.solve(KINDS[name], data, first, model, share=1.0)
+    model = Model.of(Layout(KINDS[name]), data, first)
+    found = newton.solve(Layout(KINDS[name]), data, first, model, share=1.0)
     assert found.error.max() <= newton.FINE
 
 
@@ -55,7 +56,7 @@ def test_steps_shrink_quadratically():
     data, errors = dense(case), []
     point = start(case, 1e-2)
     for steps in range(4):
-        found = newton.solve(KINDS["mixed"], data, point, None, steps)
+        found = newton.solve(Layout(KINDS["mixed"]), data, point, None, steps)
         errors.append(found.error[0])
     assert errors[2] < 10 * errors[1] ** 1.7
     assert errors[3] < 1e-9
@@ -65,10 +66,10 @@ def test_programs_go_their_own_way():
     case = plant(KINDS["mixed"], 3, 5)
     data, first = dense(case), start(case, 1e-2)
     first.x[2] += 100.0  # far off: it goes on alone
-    together = newton.solve(KINDS["mixed"], data, first)
+    together = newton.solve(Layout(KINDS["mixed"]), data, first)
     for row in range(5):
         rows = np.array([row])
-        alone = newton.solve(KINDS["mixed"], data.take(rows), first.take(rows))
+        alone = newton.solve(Layout(KINDS["mixed"]), data.take(rows), first.take(rows))
         np.testing.assert_array_equal(alone.x[0], together.x[row])
         np.testing.assert_array_equal(alone.v[0], together.v[row])
 
@@ -78,7 +79,7 @@ def test_all_matrices_are_factorized_at_like_addresses():
     places = set()
     for name in NAMES:
         case = plant(KINDS[name], 4, 5)
-        model = Model.of(KINDS[name], dense(case), start(case, 1e-2))
+        model = Model.of(Layout(KINDS[name]), dense(case), start(case, 1e-2))
         places |= {lu.ctypes.data % 16 for lu, _ in model.factors}
     assert places == {0}
 
@@ -87,7 +88,7 @@ def test_a_singular_matrix_is_noticed_and_solved_by_least_squares():
     case = plant(KINDS["zero"], 0, 2)
     data, first = dense(case), start(case, 0.0)
     data.A[1, 1] = data.A[1, 0]
-    model = Model.of(KINDS["zero"], data, first)
+    model = Model.of(Layout(KINDS["zero"]), data, first)
     assert model.sound.tolist() == [True, False]
     gap = np.ones((2, 10)), np.ones((2, 2))
     assert not model.step(gap)[0][1].any()
@@ -95,16 +96,18 @@ def test_a_singular_matrix_is_noticed_and_solved_by_least_squares():
     np.testing.assert_allclose(data.A @ dx[..., None] + 1, 0, atol=1e-9)
     assert dv[1, 0] == pytest.approx(dv[1, 1])
     np.testing.assert_array_equal(dv, dy)
-    assert newton.solve(KINDS["zero"], data, start(case, 1.0), model).error[0] < newton.GOAL
+    assert newton.solve(Layout(KINDS["zero"]), data, start(case, 1.0), model).error[0] < newton.GOAL
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_error_of_the_start_counts_for_nothing(name):
     case = plant(KINDS[name], 5, 3)
     data, first = dense(case), start(case, 0.0)
-    solved = newton.solve(KINDS[name], data, first)
+    solved = newton.solve(Layout(KINDS[name]), data, first)
     data.q[1] = np.inf
     with np.errstate(invalid="ignore"):
-        found = newton.solve(KINDS[name], data, solved, Model.of(KINDS[name], data, solved))
+        found = newton.solve(
+            Layout(KINDS[name]), data, solved, Model.of(Layout(KINDS[name]), data, solved)
+        )
     assert found.error[1] == np.inf
     assert found.error[[0, 2]].max() <= newton.FINE

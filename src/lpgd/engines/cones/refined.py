@@ -132,7 +132,7 @@ class _Loaded:
         params, start = (taken(params, solved), found.take(solved)) if some else (params, found)
         at = self._at(params, start.points)
         data = self.plan.data(at.matrices, linear_terms(params))
-        point = newton.solve(self.plan.cones, data, at.point, at.model, RESCUE)
+        point = newton.solve(self.plan.layout, data, at.point, at.model, RESCUE)
         fine = np.flatnonzero(point.error <= newton.FINE)
         if keep:
             self.anchor = replace(at, point=point)
@@ -151,7 +151,7 @@ class _Loaded:
             anchor = self.anchor if known[mine[0]] else None
             at = self._at(part, begin) if anchor is None else anchor.take(self.place[rows[mine]])
             data = self.plan.data(at.matrices, linear_terms(part))
-            point = newton.solve(self.plan.cones, data, at.point, at.model, share=KEEN)
+            point = newton.solve(self.plan.layout, data, at.point, at.model, share=KEEN)
             found = self._put(found, mine, part, at.matrices, point)
         return found
 
@@ -160,7 +160,7 @@ class _Loaded:
         matrices = plan.balanced(plan.matrices(params), params, start.y, slacks)
         data = plan.data(matrices, linear_terms(params))
         point = plan.enter(matrices, start, slacks)
-        return Anchor(matrices, Model.of(plan.cones, data, point), point)
+        return Anchor(matrices, Model.of(plan.layout, data, point), point)
 
     def _put(
         self, found: Found, rows: IntArray, params: Params, matrices: Matrices, point: Point

@@ -170,7 +170,7 @@ class Part:
             matrices = matrices.augmented(bend[:, plan.kept], bend[:, plan.gone])
         zero = np.zeros_like(point.x), np.zeros_like(point.y)
         at, weak, edge = _held(plan.cones, plan.enter(matrices, point, slacks))
-        model = Model.of(plan.cones, plan.data(matrices, zero), at)
+        model = Model.of(plan.layout, plan.data(matrices, zero), at)
         return cls(plan, matrices, model, place, weak, edge)
 
     def adjoint(self, places: IntArray, linear: Linear) -> Adjoint:

@@ -24,6 +24,7 @@ from lpgd.core.scaling import exponents, top
 from lpgd.core.solution import FloatArray, IntArray, Rows, Solution
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.equations import Dense, Point
+from lpgd.families.conic.tops import Layout, tops
 from lpgd.families.quadratic.structure import Structure
 
 Program = TypeVar("Program", bound=Structure)
@@ -114,6 +115,11 @@ class Reduction(Generic[Program]):
         """That which leaves everything."""
         none = np.zeros(0, dtype=np.intp)
         return cls(conic, conic.cones, none, np.arange(conic.n), none, np.arange(conic.m))
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Of the reduced program."""
+        return Layout(self.cones, tops(self.conic, self.cones, self.kept, self.rest))
 
     @property
     def usual(self) -> int:

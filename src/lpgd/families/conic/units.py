@@ -20,7 +20,7 @@ from typing import final
 import numpy as np
 
 from lpgd.core.params import Param, Params, batched
-from lpgd.core.scaling import Exponents, exponents_of
+from lpgd.core.scaling import Exponents, exponents, exponents_of
 from lpgd.core.solution import FloatArray, Rows, Solution
 from lpgd.families.conic.balance import Graph, balanced, diagonal
 from lpgd.families.quadratic.structure import Structure
@@ -67,6 +67,11 @@ class Units(Rows):
 
     def fitted(self, params: Params) -> Units:
         """With factors of linear costs and of the right-hand sides for these linear terms."""
+        q, b = params["q"].full(), params["b"].full()
+        if not (self.rows.any() or self.cols.any()):
+            tops = [np.maximum.reduce(np.abs(part), axis=1, initial=0.0) for part in (q, b)]
+            costs, sides = exponents(np.array(tops))[..., None]
+            return Units(self.rows, self.cols, costs, sides, self.shift)
         bare = replace(self, costs=np.zeros_like(self.costs), sides=np.zeros_like(self.sides))
         sides = exponents_of(_top(bare.linear(params)["b"].full(), 0))
         costs = exponents_of(_top(params["q"].full(), self.cols))

@@ -39,7 +39,7 @@ from lpgd.core.params import Params, taken
 from lpgd.core.scaling import top
 from lpgd.core.solution import FloatArray, Solution, Status, among
 from lpgd.families.conic.projections import project
-from lpgd.families.quadratic.inside import inside
+from lpgd.families.quadratic.inside import NEAR, inside
 from lpgd.families.quadratic.products import Values, unit
 from lpgd.families.quadratic.rows import Rows
 
@@ -81,6 +81,9 @@ def within(of: Rows, params: Params, point: Solution) -> Solution:
     whole = inside(values, point, sides, slacks, np.inf)
     if whole is point:
         return point
+    least = 0.5 * NEAR * np.abs(point.x).max(axis=1, initial=0.0)
+    if (np.abs(whole.x - point.x) <= least[:, None]).all():  # all of it is rounding
+        return whole
     moved = inside(values, point, sides, slacks)
     far = np.flatnonzero((moved.x != whole.x).any(axis=1))
     if len(far):
