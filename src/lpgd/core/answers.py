@@ -1,7 +1,5 @@
 """Answers for parts of a batch as one."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace

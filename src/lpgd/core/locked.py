@@ -1,7 +1,5 @@
 """What threads may share although it is written to."""
 
-from __future__ import annotations
-
 from threading import Lock
 from typing import Any
 

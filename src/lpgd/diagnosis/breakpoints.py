@@ -5,8 +5,6 @@ vertices and those that only a solver knows, by bisection between the last tilt 
 it is and the first one that does not.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

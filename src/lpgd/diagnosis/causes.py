@@ -3,8 +3,6 @@
 They stand in the order in which a gradient is made: the solve, the loss, the tilt, the data.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import compress

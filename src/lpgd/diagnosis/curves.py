@@ -1,7 +1,5 @@
 """Gradients against tau, and the loss and its envelope along the negative gradient."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """``lpgd.diagnose``: why is my gradient zero, or wrong?"""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial

@@ -1,7 +1,5 @@
 """A diagnosis as one figure."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A diagnosis: as data, and as text that a person can read."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Whether an oracle minimises: points that it returns for other costs must not be cheaper."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from lpgd.core.params import taken

@@ -1,7 +1,5 @@
 """Entry point of the command ``lpgd``; it needs the extra ``lpgd[experiments]``."""
 
-from __future__ import annotations
-
 import sys
 from importlib.util import find_spec
 from io import TextIOWrapper

@@ -3,8 +3,6 @@
 An experiment adds a function per command below, in its own ``commands.py``, and a line here.
 """
 
-from __future__ import annotations
-
 import typer
 
 from lpgd.experiments.knapsack.commands import compare_knapsack, run_knapsack, tune_knapsack

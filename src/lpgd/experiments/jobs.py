@@ -1,7 +1,5 @@
 """Independent training runs in processes of their own."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

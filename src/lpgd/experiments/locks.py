@@ -1,7 +1,5 @@
 """One process at a time may write into a folder."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The gradient rules that a comparison compares, and the settings each may choose from."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 

@@ -1,7 +1,5 @@
 """Metrics as CSV: one row per training step, readable while the run goes on."""
 
-from __future__ import annotations
-
 import csv
 import io
 import os

@@ -1,7 +1,5 @@
 """What a user sees while a run trains, or a comparison goes on."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from types import TracebackType

@@ -1,7 +1,5 @@
 """One training run with live progress, files and figures: what `lpgd run NAME` does."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Settings that the configurations of all experiments share."""
 
-from __future__ import annotations
-
 import reprlib
 import sys
 from dataclasses import asdict, dataclass, fields

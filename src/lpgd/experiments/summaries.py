@@ -1,7 +1,5 @@
 """Medians over seeds with their range, in words and in CSV."""
 
-from __future__ import annotations
-
 import csv
 import io
 import math

@@ -1,7 +1,5 @@
 """Manners on the command line."""
 
-from __future__ import annotations
-
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Training: a loop that can be killed at any moment and continued to the same numbers."""
 
-from __future__ import annotations
-
 import math
 import time
 from typing import Any, Protocol

@@ -1,7 +1,5 @@
 """Problems with a loss among their costs: solved, valued and differentiated."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

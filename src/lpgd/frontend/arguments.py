@@ -1,7 +1,5 @@
 """Checks of arguments by name, shape and pattern: partners, sizes, batch dimensions."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Batch bookkeeping: which value of an argument each element uses, and which rows it sums."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 

@@ -6,8 +6,6 @@ thread of its own and asks. The callback hands the question to the program, whic
 next callback brings the answer.
 """
 
-from __future__ import annotations
-
 import os
 from collections import OrderedDict
 from collections.abc import Callable

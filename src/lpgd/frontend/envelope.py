@@ -8,8 +8,6 @@ V(t; w) is the optimal value of the problem with t times the loss, and its gradi
 Lagrangian, the saddle point held fixed (math page, sections 1 and 2).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod

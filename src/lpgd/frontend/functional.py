@@ -131,7 +131,6 @@ class Functional:
         yield self.layer, (*inputs, *given)
 
     def whole(self, calls: Sequence[Any]) -> Any:
-        """See ``Stated.whole``."""
         return calls[0]
 
     def evaluate(

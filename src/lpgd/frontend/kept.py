@@ -4,8 +4,6 @@ A forward pass is found again by its *token*, bytes that travel with the arrays.
 bounded: what it has given up is made again from the arrays, which costs time, never another answer.
 """
 
-from __future__ import annotations
-
 import os
 from collections import OrderedDict
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ Arrays of any framework: it brings the three operations of ``Ops``, and arrays h
 ``ndim`` and ``reshape``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress

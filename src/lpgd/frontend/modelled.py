@@ -1,7 +1,5 @@
 """What CVXPY layers of all frameworks share: engine by name, settings, checks of a call."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What frontends need for nonlinear programs: their structure, from functions or expressions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

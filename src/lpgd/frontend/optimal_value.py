@@ -4,8 +4,6 @@ The gradient of an optimal value is that of the Lagrangian, the saddle point hel
 without a second solve (math page, section 5).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress

@@ -1,7 +1,5 @@
 """What frontends need for oracles: the engine, the view, per-instance inputs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast, final
@@ -120,11 +118,9 @@ class OracleView:
     outputs: int = 1
 
     def gather(self, forward: Forward) -> list[np.ndarray]:
-        """See ``View.gather``."""
         return [forward.solution.x]
 
     def cotangent(self, rows: np.ndarray, parts: Sequence[np.ndarray]) -> Cotangent:
-        """See ``View.cotangent``."""
         return Cotangent(rows, parts[0], parts[0][:, :0])
 
 

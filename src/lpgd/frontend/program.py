@@ -1,7 +1,5 @@
 """One call of a layer in arrays: data to outputs, cotangents back, tangents forward."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod

@@ -1,7 +1,5 @@
 """What frontends need for a user's Lagrangian: the tilt that his procedure sees, and the view."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast, final
@@ -172,16 +170,13 @@ class SaddleView:
 
     @property
     def outputs(self) -> int:
-        """See ``View.outputs``."""
         return len(self.x.shapes) + len(self.y.shapes)
 
     def gather(self, forward: Forward) -> list[np.ndarray]:
-        """See ``View.gather``."""
         x, y = forward.solution.x, forward.solution.y
         return [x[:, s] for s in self.x.slices()] + [y[:, s] for s in self.y.slices()]
 
     def cotangent(self, rows: np.ndarray, parts: Sequence[np.ndarray]) -> Cotangent:
-        """See ``View.cotangent``."""
         count, none = len(self.x.shapes), np.zeros((len(rows), 0))
         dx, dy = (np.concatenate([none, *some], axis=1) for some in (parts[:count], parts[count:]))
         return Cotangent(rows, dx, dy)

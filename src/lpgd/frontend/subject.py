@@ -1,7 +1,5 @@
 """One call of a layer and a loss of what it returns, in arrays: what a diagnosis is made of."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol

@@ -3,8 +3,6 @@
 A record is a token and a row: where what a token names is lost, the data are evaluated again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

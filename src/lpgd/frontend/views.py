@@ -1,7 +1,5 @@
 """What a family's outputs are: the view from a solution to a layer's tensors, and back."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, final
@@ -50,7 +48,6 @@ class QPView:
     outputs: int = 4
 
     def gather(self, forward: Forward) -> list[np.ndarray]:
-        """See ``View.gather``."""
         blocks, x, y = self.problem.blocks, forward.solution.x, forward.solution.y
         box, none = np.zeros_like(x), slice(0, 0)
         if "lb" in blocks:
@@ -60,7 +57,6 @@ class QPView:
         return [x, y[:, blocks.get("A", none)], y[:, blocks.get("G", none)], box]
 
     def cotangent(self, rows: np.ndarray, parts: Sequence[np.ndarray]) -> Cotangent:
-        """See ``View.cotangent``."""
         dx, dy, dz, dbox = parts
         blocks = {"A": dy, "G": dz, "lb": -dbox, "ub": dbox}
         flat = [dx[:, :0], *map(blocks.__getitem__, self.problem.blocks)]
@@ -76,14 +72,12 @@ class ConicView:
     outputs: int = 3
 
     def gather(self, forward: Forward) -> list[np.ndarray]:
-        """See ``View.gather``."""
         solution = forward.solution
         with np.errstate(all="ignore"):  # data of invalid elements
             slacks = self.problem.slacks(forward.params, solution.x)
         return [solution.x, solution.y, slacks]
 
     def cotangent(self, rows: np.ndarray, parts: Sequence[np.ndarray]) -> Cotangent:
-        """See ``View.cotangent``."""
         dx, dy, ds = parts
         return Cotangent(rows, dx, dy, ds if ds.any() else None)
 
@@ -97,11 +91,9 @@ class CvxpyView:
 
     @property
     def outputs(self) -> int:
-        """See ``View.outputs``."""
         return len(self.problem.outputs)
 
     def gather(self, forward: Forward) -> list[np.ndarray]:
-        """See ``View.gather``."""
         x, y = forward.solution.x, forward.solution.y
         return [output.entries(y if output.dual else x) for output in self.problem.outputs]
 

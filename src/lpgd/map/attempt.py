@@ -94,7 +94,6 @@ class Parts:
         return cls(tuple(workspace for _, workspace in parts), part, place)
 
     def resolve(self, tilt: Tilt) -> Answer:
-        """See ``Workspace.resolve``."""
         owner = self.part[tilt.rows]
         answers: list[Part] = []
         for number in np.unique(owner):
@@ -121,7 +120,6 @@ class Afresh:
     threads: int | None
 
     def resolve(self, tilt: Tilt) -> Answer:
-        """See ``Workspace.resolve``."""
         problem, params = self.problem.tilt(self.params, tilt)
         start = self.solution.take(tilt.rows)
         return self.engine.solve(problem, params, start=start, threads=self.threads)

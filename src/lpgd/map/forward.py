@@ -1,7 +1,5 @@
 """A solved batch, and what it offers to a pullback."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -127,24 +125,20 @@ class Solved:
 
     @property
     def problem(self) -> Problem:
-        """See ``Backward.problem``."""
         return self.forward.program
 
     @property
     def params(self) -> Params:
-        """See ``Backward.params``."""
         samples = self.forward.samples
         return samples[0].params if samples else self.forward.params
 
     @property
     def accuracy(self) -> FloatArray:
-        """See ``Backward.accuracy``."""
         accuracy, samples = self.forward.accuracy, self.forward.samples
         return accuracy[samples[0].rows] if samples else accuracy
 
     @property
     def samples(self) -> tuple[Samples, Solution] | None:
-        """See ``Backward.samples``."""
         return self.forward.samples
 
     def resolve(self, tilt: Tilt) -> Solution:
@@ -162,11 +156,9 @@ class Solved:
         return answers.put(sane, self.settle(self.forward.resolved(tilt.take(sane))))
 
     def adjoint(self, cotangent: Cotangent, rho: float) -> Adjoint:
-        """See ``Backward.adjoint``."""
         return self.forward.linear.adjoint(cotangent, rho)
 
     def line(self, cotangent: Cotangent, rho: float, ends: int = 2) -> Adjoint | None:
-        """See ``Backward.line``."""
         program, engine = self.forward.program, self.forward.engine
         if Ability.ADJOINT not in program.abilities or self.samples is not None:
             return None

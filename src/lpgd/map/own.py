@@ -1,7 +1,5 @@
 """What a call gives to the rule itself, beside the problem's data: a key, and what it remembers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import TypeVar
 

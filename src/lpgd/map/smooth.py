@@ -1,7 +1,5 @@
 """Solutions of what a rule solves in the place of a batch."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from lpgd.core.solution import FloatArray, IntArray, Solution

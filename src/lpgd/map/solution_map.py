@@ -3,8 +3,6 @@
 Frontends hand arrays in and get arrays back; nothing here knows an autodiff framework.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """A batch solved: the fit elements by the engine, its verdicts checked, the unfit ones marked."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any

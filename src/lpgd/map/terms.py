@@ -1,7 +1,5 @@
 """Terms of some rows among those of all."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

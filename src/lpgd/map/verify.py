@@ -5,8 +5,6 @@ data; what it calls infeasible or unbounded it has to prove. The residual measur
 each solution. Engines that measured it by the family's check themselves are not asked again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Cone programs whose solution is planted, strictly complementary on every cone."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

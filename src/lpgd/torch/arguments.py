@@ -1,7 +1,5 @@
 """What the arguments of a layer are as tensors: types, dtypes, devices."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce

@@ -1,7 +1,5 @@
 """Derivatives of a user's Lagrangian, many points at once."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -45,14 +43,12 @@ class Autodiff:
     names: tuple[str, ...]
 
     def value(self, params: Params, x: FloatArray, y: FloatArray) -> FloatArray:
-        """See ``Model.value``."""
         if not len(x):
             return np.zeros(0)
         with torch.no_grad():
             return self._each(self._lagrangian, params, (x, y)).numpy()
 
     def slopes(self, params: Params, x: FloatArray, y: FloatArray) -> Vectors:
-        """See ``Model.slopes``."""
         if not len(x):
             return x, y
         found = self._each(grad(self._lagrangian), params, (x, y)).detach().numpy()
@@ -60,7 +56,6 @@ class Autodiff:
         return np.ascontiguousarray(found[:, :n]), np.ascontiguousarray(found[:, n:])
 
     def curvature(self, params: Params, x: FloatArray, y: FloatArray) -> Curvature:
-        """See ``Model.curvature``."""
         if not len(x):
             return blocks(np.zeros((0, *2 * (self.x.size + self.y.size,))), self.x.size)
         found = self._each(jacrev(grad(self._lagrangian)), params, (x, y)).detach().numpy()
@@ -69,7 +64,6 @@ class Autodiff:
     def gradient(
         self, params: Params, point: Vectors, weight: FloatArray, wanted: Iterable[str]
     ) -> dict[str, FloatArray]:
-        """See ``Model.gradient``."""
         with torch.enable_grad():
             leaves = {name: tensor(params[name].values).requires_grad_() for name in wanted}
             values = self._each(self._lagrangian, params, point, leaves)

@@ -5,8 +5,6 @@ that the data take part in it: a second derivative then meets its ``backward`` o
 raise, instead of coming out as zero.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Cone programs as a torch module."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple, cast
 
 import torch

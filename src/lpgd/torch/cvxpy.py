@@ -1,7 +1,5 @@
 """CVXPY problems as torch modules."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

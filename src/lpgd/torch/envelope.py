@@ -1,7 +1,5 @@
 """Envelopes of losses that are added to a layer's problem in whole."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

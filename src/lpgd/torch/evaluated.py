@@ -1,7 +1,5 @@
 """The autograd function of envelopes: values, and gradients that were prepared with them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import compress

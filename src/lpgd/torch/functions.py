@@ -1,7 +1,5 @@
 """f and c of a nonlinear program as functions of torch tensors."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -44,29 +42,24 @@ class TorchFunctions:
         return self.f(x, *params) + (y * self.rows(x, params)).sum()
 
     def objective(self, data: Data, x: FloatArray) -> float:
-        """See ``Functions.objective``."""
         with torch.no_grad():
             return float(self.f(tensor(x), *self._built(data)))
 
     def slope(self, data: Data, x: FloatArray) -> FloatArray:
-        """See ``Functions.slope``."""
         params = self._built(data)
         return _array(grad(lambda at: self.f(at, *params).reshape(()))(tensor(x)))
 
     def constraints(self, data: Data, x: FloatArray) -> FloatArray:
-        """See ``Functions.constraints``."""
         with torch.no_grad():
             return _array(self.rows(tensor(x), self._built(data)))
 
     def jacobian(self, data: Data, x: FloatArray) -> FloatArray:
-        """See ``Functions.jacobian``."""
         params = self._built(data)
         if not (self.g or self.h):
             return np.zeros((0, len(x)))
         return _array(jacrev(lambda at: self.rows(at, params))(tensor(x)))
 
     def hessian(self, data: Data, x: FloatArray, y: FloatArray, weight: float) -> FloatArray:
-        """See ``Functions.hessian``."""
         params, load = self._built(data), tensor(y)
 
         def weighted(at: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,5 @@
 """Quadratic and linear programs as torch modules."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import torch

@@ -1,7 +1,5 @@
 """What a rule remembers, as entries of a module's ``state_dict``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Noise drawn by torch, on the device and in the dtype of the costs."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """Black boxes that minimise linear costs, as torch modules. Experimental."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple, Self

@@ -1,7 +1,5 @@
 """Calls of torch layers taken apart: what they solve, and how they present it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress

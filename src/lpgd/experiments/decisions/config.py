@@ -1,7 +1,5 @@
 """Settings that experiments with predicted costs share."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import dataclass
 from numbers import Real

@@ -1,7 +1,5 @@
 """Losses of predicted costs: a layer and what follows it, or a loss that needs no layer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

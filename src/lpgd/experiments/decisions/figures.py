@@ -1,7 +1,5 @@
 """Figures that experiments with predicted costs share."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from lpgd.experiments.comparison import Final

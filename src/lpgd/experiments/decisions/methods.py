@@ -1,7 +1,5 @@
 """The rules that are compared where costs are predicted."""
 
-from __future__ import annotations
-
 from lpgd.experiments.methods import Method
 
 TAUS = (0.1, 0.3, 1.0, 3.0, 10.0)

@@ -1,7 +1,5 @@
 """What a comparison leaves behind where costs are predicted: a table, JSON, CSV and a figure."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from statistics import fmean, stdev

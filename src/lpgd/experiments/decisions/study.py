@@ -1,7 +1,5 @@
 """What decides the numbers of a comparison where costs are predicted."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal
 

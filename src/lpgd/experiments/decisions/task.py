@@ -1,7 +1,5 @@
 """What is trained where costs are predicted, how it is judged, and what a run reports."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """What tuning leaves behind where costs are predicted: a table, JSON, CSV and a figure."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

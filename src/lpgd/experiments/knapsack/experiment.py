@@ -1,7 +1,5 @@
 """The knapsack experiment: instances, binding constraints, model, study."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Items, their values, and which of them are chosen."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from lpgd.experiments.decisions.task import DecisionTask

@@ -1,7 +1,5 @@
 """What trades do to wealth: costs, returns, and the economics of a trader over a period."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from itertools import pairwise

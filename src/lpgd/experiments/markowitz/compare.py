@@ -7,8 +7,6 @@ gradient descent (`Exact`) reaches from the same seed. Seconds count training st
 and writing.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal

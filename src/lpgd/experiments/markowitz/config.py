@@ -1,7 +1,5 @@
 """Everything that decides the numbers of a Markowitz run."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal

@@ -1,7 +1,5 @@
 """Experts whose trades a policy learns to copy."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The gradient rules that are compared on the Markowitz policy."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from lpgd.experiments.methods import Method, Tau

@@ -1,7 +1,5 @@
 """Numbers read from the finished runs of a comparison."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from lpgd.experiments.comparison import Final

@@ -1,7 +1,5 @@
 """The trading policy: a convex program whose data are learned."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

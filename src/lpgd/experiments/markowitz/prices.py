@@ -1,7 +1,5 @@
 """Historical prices: what skfolio ships, as monthly returns."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What `lpgd compare markowitz` leaves behind: tables, results.json, results.csv, compare.png."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

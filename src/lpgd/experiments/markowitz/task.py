@@ -1,7 +1,5 @@
 """What is trained in the Markowitz experiment, how it is judged, and what a run reports."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

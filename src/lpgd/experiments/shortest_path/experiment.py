@@ -1,7 +1,5 @@
 """The shortest-path experiment: instances, model, study."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Command-line options of the Sudoku experiment."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

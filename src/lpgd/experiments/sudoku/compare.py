@@ -11,8 +11,6 @@ puzzles six times per epoch. They stop after ``max_epochs``, or when every judge
 epoch has met the goal. Seconds count training steps, without judging and writing.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """Everything that decides the numbers of a Sudoku run."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 

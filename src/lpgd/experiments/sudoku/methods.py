@@ -1,7 +1,5 @@
 """The gradient rules that are compared on Sudoku."""
 
-from __future__ import annotations
-
 from lpgd.experiments.methods import Method
 
 LEARNING_RATES = (0.02, 0.05, 0.1, 0.3)

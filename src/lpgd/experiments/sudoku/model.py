@@ -1,7 +1,5 @@
 """A linear program that learns its own constraints."""
 
-from __future__ import annotations
-
 import warnings
 
 import torch

@@ -1,7 +1,5 @@
 """Reading the user's own puzzles: one line each, with or without the solution."""
 
-from __future__ import annotations
-
 from itertools import islice
 from pathlib import Path
 

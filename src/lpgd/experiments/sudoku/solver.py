@@ -1,7 +1,5 @@
 """Sudoku grids and a small backtracking solver, for boxes of any side."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice

@@ -1,7 +1,5 @@
 """What is trained on Sudoku, how it is judged, and what a run reports."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from pathlib import Path

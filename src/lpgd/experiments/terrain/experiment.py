@@ -1,7 +1,5 @@
 """The terrain experiment: instances, model, study."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal

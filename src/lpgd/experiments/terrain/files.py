@@ -1,7 +1,5 @@
 """The files of the Warcraft benchmark (Pogančić et al., 2020), for users who have them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Literal
 

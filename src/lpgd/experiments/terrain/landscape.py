@@ -1,7 +1,5 @@
 """Images of generated terrain, and what it costs to cross each of their tiles."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Shortest paths on the tiles of a map."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """What losses that solve share: the layer that solves, the sense, the reduction."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """Cone-aligned vector estimation."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -1,7 +1,5 @@
 """Lagrangian divergences of a target: plain, regularised, perturbed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Losses against a pool of solutions: contrastive, and learning to rank."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """REINFORCE for any loss of a solution."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

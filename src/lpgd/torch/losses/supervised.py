@@ -1,7 +1,5 @@
 """Losses against a target solution, and of true costs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
