@@ -21,3 +21,8 @@ def test_errors_inside_a_solver_are_not_hidden(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "broken_solver", raising=False)
     with pytest.raises(ModuleNotFoundError, match="no_such_dependency"):
         load("broken_solver", "conic")
+
+
+def test_a_module_of_a_missing_package_names_the_package():
+    with pytest.raises(MissingExtraError, match=r"who needs no_such_solver, .* \"lpgd\[oracles\]"):
+        load("no_such_solver.parts.one", "oracles", "who")

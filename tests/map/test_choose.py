@@ -211,5 +211,5 @@ def test_a_family_that_no_engine_knows_is_told_so():
     class Odd(QP):
         family = "odd"
 
-    with pytest.raises(EngineError, match="no engine of this library solves a odd; pass an inst"):
+    with pytest.raises(EngineError, match="no engine of this library solves an odd; pass an inst"):
         choose([Odd.of({}, 1, {})], "auto", LPGD(1.0))

@@ -17,8 +17,9 @@ def load(module: str, extra: str, who: str = "the engine") -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module:
+        package = module.partition(".")[0]
+        if error.name not in (module, package):
             raise
         raise MissingExtraError(
-            f'{who} needs {module}, which is not installed: pip install "lpgd[{extra}]"'
+            f'{who} needs {package}, which is not installed: pip install "lpgd[{extra}]"'
         ) from error

@@ -104,7 +104,7 @@ def fault_of(engine: Engine, problem: Problem, rule: Rule) -> Fault | None:
         return Fault(
             2,
             f"rho > 0 turns the tilted {family} into {a(tilted)}, which {who} does not solve. "
-            "Use rho = 0, or dense data with engine='daqp'.",
+            "Use rho = 0, or engine='auto': 'daqp' for dense data, 'piqp' for sparse ones.",
         )
     stored, dense = problem.stored
     if stored < dense and dense > able.entries:
