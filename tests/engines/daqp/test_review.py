@@ -163,8 +163,8 @@ def trades(n, gap, curved):
 @pytest.mark.parametrize("gap", [7e-10, 5e-10, 3e-10])
 def test_small_terms_beside_large_ones_are_accurate(gap, curved):
     for n in range(3, 9):
-        _problem, _params, found = answer(**trades(n, gap, curved))
-        _x, u, cost = np.split(found.solution.x[0], 3)
+        _, _, found = answer(**trades(n, gap, curved))
+        _, u, cost = np.split(found.solution.x[0], 3)
         assert found.solution.status.tolist() == [Status.OPTIMAL]
         assert found.accuracy[0] <= 1e-8
         np.testing.assert_allclose(cost, np.abs(u), atol=1e-15)
