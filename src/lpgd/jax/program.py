@@ -39,7 +39,8 @@ def solver_of(
     EngineError
         The rule remembers or samples.
     """
-    found = SolutionMap(rule or LPGD(), engine, on_failure, threads, accept_inexact)
+    rule = LPGD() if rule is None else rule
+    found = SolutionMap(rule, engine, on_failure, threads, accept_inexact)
     replayable(found)
     return found
 
