@@ -239,3 +239,22 @@ def test_incumbents_are_used_and_counted():
 def test_wrong_options_are_named(options, why):
     with pytest.raises(ValueError, match=why):
         OracleLayer(Listed(PATHS), **options)
+
+
+@pytest.mark.parametrize("options, kind, why", [
+    ({"features": 3}, TypeError, "features must be a callable"),
+    ({"offset": "no"}, TypeError, "offset must be a callable"),
+    ({"pool": None}, ValueError, "pool must be numbers"),
+    ({"pool": [[1.0], [1.0, 2.0]]}, ValueError, "pool must be an array of numbers"),
+    ({"sense": np.ones(2)}, ValueError, "sense must be one of"),
+    ({"rule": 0}, TypeError, "rule must be"), ({"rule": []}, TypeError, "rule must be"),
+])  # fmt: skip
+def test_what_is_no_option_is_refused_by_name(options, kind, why):
+    with pytest.raises(kind, match=why):
+        OracleLayer(np.sign, **options)
+
+
+def test_costs_that_are_no_numbers_are_named():
+    for wrong in ("no", None, {}, [[1.0], [1.0, 2.0]]):
+        with pytest.raises(ValueError, match="costs must be"):
+            TopK(1)(wrong)

@@ -22,6 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lpgd.core.extras import load
+from lpgd.core.options import positive
+from lpgd.core.rule import is_whole
 from lpgd.core.solution import IntArray
 from lpgd.engines.staying import Staying
 
@@ -71,6 +73,12 @@ class Scatter:
     n_jobs: int
     timeout: float | None = None
     staying: Staying = field(default_factory=Staying, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not (is_whole(self.n_jobs) and self.n_jobs):
+            raise ValueError(f"n_jobs must be an int other than 0, got {self.n_jobs!r}")
+        if self.timeout is not None:
+            positive("timeout", self.timeout)
 
     def jobs(self) -> int:
         """How many workers there will be."""

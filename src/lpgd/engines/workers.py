@@ -13,7 +13,6 @@ from lpgd.core.answers import Part, joined, ordered
 from lpgd.core.engine import Answer, Capabilities, Engine, Restoring
 from lpgd.core.params import Param, Params, taken
 from lpgd.core.public import public
-from lpgd.core.rule import is_number, is_whole
 from lpgd.core.solution import IntArray, Solution, Status
 from lpgd.core.tilt import Tilt
 from lpgd.engines import registry
@@ -53,10 +52,7 @@ class Workers:
         if self.engine == "auto":
             raise ValueError("name the engine that the workers shall use: 'auto' is none")
         registry.check(self.engine)
-        if not (is_whole(self.n_jobs) and self.n_jobs):
-            raise ValueError(f"n_jobs must be an int other than 0, got {self.n_jobs!r}")
-        if self.timeout is not None and not (is_number(self.timeout) and self.timeout > 0):
-            raise ValueError(f"timeout must be None or seconds > 0, got {self.timeout!r}")
+        Scatter(self.n_jobs, self.timeout)  # checks both
 
     @cached_property
     def _scatter(self) -> Scatter:

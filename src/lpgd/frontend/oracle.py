@@ -8,7 +8,8 @@ import numpy as np
 
 from lpgd.core.engine import Engine
 from lpgd.core.errors import StructureError
-from lpgd.core.rule import is_count, is_number, is_whole
+from lpgd.core.options import choice, whole
+from lpgd.core.rule import is_count, is_number
 from lpgd.core.tilt import Cotangent
 from lpgd.engines.oracle.ask import Ask, Direct
 from lpgd.engines.oracle.engine import INSTANCES, OracleEngine
@@ -57,25 +58,17 @@ class Asking:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.sense not in ("min", "max"):
-            raise ValueError(f"sense must be 'min' or 'max', got {self.sense!r}")
-        self._check_workers()
-        if not is_count(self.seed):
-            raise ValueError(f"seed must be an int >= 0, got {self.seed!r}")
-        if not is_count(self.cache):
-            raise ValueError(f"cache must be a number of bytes >= 0, got {self.cache!r}")
+        choice("sense", self.sense, ("min", "max"))
+        if self.n_jobs is not None:
+            Scatter(self.n_jobs, self.timeout)  # checks both
+        if self.timeout is not None and self.n_jobs in (None, 1):
+            raise ValueError("timeout needs n_jobs: only a process of its own can be stopped")
+        whole("seed", self.seed, least=0)
+        whole("cache", self.cache, least=0)
         if not (is_number(self.solve_ratio) and 0 < self.solve_ratio <= 1):
             raise ValueError(f"solve_ratio must be in (0, 1], got {self.solve_ratio!r}")
         if self.solve_ratio < 1 and self.features is not None:
             raise ValueError("a pool holds vectors: solve_ratio < 1 does not go with features")
-
-    def _check_workers(self) -> None:
-        if self.n_jobs is not None and not (is_whole(self.n_jobs) and self.n_jobs):
-            raise ValueError(f"n_jobs must be None or an int other than 0, got {self.n_jobs!r}")
-        if self.timeout is not None and not (is_number(self.timeout) and self.timeout > 0):
-            raise ValueError(f"timeout must be None or seconds > 0, got {self.timeout!r}")
-        if self.timeout is not None and self.n_jobs in (None, 1):
-            raise ValueError("timeout needs n_jobs: only a process of its own can be stopped")
 
     def engine(self, oracle: Callable[..., Any]) -> Engine:
         """The oracle as an engine.
@@ -97,8 +90,7 @@ class Asking:
         gap, theirs = getattr(oracle, "gap", 0.0), getattr(oracle, "sense", self.sense)
         if not (is_number(gap) and gap >= 0):
             raise ValueError(f"the oracle's gap must be a number >= 0, got {gap!r}")
-        if theirs not in ("min", "max"):
-            raise ValueError(f"the oracle's sense must be 'min' or 'max', got {theirs!r}")
+        choice("the oracle's sense", theirs, ("min", "max"))
         sign = 1.0 if theirs == "min" else -1.0
         if self.solve_ratio < 1:
             ask, gap = Pooled(ask, self.solve_ratio, self.pool, sign, self.seed), np.inf

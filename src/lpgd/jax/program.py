@@ -41,7 +41,8 @@ def solver_of(
     EngineError
         The rule needs a key or a state, and it is not given.
     """
-    found = SolutionMap(rule or LPGD(), engine, on_failure, threads, accept_inexact)
+    rule = LPGD() if rule is None else rule
+    found = SolutionMap(rule, engine, on_failure, threads, accept_inexact)
     (own or Own()).fits(found.rule)
     return found
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from lpgd.core.errors import Index, SolverError, StructureError, word_failure
+from lpgd.core.options import array
 from lpgd.core.public import public
 from lpgd.core.reply import Reply
 from lpgd.core.solution import FloatArray, Status
@@ -69,7 +70,7 @@ class SetOracle(ABC):
         raise SolverError(message, list(failed), list(failed.values())) from cause
 
     def _costs(self, costs: Any) -> FloatArray:
-        costs = np.asarray(costs, dtype=np.float64)
+        costs = array("costs", costs)
         given = costs.shape[1:]
         fits = len(given) == len(self.shape) and all(
             want in (None, got) for want, got in zip(self.shape, given, strict=True)

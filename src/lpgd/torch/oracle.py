@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from lpgd.core.errors import StructureError
+from lpgd.core.options import array
 from lpgd.core.public import public
 from lpgd.core.rule import Rule
 from lpgd.families.oracle.oracle import Oracle
@@ -92,6 +93,10 @@ class OracleLayer(ProgramLayer):
         cache: int = 0,
         seed: int = 0,
     ) -> None:
+        pool = array("pool", pool)
+        for name, function in (("features", features), ("offset", offset)):
+            if not (function is None or callable(function)):
+                raise TypeError(f"{name} must be a callable, got {function!r}")
         asking = Asking(sense, n_jobs, timeout, features, cache, solve_ratio, pool, seed)
         super().__init__(rule, asking.engine(oracle), on_failure)
         self.oracle, self.sense, self.n_jobs = oracle, sense, n_jobs
@@ -186,7 +191,7 @@ class OracleLayer(ProgramLayer):
         arguments = collect({"costs": given["costs"]}, "costs", ("costs",), sparse=())
         costs = arguments.tensors["q"]
         objects = opaque(given["instances"], tuple(costs.shape[:-1]))
-        for array in objects.values():  # batch dimensions of both align, also under vmap
-            costs = costs.reshape((1,) * (array.ndim + 1 - costs.ndim) + costs.shape)
+        for inputs in objects.values():  # batch dimensions of both align, also under vmap
+            costs = costs.reshape((1,) * (inputs.ndim + 1 - costs.ndim) + costs.shape)
         arguments = replace(arguments, tensors={"q": costs}, opaque=objects)
         return arguments, Oracle(arguments.n, given["form"]), OracleView()

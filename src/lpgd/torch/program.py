@@ -55,7 +55,8 @@ class ProgramLayer(nn.Module):
     ) -> None:
         super().__init__()
         self._known: dict[Signature, Known] = {}
-        self._map = SolutionMap(rule or LPGD(), engine, on_failure, threads, accept_inexact)
+        rule = LPGD() if rule is None else rule
+        self._map = SolutionMap(rule, engine, on_failure, threads, accept_inexact)
 
     @property
     def rule(self) -> Rule:

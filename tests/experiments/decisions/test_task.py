@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from lpgd.experiments.contest import Outcome
 from lpgd.experiments.decisions.cases import Cases
 from lpgd.experiments.runs import RunDirectory
 from lpgd.experiments.shortest_path.experiment import SHORTEST_PATH, ShortestPathConfig
@@ -69,3 +70,10 @@ def test_hamming_loss_counts_the_edges_that_differ(tmp_path):
     cases = task.split.train[chosen]
     differing = np.abs(task.decide(cases) - cases.best.numpy()).sum()
     assert task.loss(chosen).item() == pytest.approx(differing)
+
+
+@pytest.mark.parametrize("curve, score", [([0.1, 0.3, 0.2], 0.2), ([0.1, None], np.inf)])
+def test_runs_are_ordered_by_their_regret_at_the_end(curve, score):
+    moments = [float(at) for at in range(len(curve))]
+    outcome = Outcome({}, 1, False, moments, moments, {"regret": curve}, 0)
+    assert SHORTEST_PATH.score(outcome) == (score,)

@@ -47,6 +47,8 @@ def test_settings_are_chosen_on_instances_that_no_final_run_sees(compared):
         sizes = [max(len(given), 1) for given in (final.method.taus, final.method.sigmas)]
         assert len(runs) == sizes[0] * sizes[1] * len(final.method.learning_rates)
         assert {run["config"]["data_seed"] for run in runs} == {1000}
+        assert all(run["config"]["tuning"] for run in runs)  # files have a part for that
+        assert not any(outcome.config.tuning for outcome in final.outcomes)
         assert final.tuned == (min(run["curves"]["regret"][-1] for run in runs),)
         assert [outcome.config.data_seed for outcome in final.outcomes] == [0, 1]
         assert {outcome.config.sigma for outcome in final.outcomes} == {final.chosen.sigma}

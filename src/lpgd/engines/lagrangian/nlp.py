@@ -18,7 +18,6 @@ from lpgd.core.errors import LpgdError
 from lpgd.core.options import number, whole
 from lpgd.core.params import Params, batched, taken
 from lpgd.core.problem import Problem
-from lpgd.core.rule import is_whole
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.engines.lagrangian.kept import Kept
 from lpgd.engines.lagrangian.posed import Posed, Raw, packed
@@ -79,8 +78,7 @@ class NlpEngine(ABC):
         number("tolerance", self.tolerance, least=FINEST, below=1.0)
         whole("iteration_limit", self.iteration_limit)
         number("time_limit", self.time_limit)
-        if not (is_whole(self.n_jobs) and self.n_jobs):
-            raise ValueError(f"n_jobs must be an int other than 0, got {self.n_jobs!r}")
+        Scatter(self.n_jobs)  # checks them
 
     @cached_property
     def _scatter(self) -> Scatter:
