@@ -11,7 +11,7 @@ import numpy as np
 from lpgd.core.engine import Answer
 from lpgd.core.params import Params
 from lpgd.core.problem import Problem
-from lpgd.core.solution import FloatArray, IntArray, Solution
+from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.core.tilt import Term, Tilt
 from lpgd.families.quadratic.structure import Structure
 from lpgd.frontend.batches import Shape
@@ -51,17 +51,19 @@ def evaluate(program: Program, envelope: Envelope, name: str, given: Given) -> E
         An element could not be solved, and the map's ``on_failure`` is ``"raise"``.
     """
     forward, _ = program.solve(given.data, given.shape, given.resolution, keep=True)
-    rows = np.flatnonzero(forward.solution.solved)
-    own = forward.solution.take(rows)
-    loss = given.loss(LOSSES[name], own.x.shape[1]).take(rows)
+    loss = given.loss(LOSSES[name], forward.solution.x.shape[1])
+    solved = forward.solution.solved
+    unfit = {row: why for row, why in loss.unfit.items() if solved[row]}
+    rows = np.setdiff1d(np.flatnonzero(solved), _told(program, forward, unfit, Status.INVALID))
+    own, loss = forward.solution.take(rows), loss.take(rows)
     loss.check(own.x)
     tilted = _Tilted(program, forward, loss, rows, envelope.rho)
     ends = [tilted.end(t, weight) for t, weight in envelope.ends]
     for end in ends:
         loss.check(end.point.x[end.point.solved])
-    good = np.logical_and.reduce([end.point.solved for end in ends])
     values = np.full(len(forward.solution), np.nan)
-    values[rows] = np.where(good, sum(tilted.value(end) for end in ends), np.nan)
+    values[rows] = tilted.values(ends)
+    good = ~np.isnan(values[rows])
 
     def pull(
         cotangent: FloatArray, wanted: Sequence[bool], shapes: Sequence[Shape]
@@ -80,6 +82,14 @@ def evaluate(program: Program, envelope: Envelope, name: str, given: Given) -> E
         ]
 
     return Evaluated(values.reshape(given.shape), pull, [forward])
+
+
+def _told(program: Program, forward: Forward, notes: dict[int, str], status: Status) -> IntArray:
+    """Elements that failed, raised or warned of as the map says."""
+    elements, own = np.array(list(notes), dtype=np.intp), program.map
+    why = Failures(elements, np.full(len(elements), status, dtype=np.int8), notes)
+    report.judge(why, forward, "loss", own.on_failure, own.stats)
+    return elements
 
 
 @dataclass(frozen=True)
@@ -150,6 +160,16 @@ class _Tilted:
         solver = Solver(problem, own.choose(problem).engine, own.threads, settle)
         found = solver.solve(Batch(params, None, size), {})
         return found.solution, found.cause
+
+    def values(self, ends: Sequence[_End]) -> FloatArray:
+        """The envelope of each row, NaN where it failed."""
+        good = np.logical_and.reduce([end.point.solved for end in ends])
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = np.where(good, sum(map(self.value, ends)), np.nan)
+        over = self.rows[good & np.isnan(found)].tolist()
+        notes = dict.fromkeys(over, "the value of the loss overflows")
+        _told(self.program, self.forward, notes, Status.NUMERICAL)
+        return found
 
     def value(self, end: _End) -> FloatArray:
         """V(t) of each row, times the end's weight."""
