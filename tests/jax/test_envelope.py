@@ -369,3 +369,48 @@ def test_linear_losses_of_nonlinear_programs_have_the_numbers_of_the_qp(jax):
     got = jax.jit(jax.value_and_grad(mine, (0, 1)))(*data)
     for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("name, kind, side", [c for c in CASES if c[2] == "lower"])
+@pytest.mark.parametrize("holed", ["target", "weight"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_target_or_weight_that_is_no_number_is_named_and_costs_its_element(
+    jax, name, kind, side, holed, value
+):
+    """A NaN in a target once kept the search for a ray of recession busy for ever."""
+    function, _, data = functions(name)
+    n = next(iter(data.values())).shape[-1]
+    given = {"target": np.zeros((5, n)), "weight": np.ones((5, n))}
+    whole = given | {}
+    given[holed] = given[holed].copy()
+    given[holed][2, 1] = value
+    why = rf"loss: 1 of 5 elements failed \(batch index 2: {holed} has a NaN or infinite entry\)"
+    with pytest.raises(lpgd.SolverError, match=why) as told:
+        lpgd.jax.EnvelopeLoss(function, kind, 0.2, side)(**data, **given)
+    assert told.value.statuses == (lpgd.Status.INVALID,)
+    marked = lpgd.jax.EnvelopeLoss(
+        partial(function, on_failure="nan"), kind, 0.2, side, reduction="none"
+    )
+    with pytest.warns(lpgd.SolverWarning, match=why):
+        found = np.array(marked(**data, **given))
+    want = np.array(marked(**data, **whole))
+    assert np.isnan(found[2])
+    np.testing.assert_allclose(np.delete(found, 2), np.delete(want, 2), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["quadratic", "absolute"])
+def test_a_value_that_overflows_is_a_failure_and_is_not_left_out_of_the_mean(jax, kind):
+    from lpgd.jax import EnvelopeLoss, solve_qp
+
+    solve, target = partial(solve_qp, lb=np.zeros(2)), np.array([[1.0, 1.0], [1.0, 1e308]])
+    with pytest.raises(lpgd.SolverError, match="batch index 1: the value of the loss overflows"):
+        EnvelopeLoss(solve, kind, 0.1)(np.eye(2), np.ones((2, 2)), target=target)
+
+
+@pytest.mark.parametrize("size", [1e200, 1e308])
+def test_products_of_targets_and_weights_that_overflow_reach_no_solver(jax, size):
+    from lpgd.jax import EnvelopeLoss, solve_qp
+
+    solve, big = partial(solve_qp, lb=np.zeros(2)), np.array([1.0, size])
+    with pytest.raises(lpgd.SolverError, match="numerical"):
+        EnvelopeLoss(solve, "quadratic", 0.1)(np.eye(2), -np.ones(2), target=-big, weight=big)

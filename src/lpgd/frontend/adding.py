@@ -49,17 +49,19 @@ def evaluate(program: Program, envelope: Envelope, name: str, given: Given) -> E
         An element could not be solved, and the map's ``on_failure`` is ``"raise"``.
     """
     forward, _ = program.solve(given.data, given.shape, given.resolution, keep=True)
-    every = given.loss(LOSSES[name], forward.solution.x.shape[1])
-    rows = _fit(program, forward, every)
-    own, loss = forward.solution.take(rows), every.take(rows)
+    loss = given.loss(LOSSES[name], forward.solution.x.shape[1])
+    solved = forward.solution.solved
+    unfit = {row: why for row, why in loss.unfit.items() if solved[row]}
+    rows = np.setdiff1d(np.flatnonzero(solved), _told(program, forward, unfit, Status.INVALID))
+    own, loss = forward.solution.take(rows), loss.take(rows)
     loss.check(own.x)
     tilted = _Tilted(program, forward, loss, rows, envelope.rho)
     ends = [tilted.end(t, weight) for t, weight in envelope.ends]
     for end in ends:
         loss.check(end.point.x[end.point.solved])
-    good = np.logical_and.reduce([end.point.solved for end in ends])
     values = np.full(len(forward.solution), np.nan)
-    values[rows] = np.where(good, sum(tilted.value(end) for end in ends), np.nan)
+    values[rows] = tilted.values(ends)
+    good = ~np.isnan(values[rows])
 
     def pull(
         cotangent: FloatArray, wanted: Sequence[bool], shapes: Sequence[Shape]
@@ -80,16 +82,12 @@ def evaluate(program: Program, envelope: Envelope, name: str, given: Given) -> E
     return Evaluated(values.reshape(given.shape), pull, [forward])
 
 
-def _fit(program: Program, forward: Forward, loss: Added) -> IntArray:
-    """Rows that are solved and have a loss; those with bad values in theirs are told."""
-    unfit, fit, own = dict[int, str](), forward.solution.solved.copy(), program.map
-    for name, values in {"target": loss.target, "weight": loss.weight}.items():
-        for row in np.flatnonzero(fit & ~np.isfinite(values).all(axis=1)):
-            fit[row], unfit[int(row)] = False, f"{name} has a NaN or infinite entry"
-    statuses = np.full(len(unfit), Status.INVALID, np.int8)
-    why = Failures(np.array(list(unfit), np.intp), statuses, unfit)
+def _told(program: Program, forward: Forward, notes: dict[int, str], status: Status) -> IntArray:
+    """Elements that failed, raised or warned of as the map says."""
+    elements, own = np.array(list(notes), dtype=np.intp), program.map
+    why = Failures(elements, np.full(len(elements), status, dtype=np.int8), notes)
     report.judge(why, forward, "loss", own.on_failure, own.stats)
-    return np.flatnonzero(fit)
+    return elements
 
 
 @dataclass(frozen=True)
@@ -160,6 +158,16 @@ class _Tilted:
         solver = Solver(problem, own.choose(problem).engine, own.threads, settle)
         found = solver.solve(Batch(params, None, size), {})
         return found.solution, found.cause
+
+    def values(self, ends: Sequence[_End]) -> FloatArray:
+        """The envelope of each row, NaN where it failed."""
+        good = np.logical_and.reduce([end.point.solved for end in ends])
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = np.where(good, sum(map(self.value, ends)), np.nan)
+        over = self.rows[good & np.isnan(found)].tolist()
+        notes = dict.fromkeys(over, "the value of the loss overflows")
+        _told(self.program, self.forward, notes, Status.NUMERICAL)
+        return found
 
     def value(self, end: _End) -> FloatArray:
         """V(t) of each row, times the end's weight."""

@@ -15,6 +15,7 @@ import numpy as np
 from lpgd.core.errors import StructureError
 from lpgd.core.solution import FloatArray, IntArray
 from lpgd.core.tilt import Tilt
+from lpgd.families.quadratic.structure import QUIET
 from lpgd.families.quadratic.sums import dot
 
 BINARY = 1e-6  # distance from 0 or 1 up to which an entry is binary
@@ -65,6 +66,16 @@ class Added(ABC):
         if (self.weight < 0).any():
             raise StructureError("weight must be >= 0: a loss that is not convex cannot be added")
 
+    @property
+    def unfit(self) -> dict[int, str]:
+        """Rows with values that no loss has, and what is wrong with them."""
+        found: dict[int, str] = {}
+        for name, values in (("target", self.target), ("weight", self.weight)):
+            bad = ~np.logical_and.reduce(np.isfinite(values), axis=1)
+            for row in np.flatnonzero(bad):
+                found.setdefault(int(row), f"{name} has a NaN or infinite entry")
+        return found
+
     def take(self, rows: IntArray) -> Added:
         """The loss of some rows."""
         return type(self)(self.target[rows], self.weight[rows])
@@ -81,6 +92,7 @@ class Quadratic(Added):
         """See ``Added.value``."""
         return 0.5 * dot(self.weight, (x - self.target) ** 2)
 
+    @QUIET
     def slopes(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """See ``Added.slopes``."""
         gap = x - self.target

@@ -143,8 +143,11 @@ class Solved:
 
     def resolve(self, tilt: Tilt) -> Solution:
         """See ``Backward.resolve``. A tilt that overflows is a failure and reaches no solver."""
-        reach = np.maximum(top(tilt.dx), top(tilt.dy))
         with np.errstate(over="ignore", invalid="ignore"):
+            parts = [tilt.dx, tilt.dy]
+            if tilt.curve is not None and tilt.center is not None:
+                parts += [tilt.curve, tilt.curve * tilt.center]
+            reach = np.maximum.reduce([top(part) for part in parts])
             sane = np.flatnonzero(np.isfinite(tilt.t * reach))
         if len(sane) == len(tilt):
             return self.settle(self.forward.resolved(tilt))
