@@ -18,8 +18,8 @@ from lpgd.experiments.sudoku.task import SUDOKU
 from .inline import InlinePool
 
 
-@dataclass(frozen=True)
-class Study:
+@dataclass(frozen=True, kw_only=True)
+class Study(comparison.Study):
     experiment: ClassVar = SUDOKU
     size: int = 20
     stages: ClassVar = (1, 2)

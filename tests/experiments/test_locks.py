@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 
 from lpgd.experiments import locks
 from lpgd.experiments.commands import app
-from lpgd.experiments.comparison import Effort
+from lpgd.experiments.comparison import Effort, compare
 from lpgd.experiments.contest import Contest, play
 from lpgd.experiments.locks import exclusive
 from lpgd.experiments.running import execute
 from lpgd.experiments.runs import ExperimentError
-from lpgd.experiments.sudoku.compare import Study, compare
+from lpgd.experiments.sudoku.compare import Study
 from lpgd.experiments.sudoku.config import SudokuConfig
 from lpgd.experiments.sudoku.methods import METHODS
 from lpgd.experiments.sudoku.task import SUDOKU, start_run

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from rich.console import Console
 
@@ -33,20 +33,29 @@ from lpgd.experiments.settings import Settings
 _TUNING_SEED = 1000  # no final run starts from it
 
 
-class Study(Protocol):
-    """What decides the numbers of a comparison, besides the methods; a dataclass.
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What decides the numbers of a comparison, besides the methods; an experiment adds its own.
 
-    ``stages`` are the lengths of tuning runs in epochs, one after the other.
+    Every comparison has the methods ``always``. A final run ends when the goal is met ``hold``
+    times in a row.
     """
 
     experiment: ClassVar[Comparable]
+    always: ClassVar[tuple[Method, ...]] = ()
+    hold: ClassVar[int] = 1
+
+    tuning_epochs: int = 8
 
     @property
-    def stages(self) -> Sequence[int]: ...
+    def stages(self) -> Sequence[int]:
+        """Lengths of tuning runs in epochs, one after the other."""
+        return (self.tuning_epochs,)
 
     def config(self, seed: int, *, tuning: bool) -> Any:
         """Return the part of the configuration that all methods share."""
-        ...
+        shared = {name: value for name, value in asdict(self).items() if name != "tuning_epochs"}
+        return self.experiment.config(**shared, seed=seed, tuning=tuning)
 
 
 @dataclass(frozen=True)
@@ -114,17 +123,17 @@ def compare(
     effort: Effort,
     out: Path,
     console: Console,
-    hold: int = 1,
     report: Report | None = None,
 ) -> list[Final]:
     """Tune every method, then run the chosen settings from several seeds.
 
-    A final run ends after ``max_epochs``, or when the goal is met ``hold`` times in a row.
-    ``report`` writes the results; no other process can write into ``out`` until it is done.
+    A final run ends after ``max_epochs``, or when the goal is met. ``report`` writes the results;
+    no other process can write into ``out`` until it is done.
     """
+    methods = [*study.always, *(method for method in methods if method not in study.always)]
     with _tuned(study, methods, effort, out, console) as (comparison, tuned):
         with job_pool(effort.final_jobs) as pool:
-            finals = comparison.run_finals(tuned, hold, pool)
+            finals = comparison.run_finals(tuned, pool)
         if report is not None:
             report(finals, out)
     return finals
@@ -207,7 +216,7 @@ class _Comparison:
         self.console.print(f"Chosen for {method.label}: {setting_name(tuned.chosen)}", style="bold")
         return tuned
 
-    def run_finals(self, tuned: list[Tuned], hold: int, pool: JobPool) -> list[Final]:
+    def run_finals(self, tuned: list[Tuned], pool: JobPool) -> list[Final]:
         """Run the chosen settings from every seed."""
         seeds, study = self.effort.seeds, self.study
         contests = [
@@ -216,7 +225,7 @@ class _Comparison:
                 path=self._path(FINAL, each.method, each.chosen) / f"seed-{seed}",
                 config=_with_rule(study.config(seed, tuning=False), each.chosen),
                 epochs=self.effort.max_epochs,
-                hold=hold,
+                hold=study.hold,
             )
             for each in tuned
             for seed in range(seeds)

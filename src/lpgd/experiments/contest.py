@@ -22,12 +22,12 @@ class Comparable(Experiment, Protocol):
     """An experiment whose methods can be compared."""
 
     def measures(self, task: Any, row: Row) -> Measures:
-        """Return what is compared of one judgement."""
-        ...
+        """Return what is compared of one judgement: by default all of it."""
+        return {name: row[name] for name in task.judged}
 
     def reached(self, measures: Measures) -> bool:
-        """Tell whether training may end here."""
-        ...
+        """Tell whether training may end here: by default it goes on as long as was asked for."""
+        return False
 
     def score(self, outcome: Outcome) -> tuple[float, ...]:
         """Order the runs of one method: the least is the best."""

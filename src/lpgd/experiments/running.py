@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from rich.console import Console
 
@@ -25,10 +25,8 @@ from lpgd.experiments.training import Task, Trainer
 class Experiment(Protocol):
     """What an experiment brings to the commands; instances pickle."""
 
-    @property
-    def config(self) -> type[Settings]:
-        """The class of its configurations."""
-        ...
+    config: ClassVar[Any]
+    """The class of its configurations, one of ``Settings``."""
 
     def task(self, config: Any, folder: Path | None = None) -> Any:
         """Make model and data; ``folder`` is the run's directory, with the user's own data."""

@@ -8,8 +8,8 @@ import pytest
 from matplotlib.image import imread
 from rich.console import Console
 
-from lpgd.experiments.comparison import Effort
-from lpgd.experiments.markowitz.compare import Study, compare, goals
+from lpgd.experiments.comparison import Effort, compare
+from lpgd.experiments.markowitz.compare import Study, goals
 from lpgd.experiments.markowitz.methods import AUTO, EXACT, METHODS
 from lpgd.experiments.markowitz.report import (
     auto_verdict,

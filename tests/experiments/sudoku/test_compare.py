@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from lpgd.experiments.comparison import Effort
+from lpgd.experiments.comparison import Effort, compare
 from lpgd.experiments.runs import ExperimentError
-from lpgd.experiments.sudoku.compare import Study, compare
+from lpgd.experiments.sudoku.compare import Study
 from lpgd.experiments.sudoku.methods import METHODS
 
 from ..inline import InlinePool

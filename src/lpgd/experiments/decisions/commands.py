@@ -23,7 +23,7 @@ from lpgd.experiments.terminal import (
 )
 
 if TYPE_CHECKING:
-    from lpgd.experiments.decisions.study import DecisionStudy
+    from lpgd.experiments.decisions.task import DecisionStudy
 
 Rule = Annotated[
     Literal["lpgd", "blackbox", "identity", "imle", "two-stage", "spo-plus", "fenchel-young"],

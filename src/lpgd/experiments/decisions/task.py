@@ -1,15 +1,17 @@
 """What is trained where costs are predicted, how it is judged, and what a run reports."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from lpgd.experiments.contest import Measures, Outcome
+from lpgd.experiments.comparison import Study
+from lpgd.experiments.contest import Comparable, Outcome
 from lpgd.experiments.decisions.cases import Array, Cases, Split
 from lpgd.experiments.decisions.config import DecisionConfig
 from lpgd.experiments.decisions.criteria import CountingOracle, criterion
@@ -75,7 +77,7 @@ class DecisionTask:
         return {"regret": regret, "optimal": optimal, "solved": int(self.model.solved)}
 
 
-class DecisionExperiment(ABC):
+class DecisionExperiment(Comparable, ABC):
     """An experiment with predicted costs, for the commands."""
 
     config: ClassVar[type[DecisionConfig]]
@@ -104,11 +106,9 @@ class DecisionExperiment(ABC):
         assert isinstance(config, self.config)
 
     def headline(self, task: DecisionTask) -> str:
-        """Say what is trained on what."""
         return task.split.headline
 
     def describe(self, row: Row) -> str:
-        """Put a judgement into words."""
         return f"test regret {100 * (row['regret'] or 0.0):.2f} %"
 
     def result(self, trainer: Trainer) -> dict[str, Any]:
@@ -117,26 +117,16 @@ class DecisionExperiment(ABC):
         return {name: last[name] for name in trainer.task.judged}
 
     def draw(self, trainer: Trainer, run: RunDirectory) -> None:
-        """Draw everything there is to see of a run."""
         from lpgd.experiments.decisions.figures import draw_regret
 
         draw_regret(trainer, run)
         self.draw_decisions(trainer.task, run)
-
-    def measures(self, task: DecisionTask, row: Row) -> Measures:
-        """Return regret, share of optimal decisions, and instances solved."""
-        return {name: row[name] for name in task.judged}
-
-    def reached(self, measures: Measures) -> bool:
-        """Train as long as was asked for."""
-        return False
 
     def score(self, outcome: Outcome) -> tuple[float, ...]:
         """Order runs by their regret at the end."""
         return (last_regret(outcome),)
 
     def verdict(self, outcome: Outcome) -> str:
-        """Say where a run got to."""
         return f"regret {100 * last_regret(outcome):.2f} %"
 
 
@@ -144,3 +134,21 @@ def last_regret(outcome: Outcome) -> float:
     """Return the regret at the end; infinite if nothing could be measured."""
     regret = outcome.curves["regret"][-1]
     return float("inf") if regret is None else regret
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionStudy(Study):
+    """Settings that all methods share; an experiment adds its own.
+
+    A seed decides the instances too, so that results hold for more than one data set; the settings
+    are chosen on one that no final run sees.
+    """
+
+    experiment: ClassVar[DecisionExperiment]
+
+    train_size: int
+    test_size: int
+    task_loss: Literal["regret", "hamming"] = "regret"
+
+    def config(self, seed: int, *, tuning: bool) -> DecisionConfig:
+        return replace(super().config(seed, tuning=tuning), data_seed=seed)

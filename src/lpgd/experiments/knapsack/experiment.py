@@ -10,8 +10,7 @@ from torch import nn
 
 from lpgd.experiments.decisions.cases import Cases, Split, split
 from lpgd.experiments.decisions.config import DecisionConfig
-from lpgd.experiments.decisions.study import DecisionStudy
-from lpgd.experiments.decisions.task import DecisionExperiment, DecisionTask
+from lpgd.experiments.decisions.task import DecisionExperiment, DecisionStudy, DecisionTask
 from lpgd.experiments.runs import RunDirectory
 from lpgd.experiments.settings import Range, check_size
 from lpgd.generators import knapsack
@@ -91,7 +90,7 @@ class KnapsackExperiment(DecisionExperiment):
 KNAPSACK = KnapsackExperiment()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class KnapsackStudy(DecisionStudy):
     """What decides the numbers of a comparison, besides the methods."""
 

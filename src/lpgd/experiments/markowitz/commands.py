@@ -1,5 +1,6 @@
 """Command-line options of the Markowitz experiment."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -117,6 +118,7 @@ def _config(context: typer.Context) -> MarkowitzConfig:
 
 
 def compare_markowitz(
+    context: typer.Context,
     method: Annotated[
         list[str] | None,
         Option(
@@ -150,8 +152,8 @@ def compare_markowitz(
     Stopped with Ctrl-C, the same command continues; finished runs are not repeated. Needs the extra
     lpgd[markowitz].
     """
-    from lpgd.experiments.comparison import Effort
-    from lpgd.experiments.markowitz.compare import Study, compare
+    from lpgd.experiments.comparison import Effort, compare
+    from lpgd.experiments.markowitz.compare import Study
     from lpgd.experiments.markowitz.report import (
         auto_verdict,
         economics_table,
@@ -162,13 +164,11 @@ def compare_markowitz(
     console = new_console()
     out = Path(f"runs/compare-markowitz-{data}") if out is None else out
     with report_errors():
-        study = Study(
-            data, prices, assets, months, noise, portfolios, tuning_epochs, engine, threads
-        )
+        given = {field.name: context.params[field.name] for field in fields(Study)}
         effort = Effort(seeds, max_epochs, jobs, final_jobs)
         with continuable(console):
             chosen = choose_methods(METHODS, method)
-            finals = compare(study, chosen, effort, out, console, write_results)
+            finals = compare(Study(**given), chosen, effort, out, console, write_results)
     console.print(results_table(finals))
     console.print(economics_table(finals))
     verdict = auto_verdict(finals)

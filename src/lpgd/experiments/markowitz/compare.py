@@ -7,30 +7,30 @@ gradient descent (`Exact`) reaches from the same seed. Seconds count training st
 and writing.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from rich.console import Console
-
 from lpgd.experiments import comparison
-from lpgd.experiments.comparison import Effort, Final, Report
+from lpgd.experiments.comparison import Final
 from lpgd.experiments.contest import Comparable, Outcome
 from lpgd.experiments.markowitz.config import MarkowitzConfig
 from lpgd.experiments.markowitz.methods import EXACT
 from lpgd.experiments.markowitz.task import MARKOWITZ, least_loss
-from lpgd.experiments.methods import Method
+from lpgd.experiments.methods import Method, show_tau
+from lpgd.experiments.summaries import median
 
+Axis = Literal["epoch", "seconds"]
 _EVALUATIONS = 10  # per epoch of a final run
 _TUNING_EVALUATIONS = 2
 _REMAINING = 0.1  # of the way from the start to the best loss
 
 
-@dataclass(frozen=True)
-class Study:
+@dataclass(frozen=True, kw_only=True)
+class Study(comparison.Study):
     """What decides the numbers of a comparison, besides the methods."""
 
     experiment: ClassVar[Comparable] = MARKOWITZ
+    always: ClassVar[tuple[Method, ...]] = (EXACT,)
 
     data: Literal["synthetic", "historical"] = "synthetic"
     prices: Literal["sp500", "factors"] = "sp500"
@@ -38,43 +38,12 @@ class Study:
     months: int = 120
     noise: float = 0.005
     portfolios: int = 8
-    tuning_epochs: int = 8
     engine: str = "auto"
     threads: int | None = None
 
-    @property
-    def stages(self) -> tuple[int]:
-        """All tuning runs have the same length."""
-        return (self.tuning_epochs,)
-
     def config(self, seed: int, *, tuning: bool) -> MarkowitzConfig:
-        """Return the part of the configuration that all methods share."""
-        return MarkowitzConfig(
-            seed=seed,
-            data=self.data,
-            prices=self.prices,
-            assets=self.assets,
-            months=self.months,
-            noise=self.noise,
-            portfolios=self.portfolios,
-            engine=self.engine,
-            threads=self.threads,
-            evaluations=_TUNING_EVALUATIONS if tuning else _EVALUATIONS,
-            tuning=tuning,
-        )
-
-
-def compare(
-    study: Study,
-    methods: list[Method],
-    effort: Effort,
-    out: Path,
-    console: Console,
-    report: Report | None = None,
-) -> list[Final]:
-    """Tune every method, then run the chosen settings from several seeds; Exact is always there."""
-    methods = [EXACT, *(method for method in methods if method != EXACT)]
-    return comparison.compare(study, methods, effort, out, console, report=report)
+        evaluations = _TUNING_EVALUATIONS if tuning else _EVALUATIONS
+        return replace(super().config(seed, tuning=tuning), evaluations=evaluations)
 
 
 def goals(finals: list[Final]) -> dict[int, float]:
@@ -91,3 +60,27 @@ def start_loss(outcome: Outcome) -> float:
 def _goal(outcome: Outcome) -> float:
     best = least_loss(outcome)
     return best + _REMAINING * (start_loss(outcome) - best)
+
+
+def efforts(final: Final, axis: Axis, reach: dict[int, float]) -> list[float | None]:
+    """Return the epochs or seconds to the goal, run by run; None if it was not reached."""
+    return [
+        outcome.when(axis, "validation_loss", reach[outcome.config.seed])
+        for outcome in final.outcomes
+    ]
+
+
+def last_loss(outcome: Outcome) -> float:
+    """Return the validation loss at the end; infinite if nothing could be measured."""
+    loss = outcome.curves["validation_loss"][-1]
+    return float("inf") if loss is None else loss
+
+
+def median_last_loss(final: Final) -> float:
+    """Return the median over the seeds of `last_loss`."""
+    return median([last_loss(outcome) for outcome in final.outcomes])
+
+
+def tau_of(final: Final) -> str:
+    """Write the tau of a method."""
+    return "-" if final.chosen.rule == "exact" else show_tau(final.chosen.tau)

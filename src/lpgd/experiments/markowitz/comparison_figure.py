@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lpgd.experiments.comparison import Final
-from lpgd.experiments.markowitz.compare import goals, start_loss
+from lpgd.experiments.markowitz.compare import (
+    efforts,
+    goals,
+    last_loss,
+    median_last_loss,
+    start_loss,
+    tau_of,
+)
 from lpgd.experiments.markowitz.methods import AUTO, RHO
-from lpgd.experiments.markowitz.outcomes import efforts, last_loss, median_last_loss, tau_of
 from lpgd.experiments.plotting import (
     INK,
     PALETTE,

@@ -8,10 +8,17 @@ from rich.table import Table
 
 from lpgd.experiments.comparison import Final
 from lpgd.experiments.contest import Outcome
-from lpgd.experiments.markowitz.compare import goals, start_loss
+from lpgd.experiments.markowitz.compare import (
+    Axis,
+    efforts,
+    goals,
+    last_loss,
+    median_last_loss,
+    start_loss,
+    tau_of,
+)
 from lpgd.experiments.markowitz.comparison_figure import draw_comparison
 from lpgd.experiments.markowitz.methods import AUTO, EXACT
-from lpgd.experiments.markowitz.outcomes import Axis, efforts, last_loss, median_last_loss, tau_of
 from lpgd.experiments.markowitz.task import least_loss
 from lpgd.experiments.runs import write_json
 from lpgd.experiments.summaries import median, median_or_none, spread, write_csv

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from lpgd import SolverWarning
-from lpgd.experiments.contest import Measures, Outcome
+from lpgd.experiments.contest import Comparable, Outcome
 from lpgd.experiments.markowitz.accounts import Account, run_account
 from lpgd.experiments.markowitz.config import MarkowitzConfig
 from lpgd.experiments.markowitz.estimates import Beliefs
@@ -92,18 +92,16 @@ class MarkowitzTask:
         return {name: run_account(t, world, world.periods.test) for name, t in traders.items()}
 
 
-@dataclass(frozen=True)
-class MarkowitzExperiment:
+class MarkowitzExperiment(Comparable):
     """Tuning a trading policy, for the commands."""
 
-    config: type[MarkowitzConfig] = MarkowitzConfig
+    config = MarkowitzConfig
 
     def task(self, config: MarkowitzConfig, folder: Path | None = None) -> MarkowitzTask:
         """Make the market and the policy."""
         return MarkowitzTask(config, make_world(config))
 
     def check(self, config: MarkowitzConfig) -> None:
-        """Refuse an engine that cannot work."""
         two = np.full(2, 0.01)
         policy = make_policy(config, Beliefs(two, np.eye(2), 1.0, two, two))
         with warnings.catch_warnings():
@@ -111,7 +109,6 @@ class MarkowitzExperiment:
             policy(torch.full((1, 2), 0.5, dtype=torch.float64))
 
     def headline(self, task: MarkowitzTask) -> str:
-        """Say what is trained on what."""
         config, sizes = (
             task.config,
             [len(part) for part in (task.train, task.validation, task.test)],
@@ -125,7 +122,6 @@ class MarkowitzExperiment:
         )
 
     def describe(self, row: Row) -> str:
-        """Put a judgement into words."""
         return f"validation {row['validation_loss']:.3g}"
 
     def result(self, trainer: Trainer) -> dict[str, Any]:
@@ -142,25 +138,15 @@ class MarkowitzExperiment:
         }
 
     def draw(self, trainer: Trainer, run: RunDirectory) -> None:
-        """Draw everything there is to see of a run."""
         from lpgd.experiments.markowitz.figures import draw_figures
 
         draw_figures(trainer, run)
-
-    def measures(self, task: MarkowitzTask, row: Row) -> Measures:
-        """Return the validation loss; the test period is looked at once, when a run has ended."""
-        return {name: row[name] for name in task.judged}
-
-    def reached(self, measures: Measures) -> bool:
-        """Train as long as was asked for."""
-        return False
 
     def score(self, outcome: Outcome) -> tuple[float, ...]:
         """Order runs by the least validation loss on the way."""
         return (least_loss(outcome),)
 
     def verdict(self, outcome: Outcome) -> str:
-        """Say where a run got to."""
         return f"least validation loss {least_loss(outcome):.3g},"
 
 

@@ -8,8 +8,7 @@ from torch import nn
 
 from lpgd.experiments.decisions.cases import Split, split
 from lpgd.experiments.decisions.config import DecisionConfig
-from lpgd.experiments.decisions.study import DecisionStudy
-from lpgd.experiments.decisions.task import DecisionExperiment, DecisionTask
+from lpgd.experiments.decisions.task import DecisionExperiment, DecisionStudy, DecisionTask
 from lpgd.experiments.runs import RunDirectory
 from lpgd.experiments.settings import Range, check_size
 from lpgd.generators import shortest_path
@@ -73,7 +72,7 @@ class ShortestPathExperiment(DecisionExperiment):
 SHORTEST_PATH = ShortestPathExperiment()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ShortestPathStudy(DecisionStudy):
     """What decides the numbers of a comparison, besides the methods."""
 

@@ -97,8 +97,8 @@ def compare_sudoku(
 
     Stopped with Ctrl-C, the same command continues; finished runs are not repeated.
     """
-    from lpgd.experiments.comparison import Effort
-    from lpgd.experiments.sudoku.compare import Study, compare
+    from lpgd.experiments.comparison import Effort, compare
+    from lpgd.experiments.sudoku.compare import Study
     from lpgd.experiments.sudoku.report import results_table, write_results
 
     console = new_console()

@@ -11,32 +11,27 @@ puzzles six times per epoch. They stop after ``max_epochs``, or when every judge
 epoch has met the goal. Seconds count training steps, without judging and writing.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from rich.console import Console
-
 from lpgd.experiments import comparison
-from lpgd.experiments.comparison import Effort, Final, Report
 from lpgd.experiments.contest import Comparable
-from lpgd.experiments.methods import Method
 from lpgd.experiments.sudoku.config import SudokuConfig
 from lpgd.experiments.sudoku.task import SUDOKU
 
 _EVALUATIONS = 6  # per epoch
 
 
-@dataclass(frozen=True)
-class Study:
+@dataclass(frozen=True, kw_only=True)
+class Study(comparison.Study):
     """What decides the numbers of a comparison, besides the methods."""
 
     experiment: ClassVar[Comparable] = SUDOKU
+    hold: ClassVar[int] = _EVALUATIONS
 
     box: int = 2
     train_size: int | None = None
     test_size: int | None = None
-    tuning_epochs: int = 8
     engine: str = "auto"
     threads: int | None = None
 
@@ -46,26 +41,4 @@ class Study:
         return range(1, self.tuning_epochs + 1)
 
     def config(self, seed: int, *, tuning: bool) -> SudokuConfig:
-        """Return the part of the configuration that all methods share."""
-        return SudokuConfig(
-            box=self.box,
-            seed=seed,
-            train_size=self.train_size,
-            test_size=self.test_size,
-            engine=self.engine,
-            threads=self.threads,
-            evaluations=_EVALUATIONS,
-            tuning=tuning,
-        )
-
-
-def compare(
-    study: Study,
-    methods: list[Method],
-    effort: Effort,
-    out: Path,
-    console: Console,
-    report: Report | None = None,
-) -> list[Final]:
-    """Tune every method, then run the chosen settings from several seeds, and report."""
-    return comparison.compare(study, methods, effort, out, console, _EVALUATIONS, report)
+        return replace(super().config(seed, tuning=tuning), evaluations=_EVALUATIONS)

@@ -1,7 +1,6 @@
 """What is trained on Sudoku, how it is judged, and what a run reports."""
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lpgd.experiments.contest import Measures, Outcome
+from lpgd.experiments.contest import Comparable, Measures, Outcome
 from lpgd.experiments.metrics import Row
 from lpgd.experiments.running import start
 from lpgd.experiments.runs import RunDirectory
@@ -62,11 +61,10 @@ class SudokuTask:
         }
 
 
-@dataclass(frozen=True)
-class SudokuExperiment:
+class SudokuExperiment(Comparable):
     """Learning the rules of Sudoku, for the commands."""
 
-    config: type[SudokuConfig] = SudokuConfig
+    config = SudokuConfig
 
     def task(self, config: SudokuConfig, folder: Path | None = None) -> SudokuTask:
         """Generate the puzzles, or read those that the run directory keeps."""
@@ -74,18 +72,15 @@ class SudokuExperiment:
         return SudokuTask(config, load_split(config, kept))
 
     def check(self, config: SudokuConfig) -> None:
-        """Refuse an engine that cannot work."""
         check_engine(config)
 
     def headline(self, task: SudokuTask) -> str:
-        """Say what is trained on what."""
         size, split = task.split.train.box**2, task.split
         return (
             f"{size}x{size} Sudoku, {len(split.train)} puzzles to train, {len(split.test)} to test"
         )
 
     def describe(self, row: Row) -> str:
-        """Put a judgement into words."""
         return f"test MSE {row['test_mse']:.5f}  wrong {row['test_wrong']:.0f}"
 
     def result(self, trainer: Trainer) -> dict[str, Any]:
@@ -98,7 +93,6 @@ class SudokuExperiment:
         }
 
     def draw(self, trainer: Trainer, run: RunDirectory) -> None:
-        """Draw everything there is to see of a run."""
         from lpgd.experiments.sudoku.figures import draw_figures
 
         draw_figures(trainer, run)
@@ -119,7 +113,6 @@ class SudokuExperiment:
         return (math.inf if reached is None else reached, math.inf if mse is None else mse)
 
     def verdict(self, outcome: Outcome) -> str:
-        """Say where a run got to."""
         reached = outcome.when("epoch", "wrong", GOAL)
         goal = "goal not met" if reached is None else f"goal met after {reached:.2f} epochs"
         return f"{outcome.curves['wrong'][-1]:.1f} % wrong boards, {goal};"

@@ -10,8 +10,7 @@ from torch import nn
 
 from lpgd.experiments.decisions.cases import Split, split
 from lpgd.experiments.decisions.config import DecisionConfig
-from lpgd.experiments.decisions.study import DecisionStudy
-from lpgd.experiments.decisions.task import DecisionExperiment, DecisionTask
+from lpgd.experiments.decisions.task import DecisionExperiment, DecisionStudy, DecisionTask
 from lpgd.experiments.runs import ExperimentError, RunDirectory
 from lpgd.experiments.settings import Range, check_choice
 from lpgd.experiments.terrain.files import read_part
@@ -79,7 +78,7 @@ class TerrainExperiment(DecisionExperiment):
 TERRAIN = TerrainExperiment()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TerrainStudy(DecisionStudy):
     """What decides the numbers of a comparison, besides the methods."""
 
