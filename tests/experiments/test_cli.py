@@ -2,6 +2,7 @@ import csv
 import errno
 import io
 import json
+import warnings
 
 import pytest
 from typer.testing import CliRunner
@@ -32,6 +33,14 @@ def test_a_terminal_that_lacks_a_letter_shows_another(monkeypatch):
     cli.main()
     output.flush()
     assert output.buffer.getvalue() == b"Exact, ? = 0.1\n"
+
+
+def test_warnings_are_lines_without_source(monkeypatch):
+    monkeypatch.setattr("warnings.formatwarning", warnings.formatwarning)  # put back afterwards
+    monkeypatch.setattr("lpgd.experiments.commands.app", lambda: None)
+    cli.main()
+    shown = warnings.formatwarning("two elements failed", UserWarning, "file.py", 3)
+    assert shown == "lpgd: two elements failed\n"
 
 
 def test_a_full_disk_behind_the_output(monkeypatch, tmp_path):

@@ -40,7 +40,7 @@ class EnvelopeLoss(nn.Module):
 
     Parameters
     ----------
-    layer : QPLayer, LPLayer, ConicLayer, CvxpyLayer or OracleLayer
+    layer : QPLayer, LPLayer, ConicLayer or any other layer of this package
         Its engine and options solve; its counters count.
     loss : {"quadratic", "absolute", "linear", "hamming"}, cvxpy.Expression or callable
         With a target t and weights w: 1/2 sum w (x - t)^2, sum w |x - t|, sum w t x (t being true
