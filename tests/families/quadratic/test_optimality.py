@@ -153,6 +153,39 @@ def test_a_point_at_zero_has_the_units_of_its_data(scale):
         assert (problem.residual(params, at)[0] < 1e-9) == right
 
 
+def regressions(seed, noise=1.0):
+    """Least squares with residuals as variables of their own, the others without costs."""
+    rng = np.random.default_rng(seed)
+    S, y, none = rng.normal(size=(4, 3)), rng.normal(size=4), np.zeros((3, 3))
+    y = S @ np.linalg.lstsq(S, y)[0] + noise * y  # all that is left where noise is 0 is rounding
+    P = np.block([[none, np.zeros((3, 4))], [np.zeros((4, 3)), np.eye(4)]])
+    return program(P=P, q=np.zeros(7), A=np.hstack([S, -np.eye(4)]), b=y)
+
+
+@pytest.mark.parametrize("noise", [1.0, 0.0])
+def test_sums_that_are_rounding_need_no_other_units(noise, monkeypatch):
+    monkeypatch.setattr(optimality, "_fair", None)
+    for seed in range(20):
+        problem, params = regressions(seed, noise)
+        assert DaqpEngine().solve(problem, params).accuracy <= optimality.SURE
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_units_that_are_too_small_are_never_too_large(seed, monkeypatch):
+    problem, params = regressions(seed)
+    rng, point = np.random.default_rng(seed), DaqpEngine().solve(problem, params).solution
+    tries = [point]
+    for size in 10.0 ** np.arange(-14, -8):
+        for _ in range(20):
+            x, y = (part * (1 + size * rng.normal(size=part.shape)) for part in (point.x, point.y))
+            tries.append(replace(point, x=x, y=y))
+    quick = [problem.residual(params, at)[0] for at in tries]
+    monkeypatch.setattr(optimality, "SURE", -1.0)  # none is sure
+    fair = [problem.residual(params, at)[0] for at in tries]
+    assert (np.array(fair) <= (1 + 1e-9) * np.array(quick)).all()
+    assert (np.array(fair) < np.array(quick)).any()
+
+
 def test_a_variable_in_small_units_is_judged_like_the_others():
     """Whatever the units of x_2, in which its costs are small."""
     for unit in (1.0, 2.0**-12, 2.0**12):

@@ -99,8 +99,11 @@ def _distance(values: Values, point: Solution, sides: FloatArray, reach: FloatAr
     curve, pull = values.curve(point.x), values.transposed_product(point.y)
     slope = curve + q + pull
     if of.polyhedral:  # most answers pass in units that are too small, those of sums of terms
-        worst = top(slope / np.maximum(_largest(curve, q, pull), TINY))
-        worst = np.maximum(worst, _broken(values, point, slacks, _largest(reach, sides)))
+        x = np.maximum(np.abs(point.x), SMALL * top(point.x)[:, None])
+        terms = _largest(curve, values.diagonal() * x, q, pull)
+        columns = np.where(slope == q, terms, _pulls(terms, x, point.x))  # unless nothing holds q
+        worst = top(slope / np.maximum(columns, TINY))
+        worst = np.maximum(worst, _broken(values, (x, point.y), slacks, _largest(reach, sides)))
         rough = np.flatnonzero(~(worst <= SURE))
     else:
         worst = np.empty(len(slope))
@@ -111,14 +114,16 @@ def _distance(values: Values, point: Solution, sides: FloatArray, reach: FloatAr
     return worst
 
 
-def _broken(values: Values, point: Solution, slacks: FloatArray, sizes: FloatArray) -> FloatArray:
+def _broken(
+    values: Values, point: tuple[FloatArray, FloatArray], slacks: FloatArray, sizes: FloatArray
+) -> FloatArray:
     """Violations of rows and of complementarity, in units of terms, the largest of each element.
 
-    Rows without a right-hand side get those of their summands at a point where these cancel.
+    Rows without a right-hand side get those of their summands at a point where these cancel. Of x
+    there are the sizes.
     """
-    of, x = values.of, np.abs(point.x)
-    reach = np.maximum(x, SMALL * top(x)[:, None])
-    held = np.sign(point.y) * LARGEST  # multipliers that are negative are as wrong as can be
+    of, (reach, y) = values.of, point
+    held = np.sign(y) * LARGEST  # multipliers that are negative are as wrong as can be
     held[:, : of.cones.zero] = LARGEST
     gaps = np.abs(np.minimum(slacks, held))
     for bound in of.blocks.keys() & {"lb", "ub"}:

@@ -37,6 +37,12 @@ class Values(dict[str, FloatArray]):
         """P x, (N, n)."""
         return self._times("P", x) if self.of.quadratic else np.zeros_like(x)
 
+    def diagonal(self) -> FloatArray | float:
+        """The diagonal of P, (N, n); 0 where it is on a pattern or there is none."""
+        if not self.of.quadratic or "P" in self.of.patterns:
+            return 0.0
+        return self["P"].diagonal(axis1=1, axis2=2)
+
     def product(self, x: FloatArray) -> FloatArray:
         """C x, (N, n) to (N, m)."""
         parts = [
