@@ -203,7 +203,7 @@ class Part:
                 continue
             null, n = system.null, len(system.hessian)
             free = self._free(places[row], null[:n])
-            loose = (np.abs(null[n:]) > NOTHING).any(axis=1)
+            loose: BoolArray = np.logical_or.reduce(np.abs(null[n:]) > NOTHING, axis=1)
             unique[row] = not (free or loose.any())
             tied[row] = not (unique[row] or free or loose[self.plan.cones.zero :].any())
         return unique, tied
