@@ -199,11 +199,13 @@ class Part:
         unique, tied = model.sound.copy(), np.zeros_like(model.sound)
         for row in np.flatnonzero(~unique):
             system: Singular = model.factors[row]
-            open_ = system.dependent(len(system.equations)) if system.finite else 0
-            if not system.finite or open_ not in (0, system.dependent(self.plan.cones.zero)):
+            if not system.finite:
                 continue
-            free = self._free(places[row], system.null)
-            unique[row], tied[row] = not (open_ or free), open_ and not free
+            null, n = system.null, len(system.hessian)
+            free = self._free(places[row], null[:n])
+            loose: BoolArray = np.logical_or.reduce(np.abs(null[n:]) > NOTHING, axis=1)
+            unique[row] = not (free or loose.any())
+            tied[row] = not (unique[row] or free or loose[self.plan.cones.zero :].any())
         return unique, tied
 
     def _free(self, place: int, null: FloatArray) -> bool:

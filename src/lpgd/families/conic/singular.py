@@ -70,16 +70,14 @@ class Singular:
     def _scaled(self) -> Inverse:
         return _inverse(self._unit[:, None] * self.matrix * self._unit)
 
-    def dependent(self, rows: int) -> int:
-        """How many of the first rows of the equations depend on others of them."""
-        sizes = np.linalg.svd(self.equations[:rows], compute_uv=False)
-        return rows - int((sizes > SINGULAR * sizes.max(initial=0.0)).sum())
-
     @property
     def null(self) -> FloatArray:
-        """Ways (n, d) along which the program's x is free."""
-        _, sizes, ways = np.linalg.svd(np.concatenate([self.hessian, self.equations]))
-        return ways[(sizes > SINGULAR * sizes.max(initial=0.0)).sum() :].T
+        """Ways (n + k, d) in which the solution is free.
+
+        As P is convex, these are ways of x alone, multipliers alone, and sums of both.
+        """
+        vectors, values = self._inverse
+        return vectors[:, values == 0]
 
 
 def assembled(
