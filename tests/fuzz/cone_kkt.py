@@ -110,7 +110,8 @@ def _size(
     A = data["A"][here]
     own = (np.abs(_products(A, x)).sum(axis=1) + np.abs(data["b"][here])).max()
     length = np.sqrt((A**2).sum(axis=1)).max()
-    return tolerance * own + length * (0.1 * tolerance * np.abs(x).max() + FLOOR * reach)
+    spare = length * (0.1 * tolerance * np.abs(x).max() + FLOOR * reach)
+    return tolerance * own + spare + TINY
 
 
 def distance(kind: str, v: np.ndarray, alpha: float, *, dual: bool = False) -> np.ndarray:

@@ -130,7 +130,7 @@ class Noting:
 
 def test_linear_terms_that_a_tilt_made_large_come_in_fair_units():
     solver = Noting()
-    loaded = Rescaled(solver).load(BALL, ball([1.0], [1.0]), Request(1e-9))
+    loaded = Rescaled(solver, 1e-6).load(BALL, ball([1.0], [1.0]), Request(1e-9))
     for costs, sides in ((1.0, 1.0), (1e8, 1.0), (1e-9, 1e9)):
         loaded.solve(ball([costs], [sides]), np.zeros(1, int), None)
         assert all(0.1 < top < 10 for top in solver.tops)

@@ -140,10 +140,10 @@ def test_what_overflows_in_the_users_units_is_no_solution():
         "q": shared(np.ldexp([1.0, 1.0], -700), 2), "A": shared(A, 2),
         "b": batched(np.ldexp(np.array([[1.0, 0, 0]] * 2), [[400], [-400]])),
     }  # fmt: skip
-    loaded = Rescaled(Ones()).load(conic, params, Request(1e-9))
+    loaded = Rescaled(Ones(), 1e-6).load(conic, params, Request(1e-9))
     with np.errstate(over="ignore"):  # as engines do
         found = loaded.solve(params, np.arange(2), None)
-    assert found.status.tolist() == [Status.NUMERICAL, Status.OPTIMAL]
+    assert found.status.tolist() == [Status.NUMERICAL, Status.INACCURATE]  # as ones are
     assert np.isfinite(found.x).all()
 
 
@@ -167,3 +167,15 @@ def test_zero_is_a_solution_like_any_other(name):
     found = registry.get(name).solve(conic, params).solution
     assert found.solved.all()
     assert np.abs(found.x).max() < 1e-14
+
+
+def test_without_costs_multipliers_are_rounding():
+    """0 <= 2^100 - x in units of 2^100: x = 2^100 is on the edge, and held by nothing."""
+    conic = Conic(1, Cones(nonneg=1), quadratic=False)
+    params = {"q": shared(np.zeros(1), 1), "A": shared(np.ones((1, 1)), 1)}
+    params["b"] = shared(np.array([2.0**100]), 1)
+    loaded = Rescaled(Ones(), 1e-6).load(conic, params, Request(1e-9))
+    found = loaded.solve(params, np.zeros(1, np.intp), None)
+    assert found.status.tolist() == [Status.OPTIMAL]
+    assert found.x[0].tolist() == [2.0**100]
+    assert found.y[0].tolist() == [0.0]

@@ -25,6 +25,14 @@ def test_bounds_of_a_qp():
     assert moved(problem, params, [0.5, -9.0, 7.0]).tolist() == [0.5, -9, 7]
 
 
+def test_no_row_moves_x_beyond_a_bound():
+    """3 x <= 0.3 says x < 0.1 by rounding, and x >= 0.1."""
+    problem, params = program(q=[1], G=[[3.0]], h=[0.3], lb=[0.1])
+    assert moved(problem, params, [0.1]).tolist() == [0.1]
+    problem, params = program(q=[1], G=[[-3.0]], h=[-0.6 - 2e-16], ub=[0.2])
+    assert moved(problem, params, [0.2]).tolist() == [0.2]
+
+
 def test_where_x_says_nothing_of_its_size_other_rows_do():
     problem, params = program(q=[1], G=[[-2.0], [1.0]], h=[0, 30])
     assert moved(problem, params, [-1e-13]).tolist() == [0]

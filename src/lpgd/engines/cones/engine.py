@@ -92,7 +92,7 @@ class ConeEngine(ABC):
         """The solver with what the wrappers add."""
         engines = [self, *self._others()]
         solvers = (Refined(one, one.coarse) if self.polish else one for one in engines)
-        return Rescaled(Eliminated(Fallback(tuple(solvers), self.passing)))
+        return Rescaled(Eliminated(Fallback(tuple(solvers), self.passing)), self.passing)
 
     def _others(self) -> list[ConeEngine]:
         """The successors that are installed, with the limits of this engine."""

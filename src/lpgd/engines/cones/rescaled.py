@@ -7,34 +7,32 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from lpgd.core.params import Params, taken
-from lpgd.core.solution import IntArray, Solution, Status
+from lpgd.core.params import Params, flat, taken
+from lpgd.core.solution import BoolArray, IntArray, Solution, Status
 from lpgd.engines.cones.solver import Found, Loaded, Request, Solver
 from lpgd.families.conic.units import Units
 
 if TYPE_CHECKING:
     from lpgd.families.conic.conic import Conic
 
-FAR = 100  # binary logarithm of units of variables that no two quantities of a model have
-INEXACT = 1e-6  # relative residual of a wrong answer
-
 
 @final
 @dataclass(frozen=True)
 class Rescaled:
-    """Hands programs on in fair units.
+    """Hands programs on in fair units; solutions have a residual up to ``tolerance`` in others.
 
     Tolerances of solvers are absolute where data are small, and solvers take data that are very
     large for a certificate.
     """
 
     solver: Solver
+    tolerance: float
 
     def load(self, conic: Conic, params: Params, request: Request) -> Fair:
         """See ``Solver.load``."""
         units = Units.of(conic, params)
         inside = units.matrices(conic, units.linear(params))
-        return Fair(units, conic, self.solver.load(conic, inside, request), params, inside)
+        return Fair(self, units, conic, self.solver.load(conic, inside, request), params, inside)
 
 
 @final
@@ -42,6 +40,7 @@ class Rescaled:
 class Fair:
     """A solver of programs in fair units."""
 
+    wrapper: Rescaled
     units: Units
     conic: Conic
     loaded: Loaded
@@ -63,17 +62,19 @@ class Fair:
         x, y = units.leave(found.x, found.y)
         left = Found.of(x, y, found.status)  # what overflows is no solution
         found = replace(found, x=left.x, y=left.y, status=left.status)
-        wild = np.flatnonzero(found.solved & (np.ptp(units.cols, axis=1) > FAR))
-        if not len(wild):
-            return found
-        return self._believed(found, wild, {**taken(self.given, rows), **params})
+        moved = np.flatnonzero(found.solved & units.moved)
+        return self._believed(found, moved, {**taken(self.given, rows), **params})
 
-    def _believed(self, found: Found, wild: IntArray, params: Params) -> Found:
-        """Where variables have units far apart, solutions are so in the user's units, too.
+    def _believed(self, found: Found, solved: IntArray, params: Params) -> Found:
+        """Solutions are so in the user's units, too.
 
-        A multiplier that is rounding in fair units may be the largest force in these.
+        A multiplier that is rounding in fair units may be the largest force in these; without
+        costs, all multipliers are.
         """
-        residual = self.conic.residual(taken(params, wild), found.points.take(wild))
-        found.status[wild[~(residual <= INEXACT)]] = Status.INACCURATE
-        found.error[wild] = np.fmax(found.error[wild], residual)
+        costs = [params[name] for name in params.keys() & {"q", "P"}]
+        costly: BoolArray = np.any([flat(p.values).any(axis=1)[p.index] for p in costs], axis=0)
+        found.y[solved[~costly[solved]]] = 0.0
+        residual = self.conic.residual(taken(params, solved), found.points.take(solved))
+        found.status[solved[~(residual <= self.wrapper.tolerance)]] = Status.INACCURATE
+        found.error[solved] = np.fmax(found.error[solved], residual)
         return found

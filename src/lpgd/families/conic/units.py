@@ -21,7 +21,7 @@ import numpy as np
 
 from lpgd.core.params import Param, Params, batched
 from lpgd.core.scaling import Exponents, exponents, exponents_of
-from lpgd.core.solution import FloatArray, Rows, Solution
+from lpgd.core.solution import BoolArray, FloatArray, Rows, Solution
 from lpgd.families.conic.balance import Graph, balanced, diagonal
 from lpgd.families.quadratic.structure import Structure
 
@@ -77,10 +77,16 @@ class Units(Rows):
         costs = exponents_of(_top(params["q"].full(), self.cols))
         return replace(self, costs=costs, sides=sides)
 
+    @property
+    def moved(self) -> BoolArray:
+        """Elements that are others in these units, (N,)."""
+        parts = self.rows, self.cols, self.costs, self.sides
+        return np.logical_or.reduce([part.any(axis=1) for part in parts])
+
     @cached_property
     def idle(self) -> bool:
         """Whether nothing changes."""
-        return not (self.rows.any() or self.cols.any() or self.costs.any() or self.sides.any())
+        return not self.moved.any()
 
     @property
     def bend(self) -> FloatArray:

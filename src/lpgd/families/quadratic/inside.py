@@ -47,7 +47,19 @@ def inside(
         for end, side in ((np.minimum, entries > 0), (np.maximum, entries < 0)):
             mine = np.flatnonzero(small & side)  # of several bounds the tightest
             end.at(x, (at[mine], cols[mine]), bound[mine])
+    if x is not point.x:
+        x = _kept(values, point.x, x, sides)
     return point if x is point.x or (x == point.x).all() else replace(point, x=x)
+
+
+def _kept(values: Values, before: FloatArray, x: FloatArray, sides: FloatArray) -> FloatArray:
+    """The points, within bounds that they were within: by rounding, rows may contradict these."""
+    for name, sign in (("lb", -1.0), ("ub", 1.0)):
+        if name in values.of.blocks:
+            bound = sides[:, values.of.blocks[name]]
+            out = (sign * x > bound) & (sign * before <= bound)
+            x = np.where(out, sign * bound, x)
+    return x
 
 
 def _unit(values: Values, sides: FloatArray, elements: IntArray) -> FloatArray:
