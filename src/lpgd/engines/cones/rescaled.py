@@ -72,7 +72,8 @@ class Fair:
         costs, all multipliers are.
         """
         costs = [params[name] for name in params.keys() & {"q", "P"}]
-        costly: BoolArray = np.any([flat(p.values).any(axis=1)[p.index] for p in costs], axis=0)
+        each: list[BoolArray] = [np.any(flat(p.values), axis=1)[p.index] for p in costs]
+        costly = np.logical_or.reduce(each)
         found.y[solved[~costly[solved]]] = 0.0
         residual = self.conic.residual(taken(params, solved), found.points.take(solved))
         found.status[solved[~(residual <= self.wrapper.tolerance)]] = Status.INACCURATE
