@@ -212,10 +212,11 @@ def _means(sizes: FloatArray, known: BoolArray) -> FloatArray:
     The largest ones may be alike and hide that others, without which K is singular, are small.
     Entries that few units bring near the largest ones of their row and column have no say.
     """
-    logs, count = np.log2(np.where(known, sizes, 1.0)), np.maximum(known.sum(axis=1), 1)
+    logs: FloatArray = np.log2(np.where(known, sizes, 1.0))
+    count: FloatArray = np.maximum(np.add.reduce(known, axis=1, dtype=np.float64), 1.0)
     # what the logarithms leave open, rows against columns, stays small
     normal = np.diag(count * (1 + OPEN)) + known
-    power = np.linalg.solve(normal, -logs.sum(axis=1))
+    power: FloatArray = cast(Any, np.linalg).solve(normal, -np.add.reduce(logs, axis=1))
     return np.exp2(np.round(np.clip(power, -FAR, FAR)))
 
 
