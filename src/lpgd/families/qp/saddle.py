@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -18,6 +17,7 @@ SINGULAR = 1e-11  # singular values below this, relative to the largest, count a
 NOTHING = 1e-9  # a move, or a multiplier beside what pulls at its row, below this is none
 ROUNDS = 8  # of balancing: each halves the logarithms of what is to be made alike
 STRAY = 2.0**-60  # of an entry times the largest, beside the largest ones of row and column
+OPEN = 1e-9  # weight of the logarithm of a unit itself
 TINY, FAR = 1e-300, 500  # least size, largest power
 OFF = 1e-8  # residual of a singular system, relative to its right-hand side, that has no solution
 
@@ -124,9 +124,8 @@ class Saddle:
         factor = _factorized(K)
         if factor is not None:
             return cls(K, k, h, r, None, factor, None)
-        for units in (_units, partial(_means, stray=STRAY), partial(_means, stray=0.0)):
-            unit = units(K)
-            factor = None if unit is None else _factorized(unit[:, None] * K * unit)
+        for unit in _tries(K):
+            factor = _factorized(unit[:, None] * K * unit)
             if factor is not None:
                 return cls(K, k, h, r, unit, factor, None)
         null = r[:, None] * linalg.null_space(K[k:, :k].T, rcond=SINGULAR)
@@ -194,17 +193,30 @@ def _units(K: FloatArray) -> FloatArray | None:
     return unit if (unit != 1).any() else None
 
 
-def _means(K: FloatArray, stray: float) -> FloatArray:
+def _tries(K: FloatArray) -> Iterator[FloatArray]:
+    """Units in which a matrix may be regular."""
+    first = _units(K)
+    if first is not None:
+        yield first
+    sizes = np.abs(K)
+    tops, every = np.maximum(sizes.max(axis=1), TINY), sizes > LOST
+    near = every & (sizes / tops * sizes.max() >= STRAY * tops[:, None])
+    yield _means(sizes, near)
+    if not (near == every).all():
+        yield _means(sizes, every)
+
+
+def _means(sizes: FloatArray, known: BoolArray) -> FloatArray:
     """Powers of two that make the entries alike in the mean of logarithms (Curtis, Reid, 1972).
 
     The largest ones may be alike and hide that others, without which K is singular, are small.
     Entries that few units bring near the largest ones of their row and column have no say.
     """
-    sizes = np.abs(K)
-    tops = np.maximum(sizes.max(axis=1), TINY)
-    known = (sizes > LOST) & (sizes / tops * sizes.max() >= stray * tops[:, None])
-    logs, count = np.log2(np.where(known, sizes, 1.0)), np.maximum(known.sum(axis=1), 1)
-    power: FloatArray = cast(Any, linalg).lstsq(np.diag(count) + known, -logs.sum(axis=1))[0]
+    logs: FloatArray = np.log2(np.where(known, sizes, 1.0))
+    count: FloatArray = np.maximum(np.add.reduce(known, axis=1, dtype=np.float64), 1.0)
+    # what the logarithms leave open, rows against columns, stays small
+    normal = np.diag(count * (1 + OPEN)) + known
+    power: FloatArray = cast(Any, np.linalg).solve(normal, -np.add.reduce(logs, axis=1))
     return np.exp2(np.round(np.clip(power, -FAR, FAR)))
 
 
