@@ -134,6 +134,7 @@ def test_exact_reports_the_degenerate_share():
     }
     pull(found, problem, params, [[1], [1]])
     assert found.stats.degenerate == 0.5
+    assert "np." not in repr(found.stats)
     assert found.stats.re_solves == 0
 
 

@@ -129,7 +129,7 @@ def note(pulled: Pullback, stats: Stats) -> None:
     for name in ("degenerate", "unverified"):
         rows = getattr(pulled, name)
         if rows is not None:
-            told[name] = np.count_nonzero(rows) / max(len(rows), 1)
+            told[name] = float(np.count_nonzero(rows) / max(len(rows), 1))
     stats.note(**told)
     stats.add(retries=pulled.retries)
     count = 0 if pulled.one_sided is None else int(pulled.one_sided.sum())
