@@ -130,7 +130,8 @@ class CvxpyModel(Family):
             {"P": Param(self._hessian, data.pop("P").index)} if self._hessian is not None else {}
         )
         checked, more = self.inner.check(data, resolution)
-        return {**checked, **fixed}, {**more, **unfit}
+        told = {element: self._traced(note) for element, note in more.items()}
+        return {**checked, **fixed}, {**told, **unfit}
 
     @cached_property
     def _hessian(self) -> FloatArray | None:
@@ -142,6 +143,13 @@ class CvxpyModel(Family):
         if isinstance(self.inner, Polyhedral) and self.inner.dense:
             return self.inner.conic.patterns["P"].dense(values)
         return values
+
+    def _traced(self, note: str) -> str:
+        """What is said of the program's data, with the parameters that these come from."""
+        data, _, fault = note.partition(" ")
+        form = self.maps.get(data)
+        sources = ", ".join(self._label(key) for key in form.parts) if form else ""
+        return f"{data} of the compiled program, made of {sources}, {fault}" if sources else note
 
     def _label(self, key: str) -> str:
         given = self.inputs[key]
