@@ -106,6 +106,8 @@ def test_tuning_chooses_by_validation_and_a_comparison_begins_with_it(
     assert two_stage["chosen"]["tau"] == ""
     with (tmp_path / "tuned.csv").open() as file:
         rows = list(csv.DictReader(file))
+    marked = {row["method"]: float(row["regret"]) for row in rows if row["chosen"] == "True"}
+    assert marked == {each["method"]: each["chosen"]["regret"] for each in (mine, two_stage)}
     assert [row["chosen"] for row in rows].count("True") == 2
     assert len(rows) == len(mine["tried"]) + len(two_stage["tried"]) == len(played)
     assert (tmp_path / "tuned.png").exists()

@@ -19,7 +19,7 @@ from ..inline import InlinePool
 # Instances this few may all stay where they are under a tilt.
 pytestmark = pytest.mark.filterwarnings("ignore::lpgd.StuckWarning")
 
-STUDY = ShortestPathStudy(train_size=32, test_size=30, tuning_epochs=1, grid=3)
+STUDY = ShortestPathStudy(train_size=32, test_size=30, tuning_epochs=2, grid=3)
 NAMES = ["two-stage", "spo-plus", "fenchel-young", "average", "auto"]
 
 
@@ -47,6 +47,7 @@ def test_settings_are_chosen_on_instances_that_no_final_run_sees(compared):
         sizes = [max(len(given), 1) for given in (final.method.taus, final.method.sigmas)]
         assert len(runs) == sizes[0] * sizes[1] * len(final.method.learning_rates)
         assert {run["config"]["data_seed"] for run in runs} == {1000}
+        assert {run["epoch"][-1] for run in runs} == {STUDY.tuning_epochs}
         assert all(run["config"]["tuning"] for run in runs)  # files have a part for that
         assert not any(outcome.config.tuning for outcome in final.outcomes)
         assert final.tuned == (min(run["curves"]["regret"][-1] for run in runs),)
