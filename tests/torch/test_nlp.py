@@ -353,3 +353,27 @@ def test_processes_have_the_answers_of_one():
             found.append(layer(p, **problem.boxes))
     assert torch.equal(found[0][[0, 1, 2, 4]], found[1][[0, 1, 2, 4]])
     assert found[1][3].isnan().all()
+
+
+def test_a_large_sparse_program_has_the_gradient_of_dense_matrices(monkeypatch):
+    from lpgd.families.lagrangian import symmetric
+
+    ca = pytest.importorskip("casadi")
+
+    n = 450
+    x, p = ca.SX.sym("x", n), ca.SX.sym("p", n)
+    f = ca.sumsqr(x - p) + 0.1 * ca.sum1(x**4)
+    own = NLPLayer.from_casadi(x, [p], f, x[1:] ** 2 + x[:-1] ** 2 - 1.5, x[:40] + x[40:80] - 0.3)
+    found, made = [], []
+    solve = symmetric.Symmetric.solve
+    monkeypatch.setattr(
+        symmetric.Symmetric, "solve", lambda self, rhs: made.append(1) or solve(self, rhs)
+    )
+    for large in (symmetric.LARGE, 10**6):
+        monkeypatch.setattr(symmetric, "LARGE", large)
+        made.clear()
+        at = torch.linspace(-2, 1, n, dtype=torch.float64).cos().requires_grad_()
+        (own(at) * torch.linspace(0, 1, n, dtype=torch.float64)).sum().backward()
+        assert bool(made) == (large < n)
+        found.append(at.grad)
+    torch.testing.assert_close(*found, rtol=0, atol=1e-9)

@@ -87,7 +87,7 @@ class Symbolic:
             "slopes": ([*at, y], [ca.gradient(whole, x), c]),
             "gradient": ([*at, y], [ca.gradient(whole, p) for p in params]),
         }
-        made = {k: ca.Function(k, i, list(map(ca.densify, o))) for k, (i, o) in outputs.items()}
+        made = {k: ca.Function(k, i, o) for k, (i, o) in outputs.items()}
         names = tuple(f"params[{place}]" for place in range(len(params)))
         shapes = tuple(map(_shape, params))
         return cls(made, names, shapes, x.shape[0], c.shape[0], h.shape[0])
@@ -167,7 +167,7 @@ class Symbolic:
     def _call(self, name: str, data: Data, x: FloatArray, *more: Any) -> list[FloatArray]:
         with ALONE:
             found = self.functions[name].call([x, *self.packed(data), *more])
-            return [part.full() for part in found]
+            return [part.full() if part.is_dense() else part.sparse().toarray() for part in found]
 
 
 def _shape(symbol: Any) -> Shape:

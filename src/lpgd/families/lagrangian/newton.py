@@ -94,7 +94,7 @@ def predicted(linear: Linearized, params: Params, tilt: Tilt) -> tuple[Solution,
     held, signed = linear.held(tilt.rows), problem.nonnegative
     x, y = start.x.copy(), np.where(held, start.y, 0.0)
     last = np.full(len(tilt), np.inf)
-    busy: IntArray = np.flatnonzero([system.factor is not None for system in systems])
+    busy: IntArray = np.flatnonzero([system.regular for system in systems])
     for _ in range(ROUNDS):
         steps = _chord(problem, taken(params, busy), (x, y), systems, busy)
         fine = steps < SLOW * last[busy]

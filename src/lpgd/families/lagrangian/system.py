@@ -15,6 +15,7 @@ from scipy import linalg
 from lpgd.core.scaling import factors
 from lpgd.core.solution import BoolArray, FloatArray
 from lpgd.families.lagrangian.model import Curvature
+from lpgd.families.lagrangian.symmetric import Symmetric
 
 SINGULAR = 1e-11  # a condition number's inverse below this is zero
 ROUGH = 1e-8  # and below this says that a derivative may be noise
@@ -55,6 +56,16 @@ class System:
         return cls(n, unit[:, None] * K * unit, unit, held)
 
     @cached_property
+    def sparse(self) -> Symmetric | None:
+        """The matrix factorized as a sparse one, if it is large, sparse and safely regular."""
+        return Symmetric.of(self.K, self.n, ROUGH) if np.isfinite(self.K).all() else None
+
+    @property
+    def regular(self) -> bool:
+        """Whether the matrix does not look singular."""
+        return self.sparse is not None or self.factor is not None
+
+    @cached_property
     def factor(self) -> tuple[FloatArray, FloatArray] | None:
         """LU factors and pivots, or None of a matrix that looks singular."""
         if not len(self.K) or not np.isfinite(self.K).all():
@@ -75,7 +86,9 @@ class System:
         rhs, v = self.unit * np.concatenate([f, g[self.held]]), np.zeros_like(g)
         if not (np.isfinite(self.K).all() and np.isfinite(rhs).all()):
             return np.full(self.n, np.nan), np.full_like(v, np.nan)
-        if self.factor is not None and (self.sound or not safe):
+        if self.sparse is not None and (self.sound or not safe):
+            both = self.sparse.solve(rhs)
+        elif self.factor is not None and (self.sound or not safe):
             both = linalg.lapack.dgetrs(*self.factor, rhs)[0]
         else:
             values, vectors = self._eigen
@@ -106,8 +119,10 @@ class System:
         the tangents of the held rows. Where it is curved in y, these are no mere multipliers, and
         may have constraints of their own with multipliers among them.
         """
-        rising, bent = int((self.spectrum > 0).sum()), self.K[self.n :, self.n :].any()
-        clear = (np.abs(self.spectrum) > ROUGH).all()
+        bent = self.K[self.n :, self.n :].any()
+        if self.sparse is not None:
+            return bool(bent or self.sparse.rising == self.n)
+        clear, rising = (np.abs(self.spectrum) > ROUGH).all(), int((self.spectrum > 0).sum())
         return bool(clear and (bent or rising == self.n))
 
     @property
