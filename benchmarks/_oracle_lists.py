@@ -274,9 +274,8 @@ def _(rng: Rng) -> Case:
         if (lines @ x <= sides + 1e-9).all() and (np.abs(A @ x - b) <= 1e-9).all():
             points.append(x)
     given = {"A": A, "b": b} if equal else {}
-    oracle = oracles.Polytope(G[equal:] if rows > equal else None,
-    h[equal:] if rows > equal else None,
-                      **given, ub=2.0)  # fmt: skip
+    above = (G[equal:], h[equal:]) if rows > equal else (None, None)
+    oracle = oracles.Polytope(*above, **given, ub=2.0)
     costs = sized(rng) * drawn(rng, SOME, n)
     return listed(oracle, costs, np.array(points), atol=1e-7)
 
