@@ -9,23 +9,7 @@ import networkx
 import numpy as np
 from _oracle_cases import REFUSED, Array, Case, Families, drawn, listed, sized
 
-from lpgd.oracles import (
-    CVRP,
-    MILP,
-    TSP,
-    Assignment,
-    CpSat,
-    GraphPath,
-    GridPath,
-    Knapsack,
-    Matching,
-    Polytope,
-    PyEPOGrid,
-    Ranking,
-    SpanningTree,
-    TopK,
-    each,
-)
+from lpgd import oracles
 from lpgd.oracles import cvrp as routing
 from lpgd.oracles import graph as graphs
 from lpgd.oracles import tsp as touring
@@ -62,7 +46,7 @@ def _(rng: Rng) -> Case:
     rows, cols = 1, 1
     while rows * cols < 2:
         rows, cols = map(int, rng.integers(1, 5, 2))
-    oracle = PyEPOGrid(rows, cols)
+    oracle = oracles.PyEPOGrid(rows, cols)
     points = paths(oracle.edges, rows * cols, (0, rows * cols - 1), directed=True)
     return listed(oracle, sized(rng) * drawn(rng, SOME, len(oracle.edges)), points)
 
@@ -72,7 +56,7 @@ def _(rng: Rng) -> Case:
     rows, cols = 1, 1
     while rows * cols < 2:
         rows, cols = map(int, rng.integers(1, 4, 2))
-    oracle = GridPath((rows, cols), int(rng.choice([4, 8])))
+    oracle = oracles.GridPath((rows, cols), int(rng.choice([4, 8])))
     graph, last = networkx.Graph(oracle.edges), rows * cols - 1
     points = [unit(last + 1, path) for path in networkx.all_simple_paths(graph, 0, last)]
     costs = drawn(rng, SOME, rows, cols, sign="positive")
@@ -86,7 +70,7 @@ def _(rng: Rng) -> Case:
     rows, cols = 1, 1
     while rows * cols < 2:
         rows, cols = map(int, rng.integers(1, 4, 2))
-    oracle = GridPath((rows, cols), int(rng.choice([4, 8])), "edges")
+    oracle = oracles.GridPath((rows, cols), int(rng.choice([4, 8])), "edges")
     points = paths(oracle.edges, rows * cols, (0, rows * cols - 1), directed=False)
     return listed(oracle, sized(rng) * drawn(rng, SOME, len(oracle.edges), sign="positive"), points)
 
@@ -95,7 +79,7 @@ def _(rng: Rng) -> Case:
 def _(rng: Rng) -> Case:
     rows, cols = [(2, 2), (2, 3), (3, 2), (1, 4), (3, 3)][int(rng.integers(5))]
     near = 4 if rows * cols == 9 else int(rng.choice([4, 8]))
-    oracle = GridPath((rows, cols), near, negative="flow")
+    oracle = oracles.GridPath((rows, cols), near, negative="flow")
     costs = sized(rng) * drawn(rng, SOME, rows, cols)
     return listed(oracle, costs, _vertex_flows(rows, cols, near, tuple(oracle.edges)))
 
@@ -116,7 +100,7 @@ def _vertex_flows(rows: int, cols: int, near: int, edges: Any) -> Array:
 @lists("GridPath, refuse and clip")
 def _(rng: Rng) -> Case:
     kind = "refuse" if rng.integers(2) else "clip"
-    oracle = GridPath((3, 3), int(rng.choice([4, 8])), negative=kind)
+    oracle = oracles.GridPath((3, 3), int(rng.choice([4, 8])), negative=kind)
     graph = networkx.Graph(oracle.edges)
     points = np.array([unit(9, path) for path in networkx.all_simple_paths(graph, 0, 8)])
     costs = sized(rng) * drawn(rng, SOME, 3, 3)
@@ -139,7 +123,7 @@ def _(rng: Rng) -> Case:
     directed = kind != "undirected"
     graphs.MANY = int(rng.choice([0, 1500]))
     pairs = [tuple(map(int, rng.integers(0, nodes, 2))) for _ in range(SOME)]
-    oracle = GraphPath(edges, 0, 0, directed=directed)
+    oracle = oracles.GraphPath(edges, 0, 0, directed=directed)
     sign = "positive" if oracle.graph.cyclic else "any"
     costs = sized(rng) * drawn(rng, SOME, len(edges), sign=sign)
     parts = [
@@ -155,7 +139,7 @@ def _(rng: Rng) -> Case:
     while True:
         edges, nodes = some_edges(rng, 4, 9)
         source, target = map(int, rng.integers(0, nodes, 2))
-        oracle = GraphPath(edges, source, target, negative="flow")
+        oracle = oracles.GraphPath(edges, source, target, negative="flow")
         if oracle.graph.cyclic:
             break
     ends = np.zeros(nodes)
@@ -177,7 +161,7 @@ def _(rng: Rng) -> Case:
         x = np.zeros((few, many))
         x[np.arange(few), chosen] = 1
         points.append((x if rows <= cols else x.T).ravel())
-    return listed(Assignment(), sized(rng) * drawn(rng, SOME, rows, cols), np.array(points))
+    return listed(oracles.Assignment(), sized(rng) * drawn(rng, SOME, rows, cols), np.array(points))
 
 
 @lists("Matching")
@@ -188,7 +172,7 @@ def _(rng: Rng) -> Case:
     degrees = points @ degree(edges, nodes).T
     points = points[((degrees == 1) if perfect else (degrees <= 1)).all(axis=1)]
     costs = sized(rng) * drawn(rng, SOME, len(edges))
-    return listed(Matching(edges, perfect=perfect), costs, points)
+    return listed(oracles.Matching(edges, perfect=perfect), costs, points)
 
 
 @lists("SpanningTree")
@@ -204,7 +188,7 @@ def _(rng: Rng) -> Case:
         if nodes == 1 or _spans([edges[e] for e in some], nodes)
     ]
     costs = sized(rng) * drawn(rng, SOME, len(edges))
-    return listed(SpanningTree(edges), costs, np.array(trees))
+    return listed(oracles.SpanningTree(edges), costs, np.array(trees))
 
 
 def _spans(edges: Any, nodes: int) -> bool:
@@ -223,14 +207,14 @@ def _(rng: Rng) -> Case:
         for i, k in enumerate(counts)
     ]
     best = [part.best[0] for part in parts]
-    return Case(TopK(), costs, best, lambda x, row: parts[row].inside(x, row), counts)
+    return Case(oracles.TopK(), costs, best, lambda x, row: parts[row].inside(x, row), counts)
 
 
 @lists("Ranking")
 def _(rng: Rng) -> Case:
     n = int(rng.integers(1, 7))
     points = np.array(list(itertools.permutations(range(1, n + 1))))
-    return listed(Ranking(), sized(rng) * drawn(rng, SOME, n), points)
+    return listed(oracles.Ranking(), sized(rng) * drawn(rng, SOME, n), points)
 
 
 @lists("Knapsack")
@@ -247,7 +231,7 @@ def _(rng: Rng) -> Case:
     for i in range(SOME):
         fits = (loads <= rooms[i] + 1e-9).all(axis=1) & (rooms[i] >= 0).all()
         parts.append(listed(None, costs[i : i + 1], all_points[fits]))
-    oracle = Knapsack(weights, None, str(rng.choice(ways)))
+    oracle = oracles.Knapsack(weights, None, str(rng.choice(ways)))
     best = [part.best[0] for part in parts]
     return Case(oracle, costs, best, lambda x, row: parts[row].inside(x, row), list(rooms))
 
@@ -256,7 +240,7 @@ def _(rng: Rng) -> Case:
 def _(rng: Rng) -> Case:
     cities = int(rng.integers(3, 8))
     touring.CITIES = int(rng.choice([2, 12]))
-    oracle = TSP(cities)
+    oracle = oracles.TSP(cities)
     points = np.unique(list(tours(cities)), axis=0)
     return listed(oracle, sized(rng) * drawn(rng, SOME, len(oracle.edges)), points)
 
@@ -267,7 +251,7 @@ def _(rng: Rng) -> Case:
     demands, capacity = rng.integers(0, 5, customers), float(rng.integers(4, 10))
     alone = bool(rng.integers(2))
     routing.CUSTOMERS = int(rng.choice([0, 12]))
-    oracle = CVRP(demands, capacity, vehicles, round_trips=alone)
+    oracle = oracles.CVRP(demands, capacity, vehicles, round_trips=alone)
     points = list(routes(demands, capacity, vehicles, round_trips=alone))
     return listed(oracle, sized(rng) * drawn(rng, SOME, len(oracle.edges)), np.array(points))
 
@@ -290,8 +274,8 @@ def _(rng: Rng) -> Case:
         if (lines @ x <= sides + 1e-9).all() and (np.abs(A @ x - b) <= 1e-9).all():
             points.append(x)
     given = {"A": A, "b": b} if equal else {}
-    oracle = Polytope(G[equal:] if rows > equal else None, h[equal:] if rows > equal else None,
-                      **given, ub=2.0)  # fmt: skip
+    above = (G[equal:], h[equal:]) if rows > equal else (None, None)
+    oracle = oracles.Polytope(*above, **given, ub=2.0)
     costs = sized(rng) * drawn(rng, SOME, n)
     return listed(oracle, costs, np.array(points), atol=1e-7)
 
@@ -306,7 +290,7 @@ def _(rng: Rng) -> Case:
         A, b = rng.integers(-2, 3, (1, n)), rng.integers(-1, 3, 1)
         fits &= (points @ A.T == b).all(axis=1)
         given = {"A": A, "b": b}
-    oracle = MILP(G, h, **given, lb=-1, ub=2)
+    oracle = oracles.MILP(G, h, **given, lb=-1, ub=2)
     return listed(oracle, sized(rng) * drawn(rng, SOME, n), points[fits])
 
 
@@ -323,7 +307,7 @@ def _(rng: Rng) -> Case:
     if n > 1 and rng.integers(2):
         model.add_all_different(x)
         points = points[[len(set(point)) == n for point in points]]
-    return listed(CpSat(model, x), sized(rng) * drawn(rng, SOME, n), points)
+    return listed(oracles.CpSat(model, x), sized(rng) * drawn(rng, SOME, n), points)
 
 
 @lists("from_cvxpy")
@@ -353,7 +337,7 @@ def _(rng: Rng) -> Case:
 
     if rng.integers(2):
         oracle = PyEPOModel(grb.shortestPathModel((3, 3)))
-        points = paths(PyEPOGrid(3, 3).edges, 9, (0, 8), directed=True)
+        points = paths(oracles.PyEPOGrid(3, 3).edges, 9, (0, 8), directed=True)
         return listed(oracle, drawn(rng, SOME, 12), points, gap=1e-4)
     n, dims = int(rng.integers(2, 7)), int(rng.integers(1, 3))
     weights, room = rng.integers(1, 9, (dims, n)), rng.integers(5, 20, dims)
@@ -376,4 +360,4 @@ class _Cheapest:
 
     def reply(self, costs: Array, instances: Any = None) -> Any:
         """As an oracle's."""
-        return each(lambda cost: np.eye(len(cost))[cost.argmin()]).reply(costs, instances)
+        return oracles.each(lambda cost: np.eye(len(cost))[cost.argmin()]).reply(costs, instances)

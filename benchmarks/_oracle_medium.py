@@ -10,22 +10,7 @@ import numpy as np
 from _oracle_cases import NOWHERE, Array, Case, Families, drawn, sized
 from _oracle_peers import cheapest_flow, circuits, program
 
-from lpgd.oracles import (
-    CVRP,
-    MILP,
-    TSP,
-    Assignment,
-    CpSat,
-    GraphPath,
-    GridPath,
-    Knapsack,
-    Matching,
-    Polytope,
-    PyEPOGrid,
-    Ranking,
-    SpanningTree,
-    TopK,
-)
+from lpgd import oracles
 from lpgd.oracles import cvrp as routing
 from lpgd.oracles import graph as graphs
 from lpgd.oracles import tsp as touring
@@ -85,7 +70,7 @@ def random_graph(rng: Rng) -> tuple[list[tuple[int, int]], int]:
 @medium("PyEPOGrid")
 def _(rng: Rng) -> Case:
     rows, cols = map(int, rng.integers(5, 16, 2))
-    oracle, ends = PyEPOGrid(rows, cols), (0, rows * cols - 1)
+    oracle, ends = oracles.PyEPOGrid(rows, cols), (0, rows * cols - 1)
     edges, nodes = oracle.edges, rows * cols
     supplies = np.zeros(nodes)
     supplies[[0, -1]] = 1, -1
@@ -100,7 +85,7 @@ def _(rng: Rng) -> Case:
 @medium("GridPath, vertices")
 def _(rng: Rng) -> Case:
     rows, cols = map(int, rng.integers(4, 13, 2))
-    oracle = GridPath((rows, cols), int(rng.choice([4, 8])))
+    oracle = oracles.GridPath((rows, cols), int(rng.choice([4, 8])))
     last, both = rows * cols - 1, [*oracle.edges, *((h, t) for t, h in oracle.edges)]
     graph = networkx.Graph(oracle.edges)
 
@@ -122,7 +107,7 @@ def _(rng: Rng) -> Case:
 def _(rng: Rng) -> Case:
     rows, cols = map(int, rng.integers(3, 8, 2))
     nodes = rows * cols
-    oracle = GridPath((rows, cols), int(rng.choice([4, 8])), negative="flow")
+    oracle = oracles.GridPath((rows, cols), int(rng.choice([4, 8])), negative="flow")
     both = [*oracle.edges, *((h, t) for t, h in oracle.edges)]
     arcs = [(v, nodes + v) for v in range(nodes)] + [(nodes + t, h) for t, h in both]
     supplies = np.zeros(2 * nodes)
@@ -145,7 +130,10 @@ def _(rng: Rng) -> Case:
 @medium("GridPath, edges")
 def _(rng: Rng) -> Case:
     rows, cols = map(int, rng.integers(4, 11, 2))
-    oracle, ends = GridPath((rows, cols), int(rng.choice([4, 8])), "edges"), (0, rows * cols - 1)
+    oracle, ends = (
+        oracles.GridPath((rows, cols), int(rng.choice([4, 8])), "edges"),
+        (0, rows * cols - 1),
+    )
     edges = oracle.edges
     return case(
         rng, oracle, drawn(rng, SOME, len(edges), sign="positive"),
@@ -164,7 +152,7 @@ def _(rng: Rng) -> Case:
     directed = kind != "undirected"
     graphs.MANY = int(rng.choice([0, 1500]))
     pairs = [tuple(map(int, rng.integers(0, nodes, 2))) for _ in range(SOME)]
-    oracle = GraphPath(edges, 0, 0, directed=directed)
+    oracle = oracles.GraphPath(edges, 0, 0, directed=directed)
     sign = "positive" if oracle.graph.cyclic else "any"
     return case(
         rng, oracle, drawn(rng, SOME, len(edges), sign=sign),
@@ -178,7 +166,7 @@ def _(rng: Rng) -> Case:
     edges, nodes = random_graph(rng)
     edges.append((edges[0][1], edges[0][0]))
     pairs = [tuple(map(int, rng.integers(0, nodes, 2))) for _ in range(SOME)]
-    oracle = GraphPath(edges, 0, 0, negative="flow")
+    oracle = oracles.GraphPath(edges, 0, 0, negative="flow")
     rows = balance(edges, nodes)
 
     def supplies(row: int) -> Array:
@@ -213,7 +201,7 @@ def _(rng: Rng) -> Case:
         fits = table.sum(axis=0).max() <= 1 and table.sum(axis=1).max() <= 1
         return is_binary(x) and x.sum() == few and bool(fits)
 
-    return case(rng, Assignment(), drawn(rng, SOME, rows, cols), least, inside)
+    return case(rng, oracles.Assignment(), drawn(rng, SOME, rows, cols), least, inside)
 
 
 @medium("Matching")
@@ -228,7 +216,7 @@ def _(rng: Rng) -> Case:
         return is_binary(x) and bool((low <= rows @ x).all() and (rows @ x <= high).all())
 
     return case(
-        rng, Matching(edges, perfect=perfect), drawn(rng, SOME, len(edges)),
+        rng, oracles.Matching(edges, perfect=perfect), drawn(rng, SOME, len(edges)),
         lambda cost, _: program("SCIP", cost, rows, low, high, (0, 1), integer=True), inside,
     )  # fmt: skip
 
@@ -249,7 +237,7 @@ def _(rng: Rng) -> Case:
         graph = networkx.MultiGraph([edges[e] for e in np.flatnonzero(x)])
         return is_binary(x) and len(graph) == nodes and networkx.is_tree(graph)
 
-    return case(rng, SpanningTree(edges), drawn(rng, SOME, len(edges)), least, inside)
+    return case(rng, oracles.SpanningTree(edges), drawn(rng, SOME, len(edges)), least, inside)
 
 
 @medium("TopK")
@@ -261,7 +249,7 @@ def _(rng: Rng) -> Case:
         return NOWHERE if counts[row] > n else float(np.sort(cost)[: counts[row]].sum())
 
     return case(
-        rng, TopK(), drawn(rng, SOME, n), least,
+        rng, oracles.TopK(), drawn(rng, SOME, n), least,
         lambda x, row: is_binary(x) and x.sum() == counts[row], instances=counts,
     )  # fmt: skip
 
@@ -271,7 +259,8 @@ def _(rng: Rng) -> Case:
     n = int(rng.integers(7, 200))
     ranks = np.arange(1, n + 1)
     return case(
-        rng, Ranking(), drawn(rng, SOME, n), lambda cost, _: float(np.sort(cost)[::-1] @ ranks),
+        rng, oracles.Ranking(), drawn(rng, SOME, n),
+        lambda cost, _: float(np.sort(cost)[::-1] @ ranks),
         lambda x, _: bool((np.sort(x) == ranks).all()),
     )  # fmt: skip
 
@@ -282,7 +271,7 @@ def _(rng: Rng) -> Case:
     ways = ["auto", "ortools", "highs"] + ["table"] * (dims == 1)
     weights = rng.integers(1, 40, (dims, n)) / float(rng.choice([1, 10]))
     rooms = np.floor(weights.sum(axis=1) * rng.uniform(0, 1, (SOME, 1)))
-    oracle = Knapsack(weights, None, str(rng.choice(ways)))
+    oracle = oracles.Knapsack(weights, None, str(rng.choice(ways)))
     none = np.full(dims, -np.inf)
 
     def least(cost: Array, row: int) -> Any:
@@ -300,7 +289,7 @@ def _(rng: Rng) -> Case:
 def _(rng: Rng) -> Case:
     cities = int(rng.integers(8, 12))
     touring.CITIES = int(rng.choice([2, 12]))
-    oracle = TSP(cities)
+    oracle = oracles.TSP(cities)
     edges, rows = oracle.edges, degree(oracle.edges, cities)
 
     def inside(x: Array, _: int) -> bool:
@@ -319,7 +308,7 @@ def _(rng: Rng) -> Case:
     demands, capacity = rng.integers(1, 6, customers), float(rng.integers(5, 16))
     alone = bool(rng.integers(2))
     routing.CUSTOMERS = int(rng.choice([0, 12]))
-    oracle = CVRP(demands, capacity, vehicles, round_trips=alone)
+    oracle = oracles.CVRP(demands, capacity, vehicles, round_trips=alone)
     edges, rows = oracle.edges, degree(oracle.edges, customers + 1)
     outer = np.array([tail == 0 for tail, _ in edges])
 
@@ -351,7 +340,9 @@ def _(rng: Rng) -> Case:
     h += (rng.random() < 0.1) * -20.0  # often empty
     most = float(rng.choice([1.0, np.inf]))
     low = np.where(np.arange(rows) < equal, h, -np.inf)
-    oracle = Polytope(G[equal:], h[equal:], *((G[:equal], h[:equal]) if equal else ()), ub=most)
+    oracle = oracles.Polytope(
+        G[equal:], h[equal:], *((G[:equal], h[:equal]) if equal else ()), ub=most
+    )
     return case(
         rng, oracle, drawn(rng, SOME, n),
         lambda cost, _: program("GLOP", cost, G, low, h, (0, most), integer=False),
@@ -366,7 +357,7 @@ def _(rng: Rng) -> Case:
     G = rng.integers(-5, 6, (rows, n)) * (rng.random((rows, n)) < 0.5)
     h = rng.integers(-3, 10, rows)
     return case(
-        rng, MILP(G, h, ub=3), drawn(rng, SOME, n),
+        rng, oracles.MILP(G, h, ub=3), drawn(rng, SOME, n),
         lambda cost, _: program("SCIP", cost, G, h - np.inf, h, (0, 3), integer=True),
         lambda x, _: bool((x == np.rint(x)).all() and (G @ x <= h).all() and x.min() >= 0
                           and x.max() <= 3),
@@ -384,7 +375,7 @@ def _(rng: Rng) -> Case:
     for row, side in zip(G, h, strict=True):
         model.add(sum(int(a) * v for a, v in zip(row, x, strict=True)) <= int(side))
     return case(
-        rng, CpSat(model, x), drawn(rng, SOME, n),
+        rng, oracles.CpSat(model, x), drawn(rng, SOME, n),
         lambda cost, _: program("SCIP", cost, G, h - np.inf, h, (0, 3), integer=True),
         lambda x, _: bool((x == np.rint(x)).all() and (G @ x <= h).all() and x.min() >= 0
                           and x.max() <= 3),

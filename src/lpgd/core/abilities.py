@@ -1,5 +1,6 @@
 """What a problem family can do beside what every family must: the protocols behind ``Ability``."""
 
+from collections.abc import Collection
 from typing import Any, Protocol, cast
 
 from lpgd.core.errors import EngineError
@@ -100,35 +101,20 @@ class Checkable(Problem, Protocol):
 
 
 def measured(problem: Problem, who: str) -> Measured:
-    """The problem as one that can be measured; ``who`` asks.
-
-    Raises
-    ------
-    EngineError
-    """
-    _demand(problem, Ability.SIZES, who)
+    """The problem as one that can be measured; see ``demand``."""
+    demand(problem, (Ability.SIZES,), who)
     return cast(Measured, problem)
 
 
 def differentiable(problem: Problem, who: str) -> Differentiable:
-    """The problem as one whose optimality conditions can be differentiated; ``who`` asks.
-
-    Raises
-    ------
-    EngineError
-    """
-    _demand(problem, Ability.ADJOINT, who)
+    """The problem as one whose optimality conditions can be differentiated; see ``demand``."""
+    demand(problem, (Ability.ADJOINT,), who)
     return cast(Differentiable, problem)
 
 
 def checkable(problem: Problem, who: str) -> Checkable:
-    """The problem as one that judges what engines say; ``who`` asks.
-
-    Raises
-    ------
-    EngineError
-    """
-    _demand(problem, Ability.CHECK, who)
+    """The problem as one that judges what engines say; see ``demand``."""
+    demand(problem, (Ability.CHECK,), who)
     return cast(Checkable, problem)
 
 
@@ -144,20 +130,15 @@ _INSTEAD = {
 }
 
 
-def _demand(problem: Problem, ability: Ability, who: str) -> None:
-    if ability not in problem.abilities:
-        raise EngineError(
-            f"{who} needs {_WHAT[ability]} of {a(problem.family)}, which this family does not "
-            f"have. {_INSTEAD[ability]}"
-        )
-
-
-def demand(problem: Problem, abilities: frozenset[Ability], who: str) -> None:
-    """Refuse a family without these abilities by a message that names both.
+def demand(problem: Problem, abilities: Collection[Ability], who: str) -> None:
+    """Refuse a family without these abilities, which ``who`` needs, by a message that names both.
 
     Raises
     ------
     EngineError
     """
-    for ability in sorted(abilities):
-        _demand(problem, ability, who)
+    for ability in sorted(set(abilities).difference(problem.abilities)):
+        raise EngineError(
+            f"{who} needs {_WHAT[ability]} of {a(problem.family)}, which this family does not "
+            f"have. {_INSTEAD[ability]}"
+        )

@@ -189,11 +189,11 @@ class SolutionMap:
             A tilted solve failed for good and ``on_failure`` is ``"raise"``.
         """
         began = time.perf_counter()
-        memory = remembered(self.rule, forward.own, self.memory)
+        memory = remembered(self.rule, forward.own, self.memory) if forward.own else self.memory
         data, own = parted(wanted)
         try:
             gradients = self._gradients(forward, cotangent, data, memory)
-            return gradients | changed(self.rule, forward.own, memory, own)
+            return gradients | changed(self.rule, forward.own, memory, own) if own else gradients
         finally:
             self.stats.add(seconds_backward=time.perf_counter() - began)
 

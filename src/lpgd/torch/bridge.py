@@ -159,15 +159,12 @@ def as_arrays(data: Sequence[torch.Tensor], cores: Sequence[int] | None = None) 
             if tensor.stride(dim) == 0 and tensor.shape[dim] > 1:
                 tensor = tensor.narrow(dim, 0, 1)
         # forced: conjugated views need it
-        arrays.append(_detached(tensor).to("cpu", torch.float64).numpy(force=True))
+        try:
+            tensor = tensor.detach()
+        except RuntimeError as error:  # of autograd's own, older vmap
+            raise RuntimeError(
+                "is_grads_batched and jacobian(vectorize=True) cannot batch a layer's derivative; "
+                "torch.func.jacrev, jacfwd and vmap can"
+            ) from error
+        arrays.append(tensor.to("cpu", torch.float64).numpy(force=True))
     return arrays
-
-
-def _detached(tensor: torch.Tensor) -> torch.Tensor:
-    try:
-        return tensor.detach()
-    except RuntimeError as error:  # of autograd's own, older vmap
-        raise RuntimeError(
-            "is_grads_batched and jacobian(vectorize=True) cannot batch a layer's derivative; "
-            "torch.func.jacrev, jacfwd and vmap can"
-        ) from error

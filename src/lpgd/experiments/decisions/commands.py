@@ -111,7 +111,7 @@ def compare(context: typer.Context, plan: Plan) -> None:
 def tune(context: typer.Context, plan: Plan) -> None:
     """Do what ``lpgd tune NAME`` does; the context holds the options."""
     from lpgd.experiments import comparison
-    from lpgd.experiments.decisions.tuning import tuned_table, write_tuned
+    from lpgd.experiments.decisions.report import tuned_table, write_tuned
 
     console, given, out = new_console(), context.params, _place(context, plan)
     with report_errors(), continuable(console):

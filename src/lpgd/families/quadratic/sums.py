@@ -43,7 +43,7 @@ class Weighted(NamedTuple):
         for first in range(0, len(terms), PAIR):
             pair = terms[first : first + PAIR]
             parts += [_plain(term) for term in pair] if len(pair) < PAIR else _paired(*pair)
-        return cls(*(np.stack(side, axis=1) for side in zip(*parts, strict=True)))
+        return cls(*[np.stack(side, axis=1) for side in zip(*parts, strict=True)])
 
 
 def _plain(term: Term) -> tuple[FloatArray, ...]:
@@ -56,10 +56,10 @@ def _paired(plus: Term, minus: Term) -> list[tuple[FloatArray, ...]]:
     """The parts of two terms; of rows where they are no difference as they are."""
     opposite = (plus.weight == -minus.weight)[:, None]
     twice = 2 * plus.weight[:, None]
-    (x, dx), (y, dy) = (
+    (x, dx), (y, dy) = [
         (0.5 * p + 0.5 * m, 0.5 * p - 0.5 * m)
         for p, m in ((plus.point.x, minus.point.x), (plus.multipliers, minus.multipliers))
-    )
+    ]
     wx, wy = twice * dx, twice * dy
     halves = (wx, wy, wx, wy, x), (np.zeros_like(wx), np.zeros_like(wy), twice * x, twice * y, dx)
     if opposite.all():
