@@ -124,7 +124,7 @@ def shared(case: Case, outcome: Outcome, plain: Outcome) -> list[Finding]:
     for name in set(case.shared) & set(outcome.gradients) & set(plain.gradients):
         each = plain.gradients[name].astype(np.longdouble)
         total, size = each.sum(axis=0), np.abs(each).sum(axis=0).max(initial=0.0)
-        if not np.isfinite(size) or size > 1e300:
+        if not total.size or not np.isfinite(size) or size > 1e300:
             continue
         given = outcome.gradients[name].astype(np.longdouble)
         ours = given.reshape(-1, *total.shape).sum(axis=0)

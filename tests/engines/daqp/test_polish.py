@@ -4,8 +4,11 @@ import numpy as np
 
 from lpgd.core.params import Params, batched
 from lpgd.core.solution import FloatArray
+from lpgd.engines.daqp import polish
 from lpgd.engines.daqp.engine import DaqpEngine
+from lpgd.engines.daqp.form import Form
 from lpgd.families.qp.qp import QP
+from tests.support import program
 
 ASSETS = 4
 
@@ -43,3 +46,24 @@ def _residuals(count: int = 40) -> FloatArray:
 
 def test_flat_programs_are_solved_to_rounding() -> None:
     assert _residuals().max() < 1e-11  # rounding: 3e-13 to 3e-12, as the kernels of BLAS sum
+
+
+def at(x, multiplier, side):
+    """min x^2 / 2 - x subject to x <= side, at a point."""
+    problem, params = program(P=[[1.0]], q=[-1.0], G=[[1.0]], h=[side])
+    form = Form.of(problem, params, None)
+    form.x[:], form.lam[:] = x, multiplier
+    return form, np.eye(1), np.ones((1, 1))
+
+
+def test_a_residual_sees_broken_rows():
+    form, *matrices = at(1.0, 0.0, 0.25)
+    assert polish.residual(form, 0, *matrices) > 0.5
+
+
+def test_another_active_set_is_left_alone():
+    """A multiplier that is noise holds a row that is slack by little: the step there is short."""
+    form, *matrices = at(1.0, 1e-12, 1 + 5e-4)
+    polish.polish(form, 0, *matrices)
+    assert form.x.tolist() == [[1.0]]
+    assert (form.lam >= 0).all()

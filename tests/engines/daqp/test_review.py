@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from lpgd import DaqpEngine
+from lpgd.core.engine import Answer
 from lpgd.core.params import Param, batched, shared
-from lpgd.core.solution import Status
+from lpgd.core.solution import Solution, Status
 from lpgd.engines import second_look
 from lpgd.engines.daqp import review
+from lpgd.engines.daqp.review import Review
 from lpgd.families.qp.qp import QP
 from lpgd.rules.ends import untilted
 from tests.support import cotangent, program
@@ -18,6 +20,35 @@ from tests.support import cotangent, program
 def answer(engine=None, **data):
     problem, params = program(**data)
     return problem, params, (engine or DaqpEngine()).solve(problem, params)
+
+
+def reviewed(status, **data):
+    """What becomes of an answer of fives, in this status."""
+    problem, params = program(**data)
+    fives = Solution(*(np.full((1, k), 5.0) for k in (problem.n, problem.m)), np.array([status]))
+    return Review(problem, params, DaqpEngine().settings, None).of(Answer(fives, 1)).solution
+
+
+@pytest.mark.parametrize("status", [Status.OPTIMAL, Status.INACCURATE, Status.NUMERICAL])
+def test_no_answer_that_breaks_the_conditions_is_believed(status):
+    found = reviewed(np.int8(status), P=np.eye(2), q=[-1.0, 0.5], G=[[1.0, 0.0]], h=[9.0])
+    assert found.solved.all()
+    np.testing.assert_allclose(found.x, [[1.0, -0.5]], atol=1e-9)
+
+
+@pytest.mark.parametrize("status", [Status.OPTIMAL, Status.INACCURATE, Status.UNBOUNDED])
+def test_what_has_no_solution_keeps_no_point(status):
+    found = reviewed(np.int8(status), P=np.eye(1), q=[1.0], G=[[1.0], [-1.0]], h=[1.0, -2.0])
+    assert found.status.tolist() == [Status.INFEASIBLE]
+    assert not found.x.any()
+    assert not found.y.any()
+
+
+def test_contradictions_that_no_tolerance_takes_for_rounding_give_way():
+    """By 4e-7, which is little beside 60."""
+    _, _, found = answer(P=np.eye(1), q=[1], A=[[1], [1]], b=[60, 60 + 4e-7])
+    assert found.solution.solved.all()
+    np.testing.assert_allclose(found.solution.x, [[60.0]], atol=1e-6)
 
 
 @pytest.mark.parametrize("near", [1e-5, 1e-6, 1e-7])

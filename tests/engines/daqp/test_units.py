@@ -151,6 +151,25 @@ def test_units_know_no_neighbours():
         assert alone.y[0].tobytes() == together.y[row].tobytes()
 
 
+def test_rows_that_contradict_each_other_by_rounding_know_no_neighbours():
+    """x_2 = -1.74996237 and x_2 >= -1.74996234: what becomes of it must not be up to others."""
+    data = {
+        "P": np.eye(2), "q": np.array([2.2171733379364014, 2.0375959873199463]),
+        "A": np.array([[0.0, -1.0]]), "b": np.array([1.749962365910551]),
+        "G": np.array([[0.0, -0.4430113136768341], [0.0, 1.5901384353637695]]),
+        "h": np.array([0.7752531170845032, -2.782682418823242]),
+        "lb": np.array([-1.7439882018915953, -1.749962365910551]),
+    }  # fmt: skip
+    alone = DaqpEngine().solve(*program(**data)).solution
+    problem, _ = program(**data)
+    both = {name: batched(np.stack([value, value])) for name, value in data.items()}
+    both["q"].values[1] *= 1e9
+    both["P"].values[1] *= 1e9
+    together = DaqpEngine().solve(problem, both).solution
+    assert alone.solved.all()
+    assert alone.x[0].tobytes() == together.x[0].tobytes()
+
+
 def test_multipliers_that_are_no_numbers_are_no_solution():
     """-1e-310 x_2 = 0 holds x_2 by a force of one."""
     problem, params = program(P=np.eye(2), q=[0, -1], A=[[0, -1e-310]], b=[0])

@@ -199,7 +199,9 @@ class Kept:
         if units is None:
             return answer
         ray = None if answer.ray is None else units.leave(problem, answer.ray)
-        solution = problem.inside(given, units.leave(problem, answer.solution))
+        solution, moved = units.leave(problem, answer.solution), np.flatnonzero(units.moved)
+        inside = problem.inside(taken(given, moved), solution.take(moved))
+        solution = solution.put(moved, inside)
         return _believed(problem, given, units, replace(answer, solution=solution, ray=ray))
 
     def _run(self, form: Form, group: IntArray, element: IntArray) -> int:

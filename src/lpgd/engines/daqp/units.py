@@ -89,6 +89,12 @@ class Units(Rows):
             rows[name][empty] = exponents(side)
         return cls(cost, columns, rows["A"], rows["G"], curve)
 
+    @property
+    def moved(self) -> BoolArray:
+        """Elements that are others in these units, (N,)."""
+        parts = self.cost, self.columns, self.A, self.G, self.curve
+        return np.logical_or.reduce([part.any(axis=1) for part in parts])
+
     def matrices(self, params: Params, group: IntArray, first: IntArray) -> dict[str, Param]:
         """Scaled P, G and A, one for each group."""
         scaled: dict[str, Param] = {}
