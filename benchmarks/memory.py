@@ -5,7 +5,8 @@
 Small programs with new data in every call. After a fifth of the calls the resident size may not
 grow by more than the limit below, about what an allocator keeps back and far less than an array
 kept for each call would take; nor may the number of Python's objects. Each kind runs in a process
-of its own. The exit code is 1 if anything grows.
+of its own; those of JAX make a thousand steps of training in a call, so give them fewer calls. The
+exit code is 1 if anything grows.
 """
 
 from __future__ import annotations
@@ -182,6 +183,72 @@ def _() -> Call:
 
 def _oracle(layer: OracleLayer, *shape: int) -> Call:
     return lambda draw: layer(torch.randn(B, *shape, generator=draw, dtype=T).requires_grad_())
+
+
+@kind("JAX, quadratic")
+def _() -> Call:
+    return _trained("quadratic")
+
+
+@kind("JAX, envelope")
+def _() -> Call:
+    return _trained("envelope")
+
+
+@kind("JAX, saddle")
+def _() -> Call:
+    return _trained("saddle")
+
+
+@kind("JAX, nonlinear")
+def _() -> Call:
+    return _trained("nonlinear")
+
+
+def _trained(which: str) -> Call:
+    """A thousand steps of training in one compiled loop, each call."""
+    from functools import partial
+
+    import jax
+    import numpy as np
+
+    from lpgd.jax import EnvelopeLoss, NonlinearProgram, saddle, solve_nlp, solve_qp
+
+    jax.config.update("jax_enable_x64", True)  # noqa: FBT003
+    eye, box = np.eye(N), {"lb": np.zeros(N)}
+
+    def cost(x: Any, q: Any) -> Any:
+        return 0.5 * x @ x + q @ x
+
+    def solve(params: Any, tilt: Any) -> Any:
+        return np.linalg.solve(tilt.hessian(eye), -tilt.cost(np.asarray(params[0])))
+
+    program = NonlinearProgram.of_functions(cost, N)
+    layers: dict[str, Any] = {
+        "quadratic": partial(solve_qp, eye, **box),
+        "nonlinear": lambda q: solve_nlp(program, q, engine="slsqp", **box),
+        "saddle": saddle(lambda x, y, q: cost(x, q), solve, lpgd.LPGD(0.1),
+                         like=(np.zeros(N), None), check=False),
+    }  # fmt: skip
+    envelope = EnvelopeLoss(layers["quadratic"], "quadratic", tau=0.5)
+
+    def loss(q: Any) -> Any:
+        if which == "envelope":
+            return envelope(q, target=np.ones(N))
+        return ((layers[which](q) - 1) ** 2).sum()
+
+    @jax.jit
+    def train(q: Any) -> Any:
+        def step(q: Any, _: None) -> Any:
+            return q - 1e-2 * jax.grad(loss)(q), None
+
+        return jax.lax.scan(step, q, None, length=1000)[0]
+
+    def call(draw: torch.Generator) -> torch.Tensor:
+        jax.block_until_ready(train(torch.randn(N, generator=draw, dtype=T).numpy()))
+        return torch.zeros(1, requires_grad=True)
+
+    return call
 
 
 def measured(name: str, calls: int, seed: int) -> tuple[float, float, float, float]:

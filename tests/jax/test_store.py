@@ -203,7 +203,7 @@ def loops():
     envelope = EnvelopeLoss(qp, "quadratic", tau=0.5)
     drawn = partial(argmin, lambda c: (c < 0) * 1.0, rule=rules.IMLE(5.0, samples=3))
     return {
-        "qp": (lambda q: ((qp(q) - 1) ** 2).sum(), 100),
+        "qp": (lambda q: ((qp(q) - 1) ** 2).sum(), 250),
         "envelope": (lambda q: envelope(q, target=ones), 100),
         "saddle": (lambda q: ((own(q) - 1) ** 2).sum(), 50),
         "nonlinear": (

@@ -21,9 +21,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "float64 arguments, a loss in other units, or torch.amp.GradScaler.",
     ),
     "saturated unit": (
-        "A unit in {where} is saturated: the gradient that passes through it is smaller than what "
-        "a finite change would do by a factor of {factor:.1g}.",
-        "smaller weights or inputs of that unit, a loss of its logits, or no squashing at all.",
+        "A unit in {where} is saturated, or cuts the gradient: what passes through it is smaller "
+        "than what a finite change would do by a factor of {factor:.1g}.",
+        "smaller weights or inputs of that unit, a loss of its logits, or no squashing at all; no "
+        "detach, rounding or argmax on the way.",
     ),
     "loss at its least": (
         "The loss ({value:.3g}) has no slope at the solution, and every change that was tried "
