@@ -135,12 +135,21 @@ def test_cycling_is_looked_at_again():
     assert found.solution.status.tolist() == [Status.UNBOUNDED]
 
 
-def test_what_nobody_settles_is_numerical_trouble(monkeypatch):
+@pytest.mark.parametrize(
+    ("flag", "x", "left"), [(-1, 0.0, Status.NUMERICAL), (1, 3.0, Status.INACCURATE)]
+)
+def test_what_daqp_cannot_solve_goes_to_another_engine(monkeypatch, flag, x, left):
+    """Where it fails as where its answer is wrong; what nobody settles is numerical trouble."""
     import daqp
 
-    monkeypatch.setattr(daqp, "solve", lambda *_, **__: (np.zeros(1), 0.0, -1, {}))
-    _, _, found = answer(P=[[0.0]], q=[1.0], lb=[0.0])
-    assert found.solution.status.tolist() == [Status.NUMERICAL]
+    found = np.array([x]), 0.0, flag, {"lam": np.zeros(1)}
+    monkeypatch.setattr(daqp, "solve", lambda *_, **__: found)
+    given = {"P": [[0.0]], "q": [1.0], "lb": [2.0]}
+    solution = answer(**given)[2].solution
+    assert solution.status.tolist() == [Status.OPTIMAL]
+    np.testing.assert_allclose(solution.x, 2.0, rtol=1e-12)
+    monkeypatch.setattr(review, "find_spec", lambda _: None)
+    assert answer(**given)[2].solution.status.tolist() == [left]
 
 
 def test_a_reviewed_element_knows_no_neighbours():

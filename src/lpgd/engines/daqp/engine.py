@@ -78,6 +78,8 @@ WARM = Range("QP", 0, least=18), Range("QP", 0, least=28)
 class DaqpEngine:
     """Dense dual active-set solver that keeps one set-up for every distinct (P, G, A).
 
+    What it does not solve goes to HiGHS, or of QPs to PIQP if that is installed.
+
     Parameters
     ----------
     primal_tol : float

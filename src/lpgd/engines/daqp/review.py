@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from lpgd.core.params import Params, taken
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status, among
 from lpgd.engines.daqp.form import Form
 from lpgd.engines.daqp.set_up import afresh
+from lpgd.engines.highs.engine import HighsEngine
+from lpgd.engines.piqp.engine import PiqpEngine
 from lpgd.engines.second_look import FINE, Elastic, elastic, feasible, recession
 from lpgd.families.qp.qp import QP
 from lpgd.families.quadratic.optimality import MARGIN
@@ -91,9 +94,8 @@ class Review:
         assert answer.accuracy is not None
         if len(rest):
             part = {name: param.take(rest) for name, param in {**data, **look.relaxed}.items()}
-            again, residual = self.problem.judged(part, self._again(part, found.take(rest)))
+            again, answer.accuracy[rows[rest]] = self._again(part, found.take(rest))
             found = found.put(rest, again)
-            answer.accuracy[rows[rest]] = residual
         ray = Solution(np.zeros_like(found.x), np.zeros_like(found.y), found.status)
         for chosen, status in ((impossible, Status.INFEASIBLE), (endless, Status.UNBOUNDED)):
             found.x[chosen], found.y[chosen], found.status[chosen] = 0.0, 0.0, status
@@ -117,21 +119,33 @@ class Review:
             return look
         return look.put(rest, elastic(self.problem, taken(data, rest), self.threads))
 
-    def _again(self, data: Params, before: Solution) -> Solution:
-        """Solve what seems to have a solution once more."""
+    def _again(self, data: Params, before: Solution) -> tuple[Solution, FloatArray]:
+        """Solve what seems to have a solution once more; its residuals, too."""
         form = Form.of(self.problem, data, None)
         for row, set_up in enumerate(afresh(self.problem, data, len(before))):
             for way in WAYS:
                 set_up.solve(form, row, self.settings | way)
                 if form.flag[row] == SOLVED:
                     break
-        found = form.solution(self.problem)
-        rest = np.flatnonzero(~found.solved & (before.status != Status.ITERATION_LIMIT))
-        if len(rest) and not self.problem.quadratic:
+        found, residual = self.problem.judged(data, form.solution(self.problem))
+        wrong = ~(found.solved & (residual <= INEXACT)) & (before.status != Status.ITERATION_LIMIT)
+        rest = np.flatnonzero(wrong)
+        other = self._other() if len(rest) else None
+        if other is not None:
             part = taken(data, rest)
-            other = FINE.solve(self.problem, part, threads=self.threads).solution
-            found = found.put(rest, replace(other, basis=None))
-        return before.put(found.solved, found.take(found.solved))
+            answer = other.solve(self.problem, part, threads=self.threads).solution
+            answer, gap = self.problem.judged(part, replace(answer, basis=None))
+            better = answer.solved & (gap <= INEXACT)
+            chosen = rest[better]
+            found, residual[chosen] = found.put(chosen, answer.take(better)), gap[better]
+        return before.put(found.solved, found.take(found.solved)), residual
+
+    def _other(self) -> HighsEngine | PiqpEngine | None:
+        """The engine for what DAQP does not solve: HiGHS, or PIQP if that is installed."""
+        if not self.problem.quadratic:
+            return FINE
+        limit = self.settings["time_limit"]
+        return PiqpEngine(time_limit=limit) if find_spec("piqp") is not None else None
 
 
 def _notes(rows: IntArray, shares: FloatArray) -> dict[int, str]:
