@@ -24,7 +24,7 @@ def with_attributes(**own):
 
 
 @pytest.mark.parametrize("own, named", [
-    ({"sense": "minimize"}, "sense must be 'min' or 'max'"),
+    ({"sense": "minimize"}, "sense must be one of 'min', 'max'"),
     ({"sense": 1}, "sense must be"),
     ({"gap": float("nan")}, "gap must be a number >= 0"),
     ({"gap": -1.0}, "gap must be"),

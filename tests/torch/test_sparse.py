@@ -198,7 +198,7 @@ def test_engines_agree_on_a_dense_LP():
 def test_rho_is_refused_before_the_first_solve():
     data, G, _ = sparse_lp()
     layer = LPLayer(lpgd.LPGD(1.0, rho=0.1), "highs")
-    message = "rho > 0 turns the tilted LP into a QP.*Use rho = 0, or.*engine='daqp'"
+    message = "rho > 0 turns the tilted LP into a QP.*Use rho = 0, or.*'daqp' for dense.*'piqp'"
     with pytest.raises(lpgd.EngineError, match=message):
         layer(**data | {"G": Sparse(G, torch.from_numpy(G.data))})
     assert layer.stats.solves == 0

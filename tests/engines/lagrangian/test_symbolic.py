@@ -18,6 +18,9 @@ class Busy:
         self._use()
         return [self]
 
+    def is_dense(self):
+        return True
+
     def full(self):
         self._use()
         return np.ones((1, 1))

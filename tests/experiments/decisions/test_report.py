@@ -3,10 +3,10 @@
 import io
 from dataclasses import replace
 
-from lpgd.experiments.decisions.tuning import tuned_table
 from rich.console import Console
 
 from lpgd.experiments.comparison import Tuned
+from lpgd.experiments.decisions.report import tuned_table
 from lpgd.experiments.methods import choose_methods
 from lpgd.experiments.shortest_path.commands import METHODS
 from lpgd.experiments.shortest_path.experiment import ShortestPathConfig
