@@ -22,7 +22,7 @@ from lpgd.core.tilt import Cotangent, Term, Tilt
 from lpgd.families.conic.cones import Cones
 from lpgd.families.quadratic import check, optimality
 from lpgd.families.quadratic.products import SIDES, Values
-from lpgd.families.quadratic.sums import Weighted, augment, dot, outer, shifted, total
+from lpgd.families.quadratic.sums import WHOLE, Weighted, augment, dot, shifted
 
 OWNERS = {rhs: (name, sign) for name, (rhs, sign) in SIDES.items()}
 # What overflows is not finite, and judged by whoever asked; nothing here warns of it.
@@ -237,14 +237,17 @@ class Structure(Family):
         self, params: Params, terms: Sequence[Term], wanted: Mapping[str, Groups]
     ) -> dict[str, FloatArray]:
         """Gradient of the summed terms (math page, section 5). See ``Problem.grad``."""
-        sums, gradients = Weighted.of(terms), dict[str, FloatArray]()
+        weighted, gradients = Weighted(terms), dict[str, FloatArray]()
         for name, groups in wanted.items():
             if name == "q":
-                gradients[name] = total(sums.x, groups)
+                gradients[name] = weighted.x.total(WHOLE, groups)
             elif name in OWNERS:
                 owner, sign = OWNERS[name]
-                gradients[name] = sign * total(sums.y[..., self.blocks[owner]], groups)
+                gradients[name] = sign * weighted.y.total(self.blocks[owner], groups)
             else:
-                left = 0.5 * sums.left_x if name == "P" else sums.left_y[..., self.blocks[name]]
-                gradients[name] = outer(left, sums.right, groups, self.patterns.get(name))
+                left = (weighted.x, WHOLE) if name == "P" else (weighted.y, self.blocks[name])
+                pattern = self.patterns.get(name)
+                gradients[name] = left[0].outer(left[1], weighted.x, groups, pattern)
+        if "P" in gradients:
+            gradients["P"] = 0.5 * gradients["P"]
         return gradients

@@ -1,8 +1,8 @@
 """Sums over rows and terms that the gradients of several families share."""
 
 from collections.abc import Sequence
-from functools import reduce
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property, reduce
 
 import numpy as np
 
@@ -13,62 +13,85 @@ from lpgd.core.solution import FloatArray, IntArray
 from lpgd.core.tilt import Term
 
 PAIR = 2  # terms come in pairs, a difference each
+WHOLE = slice(None)
 
 
-class Weighted(NamedTuple):
-    """S terms of N rows, weighted: sums of x, of y, and of products of both.
-
-    What terms are the difference of is what they have in common and half of what sets them apart,
-    p = s + d and m = s - d, so that w (pp' - mm') = 2 w (sd' + ds') and w (p - m) = 2 w d: what
-    they have in common leaves no rounding.
+@dataclass(frozen=True)
+class Products:
+    """What the products of N rows with themselves are made of, some arrays (N, n) each.
 
     Attributes
     ----------
-    x, y : (N, S, n) and (N, S, m) float64
-        To be summed.
-    left_x, left_y, right : (N, S, n), (N, S, m) and (N, S, n) float64
-        The sum of left right' is that of weight x x', or weight y x'.
+    sums : list of (N, n) float64
+    left, right : list of (N, n) float64
+        The sum of left right' is that of the products.
     """
 
-    x: FloatArray
-    y: FloatArray
-    left_x: FloatArray
-    left_y: FloatArray
-    right: FloatArray
+    sums: list[FloatArray]
+    left: list[FloatArray]
+    right: list[FloatArray]
 
-    @classmethod
-    def of(cls, terms: Sequence[Term]) -> "Weighted":
-        """Terms as a rule gives them."""
-        parts = list[tuple[FloatArray, ...]]()
-        for first in range(0, len(terms), PAIR):
-            pair = terms[first : first + PAIR]
-            parts += [_plain(term) for term in pair] if len(pair) < PAIR else _paired(*pair)
-        return cls(*[np.stack(side, axis=1) for side in zip(*parts, strict=True)])
+    def total(self, block: slice, groups: Groups) -> FloatArray:
+        """The sum of a block of columns over the rows of each group, (R, k)."""
+        return total(_side_by_side(self.sums, block), groups)
 
+    def outer(
+        self, block: slice, other: "Products", groups: Groups, pattern: Pattern | None
+    ) -> FloatArray:
+        """The sum of the products of a block with others of the same terms; see ``outer``."""
+        return outer(_side_by_side(self.left, block), other.stacked, groups, pattern)
 
-def _plain(term: Term) -> tuple[FloatArray, ...]:
-    x, weight = term.point.x, term.weight[:, None]
-    wx, wy = weight * x, weight * term.multipliers
-    return wx, wy, wx, wy, x
+    @cached_property
+    def stacked(self) -> FloatArray:
+        """The right sides, (N, S, n)."""
+        return _side_by_side(self.right, WHOLE)
 
 
-def _paired(plus: Term, minus: Term) -> list[tuple[FloatArray, ...]]:
-    """The parts of two terms; of rows where they are no difference as they are."""
-    opposite = (plus.weight == -minus.weight)[:, None]
-    twice = 2 * plus.weight[:, None]
-    (x, dx), (y, dy) = [
-        (0.5 * p + 0.5 * m, 0.5 * p - 0.5 * m)
-        for p, m in ((plus.point.x, minus.point.x), (plus.multipliers, minus.multipliers))
-    ]
-    wx, wy = twice * dx, twice * dy
-    halves = (wx, wy, wx, wy, x), (np.zeros_like(wx), np.zeros_like(wy), twice * x, twice * y, dx)
-    if opposite.all():
-        return list(halves)
-    each = _plain(plus), _plain(minus)
-    return [
-        tuple(np.where(opposite, half, whole) for half, whole in zip(*sides, strict=True))
-        for sides in zip(halves, each, strict=True)
-    ]
+@dataclass(frozen=True)
+class Weighted:
+    """Terms of N rows, weighted: sums of x, of y, and of products of both.
+
+    Two terms p, m are s + d and s - d, with what they have in common, s, and half of what sets them
+    apart, d. Of a difference, v = -w, what they have in common leaves no rounding:
+    w pp' + v mm' = (w - v)(sd' + ds') + (w + v)(ss' + dd'), and w p + v m = (w - v) d + (w + v) s.
+    """
+
+    terms: Sequence[Term]
+
+    @cached_property
+    def x(self) -> Products:
+        """Of the points."""
+        return _products_of(self.terms, [term.point.x for term in self.terms])
+
+    @cached_property
+    def y(self) -> Products:
+        """Of the multipliers."""
+        return _products_of(self.terms, [term.multipliers for term in self.terms])
+
+
+def _side_by_side(parts: Sequence[FloatArray], block: slice) -> FloatArray:
+    return np.stack([part[:, block] for part in parts], axis=1)
+
+
+def _products_of(terms: Sequence[Term], values: Sequence[FloatArray]) -> Products:
+    weights, found = [term.weight[:, None] for term in terms], Products([], [], [])
+    for first in range(0, len(values) - 1, PAIR):
+        (w, v), halves = (
+            weights[first : first + PAIR],
+            [0.5 * p for p in values[first : first + PAIR]],
+        )
+        alike, apart, common = halves[0] + halves[1], halves[0] - halves[1], w + v
+        left = [(w - v) * apart, (w - v) * alike]
+        if common.any():
+            left = [left[0] + common * alike, left[1] + common * apart]
+        found.sums.append(left[0])
+        found.left.extend(left)
+        found.right.extend((alike, apart))
+    if len(values) % PAIR:
+        found.sums.append(weights[-1] * values[-1])
+        found.left.append(found.sums[-1])
+        found.right.append(values[-1])
+    return found
 
 
 def dot(a: FloatArray, b: FloatArray) -> FloatArray:
