@@ -1,10 +1,12 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 from scipy import sparse
 
 import lpgd
-from lpgd.torch import LPLayer, Sparse
+from lpgd.torch import LPLayer, QPLayer, Sparse
 from tests.torch.programs import assignment_lp, leaves
 
 SIDES = pytest.mark.parametrize("side", ["lower", "average"])
@@ -254,3 +256,22 @@ def test_the_pattern_keeps_stored_zeros_and_prints():
     assert matrix.pattern.rows.tolist() == [0, 1]
     assert matrix.pattern.cols.tolist() == [2, 0]
     assert repr(matrix) == "Sparse(shape=(2, 3), values=(4, 2))"
+
+
+@pytest.mark.parametrize("layer", [LPLayer, QPLayer])
+def test_nothing_dense_is_made_of_sparse_rows(layer):
+    rng, (m, n) = np.random.default_rng(0), (1000, 3000)
+    matrix = sparse.random_array((m, n), density=1e-3, rng=rng, format="csr")
+    h = torch.tensor(matrix @ rng.uniform(size=n) + 0.1)
+    values = torch.tensor(matrix.data, requires_grad=True)
+    costs = torch.tensor(rng.normal(size=n))
+    eye = Sparse(sparse.eye_array(n, format="csr"), torch.ones(n, dtype=torch.float64))
+    given = (costs,) if layer is LPLayer else (eye, costs)
+    bounds = {"lb": torch.zeros(n, dtype=torch.float64), "ub": torch.ones(n, dtype=torch.float64)}
+    tracemalloc.start()
+    x = layer()(*given, G=Sparse(matrix, values), h=h, **bounds)
+    x.square().sum().backward()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert values.grad.isfinite().all()
+    assert peak < 0.5 * 8 * m * n

@@ -56,8 +56,10 @@ class Layout(NamedTuple):
             if name in problem.blocks:
                 block, pattern = problem.blocks[name], problem.patterns.get(name)
                 height = block.stop - block.start
-                every = np.divmod(np.arange(height * problem.n), max(problem.n, 1))
-                places = every if pattern is None else (pattern.rows, pattern.cols)
+                if pattern is None:
+                    places = np.divmod(np.arange(height * problem.n), max(problem.n, 1))
+                else:
+                    places = pattern.rows, pattern.cols
                 rows.append(places[0] + top)
                 cols.append(places[1])
                 top += height
