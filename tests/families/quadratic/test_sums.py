@@ -5,7 +5,10 @@ import pytest
 
 from lpgd.core.params import Param
 from lpgd.core.pattern import Pattern
-from lpgd.families.quadratic.sums import augment, dot, outer, shifted, total
+from lpgd.core.solution import Solution
+from lpgd.core.tilt import Cotangent, Term
+from lpgd.families.quadratic.sums import WHOLE, Weighted, augment, dot, outer, shifted, total
+from lpgd.rules.ends import untilted
 
 GROUPS = {
     "each its own": np.arange(6)[:, None],
@@ -68,3 +71,37 @@ def test_a_pattern_gets_its_whole_diagonal():
     found = augment(hessian, np.array([[1.0, 2.0, 4.0]] * 2), places)
     expected = [[1, 0, 1], [3, 2, 0], [0, 0, 6]]
     np.testing.assert_array_equal(wider.dense(found.values)[0], expected)
+
+
+def weighted(weights, points):
+    """Terms at points x = y of two rows, each with its own weights."""
+    terms: list[Term] = []
+    for weight, x in zip(weights, points, strict=True):
+        point = Solution(x, x, np.zeros(2, dtype=np.int8))
+        tilt = untilted(point, Cotangent(np.arange(2), x, 0 * x), 0.0)
+        terms.append(Term(np.array(weight), point, tilt))
+    return Weighted(terms)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_differences_and_other_terms_sum_alike(count):
+    rng, rows = np.random.default_rng(count), np.arange(2)[:, None]
+    weights = [[2.0, 0.3], [-2.0, 1.7], [0.5, 1.0], [-0.5, -1.0]][:count]
+    points = list(rng.normal(size=(count, 2, 3)))
+    sums = weighted(weights, points)
+    total = sum(np.array(w)[:, None] * x for w, x in zip(weights, points, strict=True))
+    product = sum(
+        np.array(w)[:, None, None] * x[:, :, None] * x[:, None]
+        for w, x in zip(weights, points, strict=True)
+    )
+    np.testing.assert_allclose(sums.x.total(WHOLE, rows), total, rtol=1e-13)
+    np.testing.assert_allclose(sums.y.outer(WHOLE, sums.x, rows, None), product, rtol=1e-12)
+
+
+def test_what_terms_have_in_common_leaves_no_rounding():
+    """Of a difference; a term without weight leaves none either."""
+    rows, step = np.arange(2)[:, None], np.ldexp(1.0, -40)
+    points = [np.array([[1.0 + step], [0.1]]), np.array([[1.0 - step], [1e20]])]
+    sums = weighted([[1 / step, 1.0], [-1 / step, 0.0]], points)
+    assert sums.x.total(WHOLE, rows).tolist() == [[2.0], [0.1]]
+    np.testing.assert_array_equal(sums.y.outer(WHOLE, sums.x, rows, None)[0], [[4.0]])

@@ -51,9 +51,8 @@ class Products:
 class Weighted:
     """Terms of N rows, weighted: sums of x, of y, and of products of both.
 
-    Two terms p, m are s + d and s - d, with what they have in common, s, and half of what sets them
-    apart, d. Of a difference, v = -w, what they have in common leaves no rounding:
-    w pp' + v mm' = (w - v)(sd' + ds') + (w + v)(ss' + dd'), and w p + v m = (w - v) d + (w + v) s.
+    A difference of two terms p = s + d and m = s - d is w (pp' - mm') = 2 w (ds' + sd') and
+    w (p - m) = 2 w d: what they have in common leaves no rounding.
     """
 
     terms: Sequence[Term]
@@ -75,23 +74,35 @@ def _side_by_side(parts: Sequence[FloatArray], block: slice) -> FloatArray:
 
 def _products_of(terms: Sequence[Term], values: Sequence[FloatArray]) -> Products:
     weights, found = [term.weight[:, None] for term in terms], Products([], [], [])
-    for first in range(0, len(values) - 1, PAIR):
-        (w, v), halves = (
-            weights[first : first + PAIR],
-            [0.5 * p for p in values[first : first + PAIR]],
-        )
-        alike, apart, common = halves[0] + halves[1], halves[0] - halves[1], w + v
-        left = [(w - v) * apart, (w - v) * alike]
-        if common.any():
-            left = [left[0] + common * alike, left[1] + common * apart]
-        found.sums.append(left[0])
-        found.left.extend(left)
-        found.right.extend((alike, apart))
-    if len(values) % PAIR:
-        found.sums.append(weights[-1] * values[-1])
-        found.left.append(found.sums[-1])
-        found.right.append(values[-1])
+    for first in range(0, len(values), PAIR):
+        pair = weights[first : first + PAIR], values[first : first + PAIR]
+        (w, *others), none = pair[0], np.zeros(1, dtype=np.bool_)
+        apart = w == -others[0] if others else none
+        if apart.all():
+            sides = _difference(*pair)
+        elif not apart.any():
+            sides = _plain(*pair)
+        else:
+            both = zip(_difference(*pair), _plain(*pair), strict=True)
+            sides = [np.where(apart, one, other) for one, other in both]
+        found.sums.append(sides[0])
+        found.left.extend(sides[1 : 1 + len(pair[0])])
+        found.right.extend(sides[1 + len(pair[0]) :])
     return found
+
+
+def _difference(w: Sequence[FloatArray], p: Sequence[FloatArray]) -> list[FloatArray]:
+    """The sum of two terms, left sides and right sides."""
+    one, other, twice = 0.5 * p[0], 0.5 * p[1], 2 * w[0]
+    alike, apart = one + other, one - other
+    total = twice * apart
+    return [total, total, twice * alike, alike, apart]
+
+
+def _plain(w: Sequence[FloatArray], p: Sequence[FloatArray]) -> list[FloatArray]:
+    """The same of terms that are no difference."""
+    left = [weight * part for weight, part in zip(w, p, strict=True)]
+    return [sum(left[1:], left[0]), *left, *p]
 
 
 def dot(a: FloatArray, b: FloatArray) -> FloatArray:
