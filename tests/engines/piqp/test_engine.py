@@ -94,3 +94,15 @@ def test_what_is_left_of_the_time_is_clarabels(monkeypatch):
     assert seen[0] == 0.0
     assert 40.0 < seen[1] <= 50.0
     assert 0.0 < seen[2] < 0.1
+
+
+def test_sides_that_piqp_takes_for_infinite_print_nothing(capfd):
+    problem = QP.of({"P": 2, "G": 2}, 2, {})
+    params = {
+        "P": shared(np.eye(2), 1), "q": batched(-np.ones((1, 2))),
+        "G": shared(np.eye(2), 1), "h": batched(np.array([[1e31, 0.5]])),
+    }  # fmt: skip
+    found = lpgd.PiqpEngine().solve(problem, params).solution
+    np.testing.assert_allclose(found.x, [[1.0, 0.5]])
+    np.testing.assert_allclose(found.y, [[0.0, 0.5]], atol=1e-12)
+    assert capfd.readouterr() == ("", "")

@@ -26,8 +26,7 @@ STATUS = {
     "PIQP_PRIMAL_INFEASIBLE": Status.INFEASIBLE,
     "PIQP_DUAL_INFEASIBLE": Status.UNBOUNDED,
 }
-
-
+INFINITE = 1e30  # PIQP drops rows with such a right-hand side, and prints that it does
 TIMED = 2  # iterations that tell how long one takes
 
 
@@ -67,7 +66,8 @@ def solve(element: Element, request: Request) -> tuple[Status, FloatArray, Float
     settings.eps_duality_gap_abs = settings.eps_duality_gap_rel = request.accuracy
     equal, C, r = element.equalities, element.C, element.r
     A = (sparse.csc_matrix(C[:equal]), r[:equal]) if equal else (None, None)
-    G = (sparse.csc_matrix(C[equal:]), None, r[equal:]) if equal < len(r) else [None] * 3
+    sides = np.flatnonzero(r[equal:] < INFINITE)
+    G = (sparse.csc_matrix(C[equal:][sides]), None, r[equal:][sides]) if len(sides) else [None] * 3
     solver.setup(sparse.csc_matrix(element.P), element.q, *A, *G, element.lb, element.ub)
     status = _run(solver, request)
     found = solver.result
@@ -75,7 +75,8 @@ def solve(element: Element, request: Request) -> tuple[Status, FloatArray, Float
         np.array(part, dtype=np.float64)
         for part in (found.x, found.y, found.z_u, found.z_bl, found.z_bu)
     )
-    rows = np.concatenate([y[:equal], z[: len(r) - equal]])
+    rows = np.zeros(len(r))
+    rows[:equal], rows[equal + sides] = y[:equal], z[: len(sides)]
     y = element.joined(rows, _there(lower, element.lb), _there(upper, element.ub))
     y[equal:] = np.maximum(y[equal:], 0.0)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
