@@ -1,10 +1,12 @@
 """CvxpyLayer's gradients of every parameter against differences of the layer itself."""
 
+import cvxpy as cp
 import numpy as np
 import pytest
 import torch
 
 import lpgd
+from lpgd.torch import CvxpyLayer
 from tests.cvxpy_programs import LINEAR, MAKERS, loss, make
 from tests.torch.test_cvxpy import layer_of
 
@@ -66,3 +68,20 @@ def test_engines_agree_on_every_side(maker, side, rho):
         gradients.append(torch.autograd.grad(loss(layer(*leaves)), leaves))
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("rule", [lpgd.LPGD(), lpgd.Exact()])
+@pytest.mark.parametrize("power", [-60, 17, 33, 53, 240])
+def test_a_unit_of_some_variables_costs_no_digits(rule, power):
+    """The bound on the norm is an auxiliary variable that keeps its size."""
+    rng, x, c, F = np.random.default_rng(0), cp.Variable(3), cp.Parameter(3), cp.Parameter((3, 3))
+    layer = CvxpyLayer(
+        cp.Problem(cp.Minimize(c @ x), [cp.norm(F @ x) <= 1.3]), [c, F], [x], rule=rule
+    )
+    matrix, costs = rng.normal(size=(3, 3)) + 3 * np.eye(3), torch.tensor(rng.normal(size=3))
+    found = []
+    for unit in (1.0, 2.0**power):
+        given = torch.tensor(unit * matrix, requires_grad=True)
+        (unit * layer(costs, given)[0]).sum().backward()
+        found.append(unit * given.grad)
+    torch.testing.assert_close(found[1], found[0], rtol=1e-12, atol=0.0)

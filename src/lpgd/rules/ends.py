@@ -9,6 +9,7 @@ from typing import Literal, final
 import numpy as np
 
 from lpgd.core.rule import Backward
+from lpgd.core.scaling import top
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status, StatusArray
 from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
 
@@ -159,23 +160,30 @@ def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> list[Term]:
 
     The Lagrangian of a program with linear rows is quadratic in (x, y), so that the central
     difference of its gradient along the adjoint is its derivative, whatever the step. The step is
-    chosen for the least rounding: as long as x or as y, in whatever units those are. Where what is
-    long for y is far too long for x, each takes a step of its own: the derivative is the sum. Other
-    Lagrangians get a small step, and the difference of fourth order.
+    chosen for the least rounding: as long as x or as y, in whatever units those are. What would
+    drown the point in such a step, for it is in other units, takes a step of its own: the
+    derivative is the sum. Other Lagrangians get a small step, and the difference of fourth order.
     """
     tilt = replace(tilt, rho=np.zeros(len(point)))
     if adjoint.span is not None:
         return _central(point, tilt, adjoint, adjoint.span, FOURTH)
-    turn = adjoint.v if tilt.ds is None else adjoint.v - tilt.ds
-    step, pause = _steps(point, adjoint.a, turn)
-    apart = pause > APART * step
-    if not apart.any():
-        return _central(point, tilt, adjoint, np.maximum(step, pause), SECOND)
-    alone = replace(adjoint, v=np.where(apart[:, None], 0.0, adjoint.v))
-    still = replace(adjoint, a=np.zeros_like(adjoint.a))
-    quiet = tilt if tilt.ds is None else replace(tilt, ds=np.where(apart[:, None], 0.0, tilt.ds))
-    first = _central(point, quiet, alone, np.where(apart, step, np.maximum(step, pause)), SECOND)
-    return first + only(_central(point, tilt, still, pause, SECOND), apart)
+    turn, n = adjoint.v, point.x.shape[1]
+    if tilt.ds is not None:  # the multipliers' own part of it
+        turn, tilt = turn - tilt.ds, replace(tilt, ds=np.zeros_like(tilt.ds))
+    here = np.abs(np.concatenate([point.x, point.y], axis=1))
+    left, terms = np.concatenate([adjoint.a, turn], axis=1), list[Term]()
+    for last in (False, False, True):
+        speed = np.abs(left)
+        step = _step(np.where(speed > 0, here, 0.0), speed, n)
+        drowned = (speed * step[:, None] > APART * here) & (here > 0) & (not last)
+        now = np.where(drowned, 0.0, left)
+        line = replace(adjoint, a=now[:, :n], v=now[:, n:])
+        going: BoolArray = np.any(speed > 0, axis=1)
+        terms += only(_central(point, tilt, line, step, SECOND), going)
+        if not drowned.any():
+            break
+        left = np.where(drowned, left, 0.0)
+    return terms
 
 
 def _central(
@@ -192,18 +200,16 @@ def _central(
     ]
 
 
-def _steps(point: Solution, a: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Steps along which x and y move by their own lengths; where one cannot tell, the other's."""
-    x, along, y, turn = (np.abs(part).max(axis=1, initial=0.0) for part in (point.x, a, point.y, v))
-    rate = np.maximum(along, turn)
-    either = np.where(rate > 0, 1 / rate, 1.0)  # of a point that is zero any will do
-    step = np.where((x > 0) & (along > 0), x / along, np.nan)
-    pause = np.where((y > 0) & (turn > 0), y / turn, np.nan)
-    step, pause = (
-        np.where(np.isnan(mine), np.where(np.isnan(other), either, other), mine)
-        for mine, other in ((step, pause), (pause, step))
-    )
-    return np.clip(step, SHORT, 1 / SHORT), np.clip(pause, SHORT, 1 / SHORT)
+def _step(here: FloatArray, speed: FloatArray, n: int) -> FloatArray:
+    """The longer of the steps along which x, the first n entries, and y move by their lengths."""
+    parts = [(top(here[:, part]), top(speed[:, part])) for part in (slice(n), slice(n, None))]
+    rate = np.maximum(parts[0][1], parts[1][1])
+    longest = np.zeros(len(here))
+    for size, along in parts:
+        longest = np.where((size > 0) & (along > 0), np.fmax(longest, size / along), longest)
+    # of a point that is zero any will do
+    either = np.where(rate > 0, 1 / rate, 1.0)
+    return np.clip(np.where(longest > 0, longest, either), SHORT, 1 / SHORT)
 
 
 def objective(term: Term) -> Term:
