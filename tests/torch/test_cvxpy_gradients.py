@@ -85,3 +85,19 @@ def test_a_unit_of_some_variables_costs_no_digits(rule, power):
         (unit * layer(costs, given)[0]).sum().backward()
         found.append(unit * given.grad)
     torch.testing.assert_close(found[1], found[0], rtol=1e-12, atol=0.0)
+
+
+@pytest.mark.parametrize("rule", [lpgd.LPGD(), lpgd.Exact()])
+def test_softmax_as_saturated_as_can_be(rule):
+    """Its last entries are rounding beside the first: they do not move."""
+    x, v = cp.Variable(3), cp.Parameter(3)
+    objective = cp.Maximize(v @ x + 0.5 * cp.sum(cp.entr(x)))
+    layer = CvxpyLayer(cp.Problem(objective, [cp.sum(x) == 1]), [v], [x], rule=rule)
+    gaps = torch.linspace(10, 24, 57, dtype=torch.float64)
+    given = torch.stack([-0.8 * gaps, 0 * gaps, -gaps], dim=1).requires_grad_()
+    for place in range(3):
+        given.grad = None
+        layer(given)[0][:, place].sum().backward()
+        found, given.grad = given.grad, None
+        torch.softmax(given / 0.5, dim=1)[:, place].sum().backward()
+        torch.testing.assert_close(found, given.grad, rtol=1e-6, atol=1e-9)

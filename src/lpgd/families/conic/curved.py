@@ -45,8 +45,10 @@ def exponential(
     rise = np.exp(rho)
     normal = np.stack([rise, (1 - rho) * rise, -np.ones_like(rho)], axis=-1)
     load = z[smooth][:, 2] - p[smooth][:, 2]
+    dual = (r[smooth] - rho * s[smooth]) / (rho * (rho - 1) + 1)  # load * rise without cancellation
     along = np.stack([np.ones_like(rho), -rho, np.zeros_like(rho)], axis=-1)
-    bend = load * rise / np.maximum(z[smooth][:, 1], np.finfo(np.float64).eps)
+    force = np.where(rho > 0, dual, load * rise)
+    bend = force / np.maximum(z[smooth][:, 1], np.finfo(np.float64).eps)
     return v + z, _spectrum(z[smooth], share, smooth, (normal, along, bend))
 
 
