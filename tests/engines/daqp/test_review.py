@@ -209,3 +209,19 @@ def test_small_terms_beside_large_ones_are_accurate(gap, curved):
         assert found.accuracy[0] <= 1e-8
         np.testing.assert_allclose(cost, np.abs(u), atol=1e-15)
         np.testing.assert_allclose(u.sum(), gap, rtol=1e-5)
+
+
+def test_rough_answers_in_odd_units_are_looked_at_by_another_engine():
+    """DAQP leaves x8 far off its bound, which is little beside the other forces."""
+    found = answer(
+        P=np.diag([59.5888, 1.420696e-6, 2.392368, 1.51462, 7.163243e-4, 998839.9, 6.565276e-6,
+                   1.042417e-6]),
+        q=[-7.325257, -6.825547e-4, -0.158915, -0.9868663, 0.01733769, -392.8501, 3.378456e-4,
+           -4.383383e-4],
+        A=[[8.016433, -1.100338e-3, -0.4706144, 0.5876469, -0.03426469, 491.3246, -8.918837e-4,
+            9.387333e-4]],
+        b=[-0.6116186],
+        lb=[0.146587, 1241.9, -np.inf, -np.inf, 0, -1.378311e-3, 342.2485, -122.4709],
+    )[2]  # fmt: skip
+    np.testing.assert_allclose(found.solution.x[0, -1], -122.4709)
+    assert found.accuracy[0] <= 1e-12

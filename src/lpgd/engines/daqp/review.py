@@ -12,7 +12,6 @@ from lpgd.core.params import Params, taken
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status, among
 from lpgd.engines.daqp.form import Form
 from lpgd.engines.daqp.set_up import afresh
-from lpgd.engines.highs.engine import HighsEngine
 from lpgd.engines.piqp.engine import PiqpEngine
 from lpgd.engines.second_look import FINE, Elastic, elastic, feasible, recession
 from lpgd.families.qp.qp import QP
@@ -29,6 +28,8 @@ WAYS = (
 # let pass all there is. Rough answers are asked for again, to more digits, and then in shorter
 # steps: costs without curvature lead far away at first, where small terms drown.
 FINER = ({"primal_tol": 1e-12}, {"primal_tol": 1e-12, "eps_prox": 1.0})
+Judged = tuple[Solution, FloatArray]
+"""Solutions and their relative residuals."""
 CLAIMS = (Status.INFEASIBLE, Status.UNBOUNDED, Status.NUMERICAL)
 SOLVED = 1  # exit flag
 DOUBTFUL = (*CLAIMS, Status.INACCURATE, Status.ITERATION_LIMIT)  # DAQP may cycle
@@ -64,15 +65,12 @@ class Review:
         return self._settled(answer, rows) if len(rows) else answer
 
     def _finer(self, answer: Answer, rows: IntArray) -> Answer:
-        """Ask for more of rough answers; what is not accurate then is wrong."""
+        """Ask for more of rough answers, last of another engine; what is rough then is wrong."""
         assert answer.accuracy is not None
         solution, accuracy, rough = answer.solution, answer.accuracy, rows
-        for way in FINER:
+        for way in (*FINER, None):
             data = taken(self.params, rough)
-            form = Form.of(self.problem, data, None)
-            for row, set_up in enumerate(afresh(self.problem, data, len(rough))):
-                set_up.solve(form, row, self.settings | way)
-            found, residual = self.problem.judged(data, form.solution(self.problem))
+            found, residual = self._elsewhere(data) if way is None else self._anew(data, way)
             better = np.flatnonzero(found.solved & (residual < accuracy[rough]))
             solution = solution.put(rough[better], found.take(better))
             accuracy[rough[better]] = residual[better]
@@ -119,33 +117,39 @@ class Review:
             return look
         return look.put(rest, elastic(self.problem, taken(data, rest), self.threads))
 
-    def _again(self, data: Params, before: Solution) -> tuple[Solution, FloatArray]:
-        """Solve what seems to have a solution once more; its residuals, too."""
+    def _anew(self, data: Params, *ways: dict[str, float]) -> Judged:
+        """The answers of fresh set-ups, each in the first way that solves it."""
+        size = len(data["q"].index)
         form = Form.of(self.problem, data, None)
-        for row, set_up in enumerate(afresh(self.problem, data, len(before))):
-            for way in WAYS:
+        for row, set_up in enumerate(afresh(self.problem, data, size)):
+            for way in ways:
                 set_up.solve(form, row, self.settings | way)
                 if form.flag[row] == SOLVED:
                     break
-        found, residual = self.problem.judged(data, form.solution(self.problem))
+        return self.problem.judged(data, form.solution(self.problem))
+
+    def _elsewhere(self, data: Params) -> Judged:
+        """The answers of another engine: HiGHS, or of QPs PIQP, if that is installed."""
+        other = FINE
+        if self.problem.quadratic:
+            if find_spec("piqp") is None:
+                size = len(data["q"].index)
+                return Solution.blank(size, self.problem.n, self.problem.m), np.full(size, np.inf)
+            other = PiqpEngine(time_limit=self.settings["time_limit"])
+        answer = other.solve(self.problem, data, threads=self.threads).solution
+        return self.problem.judged(data, replace(answer, basis=None))
+
+    def _again(self, data: Params, before: Solution) -> Judged:
+        """Solve what seems to have a solution once more; its residuals, too."""
+        found, residual = self._anew(data, *WAYS)
         wrong = ~(found.solved & (residual <= INEXACT)) & (before.status != Status.ITERATION_LIMIT)
         rest = np.flatnonzero(wrong)
-        other = self._other() if len(rest) else None
-        if other is not None:
-            part = taken(data, rest)
-            answer = other.solve(self.problem, part, threads=self.threads).solution
-            answer, gap = self.problem.judged(part, replace(answer, basis=None))
-            better = answer.solved & (gap <= INEXACT)
-            chosen = rest[better]
-            found, residual[chosen] = found.put(chosen, answer.take(better)), gap[better]
+        if len(rest):
+            answer, gap = self._elsewhere(taken(data, rest))
+            better = np.flatnonzero(answer.solved & (gap <= INEXACT))
+            found = found.put(rest[better], answer.take(better))
+            residual[rest[better]] = gap[better]
         return before.put(found.solved, found.take(found.solved)), residual
-
-    def _other(self) -> HighsEngine | PiqpEngine | None:
-        """The engine for what DAQP does not solve: HiGHS, or PIQP if that is installed."""
-        if not self.problem.quadratic:
-            return FINE
-        limit = self.settings["time_limit"]
-        return PiqpEngine(time_limit=limit) if find_spec("piqp") is not None else None
 
 
 def _notes(rows: IntArray, shares: FloatArray) -> dict[int, str]:
