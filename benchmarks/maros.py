@@ -56,7 +56,10 @@ def residual(data, duals):
     A, b = data.get("A", sparse.csr_matrix((0, n))), data.get("b", np.zeros(0))
     G, h = data.get("G", sparse.csr_matrix((0, n))), data.get("h", np.zeros(0))
     lb, ub = data.get("lb", np.full(n, -np.inf)), data.get("ub", np.full(n, np.inf))
-    top = lambda *parts: max([1.0, *(np.abs(p).max(initial=0.0) for p in parts)])  # noqa: E731
+
+    def top(*parts: np.ndarray) -> float:
+        return max([1.0, *(np.abs(p).max(initial=0.0) for p in parts)])
+
     violated = [np.abs(A @ x - b), np.maximum(G @ x - h, 0), lb - x, x - ub]
     primal = max(part.max(initial=0.0) for part in violated) / top(A @ x, b, G @ x)
     terms = (P @ x, q, A.T @ y + G.T @ z, box)

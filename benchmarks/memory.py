@@ -214,7 +214,7 @@ def _trained(which: str) -> Call:
 
     from lpgd.jax import EnvelopeLoss, NonlinearProgram, saddle, solve_nlp, solve_qp
 
-    jax.config.update("jax_enable_x64", True)  # noqa: FBT003
+    jax.config.update("jax_enable_x64", val=True)
     eye, box = np.eye(N), {"lb": np.zeros(N)}
 
     def cost(x: Any, q: Any) -> Any:

@@ -5,6 +5,7 @@ import torch
 
 import lpgd
 from lpgd.torch import LPLayer, NLPLayer, SaddleLayer
+from tests.torch.procedures import by_descent
 
 T = torch.float64
 
@@ -13,26 +14,11 @@ def distance(x, y, c):
     return (x - c).square().sum()
 
 
-def by_descent(params, tilt):
-    x = torch.zeros(2, dtype=T, requires_grad=True)
-    steps = torch.optim.LBFGS([x], max_iter=20, line_search_fn="strong_wolfe")
-    objective = tilt.objective(lambda at: distance(at, None, *params))
-
-    def closure():
-        steps.zero_grad()
-        value = objective(x)
-        value.backward()
-        return value
-
-    steps.step(closure)
-    return x
-
-
 @pytest.mark.parametrize("guard", [torch.no_grad, torch.inference_mode])
 def test_procedures_may_differentiate(guard):
     c = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=T)
     with guard():
-        layer = SaddleLayer(distance, by_descent, lpgd.LPGD(0.1), ranks=(1,))
+        layer = SaddleLayer(distance, by_descent(distance, 2), lpgd.LPGD(0.1), ranks=(1,))
         torch.testing.assert_close(layer(c), c)
         torch.testing.assert_close(layer(c.clone()), c)
     c.requires_grad_()

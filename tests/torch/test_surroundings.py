@@ -8,6 +8,7 @@ from torch.utils.checkpoint import checkpoint
 
 import lpgd
 from lpgd.torch import EnvelopeLoss, LPLayer, NLPLayer, OracleLayer, QPLayer, SaddleLayer
+from tests.torch.procedures import by_descent
 
 T = torch.float64
 C = torch.tensor([[1.0, 2.0, -1.0], [3.0, 0.5, 0.2]], dtype=T)
@@ -17,38 +18,22 @@ def distance(x, y, c):
     return 0.5 * (x - c).square().sum() + 0.1 * (x**4).sum()
 
 
-def by_descent(params, tilt):
-    x = torch.zeros(3, dtype=T, requires_grad=True)
-    small = {"tolerance_grad": 1e-12, "tolerance_change": 1e-15}
-    steps = torch.optim.LBFGS([x], max_iter=100, line_search_fn="strong_wolfe", **small)
-    objective = tilt.objective(lambda at: distance(at, None, *params))
-
-    def closure():
-        steps.zero_grad()
-        value = objective(x)
-        value.backward()
-        return value
-
-    steps.step(closure)
-    return x
-
-
 def cheapest(costs):
     return np.eye(costs.shape[1])[costs.argmin(axis=1)]
 
 
 def enveloped():
-    layer = SaddleLayer(distance, by_descent, lpgd.LPGD(0.1), ranks=(1,))
+    layer = SaddleLayer(distance, by_descent(distance, 3), lpgd.LPGD(0.1), ranks=(1,))
     loss = EnvelopeLoss(layer, lambda x, t: (x - t).cosh().sum(), tau=0.1, targets=(1,))
     return lambda c: loss(c, target=torch.ones(3, dtype=T))
 
 
 MADE = {
     "saddle, first derivatives": lambda: SaddleLayer(
-        distance, by_descent, lpgd.LPGD(0.1), ranks=(1,)
+        distance, by_descent(distance, 3), lpgd.LPGD(0.1), ranks=(1,)
     ),
     "saddle, second derivatives": lambda: SaddleLayer(
-        distance, by_descent, ranks=(1,), linearize=True
+        distance, by_descent(distance, 3), ranks=(1,), linearize=True
     ),
     "nlp": lambda: NLPLayer(lambda x, c: distance(x, None, c), 3, ranks=(1,), engine="slsqp"),
     "envelope of a function": enveloped,

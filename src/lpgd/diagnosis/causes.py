@@ -84,7 +84,7 @@ def overflow(facts: Facts, gradients: list[FloatArray]) -> Iterator[Found]:
         with np.errstate(all="ignore"):
             tops = [np.abs(g).max(initial=0.0) for g in gradients]
         over = any(own.largest < top < np.inf for top in tops)
-        yield "overflow", facts.spread(np.full(len(facts.rows), over), False), fill  # noqa: FBT003
+        yield "overflow", facts.spread(np.full(len(facts.rows), over), rest=False), fill
 
 
 def underflow(facts: Facts, gradients: list[FloatArray]) -> Iterator[Found]:
@@ -97,7 +97,7 @@ def underflow(facts: Facts, gradients: list[FloatArray]) -> Iterator[Found]:
     tops = [float(np.abs(gradient).max(initial=0.0)) for gradient in gradients]
     if facts.passed is not None and not lost.any() and max(tops, default=0.0) > 0:
         under = max(tops) < own.least * own.eps
-        yield "underflow", facts.spread(np.full(len(facts.rows), under), False), fill  # noqa: FBT003
+        yield "underflow", facts.spread(np.full(len(facts.rows), under), rest=False), fill
 
 
 def silent_loss(facts: Facts, _: list[FloatArray]) -> Iterator[Found]:
