@@ -73,13 +73,13 @@ LAYERS: dict[str, set[str]] = {
 # Neither the map nor the rules know a family, and the core knows nothing outside itself.
 EVERYWHERE = {"numpy"}
 OUTSIDE = {
-    "lpgd.core": {"scipy"},
+    "lpgd.core": {"scipy", "threadpoolctl"},
     "lpgd.families": {"scipy"},
     "lpgd.engines": {"scipy"},
     "lpgd.oracles": {"scipy"},
     "lpgd.diagnosis": {"scipy", "matplotlib"},
     "lpgd.torch": {"torch", "scipy"},
-    "lpgd.jax": {"jax", "scipy", "threadpoolctl"},
+    "lpgd.jax": {"jax", "scipy"},
     "lpgd.losses": {"scipy"},
     "lpgd.pyepo": {"torch", "scipy", "sklearn"},
     "lpgd.testing": {"hypothesis", "pytest"},

@@ -18,7 +18,7 @@ def store(jax, monkeypatch):
     from lpgd.frontend.kept import Store
     from lpgd.jax import envelope, host, program
 
-    own = host.Host(Store(), host.HOST.blas, host.HOST.listeners)
+    own = host.Host(Store(), host.HOST.listeners)
     for module in (envelope, program):
         monkeypatch.setattr(module, "HOST", own)
     return own.store

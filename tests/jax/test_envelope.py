@@ -183,7 +183,7 @@ def test_what_is_lost_is_evaluated_again(jax, monkeypatch):
     from lpgd.frontend.kept import Store
     from lpgd.jax import EnvelopeLoss, envelope, host, solve_qp
 
-    own = host.Host(Store(), host.HOST.blas, host.HOST.listeners)
+    own = host.Host(Store(), host.HOST.listeners)
     monkeypatch.setattr(envelope, "HOST", own)
     data, target = boxed_qps(13, 4), np.ones(4)
     loss = EnvelopeLoss(solve_qp, "quadratic", 0.3, reduction="none")

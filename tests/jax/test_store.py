@@ -242,14 +242,3 @@ def test_a_long_scan_does_not_grow(store, kind):
     assert (store.hits, store.misses) == (4 * length, 0)
     assert not HOST.dialogues._open
     assert not HOST.dialogues._results
-
-
-def test_blas_has_one_thread_within_callbacks_alone():
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-    blas = threadpoolctl.ThreadpoolController().select(user_api="blas")
-    before = [library["num_threads"] for library in blas.info()]
-    with HOST.blas:
-        with HOST.blas:
-            pass
-        assert {library["num_threads"] for library in blas.info()} == {1}
-    assert [library["num_threads"] for library in blas.info()] == before

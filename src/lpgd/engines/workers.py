@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast, final
 import numpy as np
 
 from lpgd.core.answers import Part, joined, ordered
+from lpgd.core.blas import threads_for
 from lpgd.core.engine import Answer, Capabilities, Engine, Restoring
 from lpgd.core.params import Param, Params, taken
 from lpgd.core.public import public
@@ -162,7 +163,9 @@ class _Solve:
 
     def __call__(self, work: tuple[Params, Solution | None]) -> Answer:
         params, start = work
-        return portable_answer(self.engine.solve(self.problem, params, start=start, threads=1))
+        with threads_for(self.problem):
+            answer = self.engine.solve(self.problem, params, start=start, threads=1)
+        return portable_answer(answer)
 
 
 @dataclass(frozen=True)
@@ -171,15 +174,16 @@ class _Resolve:
     problem: Problem
 
     def __call__(self, work: tuple[Params, Solution, Tilt]) -> Answer:
-        params, solution, tilt = work
+        with threads_for(self.problem):
+            return portable_answer(self._resolved(*work))
+
+    def _resolved(self, params: Params, solution: Solution, tilt: Tilt) -> Answer:
         if self.engine.capabilities.restores:
             engine = cast(Restoring, self.engine)
-            answer = engine.restore(self.problem, params, solution, 1).resolve(tilt)
-        else:
-            tilted, data = self.problem.tilt(params, tilt)
-            start = solution.take(tilt.rows)
-            answer = self.engine.solve(tilted, data, start=start, threads=1)
-        return portable_answer(answer)
+            return engine.restore(self.problem, params, solution, 1).resolve(tilt)
+        tilted, data = self.problem.tilt(params, tilt)
+        start = solution.take(tilt.rows)
+        return self.engine.solve(tilted, data, start=start, threads=1)
 
 
 def portable_answer(answer: Answer) -> Answer:

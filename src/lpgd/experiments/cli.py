@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from io import TextIOWrapper
 from typing import Any
 
-_NEEDED = ("torch", "matplotlib", "rich", "threadpoolctl", "typer")
+_NEEDED = ("torch", "matplotlib", "rich", "typer")
 
 
 def main() -> None:

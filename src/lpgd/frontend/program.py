@@ -6,6 +6,7 @@ from math import prod
 
 import numpy as np
 
+from lpgd.core.blas import threads_for
 from lpgd.core.params import Params, taken
 from lpgd.core.problem import Groups, Problem
 from lpgd.core.solution import FloatArray, Solution
@@ -90,10 +91,11 @@ class Program:
         outputs : list of (*shape, k) float64
             Arrays of the caller's own; NaN where an element failed.
         """
-        forward = self.map.solve(
-            self.problem, self.params(data, shape), shape,
-            resolution=resolution, keep=keep, start=start,
-        )  # fmt: skip
+        with threads_for(self.problem):
+            forward = self.map.solve(
+                self.problem, self.params(data, shape), shape,
+                resolution=resolution, keep=keep, start=start,
+            )  # fmt: skip
         hole = np.where(forward.solution.solved, 0.0, np.nan)[:, None]
         parts = self.view.gather(forward)
         return forward, [(part + hole).reshape(*shape, part.shape[1]) for part in parts]
@@ -146,7 +148,8 @@ class Program:
         parts = [np.ascontiguousarray(c).reshape(several * size, c.shape[-1]) for c in cotangents]
         cotangent = self.view.cotangent(_rows(size, several), parts)
         wanted = self.sums(way, shapes, batch, several)
-        gradients = self.map.pullback(forward, cotangent, wanted)
+        with threads_for(self.problem):
+            gradients = self.map.pullback(forward, cotangent, wanted)
         return [
             np.ascontiguousarray(gradients[name]).reshape(extra + shape)
             for name, shape in zip(wanted, way.chosen(shapes), strict=True)
@@ -194,7 +197,8 @@ class Program:
             batch, kept = _split(tangent.shape[way.lead :], core)
             values = np.ascontiguousarray(tangent).reshape(several, prod(batch), *kept)
             ways[name] = values[:, owners(batch, shape).ravel()].reshape(-1, *kept)
-        found = self.map.pushforward(forward, given, ways, rows, self.view.gather)
+        with threads_for(self.problem):
+            found = self.map.pushforward(forward, given, ways, rows, self.view.gather)
         return [part.reshape(*extra, *shape, part.shape[1]) for part in found]
 
 

@@ -1,7 +1,7 @@
 """What runs on the host: one library-wide object for what callbacks share.
 
-It is the only mutable state of ``lpgd.jax``: kept forward passes (bounded, locked), how many
-threads BLAS shall use meanwhile, who wants to hear of errors, and what waits for an answer.
+It is the only mutable state of ``lpgd.jax``: kept forward passes (bounded, locked), who wants to
+hear of errors, and what waits for an answer.
 """
 
 from __future__ import annotations
@@ -10,45 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
 
+from lpgd.core.blas import ONE_THREAD
 from lpgd.core.errors import LpgdError
 from lpgd.frontend.dialogue import Dialogues
 from lpgd.frontend.kept import Store
-
-
-@dataclass
-class OneThread:
-    """BLAS with one thread while any callback runs: its own would wait for those of XLA.
-
-    The setting belongs to the process, so the first to enter makes it and the last to leave takes
-    it back.
-    """
-
-    inside: int = 0
-    _limit: Any = None
-    _libraries: Any = None
-    _lock: Lock = field(default_factory=Lock, repr=False)
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self.inside += 1
-            if self.inside == 1:
-                self._limit = self._found().limit(limits=1)
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self.inside -= 1
-            if not self.inside:
-                self._limit.restore_original_limits()
-
-    def _found(self) -> Any:
-        if self._libraries is None:
-            import scipy.linalg as _  # noqa: F401 - which brings a BLAS of its own
-            from threadpoolctl import ThreadpoolController
-
-            self._libraries = ThreadpoolController().select(user_api="blas")
-        return self._libraries
 
 
 @dataclass
@@ -82,14 +48,13 @@ class Host:
     """What callbacks share."""
 
     store: Store = field(default_factory=Store)
-    blas: OneThread = field(default_factory=OneThread)
     listeners: Listeners = field(default_factory=Listeners)
     dialogues: Dialogues = field(default_factory=Dialogues)
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Around whatever a callback does."""
-        with self.blas:
+        """Around whatever a callback does; threads of BLAS would wait for those of XLA."""
+        with ONE_THREAD:
             try:
                 yield
             except LpgdError as error:

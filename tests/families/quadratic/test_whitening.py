@@ -6,7 +6,7 @@ from lpgd.core.params import Param, batched
 from lpgd.core.solution import Status
 from lpgd.engines.daqp.set_up import Bench, SetUps
 from lpgd.families.qp.qp import QP
-from lpgd.families.quadratic.whitening import _inverted, inverse_factors, product
+from lpgd.families.quadratic.whitening import _inverted, inverse_factors
 from tests.support import program
 
 RNG = np.random.default_rng(0)
@@ -149,21 +149,15 @@ def test_elements_of_a_shared_set_up_hand_it_over_once(monkeypatch):
     assert len(handed) == 1
 
 
-@pytest.mark.parametrize("shape", [(70, 80), (3, 70, 80), (0, 80)])
-def test_products_in_blocks(shape):
-    rows, inverse = RNG.normal(size=shape), np.triu(RNG.normal(size=(80, 80)))
-    np.testing.assert_allclose(product(rows, inverse), rows @ inverse, rtol=1e-12, atol=1e-12)
-
-
 @pytest.mark.parametrize("n", [1, 128, 301])
-def test_factors_by_halves(n):
+def test_factors_of_any_size(n):
     H = RNG.normal(size=(n, n))
     P = H @ H.T / n + 0.1 * np.eye(n)
     inverse = _inverted(P)
     assert inverse is not None
     np.testing.assert_allclose(inverse.T @ P @ inverse, np.eye(n), atol=1e-11)
     assert not np.tril(inverse, -1).any()
-    for place in (0, n - 1):  # in the first and in the last half
+    for place in (0, n - 1):
         bad = P.copy()
         bad[place, place] = -1.0
         assert _inverted(bad) is None

@@ -8,6 +8,7 @@ from typing import final
 
 import numpy as np
 
+from lpgd.core.blas import ONE_THREAD
 from lpgd.core.params import Params, taken
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status
 from lpgd.core.tilt import Adjoint, Cotangent
@@ -87,6 +88,7 @@ class Linearized:
         """None: curvature bends what is tilted at once; see ``predicted`` instead."""
         return None
 
+    @ONE_THREAD
     @QUIET
     def adjoint(self, cotangent: Cotangent, rho: float) -> Adjoint:
         """See ``Linearization.adjoint``."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lpgd.core.blas import ONE_THREAD
 from lpgd.core.params import Params, taken
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.core.tilt import Tilt
@@ -37,6 +38,7 @@ class Polished(NamedTuple):
     at: Conditions
 
 
+@ONE_THREAD
 @QUIET
 def polished(problem: Smooth, params: Params, point: Solution) -> Polished:
     """Points improved on the rows whose multipliers exceed their slacks, where that improves them.
@@ -81,6 +83,7 @@ def _stepped(problem: Smooth, at: Conditions, point: Solution) -> Solution:
     return replace(point, x=x, y=np.where(signed & (y < 0) & (y > -ACTIVE), 0.0, y))
 
 
+@ONE_THREAD
 @QUIET
 def predicted(linear: Linearized, params: Params, tilt: Tilt) -> tuple[Solution, FloatArray]:
     """Tilted solutions by a kept linearisation, and the last relative step of each.

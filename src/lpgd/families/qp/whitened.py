@@ -23,7 +23,7 @@ from lpgd.core.params import Param, Params
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
 from lpgd.families.qp.active import Active
 from lpgd.families.quadratic.structure import Structure
-from lpgd.families.quadratic.whitening import Whitened, inverse_factors, products, whitened
+from lpgd.families.quadratic.whitening import Whitened, inverse_factors, whitened
 
 STEP = 8  # to a multiple of which active rows are padded
 FEW = 64  # active rows up to which LAPACK takes many elements in one call
@@ -108,7 +108,7 @@ class Group:
         sizes = np.sqrt(np.einsum("gkn,gkn->gk", moved, moved))
         scale = 1 / np.where(sizes > 0, sizes, 1.0)
         moved *= scale[..., None]
-        squares = products(moved, moved.swapaxes(1, 2))
+        squares = np.matmul(moved, moved.swapaxes(1, 2))
         squares[..., np.arange(size), np.arange(size)] += ~used
         if size > FEW:
             squares = _inverses(squares)

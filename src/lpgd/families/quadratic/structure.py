@@ -77,7 +77,7 @@ class Structure(Family):
     @property
     def abilities(self) -> frozenset[Ability]:
         """See ``Problem.abilities``."""
-        return frozenset({Ability.SIZES, Ability.ADJOINT, Ability.CHECK})
+        return frozenset(Ability)
 
     @property
     def polyhedral(self) -> bool:

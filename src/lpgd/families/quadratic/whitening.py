@@ -19,8 +19,6 @@ from lpgd.core.solution import BoolArray, FloatArray
 
 # beyond this condition number DAQP refines its answers in x, so it must see such a P itself
 WORST = 1e6
-# sizes up to which BLAS and LAPACK stay in one thread
-SMALL, FEW, HALVED = 2**18, 8, 128
 
 
 @dataclass(frozen=True)
@@ -68,61 +66,26 @@ def inverse_factors(P: FloatArray, wanted: BoolArray) -> tuple[FloatArray, BoolA
 
 
 def _inverted(P: FloatArray) -> FloatArray | None:
-    """R^-1, of large matrices by halves; None where P has no factor."""
-    n, half = len(P), len(P) // 2
-    if n <= HALVED:
-        R, failed = lapack.dpotrf(P)  # pyright: ignore[reportAttributeAccessIssue]
-        return None if failed else lapack.dtrtri(R)[0]  # pyright: ignore[reportAttributeAccessIssue]
-    head = _inverted(P[:half, :half])
-    if head is None:
-        return None
-    side = product(head.T, P[:half, half:])
-    tail = _inverted(P[half:, half:] - product(side.T, side))
-    if tail is None:
-        return None
-    corner = product(product(head, side), -tail)
-    return np.block([[head, corner], [np.zeros((n - half, half)), tail]])
-
-
-def product(left: FloatArray, right: FloatArray) -> FloatArray:
-    """Product of (..., m, n) and (..., n, k), a few rows at a time.
-
-    On a busy machine the threads of a larger product wait for each other many times as long as it
-    takes.
-    """
-    m, step = left.shape[-2], max(FEW, SMALL // max(right.shape[-2] * right.shape[-1], 1))
-    if m <= step:
-        return np.matmul(left, right)
-    products = np.empty((*left.shape[:-1], right.shape[-1]))
-    for start in range(0, m, step):
-        block = np.s_[..., start : start + step, :]
-        np.matmul(left[block], right, out=products[block])
-    return products
-
-
-def products(left: FloatArray, right: FloatArray) -> FloatArray:
-    """Products of (g, m, n) and (g, n, k) or (1, n, k), in one thread too."""
-    if left.shape[1] * right.shape[1] * right.shape[2] <= SMALL:
-        return np.matmul(left, right)
-    each = np.broadcast_to(right, (len(left), *right.shape[1:]))
-    return np.stack([product(a, b) for a, b in zip(left, each, strict=True)])
+    """R^-1, or None where P has no factor."""
+    R, failed = lapack.dpotrf(P)  # pyright: ignore[reportAttributeAccessIssue]
+    return None if failed else lapack.dtrtri(R)[0]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def whitened(matrix: Param, inverses: Param) -> Param:
     """Rows times R^-1, those of elements that share both once; none where the index is -1."""
     values, each = matrix.values, inverses.values
     if len(each) == 1:
-        return Param(product(values, each[0]), matrix.index)
+        return Param(np.matmul(values, each[0]), matrix.index)
     every = np.arange(len(each))
     if np.array_equal(inverses.index, every) and np.array_equal(matrix.index, every):
-        return Param(product(values[: len(every)], each), every)
+        return Param(np.matmul(values[: len(every)], each), every)
     found = inverses.index >= 0
     pairs, index = np.unique(
         np.stack([matrix.index[found], inverses.index[found]]), axis=1, return_inverse=True
     )
     moved = np.empty((pairs.shape[1], *values.shape[1:]))
     for place, (i, j) in enumerate(pairs.T):
-        moved[place] = product(values[i], each[j])
+        moved[place] = np.matmul(values[i], each[j])
     places = np.full(len(found), -1)
     places[found] = index.ravel()
     return Param(moved, places)

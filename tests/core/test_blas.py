@@ -1,0 +1,59 @@
+"""BLAS keeps to one thread while anybody is inside, and users have their own setting again."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+import scipy.linalg  # noqa: F401 - which brings a BLAS of its own
+from threadpoolctl import ThreadpoolController
+
+from lpgd.core.blas import OneThread
+
+BLAS = ThreadpoolController().select(user_api="blas")
+with BLAS.limit(limits=2):  # some have been built without threads
+    THREADED = [one for one in BLAS.lib_controllers if one.get_num_threads() == 2]
+
+
+def counts():
+    return [library.get_num_threads() for library in THREADED]
+
+
+@pytest.fixture(autouse=True)
+def two():
+    with BLAS.limit(limits=2):
+        yield
+
+
+def test_the_outermost_takes_it_back():
+    one = OneThread()
+    with one:
+        with one:
+            assert set(counts()) == {1}
+        assert set(counts()) == {1}
+    assert set(counts()) == {2}
+
+
+def test_errors_take_it_back():
+    with pytest.raises(ZeroDivisionError), OneThread():
+        1 / 0
+    assert set(counts()) == {2}
+
+
+def test_threads_that_overlap_leave_what_was_there():
+    one, together = OneThread(), Barrier(4)
+
+    @one
+    def work(_):
+        together.wait()
+        return set(counts())
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, range(4))) == [{1}] * 4
+    assert set(counts()) == {2}
+
+
+def test_a_setting_of_one_is_left_alone():
+    with BLAS.limit(limits=1):
+        with OneThread():
+            pass
+        assert set(counts()) == {1}
