@@ -4,9 +4,9 @@
 
 Small programs with new data in every call. After a fifth of the calls the resident size may not
 grow by more than the limit below, about what an allocator keeps back and far less than an array
-kept for each call would take; nor may the number of Python's objects. Each kind runs in a process
-of its own; those of JAX make a thousand steps of training in a call, so give them fewer calls. The
-exit code is 1 if anything grows.
+kept for each call would take; nor may the number of Python's objects. Those of JAX are called in
+compiled loops (``lax.scan``) of a thousand steps of training. Each kind runs in a process of its
+own. The exit code is 1 if anything grows.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Callable
 from multiprocessing import get_context
 from typing import Any
 
+import numpy as np
 import psutil
 import torch
 
@@ -31,15 +32,16 @@ T = torch.float64
 MOST = 6e6  # bytes
 OBJECTS = 2000
 Call = Callable[[torch.Generator], torch.Tensor]
-KINDS: dict[str, Callable[[], Call]] = {}
+LOOP = 1000  # steps of a compiled loop
+KINDS: dict[str, tuple[Callable[[], Call], int]] = {}
 B, N, M = 2, 6, 8
 
 
-def kind(name: str) -> Any:
-    """Enter a maker of calls."""
+def kind(name: str, steps: int = 1) -> Any:
+    """Enter a maker of calls, each of which calls the layer that often."""
 
     def entered(make: Callable[[], Call]) -> Callable[[], Call]:
-        KINDS[name] = make
+        KINDS[name] = make, steps
         return make
 
     return entered
@@ -185,64 +187,96 @@ def _oracle(layer: OracleLayer, *shape: int) -> Call:
     return lambda draw: layer(torch.randn(B, *shape, generator=draw, dtype=T).requires_grad_())
 
 
-@kind("JAX, quadratic")
+@kind("JAX, QP", LOOP)
 def _() -> Call:
-    return _trained("quadratic")
+    from lpgd.jax import solve_qp
+
+    eye, low = np.eye(N), np.zeros(N)
+    return _trained(lambda q: solve_qp(eye, q, lb=low))
 
 
-@kind("JAX, envelope")
+@kind("JAX, LP", LOOP)
 def _() -> Call:
-    return _trained("envelope")
+    from lpgd.jax import solve_lp
+
+    rows, box = np.ones((1, N)), {"lb": np.zeros(N), "ub": np.ones(N)}
+    rule = lpgd.LPGD(1.0, rho=0.1)
+    return _trained(lambda q: solve_lp(q, G=rows, h=2 * rows[0, :1], rule=rule, **box))
 
 
-@kind("JAX, saddle")
+@kind("JAX, cone program", LOOP)
 def _() -> Call:
-    return _trained("saddle")
+    from lpgd.jax import solve_conic
+
+    eye, cones = np.eye(N), lpgd.Cones(soc=(N + 1,))
+    A, b = np.concatenate([np.zeros((1, N)), -eye]), np.eye(N + 1)[0]
+    return _trained(lambda q: solve_conic(eye, q, A, b, cones))
 
 
-@kind("JAX, nonlinear")
+@kind("JAX, CVXPY", LOOP)
 def _() -> Call:
-    return _trained("nonlinear")
+    import cvxpy as cp
+
+    from lpgd.jax import CvxpyLayer
+
+    x, q = cp.Variable(N), cp.Parameter(N)
+    goal = cp.Minimize(cp.sum_squares(x) + q @ x)
+    layer = CvxpyLayer(cp.Problem(goal, [cp.norm(x) <= 0.5]), [q], [x])
+    return _trained(lambda q: layer(q)[0])
 
 
-def _trained(which: str) -> Call:
-    """A thousand steps of training in one compiled loop, each call."""
-    from functools import partial
+@kind("JAX, oracle", LOOP)
+def _() -> Call:
+    from lpgd.jax import argmin
 
-    import jax
-    import numpy as np
+    rule = lpgd.rules.IMLE(5.0, samples=3)
+    return _trained(lambda q: argmin(lambda c: (c < 0) * 1.0, q, rule=rule, key=0))
 
-    from lpgd.jax import EnvelopeLoss, NonlinearProgram, saddle, solve_nlp, solve_qp
 
-    jax.config.update("jax_enable_x64", val=True)
-    eye, box = np.eye(N), {"lb": np.zeros(N)}
+@kind("JAX, envelope", LOOP)
+def _() -> Call:
+    from lpgd.jax import EnvelopeLoss, solve_qp
 
-    def cost(x: Any, q: Any) -> Any:
-        return 0.5 * x @ x + q @ x
+    eye, low, target = np.eye(N), np.zeros(N), np.ones(N)
+    envelope = EnvelopeLoss(lambda q: solve_qp(eye, q, lb=low), "quadratic", tau=0.5)
+    return _trained(lambda q: envelope(q, target=target))
+
+
+@kind("JAX, saddle", LOOP)
+def _() -> Call:
+    from lpgd.jax import saddle
 
     def solve(params: Any, tilt: Any) -> Any:
-        return np.linalg.solve(tilt.hessian(eye), -tilt.cost(np.asarray(params[0])))
+        return np.linalg.solve(tilt.hessian(np.eye(N)), -tilt.cost(np.asarray(params[0])))
 
-    program = NonlinearProgram.of_functions(cost, N)
-    layers: dict[str, Any] = {
-        "quadratic": partial(solve_qp, eye, **box),
-        "nonlinear": lambda q: solve_nlp(program, q, engine="slsqp", **box),
-        "saddle": saddle(lambda x, y, q: cost(x, q), solve, lpgd.LPGD(0.1),
-                         like=(np.zeros(N), None), check=False),
-    }  # fmt: skip
-    envelope = EnvelopeLoss(layers["quadratic"], "quadratic", tau=0.5)
+    like = np.zeros(N), None
+    return _trained(saddle(lambda x, y, q: _cost(x, q), solve, lpgd.LPGD(0.1), like=like))
 
-    def loss(q: Any) -> Any:
-        if which == "envelope":
-            return envelope(q, target=np.ones(N))
-        return ((layers[which](q) - 1) ** 2).sum()
+
+@kind("JAX, nonlinear", LOOP)
+def _() -> Call:
+    from lpgd.jax import NonlinearProgram, solve_nlp
+
+    program, low = NonlinearProgram.of_functions(_cost, N), np.zeros(N)
+    return _trained(lambda q: solve_nlp(program, q, engine="slsqp", lb=low))
+
+
+def _cost(x: Any, q: Any) -> Any:
+    return 0.5 * x @ x + q @ x
+
+
+def _trained(layer: Callable[[Any], Any]) -> Call:
+    """Steps of training in one compiled loop."""
+    import jax
+
+    jax.config.update("jax_enable_x64", val=True)
 
     @jax.jit
     def train(q: Any) -> Any:
         def step(q: Any, _: None) -> Any:
-            return q - 1e-2 * jax.grad(loss)(q), None
+            return q - 1e-2 * jax.grad(lambda q: ((layer(q) - 1) ** 2).sum())(q), None
 
-        return jax.lax.scan(step, q, None, length=1000)[0]
+        return jax.lax.scan(step, q, None, length=LOOP)[0]
 
     def call(draw: torch.Generator) -> torch.Tensor:
         jax.block_until_ready(train(torch.randn(N, generator=draw, dtype=T).numpy()))
@@ -251,16 +285,16 @@ def _trained(which: str) -> Call:
     return call
 
 
-def measured(name: str, calls: int, seed: int) -> tuple[float, float, float, float]:
-    """Growth in bytes and objects after a fifth of the calls, bytes in use, seconds of CPU."""
+def measured(name: str, turns: int, seed: int) -> tuple[float, float, float, float]:
+    """Growth in bytes and objects after a fifth of the turns, bytes in use, seconds of CPU."""
     torch.set_num_threads(1)
-    call, draw = KINDS[name](), torch.Generator().manual_seed(seed)
+    call, draw = KINDS[name][0](), torch.Generator().manual_seed(seed)
     here, marks = psutil.Process(), []
     began = time.process_time()
     warnings.simplefilter("ignore", UserWarning)
-    for number in range(calls):
+    for number in range(turns):
         call(draw).square().sum().backward()
-        if number in (calls // 5, calls - 1):
+        if number in (turns // 5, turns - 1):
             gc.collect()
             marks.append((here.memory_info().rss, len(gc.get_objects())))
     (first, before), (last, after) = marks
@@ -277,13 +311,13 @@ def main() -> int:
     print(f"{'layer':28}{'calls':>8}{'growth':>12}{'objects':>9}{'in use':>10}{'CPU':>9}")
     wrong = 0
     for name in options.only:
+        steps = KINDS[name][1]
+        turns = max(5, options.calls // steps)
         with get_context("spawn").Pool(1) as pool:
-            growth, objects, used, seconds = pool.apply(
-                measured, (name, options.calls, options.seed)
-            )
+            growth, objects, used, seconds = pool.apply(measured, (name, turns, options.seed))
         bad = growth > MOST or objects > OBJECTS
         wrong += bad
-        print(f"{name:28}{options.calls:8}{growth / 1e6:+9.1f} MB{objects:+9.0f}"
+        print(f"{name:28}{turns * steps:8}{growth / 1e6:+9.1f} MB{objects:+9.0f}"
               f"{used / 1e6:7.0f} MB{seconds:7.1f} s{'  GROWS' * bad}", flush=True)  # fmt: skip
     return bool(wrong)
 
