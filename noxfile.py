@@ -64,16 +64,13 @@ def jax(session: nox.Session, version: str) -> None:
     own = [
         need.replace("jax>=", "jax==" if version == "oldest" else "jax>=") for need in extras["jax"]
     ]
-    tools = [
-        "cvxpy>=1.9",
-        "joblib",
-        "optax",
-        "equinox",
-        "pytest",
-        "pytest-randomly",
-        "pytest-xdist",
-    ]
-    session.install("-e", ".[sparse,nlp]", *own, *tools, "hypothesis")
+    depend = ("jax==", "jaxlib==", "optax==", "equinox==")  # pins that are of another JAX
+    pins = Path("constraints.txt").read_text().splitlines()
+    free = Path(session.create_tmp(), "constraints.txt")
+    free.write_text("\n".join(pin for pin in pins if not pin.startswith(depend)))
+    tools = ["cvxpy>=1.9", "joblib", "optax", "equinox", "hypothesis"]
+    tools += ["pytest", "pytest-randomly", "pytest-xdist"]
+    session.install("-c", str(free), "-e", ".[sparse,nlp]", *own, *tools)
     folders = [f"tests/{name}" for name in ("jax", "frontends", "frontend", "diagnosis")]
     session.run("pytest", "-n", "auto", *(session.posargs or folders))
 

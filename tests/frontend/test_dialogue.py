@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lpgd.frontend.dialogue import MOST, Dialogues, asking, unanswered
+from lpgd.frontend.dialogue import MOST, Dialogues, asking, patient, unanswered
 
 
 def asks(*questions):
@@ -37,6 +37,12 @@ def test_work_that_is_not_to_ask_is_told_so():
     with pytest.raises(RuntimeError, match="not told to answer"):
         unanswered(asks(1))
     assert asking() is None
+
+
+def test_work_whose_questions_are_answered_must_not_wait_for_other_work():
+    assert patient()
+    assert unanswered(patient)
+    assert not answered(Dialogues(), patient)
 
 
 def test_many_dialogues_are_apart():

@@ -86,6 +86,16 @@ def test_a_forward_pass_serves_one_at_a_time(solved):
     assert order == ["first", "second"]
 
 
+def test_who_must_not_wait_goes_without(solved):
+    store = Store()
+    token = store.put(solved[0])
+    with store.using(token) as first, store.using(token, wait=False) as second:
+        assert (first, second) == (solved[0], None)
+    with store.using(token, wait=False) as third:
+        assert third is solved[0]
+    assert (store.hits, store.misses) == (2, 1)
+
+
 def test_many_threads_leave_it_whole(solved):
     store = Store(entries=5)
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -11,8 +12,18 @@ from lpgd.frontend.dialogue import Dialogue
 jax = pytest.importorskip("jax")
 jnp = jax.numpy
 
+from lpgd.jax import saddle  # noqa: E402
 from lpgd.jax.host import HOST  # noqa: E402
 from lpgd.jax.traced import Traced, talk, wide  # noqa: E402
+
+
+def newton(params, tilt):
+    """The minimiser of x'x / 2 + q'x + sum x^4 with a tilt."""
+    q, x = tilt.cost(np.asarray(params[0])), np.zeros(3)
+    for _ in range(60):
+        slope = x + q + 4 * x**3 + tilt.rho * x
+        x = x - slope / (1 + tilt.rho + 12 * x**2)
+    return x
 
 
 @pytest.fixture
@@ -98,6 +109,30 @@ def test_more_threads_than_cores_do_not_wait_for_each_other():
     done = subprocess.run(run, capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.strip() == "done"
+
+
+@pytest.mark.parametrize("derive", ["two pulls", "one solve twice"])
+def test_two_derivatives_of_one_solve_do_not_wait_for_each_other(jax, derive):
+    """Both are under way at once, and both want the forward pass that was kept."""
+    at, ways = np.array([-1.0, -2.0, 3.0]), np.eye(3)[:2]
+    layer = saddle(lambda x, y, q: 0.5 * x @ x + q @ x + (x**4).sum(), newton,
+                   like=(np.zeros(3), None), linearize=True)  # fmt: skip
+
+    def pulls(q):
+        _, pull = jax.vjp(layer, q)
+        return pull(ways[0])[0] + 2 * pull(ways[1])[0]
+
+    def twice(q):  # which the compiler solves once
+        again = jax.jit(layer)
+        return jax.grad(lambda q: ways[0] @ again(q) + 2 * ways[1] @ again(q))(q)
+
+    found, run = [], jax.jit({"two pulls": pulls, "one solve twice": twice}[derive])
+    thread = Thread(target=lambda: found.append(np.asarray(run(at))), daemon=True)
+    thread.start()
+    thread.join(100)
+    assert found, "it hangs"
+    want = (ways[0] + 2 * ways[1]) @ np.asarray(jax.jacrev(layer)(at))
+    np.testing.assert_allclose(found[0], want, atol=1e-10)
 
 
 def test_another_failure_of_the_program_leaves_a_dialogue_that_can_be_closed(traced):

@@ -79,13 +79,22 @@ def asking() -> Callable[[Any], Any] | None:
     return _ASKING.get()
 
 
+def patient() -> bool:
+    """Whether the work that runs in this thread may wait for other work.
+
+    Two dialogues of one program may be open at once, and the program answers one of them at a time:
+    if the other waited for it, both would wait for ever.
+    """
+    return _ASKING.get() in (None, _refuse)
+
+
+def _refuse(question: Any) -> Any:
+    raise RuntimeError("a compiled program was asked for what it was not told to answer")
+
+
 def unanswered(work: Callable[..., Any], *given: Any) -> Any:
     """What work returns that is not to ask anything."""
-
-    def refuse(question: Any) -> Any:
-        raise RuntimeError("a compiled program was asked for what it was not told to answer")
-
-    token = _ASKING.set(refuse)
+    token = _ASKING.set(_refuse)
     try:
         return work(*given)
     finally:

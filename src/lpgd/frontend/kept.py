@@ -69,20 +69,22 @@ class Store:
         return token
 
     @contextmanager
-    def using(self, token: bytes) -> Iterator[Item | None]:
-        """What was kept under a token for one user at a time, or None if it is lost."""
+    def using(self, token: bytes, *, wait: bool = True) -> Iterator[Item | None]:
+        """What was kept under a token for one user at a time, or None if it is lost.
+
+        Without ``wait`` also None where somebody else uses it.
+        """
+        kept = self._found(token)
+        free = kept is not None and kept.lock.acquire(blocking=wait)
         with self._lock:
-            kept = self._fresh.pop(token, None) or self._spent.pop(token, None)
-            self.hits, self.misses = self.hits + (kept is not None), self.misses + (kept is None)
-            if kept is not None:
-                self._spent[token] = kept
-                while len(self._spent) > self.used:
-                    self._drop(self._spent)
-        if kept is None:
+            self.hits, self.misses = self.hits + free, self.misses + (not free)
+        if kept is None or not free:
             yield None
             return
-        with kept.lock:
+        try:
             yield kept.item
+        finally:
+            kept.lock.release()
 
     def clear(self) -> None:
         """Give up everything."""
@@ -90,6 +92,15 @@ class Store:
             self._fresh.clear()
             self._spent.clear()
             self._total = 0
+
+    def _found(self, token: bytes) -> Kept | None:
+        with self._lock:
+            kept = self._fresh.pop(token, None) or self._spent.pop(token, None)
+            if kept is not None:
+                self._spent[token] = kept
+                while len(self._spent) > self.used:
+                    self._drop(self._spent)
+        return kept
 
     def _drop(self, among: OrderedDict[bytes, Kept]) -> None:
         self._total -= among.popitem(last=False)[1].size

@@ -19,6 +19,7 @@ from lpgd.core.errors import EngineError
 from lpgd.core.problem import Problem
 from lpgd.core.solution import FloatArray, Solution
 from lpgd.frontend.batches import Shape
+from lpgd.frontend.dialogue import patient
 from lpgd.frontend.kept import TOKEN, Store, one_call
 from lpgd.frontend.mapped import Derivative
 from lpgd.frontend.program import Program
@@ -233,7 +234,7 @@ class Replay:
     @contextmanager
     def _forward(self, data: Arrays, records: Bytes) -> Iterator[Forward]:
         token = self.record.token(records.reshape(-1, self.width))
-        with self.store.using(token or b"") as kept:
+        with self.store.using(token or b"", wait=patient()) as kept:
             fits = isinstance(kept, Forward) and kept.shape == records.shape[:-1]
             yield kept if isinstance(kept, Forward) and fits else self.restored(data, records)
 

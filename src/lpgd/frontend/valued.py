@@ -14,6 +14,7 @@ import numpy as np
 
 from lpgd.core.solution import FloatArray
 from lpgd.frontend.batches import Shape
+from lpgd.frontend.dialogue import patient
 from lpgd.frontend.envelope import Evaluated
 from lpgd.frontend.kept import TOKEN, Store, one_call
 from lpgd.frontend.mapped import Derivative
@@ -108,7 +109,8 @@ class Valued:
     def _evaluated(self, data: Arrays, records: Bytes) -> Iterator[Evaluated]:
         shape = records.shape[:-1]
         rows = np.ascontiguousarray(records).reshape(-1, self.width).view(LAYOUT)[:, 0]
-        with self.store.using(one_call(rows["call"], rows["row"]) or b"") as kept:
+        token = one_call(rows["call"], rows["row"]) or b""
+        with self.store.using(token, wait=patient()) as kept:
             if isinstance(kept, Evaluated) and kept.values.shape == shape:
                 yield kept
             else:
