@@ -211,6 +211,15 @@ def test_forward_mode_knows_no_state():
     np.testing.assert_array_equal(found, 0.0)
 
 
+@pytest.mark.parametrize("rule, key", [(rules.Perturbed(), 0), (rules.IMLE(), 0),
+                                       (rules.FrankWolfe(0.5), None)])  # fmt: skip
+@pytest.mark.parametrize("along", [jax.jvp, lambda f, *at: jax.linearize(f, *at[0])[1](*at[1])])
+def test_rules_that_sample_have_reverse_mode_alone(rule, key, along):
+    solve = partial(argmin, cheapest, rule=rule, key=key)
+    with pytest.raises(lpgd.EngineError, match=r"no forward mode.* grad, vjp or jacrev"):
+        along(solve, (COSTS,), (COSTS,))
+
+
 def test_most_rules_have_no_state():
     assert initial_state(lpgd.LPGD()) == initial_state(rules.IMLE()) == {}
 

@@ -6,16 +6,18 @@ import sys
 import pytest
 
 pytest.importorskip("jax")
+pytest.importorskip("cvxpy")
 
 CODE = """
 from functools import partial
 
-import jax, jax.numpy as jnp, numpy as np
+import cvxpy as cp, jax, jax.numpy as jnp, numpy as np
 import lpgd
 from lpgd.frontend.replay import Replay
 from lpgd.frontend.valued import Valued
 from lpgd.jax import (
-    EnvelopeLoss, NonlinearProgram, argmin, saddle, solve_conic, solve_lp, solve_nlp, solve_qp
+    CvxpyLayer, EnvelopeLoss, NonlinearProgram, argmin, saddle, solve_conic, solve_lp, solve_nlp,
+    solve_qp,
 )
 
 try:
@@ -53,6 +55,9 @@ def newton(params, tilt):
 own = saddle(lambda x, y, q: objective(x, q), newton, like=(np.zeros(3), None), ranks=(1,),
              linearize=True)
 program = NonlinearProgram.of_functions(objective, 3, ranks=(1,))
+x, cost = cp.Variable(3), cp.Parameter(3)
+distance = cp.Problem(cp.Minimize(cp.sum_squares(x + cost)), [cp.sum(x) == 1])
+modelled = CvxpyLayer(distance, [cost], [x])
 envelope = EnvelopeLoss(partial(solve_qp, **box), "quadratic", tau=0.5, reduction="none")
 LAYERS = {
     "saddle": lambda P, q: own(q @ P),
@@ -61,6 +66,7 @@ LAYERS = {
     "lp": lambda P, q: solve_lp(q @ P, rule=lpgd.LPGD(1.0, rho=0.1), **box),
     "oracle": lambda P, q: argmin(lambda c: (c < 0) * 1.0, q @ P, rule=lpgd.LPGD(50.0)),
     "conic": lambda P, q: solve_conic(P, q, -jnp.eye(3), jnp.zeros(3), lpgd.Cones(soc=(3,))),
+    "cvxpy": lambda P, q: modelled(q @ P)[0],
     "envelope": lambda P, q: envelope(P, q, target=np.ones(3))[..., None],
 }
 for name, layer in LAYERS.items():

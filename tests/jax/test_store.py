@@ -20,10 +20,12 @@ from lpgd.jax import (  # noqa: E402
     NonlinearProgram,
     argmin,
     saddle,
+    solve_lp,
     solve_nlp,
     solve_qp,
 )
 from lpgd.jax.host import HOST  # noqa: E402
+from tests.jax.layers import ball, projected  # noqa: E402
 
 DATA = qp_data()
 BATCH = np.random.default_rng(0).normal(size=(4, 5))
@@ -199,11 +201,15 @@ def loops():
     own = saddle(lambda x, y, q: objective(x, q), minimiser, lpgd.LPGD(0.1),
                  like=(np.zeros(4), None), check=False)  # fmt: skip
     program = NonlinearProgram.of_functions(objective, 4)
-    qp = partial(solve_qp, np.eye(4), **box)
+    qp, modelled = partial(solve_qp, np.eye(4), **box), projected()
     envelope = EnvelopeLoss(qp, "quadratic", tau=0.5)
+    lp = partial(solve_lp, rule=lpgd.LPGD(1.0, rho=0.1), **box, ub=ones)
     drawn = partial(argmin, lambda c: (c < 0) * 1.0, rule=rules.IMLE(5.0, samples=3))
     return {
         "qp": (lambda q: ((qp(q) - 1) ** 2).sum(), 250),
+        "lp": (lambda q: (lp(q) ** 2).sum(), 250),
+        "conic": (lambda q: ((ball(q) - 1) ** 2).sum(), 100),
+        "cvxpy": (lambda q: ((modelled(q) - np.eye(4)[0]) ** 2).sum(), 100),
         "envelope": (lambda q: envelope(q, target=ones), 100),
         "saddle": (lambda q: ((own(q) - 1) ** 2).sum(), 50),
         "nonlinear": (
@@ -214,7 +220,9 @@ def loops():
     }
 
 
-@pytest.mark.parametrize("kind", ["qp", "envelope", "saddle", "nonlinear", "oracle, noise"])
+@pytest.mark.parametrize(
+    "kind", ["qp", "lp", "conic", "cvxpy", "oracle, noise", "envelope", "saddle", "nonlinear"]
+)
 def test_a_long_scan_does_not_grow(store, kind):
     """Steps of training in a compiled loop, of which all but the first quarter are watched."""
     resource = pytest.importorskip("resource")

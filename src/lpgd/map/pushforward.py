@@ -99,9 +99,17 @@ def push(
     rows : (N,) int
         The element of each row.
     probe : Probe
+
+    Raises
+    ------
+    EngineError
+        The rule smooths the solution by samples.
     """
     if forward.samples is not None:
-        raise EngineError("a rule that smooths the solution by samples has no forward mode")
+        raise EngineError(
+            "a rule that smooths the solution by samples has no forward mode, whatever its own "
+            "derivative: take reverse mode, in JAX grad, vjp or jacrev, or lpgd.LPGD as the rule"
+        )
     step = _steps(forward.accuracy[rows], params, tangents)
     usable = forward.solution.solved[rows]
     live = np.flatnonzero(usable & (step > 0))
