@@ -118,3 +118,12 @@ except ImportError as error:
     done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.startswith("MissingExtraError lpgd.jax needs jax")
     assert 'pip install "lpgd[jax]"' in done.stdout
+
+
+def test_an_oracle_that_calls_jax_is_refused_where_it_might_wait_for_ever():
+    def cheapest(costs):
+        return np.asarray(jax.nn.one_hot(jnp.asarray(costs).argmin(axis=1), 5))
+
+    np.testing.assert_array_equal(argmin(cheapest, LATER).sum(axis=1), 1.0)
+    with pytest.raises(jax.errors.JaxRuntimeError, match=r"(?s)SolverError.*Disallowed host-to-"):
+        jax.block_until_ready(jax.jit(lambda costs: argmin(cheapest, costs))(LATER))

@@ -87,6 +87,16 @@ def _pushed(*arrays: Any, call: Call, way: Derivative, shapes: Shapes) -> list[n
     return [part.astype(call.dtype, copy=False) for part in found]
 
 
+def _alone(work: Any, *arrays: Any) -> list[np.ndarray]:
+    """What the host makes of arrays for a compiled program, of which it asks nothing.
+
+    Nor may it call JAX, as a user's oracle or engine might: that waits for threads which the
+    program holds, and may wait for ever.
+    """
+    with jax.transfer_guard_host_to_device("disallow_explicit"):
+        return unanswered(work, *arrays)
+
+
 def _parted(arrays: Sequence[Any], call: Call) -> tuple[Sequence[Any], Sequence[Any], Any]:
     """Vectors, data and records."""
     count = len(arrays) - len(call.cores)
@@ -227,8 +237,7 @@ def _primitive(name: str, work: Any, avals: Any, batch: Any, jvp: Any) -> Primit
         own = partial(work, call=call, **given)
         if call.asked is not None:
             return talk(call.asked, own, like, arrays)
-        silent = partial(unanswered, own)
-        return jax.pure_callback(silent, like, *arrays, vmap_method="sequential")
+        return jax.pure_callback(partial(_alone, own), like, *arrays, vmap_method="sequential")
 
     def lowered(ctx: Any, *arrays: Any, call: Call, **given: Any) -> Any:
         with wide() if call.asked is not None else nullcontext():

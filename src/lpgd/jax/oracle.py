@@ -38,7 +38,8 @@ def argmin(
     ----------
     oracle : callable
         From a float64 numpy array of costs (B, *shape) to minimisers; see
-        ``lpgd.torch.OracleLayer``. It runs on the host and must not call JAX.
+        ``lpgd.torch.OracleLayer``. It runs on the host and must not call JAX: within a compiled
+        program that might wait for ever, and is refused as a "disallowed host-to-device transfer".
     costs : (..., *shape) floating
         Leading dimensions are batch dimensions.
     instances : sequence or object array, optional
