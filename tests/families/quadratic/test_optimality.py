@@ -197,6 +197,47 @@ def test_a_variable_in_small_units_is_judged_like_the_others():
             assert least <= problem.residual(params, point)[0] <= most
 
 
+def in_units(case, factors):
+    """With variables in other units: those of the user times factors (n,)."""
+    problem, params, point = case.problem, dict(case.params), case.solution
+    y = point.y.copy()
+    for name, power in {"P": -1, "q": -1, "A": -1, "G": -1, "lb": 1, "ub": 1}.items():
+        if name in params:
+            scale = factors**power
+            if name in problem.patterns:
+                scale = scale[problem.patterns[name].cols]
+            values = params[name].values * scale
+            params[name] = Param(values, params[name].index)
+    P = params["P"].values
+    places = problem.patterns["P"].rows if "P" in problem.patterns else (slice(None), None)
+    params["P"] = Param(P / factors[places], params["P"].index)
+    for name in problem.blocks.keys() & {"lb", "ub"}:
+        y[:, problem.blocks[name]] /= factors
+    return Program(problem, params, replace(point, x=point.x * factors, y=y))
+
+
+UNITS = {
+    "QP": CASES["QP"],
+    "QP on patterns": qp(sparse=True),
+    "cones on patterns": cones.plant(cones.KINDS["mixed"], 2, 3, sparse=True),
+    **{name: cones.plant(kinds, 1, 3) for name, kinds in cones.KINDS.items()},
+}
+
+
+@pytest.mark.parametrize("case", UNITS.values(), ids=UNITS)
+@pytest.mark.parametrize("seed", range(3))
+def test_each_variable_counts_in_its_own_units(case, seed):
+    """However far apart these are: one that is wrong is found, and none that is right."""
+    rng = np.random.default_rng(seed)
+    factors = 2.0 ** rng.integers(-24, 24, case.problem.n)
+    other = in_units(case, factors)
+    assert residual(other).max() < 1e-10
+    for j in range(case.problem.n):
+        x = other.solution.x.copy()
+        x[:, j] += 0.5 * factors[j]
+        assert residual(other, x=x).min() > WRONG
+
+
 def test_costs_that_nothing_holds_are_not_excused_by_large_multipliers():
     problem, params = program(P=np.zeros((2, 2)), q=[-1, -1], G=[[0, 1]], h=[1])
     for size in (1.0, 1e20):

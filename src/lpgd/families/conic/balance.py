@@ -256,16 +256,6 @@ def _free(params: Params, curve: FloatArray | None) -> FloatArray:
     return np.where((top_known > 0) & (known > 0), top - bottom, np.nan)
 
 
-def diagonal(conic: Structure, params: Params) -> FloatArray:
-    """Diagonal of P, (N, n)."""
-    P, pattern = params["P"], conic.patterns.get("P")
-    if pattern is None:
-        return np.diagonal(P.values, axis1=1, axis2=2)[P.index]
-    found, on = np.zeros((len(P.values), conic.n)), np.flatnonzero(pattern.rows == pattern.cols)
-    found[:, pattern.rows[on]] = P.values[:, on]
-    return found[P.index]
-
-
 def _logs(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """About the binary logarithms, and ones; zero for zeros and for what has lost digits."""
     sizes, logs = np.abs(values), np.frexp(values)[1]

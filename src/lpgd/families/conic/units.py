@@ -22,7 +22,8 @@ import numpy as np
 from lpgd.core.params import Param, Params, batched
 from lpgd.core.scaling import Exponents, exponents, exponents_of
 from lpgd.core.solution import BoolArray, FloatArray, Rows, Solution
-from lpgd.families.conic.balance import Graph, balanced, diagonal
+from lpgd.families.conic.balance import Graph, balanced
+from lpgd.families.quadratic.products import Values
 from lpgd.families.quadratic.structure import Structure
 
 
@@ -54,7 +55,8 @@ class Units(Rows):
     @classmethod
     def of(cls, conic: Structure, params: Params) -> Units:
         """Units in which the data are fair."""
-        graph, curve = Graph.of(conic), diagonal(conic, params) if conic.quadratic else None
+        graph = Graph.of(conic)
+        curve = Values(conic, params).diagonal() if conic.quadratic else None
         unit, cols = (side.astype(np.intc) for side in balanced(graph, params, curve))
         rows, none = unit[:, graph.group], np.zeros((len(unit), 1), dtype=np.intc)
         shift, first = np.zeros(rows.shape), graph.first

@@ -25,6 +25,9 @@ from zero of the nearest row that does not pass through it; of a program whose r
 ||q|| / ||P||; without any such data, 1. It is at least NOISE times what x comes from: ||q|| / ||P||
 and the distances of the rows with multipliers.
 
+Where columns of the data show variables in units far apart (``alike``), the residual is the larger
+of this one and of that in units that are alike: the largest |x_j| measures no other variable then.
+
 An infeasible program has a ray y in the dual cone with C'y = 0 and r'y < 0, an unbounded one an x
 with Px = 0, Cx + s = 0, s in K and q'x < 0. Their violations are measured in the same way, with
 gamma_j = |C_j|' |y| or |P_j| |x| and sigma_i = |C_i| |x|. Rays whose r'y or q'x is not negative by
@@ -33,12 +36,15 @@ more than MARGIN of its terms prove nothing: data contradict each other by round
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lpgd.core.params import Params, taken
 from lpgd.core.scaling import top
 from lpgd.core.solution import FloatArray, Solution, Status, among
 from lpgd.families.conic.projections import project
+from lpgd.families.quadratic import alike
 from lpgd.families.quadratic.inside import NEAR, inside
 from lpgd.families.quadratic.products import Values, unit
 from lpgd.families.quadratic.rows import Rows
@@ -47,7 +53,8 @@ SMALL = 1e-3  # sizes below this, relative to the largest, are no measure of err
 NOISE = 1e-9  # of the lengths that x is computed from: less than this, its terms are rounding
 SURE = 1e-10  # a residual in too small units which needs no other ones
 MARGIN = 1e-8  # of the terms of r'y or q'x: less than this is rounding of the data
-ROUNDING = 64 * np.finfo(np.float64).eps  # of terms that cancel
+Parts = Sequence[FloatArray]
+"""Of slopes: Px, q and C'y; of slacks: Cx and r."""
 TINY, LARGEST = np.finfo(np.float64).tiny, np.finfo(np.float64).max
 
 
@@ -95,23 +102,48 @@ def within(of: Rows, params: Params, point: Solution) -> Solution:
 
 
 def _distance(values: Values, point: Solution, sides: FloatArray, reach: FloatArray) -> FloatArray:
-    of, slacks, q = values.of, sides - reach, values["q"]
-    curve, pull = values.curve(point.x), values.transposed_product(point.y)
-    slope = curve + q + pull
-    if of.polyhedral:  # most answers pass in units that are too small, those of sums of terms
-        x = np.maximum(np.abs(point.x), SMALL * top(point.x)[:, None])
-        terms = _largest(curve, values.diagonal() * x, q, pull)
-        columns = np.where(slope == q, terms, _pulls(terms, x, point.x))  # unless nothing holds q
-        worst = top(slope / np.maximum(columns, TINY))
-        worst = np.maximum(worst, _broken(values, (x, point.y), slacks, _largest(reach, sides)))
-        rough = np.flatnonzero(~(worst <= SURE))
-    else:
-        worst = np.empty(len(slope))
-        rough = np.arange(len(slope))
+    forces = values.curve(point.x), values["q"], values.transposed_product(point.y)
+    terms = reach, sides
+    if not values.of.polyhedral:
+        return _exactly(values, point, forces, terms)
+    worst = _quickly(values, point, forces, terms, 0.0)  # most answers pass
+    rough = np.flatnonzero(~(worst <= SURE))
     if len(rough):
-        some = taken(values.params, rough)
-        worst[rough] = _fair(of, some, point.take(rough), (slope[rough], slacks[rough]))
+        some = Values(values.of, taken(values.params, rough))
+        forces, terms = (tuple(part[rough] for part in parts) for parts in (forces, terms))
+        worst[rough] = _exactly(some, point.take(rough), forces, terms)
     return worst
+
+
+def _exactly(values: Values, point: Solution, forces: Parts, terms: Parts) -> FloatArray:
+    """The residual, in the units of users and in those in which columns are alike."""
+    of, units, worst = values.of, alike.units(values), np.full(len(point), np.inf)
+    apart = units.any(axis=1)
+    if of.polyhedral and not apart.all():
+        worst = np.where(apart, np.inf, _quickly(values, point, forces, terms, SMALL))
+    slope, slacks = sum(forces[1:], forces[0]), terms[1] - terms[0]
+    rough = np.flatnonzero(~(worst <= SURE))
+    if len(rough):
+        posed = taken(values.params, rough), point.take(rough), (slope[rough], slacks[rough])
+        worst[rough] = _fair(of, *posed)
+        if apart.any():
+            other = alike.changed(of, *posed, units[rough])
+            worst[rough] = np.maximum(worst[rough], _fair(of, *other))
+    return worst
+
+
+def _quickly(
+    values: Values, point: Solution, forces: Parts, terms: Parts, least: float
+) -> FloatArray:
+    """The residual in units that are too small, those of sums of terms, of x at least ``least``."""
+    reach = np.maximum(np.abs(point.x), least * top(point.x)[:, None])
+    slope, columns = sum(forces[1:], forces[0]), _largest(*forces)
+    if least:
+        columns = np.maximum(columns, values.diagonal() * reach)
+        columns = np.where(slope == forces[1], columns, _pulls(columns, reach, point.x))
+    worst = top(slope / np.maximum(columns, TINY))
+    slacks = terms[1] - terms[0]
+    return np.maximum(worst, _broken(values, (reach, point.y), slacks, _largest(*terms)))
 
 
 def _broken(
@@ -149,8 +181,8 @@ def _fair(
     q, sides = np.abs(values["q"]), np.abs(values.sides())
     sides = np.where(np.isfinite(sides), sides, 0.0)
     x = _reach(sizes, point, sides)
-    columns = _pulls(_largest(sizes.curve(x), q, _pull(sizes, point.y)), x, point.x)
-    bare = _largest(sizes.curve(np.ones_like(x)), _pull(sizes, np.ones_like(point.y))) == 0
+    columns = _pulls(_largest(sizes.curve(x), q, sizes.pull(point.y)), x, point.x)
+    bare = _largest(sizes.curve(np.ones_like(x)), sizes.pull(np.ones_like(point.y))) == 0
     columns = np.where(bare & (q > 0), q, columns)  # nothing is computed there, nor rounded
     u, w = _relative(sizes, columns, np.maximum(np.abs(sizes.product(x)), sides))
     u, w = _share(gaps[1], u), point.y * w
@@ -172,7 +204,7 @@ def refuted(of: Rows, params: Params, ray: Solution) -> FloatArray:
 
 def _contradiction(values: Values, sizes: Values, y: FloatArray) -> FloatArray:
     sides = values.sides()
-    columns = _floored(_pull(sizes, y))
+    columns = _floored(sizes.pull(y))
     _, w = _relative(sizes, columns, y)
     w = w * y
     gap = values.transposed_product(y) / columns
@@ -186,14 +218,6 @@ def _descent(values: Values, sizes: Values, x: FloatArray) -> FloatArray:
     u = np.where(np.isinf(values.sides()), 0.0, -_share(values.product(x), rows))
     gap = values.curve(x) / _floored(sizes.curve(reach))
     return _proven(_top(gap, project(values.of.cones, -u, u)), values["q"] * x)
-
-
-def folded(of: Rows, params: Params, dx: FloatArray, ds: FloatArray) -> FloatArray:
-    """dx - C'ds, where terms cancel within rounding exactly zero."""
-    values = Values(of, params)
-    sum_ = dx - values.transposed_product(ds)
-    terms = np.abs(dx) + _pull(values.absolute(), ds)
-    return np.where(np.abs(sum_) <= ROUNDING * terms, 0.0, sum_)
 
 
 def _reach(sizes: Values, point: Solution, sides: FloatArray) -> FloatArray:
@@ -225,14 +249,6 @@ def _whole(of: Rows, sizes: FloatArray) -> FloatArray:
 
 def _starts(kind: str, start: int, stop: int) -> range:
     return range(start, stop, 1 if kind in ("zero", "nonneg") else max(stop - start, 1))
-
-
-def _pull(sizes: Values, y: FloatArray) -> FloatArray:
-    """|C|' |y|."""
-    y = np.abs(y)
-    if "lb" in sizes.of.blocks:  # whose rows are -I
-        y[:, sizes.of.blocks["lb"]] *= -1
-    return sizes.transposed_product(y)
 
 
 def _floored(sizes: FloatArray) -> FloatArray:

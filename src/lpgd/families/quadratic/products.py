@@ -16,6 +16,7 @@ from lpgd.families.quadratic.rows import Rows
 SIDES = {"A": ("b", -1.0), "G": ("h", -1.0), "lb": ("lb", 1.0), "ub": ("ub", -1.0)}
 
 
+ROUNDING = 64 * np.finfo(np.float64).eps  # of terms that cancel
 TINY = np.finfo(np.float64).tiny  # numbers below have lost digits, and measure nothing
 
 
@@ -37,11 +38,19 @@ class Values(dict[str, FloatArray]):
         """P x, (N, n)."""
         return self._times("P", x) if self.of.quadratic else np.zeros_like(x)
 
-    def diagonal(self) -> FloatArray | float:
-        """The diagonal of P, (N, n); 0 where it is on a pattern or there is none."""
-        if not self.of.quadratic or "P" in self.of.patterns:
-            return 0.0
-        return self["P"].diagonal(axis1=1, axis2=2)
+    def diagonal(self) -> FloatArray:
+        """The diagonal of P, (N, n)."""
+        if not self.of.quadratic:
+            return np.zeros((1, self.of.n))
+        pattern = self.of.patterns.get("P")
+        if pattern is None:
+            return self["P"].diagonal(axis1=1, axis2=2)
+        found, on = (
+            np.zeros((len(self["P"]), self.of.n)),
+            np.flatnonzero(pattern.rows == pattern.cols),
+        )
+        found[:, pattern.rows[on]] = self["P"][:, on]
+        return found
 
     def product(self, x: FloatArray) -> FloatArray:
         """C x, (N, n) to (N, m)."""
@@ -63,6 +72,12 @@ class Values(dict[str, FloatArray]):
                 total -= SIDES[name][1] * part
         return total
 
+    def folded(self, dx: FloatArray, ds: FloatArray) -> FloatArray:
+        """dx - C'ds, (N, n), where terms cancel within rounding exactly zero."""
+        sum_ = dx - self.transposed_product(ds)
+        terms = np.abs(dx) + self.absolute().pull(ds)
+        return np.where(np.abs(sum_) <= ROUNDING * terms, 0.0, sum_)
+
     def sides(self) -> FloatArray:
         """r, (N, m)."""
         parts = [-sign * self[rhs] for rhs, sign in map(SIDES.__getitem__, self.of.blocks)]
@@ -78,6 +93,13 @@ class Values(dict[str, FloatArray]):
         """Sizes of the entries of the matrices."""
         names = self.params.keys() & {"P", "A", "G"}
         return Values(self.of, {**self.params, **{k: _sizes(self.params[k]) for k in names}})
+
+    def pull(self, y: FloatArray) -> FloatArray:
+        """|C|'|y|, (N, m) to (N, n); of ``absolute`` ones."""
+        y = np.abs(y)
+        if "lb" in self.of.blocks:  # whose rows are -I
+            y[:, self.of.blocks["lb"]] *= -1
+        return self.transposed_product(y)
 
     def distances(self, sides: FloatArray) -> FloatArray:
         """How far from zero an x of equal entries meets each row, (N, m); of ``absolute`` ones."""

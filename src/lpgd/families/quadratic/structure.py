@@ -178,7 +178,7 @@ class Structure(Family):
         ds = cotangent.ds
         if ds is None:
             return cotangent
-        return replace(cotangent, dx=optimality.folded(self, params, cotangent.dx, ds), ds=None)
+        return replace(cotangent, dx=Values(self, params).folded(cotangent.dx, ds), ds=None)
 
     @QUIET
     def tilt(self, params: Params, tilt: Tilt) -> tuple[Self, Params]:

@@ -1,0 +1,79 @@
+"""Units of variables in which the columns of a program are alike.
+
+Users measure variables in units of their own, grams beside tonnes: how large one is says nothing of
+another then. It does in units in which the largest entries of columns are about 1 beside those of
+their rows, the square roots of the diagonal of P being a row like any other. These depend on the
+data alone, and change with the units of the user.
+"""
+
+import numpy as np
+
+from lpgd.core.params import Params, batched
+from lpgd.core.pattern import Pattern
+from lpgd.core.scaling import LOST, Exponents
+from lpgd.core.solution import FloatArray, Solution
+from lpgd.families.quadratic.products import Values
+from lpgd.families.quadratic.rows import Rows
+
+APART = 10  # powers of two between units in which sizes can still be compared
+
+
+def units(values: Values) -> Exponents:
+    """Powers of two (N, n) by which x has to be divided; 0 for elements where users' units do."""
+    of, cols = values.of, np.zeros(values["q"].shape)
+    matrices = [(np.abs(values[k]), of.patterns.get(k)) for k in of.blocks.keys() & {"A", "G"}]
+    if of.quadratic:
+        matrices.append((np.sqrt(values.diagonal())[:, None], None))
+    for sizes, pattern in matrices:
+        np.maximum(cols, _of_cols(sizes, pattern), out=cols)
+    first, cols = np.where(cols > LOST, 1 / cols, 0.0), np.zeros_like(cols)
+    for sizes, pattern in matrices:
+        rows = _of_rows(sizes, pattern, first)
+        shares = sizes / (rows[:, :, None] if pattern is None else rows[:, pattern.rows])
+        cols = np.maximum(cols, _of_cols(np.where(sizes > LOST, shares, 0.0), pattern))
+    logs = -np.log2(cols)
+    known = np.isfinite(logs)
+    most = np.where(known, logs, -np.inf).max(axis=1, initial=-np.inf, keepdims=True)
+    least = np.where(known, logs, np.inf).min(axis=1, initial=np.inf, keepdims=True)
+    apart = known & (most - least > APART)
+    return np.where(apart, np.rint(logs - 0.5 * (most + least)), 0.0).astype(np.intc)
+
+
+def changed(
+    of: Rows, params: Params, point: Solution, gaps: tuple[FloatArray, FloatArray], cols: Exponents
+) -> tuple[Params, Solution, tuple[FloatArray, FloatArray]]:
+    """A program, a point, and its slopes (N, n) and slacks (N, m), in units of ``units``."""
+    values, y, (slopes, slacks) = Values(of, params), point.y.copy(), gaps
+    data, slacks = dict(params), slacks.copy()
+    for name in params.keys() & {"q", "lb", "ub"}:
+        data[name] = batched(np.ldexp(values[name], cols if name == "q" else -cols))
+    for name in params.keys() & {"P", "A", "G"}:
+        pattern = of.patterns.get(name)
+        power = cols[:, None] if pattern is None else cols[:, pattern.cols]
+        if name == "P":
+            power = power + (cols[:, :, None] if pattern is None else cols[:, pattern.rows])
+        data[name] = batched(np.ldexp(values[name], power))
+    for name in of.blocks.keys() & {"lb", "ub"}:
+        block = of.blocks[name]
+        y[:, block] = np.ldexp(y[:, block], cols)
+        slacks[:, block] = np.ldexp(slacks[:, block], -cols)
+    moved = Solution(np.ldexp(point.x, -cols), y, point.status)
+    return data, moved, (np.ldexp(slopes, cols), slacks)
+
+
+def _of_cols(sizes: FloatArray, pattern: Pattern | None) -> FloatArray:
+    """The largest of each column, (N, n)."""
+    if pattern is None:
+        return sizes.max(axis=1, initial=0.0)
+    found = np.zeros((len(sizes), pattern.shape[1]))
+    np.maximum.at(found.T, pattern.cols, sizes.T)
+    return found
+
+
+def _of_rows(sizes: FloatArray, pattern: Pattern | None, cols: FloatArray) -> FloatArray:
+    """The largest of each row, times factors of columns, (N, m)."""
+    if pattern is None:
+        return (sizes * cols[:, None]).max(axis=2, initial=0.0)
+    found = np.zeros((len(sizes), pattern.shape[0]))
+    np.maximum.at(found.T, pattern.rows, (sizes * cols[:, pattern.cols]).T)
+    return found
