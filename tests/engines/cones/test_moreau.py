@@ -7,6 +7,7 @@ from lpgd import EngineError, MoreauEngine, SolverWarning
 from lpgd.core.params import batched, shared
 from lpgd.engines.cones import moreau
 from lpgd.engines.cones.moreau import SPARE, _Idle
+from lpgd.engines.cones.solver import Request
 from lpgd.testing.cone_battery import ConeBattery, tilt_of
 from lpgd.testing.cone_programs import KINDS, plant
 
@@ -122,6 +123,21 @@ def test_few_compiled_solvers_wait():
     assert idle.take(SPARE) == str(SPARE)
     assert idle.take(SPARE) is None
     assert len(idle.solvers) == SPARE - 1
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_solver_that_failed_is_used_no_more(keep):
+    """Numbers near overflow left it failing at all that followed."""
+    case, engine = plant(KINDS["zero"], 0), MoreauEngine()
+    request, row = Request(1e-8, keep=keep), np.zeros(1, dtype=np.intp)
+    fresh = engine.load(case.problem, case.params, request).solve(case.params, row, None)
+    bad = {**case.params, "b": batched(1e222 * case.params["b"].values)}
+    loaded = engine.load(case.problem, case.params, request)
+    assert loaded.solve(bad, row, None).status.any()
+    loaded = loaded if keep else engine.load(case.problem, case.params, request)
+    again = loaded.solve(case.params, row, None)
+    assert not again.status.any()
+    assert np.array_equal(again.x, fresh.x)
 
 
 def test_large_solvers_do_not_wait(monkeypatch):

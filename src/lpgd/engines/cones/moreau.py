@@ -206,7 +206,7 @@ class _Compiled:
             parts.append(self._solve(taken(params, chosen), some))
         found = parts[0] if len(parts) == 1 else reduce(Found.join, parts)
         found.set_ups[:], self.set_ups = self.set_ups, 0
-        if self.lends:
+        if self.lends and self.solver is not None:
             self.conic.derived[_Idle].give(self.key, (self.solver, self.values))
             self.solver = None
         return found
@@ -226,6 +226,8 @@ class _Compiled:
         answer = solver.solve(q, b, warm_start=warm)
         status = STATUS[[int(code) for code in solver.info.status]]
         found = Found.of(np.array(answer.x), np.array(answer.z), status)
+        if (status > Status.INACCURATE).any():  # what it fails at may stay with it for ever
+            self.solver = None
         found.seconds[:] = time.perf_counter() - began
         return found
 
