@@ -211,6 +211,15 @@ def test_small_terms_beside_large_ones_are_accurate(gap, curved):
         np.testing.assert_allclose(u.sum(), gap, rtol=1e-5)
 
 
+@pytest.mark.parametrize("cost", [1.0, 1e-227, 1e300])
+@pytest.mark.parametrize("bound", [1.0, 1e-310, 1e300])
+def test_costs_are_not_lost_in_units_of_bounds(cost, bound):
+    for sign, status in ((1.0, Status.UNBOUNDED), (-1.0, Status.OPTIMAL)):
+        found = answer(q=[sign * cost], ub=[bound])[2].solution
+        assert found.status.tolist() == [status]
+        np.testing.assert_allclose(found.x[0, 0], bound if sign < 0 else 0.0, rtol=1e-12)
+
+
 @pytest.mark.parametrize("alone", [False, True])
 def test_wrong_answers_in_odd_units_are_found_and_mended(alone, monkeypatch):
     """DAQP leaves x8 far off its bound, little beside the other forces, whoever else is there."""

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lpgd.core.params import Param, Params, batched
-from lpgd.core.scaling import LOST, SQUARES, Exponents, exponents, fair, lengths
+from lpgd.core.scaling import LOST, SQUARES, Exponents, exponents, exponents_of, fair, lengths
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows, Solution, Status
 from lpgd.families.qp.qp import QP
 
@@ -81,7 +81,8 @@ class Units(Rows):
             size = _size(params, norms, flat, (pull, curved))
         power, curve = exponents(size)[:, None], exponents(curved, step=2)[:, None]
         columns = flat + power
-        slope = exponents(np.ldexp(costs, -columns).max(axis=1, initial=0.0), step=2)[:, None]
+        slope = np.where(costs > 0, np.log2(costs), -np.inf) - columns  # which might underflow
+        slope = 2 * exponents_of(0.5 * slope.max(axis=1, initial=-np.inf))[:, None]
         cost = np.where(curved[:, None] > 0, curve + 2 * power, slope)
         for name in SIDES:
             rows[name] += power
