@@ -26,6 +26,20 @@ def test_tilts_beyond_newton_s_reach_go_to_the_solver(engine):
     np.testing.assert_allclose(found.x, cold.x, atol=1e-6)
 
 
+@pytest.mark.parametrize("units", [1.0, 1e-30, 1e58])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_without_linear_terms_the_solution_is_zero(engine, units):
+    case = plant(KINDS["mixed"], 1, 2)
+    scale = {"P": units, "q": [[0.0], [1.0]], "b": [[0.0], [1.0]]}
+    params = {k: Param(p.values * scale.get(k, 1.0), p.index) for k, p in case.params.items()}
+    answer = engine.solve(case.problem, params)
+    found, accuracy = answer.solution.take(np.zeros(1, dtype=np.intp)), answer.accuracy
+    assert found.status[0] == Status.OPTIMAL
+    assert not found.x.any()
+    assert not found.y.any()
+    assert accuracy[0] == 0
+
+
 @pytest.mark.parametrize("rho", [0.0, 0.2])
 @pytest.mark.parametrize("name", sorted(KINDS))
 @pytest.mark.parametrize("engine", ENGINES)

@@ -362,6 +362,15 @@ def test_a_qp_on_patterns_is_judged_alike():
     np.testing.assert_allclose(found, residual(case, x=x), rtol=1e-9)
 
 
+def test_slacks_that_overflow_are_no_solution():
+    problem = Conic(1, Cones(nonneg=2), quadratic=False)
+    A, zero = np.array([[1e-160], [1e160]]), np.zeros(1)
+    params = {"q": shared(zero, 1), "A": shared(A, 1), "b": shared(np.array([0.0, 1.0]), 1)}
+    for x, right in ((-1e140, True), (-1e160, False)):
+        at = Solution(np.array([[x]]), np.zeros((1, 2)), np.zeros(1, np.int8))
+        assert (problem.residual(params, at)[0] < 1e-12) == right
+
+
 def test_an_empty_batch():
     problem, params = program(P=[[1.0]], q=[1.0], G=[[1.0]], h=[1.0])
     none = np.zeros(0, dtype=int)

@@ -13,7 +13,7 @@ import numpy as np
 
 from lpgd.core.engine import Answer, Capabilities, Range
 from lpgd.core.options import flag, number, whole
-from lpgd.core.params import Params, taken
+from lpgd.core.params import Params, flat, taken
 from lpgd.core.solution import Solution, Status, among
 from lpgd.engines.cones.eliminated import Eliminated
 from lpgd.engines.cones.fallback import Fallback
@@ -167,7 +167,15 @@ class Kept:
 
 
 def _answer(conic: Conic, params: Params, found: Found) -> Answer:
-    """Points, within their bounds, and rays apart."""
+    """Points, within their bounds, and rays apart.
+
+    Without linear costs and right-hand sides, zero is a solution; no other number is zero there.
+    """
+    linear = (flat(params[name].values).any(axis=1)[params[name].index] for name in ("q", "b"))
+    none = np.flatnonzero(~np.logical_or(*linear))
+    if len(none):
+        found.x[none], found.y[none], found.error[none] = 0.0, 0.0, 0.0
+        found.status[none] = Status.OPTIMAL
     points, ray, set_ups = found.points, None, int(found.set_ups.sum())
     usable = found.status <= Status.INACCURATE
     if not usable.all():

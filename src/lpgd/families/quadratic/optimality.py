@@ -103,16 +103,15 @@ def within(of: Rows, params: Params, point: Solution) -> Solution:
 
 def _distance(values: Values, point: Solution, sides: FloatArray, reach: FloatArray) -> FloatArray:
     forces = values.curve(point.x), values["q"], values.transposed_product(point.y)
-    terms = reach, sides
-    if not values.of.polyhedral:
-        return _exactly(values, point, forces, terms)
-    worst = _quickly(values, point, forces, terms, 0.0)  # most answers pass
+    terms, worst = (reach, sides), np.full(len(point), np.inf)
+    if values.of.polyhedral:  # most answers pass
+        worst = _quickly(values, point, forces, terms, 0.0)
     rough = np.flatnonzero(~(worst <= SURE))
     if len(rough):
         some = Values(values.of, taken(values.params, rough))
         forces, terms = (tuple(part[rough] for part in parts) for parts in (forces, terms))
         worst[rough] = _exactly(some, point.take(rough), forces, terms)
-    return worst
+    return np.where(np.isfinite(top(reach)), worst, np.inf)  # slacks that overflow are no solution
 
 
 def _exactly(values: Values, point: Solution, forces: Parts, terms: Parts) -> FloatArray:
