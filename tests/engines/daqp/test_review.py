@@ -220,6 +220,12 @@ def test_costs_are_not_lost_in_units_of_bounds(cost, bound):
         np.testing.assert_allclose(found.x[0, 0], bound if sign < 0 else 0.0, rtol=1e-12)
 
 
+def test_slacks_that_overflow_in_the_user_s_units_are_no_solution():
+    """x <= -1e140 by the first row, whose units let the second one have a slack of infinity."""
+    found = answer(q=[0], G=[[1e-140], [1e250]], h=[-1, 1])[2].solution
+    assert not found.solved.any()
+
+
 @pytest.mark.parametrize("alone", [False, True])
 def test_wrong_answers_in_odd_units_are_found_and_mended(alone, monkeypatch):
     """DAQP leaves x8 far off its bound, little beside the other forces, whoever else is there."""

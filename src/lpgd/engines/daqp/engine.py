@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 MATRICES = ("P", "G", "A")
 MOST = 2**31 - 1  # iterations that DAQP can count
 DECIDED = (1, -7)  # exit flags of a solution and of a time limit, which is not to be spent twice
-FAR = 200  # binary logarithm of units of variables that no two quantities of a model have
 PAYS = 10_000  # entries of the constraint matrix from which threads pay
 
 # Dense LPs up to this many variables go to DAQP, larger ones to HiGHS. Forward and one-side
@@ -240,11 +239,8 @@ class Kept:
 
 
 def _believed(problem: QP, params: Params, units: Units, answer: Answer) -> Answer:
-    """Where variables have units far apart, solutions are so in the user's units, too.
-
-    A multiplier that is rounding in DAQP's units may be the largest force in these.
-    """
-    wild = np.flatnonzero(np.ptp(units.columns, axis=1) > FAR)
+    """Where units are far apart, solutions are so in the user's units, too."""
+    wild = np.flatnonzero(units.far)
     if not len(wild) or answer.accuracy is None:
         return answer
     residual = problem.residual(taken(params, wild), answer.solution.take(wild))

@@ -24,6 +24,8 @@ SIDES = {"A": "b", "G": "h"}
 ROWS = {"b": "A", "h": "G"}
 # How far a right-hand side keeps x from the origin, as a function of it.
 AWAY: dict[str, Any] = {"b": np.abs, "h": np.negative, "lb": np.positive, "ub": np.negative}
+FAR = 200  # binary logarithm of units of variables that no two quantities of a model have
+MOST = 500  # binary logarithm of units beyond which products of two numbers overflow or vanish
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -95,6 +97,15 @@ class Units(Rows):
         """Elements that are others in these units, (N,)."""
         parts = self.cost, self.columns, self.A, self.G, self.curve
         return np.logical_or.reduce([part.any(axis=1) for part in parts])
+
+    @property
+    def far(self) -> BoolArray:
+        """Elements in which quantities have units so far apart as those of no model, (N,).
+
+        What is rounding in DAQP's may be the largest force in the user's then, or overflow.
+        """
+        sides = np.concatenate([self.cost, self.columns, self.A, self.G], axis=1)
+        return (np.ptp(self.columns, axis=1) > FAR) | (np.abs(sides).max(axis=1) > MOST)
 
     def matrices(self, params: Params, group: IntArray, first: IntArray) -> dict[str, Param]:
         """Scaled P, G and A, one for each group."""
