@@ -5,10 +5,12 @@ import pytest
 import torch
 
 import lpgd
+from lpgd.core.reply import Reply
+from lpgd.core.solution import Status
 from lpgd.families.oracle.oracle import Oracle
 from lpgd.oracles import GridPath
 from lpgd.torch import OracleLayer
-from tests.oracles import PATHS, Listed
+from tests.oracles import PATHS, SQUARE, Listed
 
 T, FIRST, SECOND = torch.float64, Oracle.tilts[0], Oracle.tilts[1]
 SIDES = ("lower", "upper", "average")
@@ -59,16 +61,19 @@ def test_training_cannot_change_the_size_of_the_costs_but_by_turning_them(side):
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
-def test_the_end_that_improves_goes_on_alone_until_it_moves(scale):
+@pytest.mark.parametrize("side", SIDES)
+def test_the_end_that_improves_goes_on_alone_until_it_moves(side, scale):
     """The second item costs 1, the third 5 times as much: more than the first tilt."""
-    layer, c = OracleLayer(Listed(np.eye(3))), np.array([0.0, 1.0, 5.0]) * scale
+    layer = OracleLayer(Listed(np.eye(3)), lpgd.LPGD(side=side))
+    c, sign = np.array([0.0, 1.0, 5.0]) * scale, -1.0 if side == "upper" else 1.0
     size = np.linalg.norm(c)
-    near = pulled(layer, c[None], [[0.0, -1.0, 0.0]])[0]
+    near = sign * pulled(layer, c[None], [[0.0, -sign, 0.0]])[0]
     tau = FIRST * size
     assert layer.stats.tau == pytest.approx((tau, tau))
     # the other end stays: the items' order would have to turn round for it to move
-    np.testing.assert_allclose(near, across(np.array([-1.0, 1.0, 0.0]) / (2 * tau), c), rtol=1e-12)
-    far = pulled(layer, c[None], [[0.0, 0.0, -1.0]])[0]
+    apart = 2 * tau if side == "average" else tau
+    np.testing.assert_allclose(near, across(np.array([-1.0, 1.0, 0.0]) / apart, c), rtol=1e-12)
+    far = sign * pulled(layer, c[None], [[0.0, 0.0, -sign]])[0]
     tau = SECOND * size
     assert layer.stats.tau == pytest.approx((tau, tau))
     np.testing.assert_allclose(far, across(np.array([-1.0, 0.0, 1.0]) / tau, c), rtol=1e-12)
@@ -85,9 +90,11 @@ def test_what_is_best_already_keeps_the_first_tilts():
     assert asked.sizes == [1, 2, *[1] * (len(Oracle.tilts) - 1)]
 
 
-def test_where_one_side_fails_the_other_one_serves_and_is_told():
-    """Costs that are negative are refused, as the upper end's are."""
+@pytest.mark.parametrize("fails, works", [("upper", "lower"), ("lower", "upper")])
+def test_where_one_side_fails_the_other_one_serves_and_is_told(fails, works):
+    """Costs that are negative are refused, as those of one end are."""
     c, loss = np.array([[0.1, 1.0, 0.2]]), np.array([[0.9, 0.0, 0.0]])
+    loss = loss if fails == "upper" else -loss
 
     def best(costs):
         x = np.eye(3)[costs.argmin(axis=1)]
@@ -97,8 +104,9 @@ def test_where_one_side_fails_the_other_one_serves_and_is_told():
     layer = OracleLayer(best, lpgd.LPGD(retries=0))
     with pytest.warns(lpgd.SolverWarning, match="1 of 1 elements could be tilted to one side"):
         found = pulled(layer, c, loss)
-    lower = OracleLayer(best, lpgd.LPGD(side="lower"))
-    np.testing.assert_array_equal(found, pulled(lower, c, loss))
+    other = OracleLayer(best, lpgd.LPGD(side=works))
+    np.testing.assert_array_equal(found, pulled(other, c, loss))
+    assert found.any()
     pulled(layer, c, loss)  # and is not told again
     assert layer.stats.one_sided == 2
     assert layer.stats.failures == 0
@@ -106,6 +114,35 @@ def test_where_one_side_fails_the_other_one_serves_and_is_told():
     assert pulled(again, c, loss).any()
     assert again.stats.one_sided == 0
     assert again.stats.retries == 2
+
+
+def test_beyond_a_tilt_that_was_not_solved_as_a_whole_nothing_is_tried():
+    """The first item is the best at every tilt; costs beyond the second one are refused."""
+    asked, c = Listed(np.eye(3)), np.array([0.0, 1.0, 5.0])
+
+    def best(costs):
+        x = asked(costs)
+        x[np.abs(costs).max(axis=1) > SECOND * np.linalg.norm(c) / 2] = np.nan
+        return x
+
+    layer = OracleLayer(best, lpgd.LPGD(side="lower", retries=1))
+    with pytest.warns(lpgd.StuckWarning):  # for nothing says that more of it would not move
+        found = pulled(layer, c[None], [[-1.0, 0.0, 0.0]])
+    assert not found.any()
+    assert (layer.stats.re_solves, layer.stats.retries) == (3, 1)
+
+
+def test_a_time_limit_is_not_spent_twice():
+    def late(costs):
+        nonlocal calls
+        calls += 1
+        return SQUARE[:1] if calls == 1 else Reply.failed(len(costs), Status.TIME_LIMIT, "late")
+
+    calls = 0
+    layer = OracleLayer(late, lpgd.LPGD(side="lower", retries=3))
+    with pytest.warns(lpgd.StuckWarning):
+        pulled(layer, [[1.0, 2.0]], [[-1.0, 0.0]])
+    assert calls == 2
 
 
 @pytest.mark.parametrize("side", SIDES)
