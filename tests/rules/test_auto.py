@@ -8,6 +8,8 @@ import pytest
 from lpgd import LPGD, DaqpEngine, Exact, StuckWarning
 from lpgd.core.engine import Capabilities
 from lpgd.core.params import batched, shared
+from lpgd.families.conic.cones import Cones
+from lpgd.families.conic.conic import Conic
 from lpgd.families.qp.qp import QP
 from lpgd.map.solution_map import SolutionMap
 from lpgd.testing.planting import Shape, plant
@@ -54,6 +56,27 @@ def test_dual_losses_of_an_lp_get_their_derivative(seed):
                        for r in (LPGD(), Exact()))  # fmt: skip
     for name in ("q", "A", "G"):
         np.testing.assert_allclose(found[name], expected[name], atol=1e-6, err_msg=name)
+
+
+def test_equations_that_depend_on_each_other_cost_no_solve():
+    """min 1/2 ||x||^2 + x_0 - x_1, x_0 + x_1 = 1, written twice, ||x|| <= 9."""
+    problem = Conic(2, Cones(zero=2, soc=(3,)))
+    A = [[1.0, 1.0], [2.0, 2.0], [0.0, 0.0], [-1.0, 0.0], [0.0, -1.0]]
+    data = {"P": np.eye(2), "q": [1.0, -1.0], "A": A, "b": [1.0, 2.0, 9.0, 0.0, 0.0]}
+    found = SolutionMap(LPGD(), "clarabel")
+    params = {name: shared(np.array(values), 1) for name, values in data.items()}
+    pulled = pull(found, problem, params, [[1.0, 0.0]], wanted=["q"])
+    np.testing.assert_allclose(pulled["q"], [[-0.5, 0.5]], atol=1e-7)
+    assert (found.stats.re_solves, found.stats.unverified) == (0, 0)
+
+
+def test_a_kink_with_curvature_needs_no_large_tilt():
+    """min 1/2 x_0^2 + x_1 over x >= 0: x_0 moves to one side, and x_1 has no curvature."""
+    problem, params = program(P=np.diag([1.0, 0.0]), q=[0.0, 1.0], lb=[0.0, 0.0])
+    found = SolutionMap(LPGD(), "daqp")
+    pulled = pull(found, problem, params, [[-1.0, 0.0]])
+    np.testing.assert_allclose(pulled["q"], [[0.5, 0.0]], atol=1e-9)
+    assert (found.stats.re_solves, found.stats.degenerate) == (2, 1)
 
 
 def test_a_saturated_unit_has_gradient_zero_and_costs_no_solve():
@@ -135,9 +158,21 @@ def test_it_grows_by_factors_and_ends_at_the_optimum_of_the_loss():
     assert found.stats.re_solves == 2 + ROUNDS
 
 
-def test_an_optimal_face_yields_no_explosion():
+class Middle:
+    """DAQP whose solutions lie in the middle of optimal faces of the unit square."""
+
+    name, capabilities = "middle", Capabilities(frozenset({"QP", "LP"}))
+
+    def solve(self, problem, params, *, start=None, **options):
+        answer = DaqpEngine().solve(problem, params, start=start)
+        answer.solution.x[params["q"].full() == 0] = 0.5
+        return answer
+
+
+@pytest.mark.parametrize("engine", [DaqpEngine(), Middle()], ids=["corner", "middle"])
+def test_an_optimal_face_yields_no_explosion(engine):
     """min 0 over the unit square: the first tilt leaps to a corner."""
-    pulled = pull(SolutionMap(LPGD(), "daqp"), BOX, boxes([0, 1]), [[-1.0, 0.0]])
+    pulled = pull(SolutionMap(LPGD(), engine), BOX, boxes([0, 1]), [[-1.0, 0.0]])
     assert 0 < np.abs(pulled["q"]).max() <= 1
     assert all(np.abs(gradient).max() <= 10 for gradient in pulled.values())
 
@@ -148,14 +183,16 @@ def test_costs_of_nothing_but_zeros():
     assert pulled["q"].any()
 
 
-def test_rho_asks_for_one_large_tilt_of_all_data():
-    found = SolutionMap(LPGD(rho=0.1), "daqp")
-    pulled = pull(found, BOX, boxes([1, 1], [2, -1]), [[-1.0, 0.0], [0.0, 1.0]])
+@pytest.mark.parametrize("engine", [DaqpEngine(), Middle()], ids=["corner", "middle"])
+def test_rho_asks_for_one_large_tilt_of_all_data(engine):
+    """At a vertex, and on an optimal face, where the proximal term has a derivative, too."""
+    found = SolutionMap(LPGD(rho=0.1), engine)
+    pulled = pull(found, BOX, boxes([1, 1], [2, 0]), [[-1.0, 0.0], [0.0, -1.0]])
     assert found.stats.re_solves == 4
-    tau = LARGE * np.sqrt([2, 5])
+    tau = LARGE * np.sqrt([2, 4])
     np.testing.assert_allclose(found.stats.tau, [tau[0], tau[1]])
-    for i, (costs, dx) in enumerate((([1, 1], [-1.0, 0.0]), ([2, -1], [0.0, 1.0]))):
-        want = pull(SolutionMap(LPGD(tau[i], 0.1), "daqp"), BOX, boxes(costs), [dx])["q"][0]
+    for i, (costs, dx) in enumerate((([1, 1], [-1.0, 0.0]), ([2, 0], [0.0, -1.0]))):
+        want = pull(SolutionMap(LPGD(tau[i], 0.1), engine), BOX, boxes(costs), [dx])["q"][0]
         np.testing.assert_allclose(pulled["q"][i], want, atol=1e-12)
 
 
