@@ -122,6 +122,13 @@ class Echo:
         return Answer(solution, len(rows), cause=self.cause)
 
 
+def test_what_one_part_keeps_is_kept():
+    parts = [(np.arange(2), answer(2, workspace=Echo(5))), (np.arange(2, 3), answer(1))]
+    rows, zero = np.array([1]), np.zeros((1, 1))
+    found = together(parts).workspace.resolve(Tilt(rows, zero[0], zero, zero, zero[0], zero))
+    assert found.solution.x.tolist() == [[6]]
+
+
 def test_workspaces_of_parts_serve_any_rows():
     parts = Parts.of([(np.array([3, 0]), Echo(10)), (np.array([1]), Echo(20))], 4)
     rows = np.array([1, 0, 3, 3, 1])

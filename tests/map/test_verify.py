@@ -67,10 +67,11 @@ def test_an_accurate_point_is_optimal_whatever_it_was_called():
 
 def test_claims_need_a_proof_where_an_engine_measured_its_points_too():
     given = replace(
-        answer([0, 0], [Status.INFEASIBLE, 0], ray=[0.5, 0]), accuracy=np.array([np.inf, 1e-9])
+        answer([0, 1], [Status.INFEASIBLE, 0], ray=[0.5, 0]), accuracy=np.array([np.inf, 1e-9])
     )
     found = check(Judge(), scale(1, 1), given)
     assert found.solution.status.tolist() == [Status.NUMERICAL, Status.OPTIMAL]
+    assert found.accuracy.tolist() == [np.inf, 1e-9]  # which are not measured again
 
 
 def test_what_an_engine_measured_is_not_measured_again():

@@ -1,24 +1,26 @@
 """How rows are measured for tau="auto"."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from lpgd.core.solution import Status
 from lpgd.core.tilt import Adjoint, Tilt
 from lpgd.rules.ends import Ends
-from lpgd.rules.sizes import FLOOR, LEAP, STILL, Sizes, norm
+from lpgd.rules.sizes import AGREE, FLOOR, LEAP, STILL, Sizes, norm
 from tests.support import program, solve
 
 ACCURACY = 1e-12
 
 
-def sizes_of(problem, params, dx, dy=None, rho=0.0):
+def sizes_of(problem, params, dx, dy=None, rho=0.0, accuracy=ACCURACY):
     point = solve(problem, params)
     dx = np.atleast_2d(np.array(dx, dtype=float))
     dy = np.zeros((1, problem.m)) if dy is None else np.atleast_2d(np.array(dy, dtype=float))
     tilt = Tilt(np.zeros(1, np.intp), np.zeros(1), dx, dy, np.full(1, rho), point.x)
-    accuracy = np.full(len(params["q"].index), ACCURACY)
+    accuracy = np.full(len(params["q"].index), accuracy)
     backward = SimpleNamespace(problem=problem, params=params, accuracy=accuracy)
     return Sizes.of(point, tilt, backward)
 
@@ -60,9 +62,10 @@ def test_tilts_follow_the_scale_of_the_objective_and_of_the_loss(scale):
     np.testing.assert_allclose(sizes_of(*qp(), [scale, scale]).small, one.small / scale)
 
 
-def test_the_first_tilt_is_small_in_the_units_of_the_variable_that_is_pulled():
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_first_tilt_is_small_in_the_units_of_the_variable_that_is_pulled(sign):
     """With x_1 in millimetres its cost is 0.004: a tilt of 1e-6 times 3 would be large for it."""
-    found = sizes_of(*qp(unit=1e3), dx=[0.0, 1.0])
+    found = sizes_of(*qp(unit=1e3), dx=[0.0, sign])
     np.testing.assert_allclose(found.small, 1e-6 * 50 / 4000)  # |q|'|x| + |Px|'|x| over |dx|'|x|
 
 
@@ -79,6 +82,33 @@ def test_rows_of_zero_right_hand_sides_are_measured_by_what_stands_beside_them()
     problem, params = program(P=np.eye(2), q=[-1.0, -3.0], A=[[1.0, -1.0]], b=[0.0])
     found = sizes_of(problem, params, [0.0, 0.0], [1.0])
     assert 0 < found.small[0] < 1e-5
+
+
+@pytest.mark.parametrize("accuracy, step", [(1e-16, 1e-6), (1e-8, 1e-4)])
+def test_a_step_is_long_beside_what_is_not_known_of_x(accuracy, step):
+    assert sizes_of(*qp(), dx=[1.0, 1.0], accuracy=accuracy).step == step
+
+
+@pytest.mark.parametrize("speed", [1e-4, 1.0, 1e4])
+def test_a_gentle_tilt_moves_x_by_a_step_of_its_length(speed):
+    found = sizes_of(*qp(), dx=[1.0, 1.0])
+    np.testing.assert_allclose(found.gentle(np.array([[0.0, speed]])) * speed, 4 * found.step)
+    for unknown in (0.0, np.nan):
+        assert found.gentle(np.full((1, 2), unknown)) == found.small
+
+
+def test_sizes_are_those_of_the_users_entries():
+    problem, params = program(P=np.eye(2), q=[-3.0, -400.0])
+    found = sizes_of(
+        replace(problem, own=(np.array([True, False]), np.ones(0, bool))), params, [1, 0]
+    )
+    assert (found.costs, found.reach) == (3, 3)
+    end = solve(problem, params)
+    end.x[0, 1] = 0.0
+    assert not found.moved(end)[0]
+    problem, params = program(q=[0.0, 4.0], lb=[0.0, 0.0])
+    own = np.array([True, False]), np.ones(2, bool)
+    assert sizes_of(replace(problem, own=own), params, [1, 0]).costs == 4  # theirs are none
 
 
 def test_moves_are_relative_to_x():
@@ -98,6 +128,52 @@ def test_curvature_along_a_way():
     assert found.bent(np.array([[0.5, 0.0]]), np.ones(1))[0]
     assert not found.bent(np.array([[0.0, 0.5]]), np.ones(1))[0]
     assert not found.bent(np.zeros((1, 2)), np.ones(1))[0]
+
+
+WAY = Adjoint(np.array([[0.0, 1.0]]), np.array([[2.0]]), *np.zeros((3, 1), dtype=bool))
+
+
+@pytest.mark.parametrize(
+    ("moves", "agree", "alike"),
+    [
+        ((1, 1), True, True),
+        ((1 + AGREE / 2, 1), True, True),
+        ((1 + 4 * AGREE, 1), False, False),
+        ((1, 1 + 4 * AGREE), False, False),
+        ((2, 2), False, True),  # no kink, but another derivative
+        ((0, 0), False, True),
+        ((-1, -1), False, True),
+    ],
+)
+@pytest.mark.parametrize("loss", [([1.0, 1.0], [0.0]), ([0.0, 0.0], [1.0]), ([0.3, -2.0], [0.5])])
+def test_ends_that_move_as_the_adjoint_says_and_such_that_move_alike(moves, agree, alike, loss):
+    problem, params = program(P=np.eye(2), q=[-9.0, -3.0], A=[[1.0, 0.0]], b=[4.0])
+    found, tau = sizes_of(problem, params, *loss), np.array([1e-3])
+    point = found.point
+    hi, lo = (
+        replace(point, x=point.x + t * tau * WAY.a, y=point.y + t * tau * WAY.v)
+        for t in (moves[0], -moves[1])
+    )
+    ends = Ends(hi, lo, tau)
+    assert found.agree(WAY, ends, "average")[0] == agree
+    assert found.alike(ends, "average")[0] == alike
+    for side, move in (("lower", moves[0]), ("upper", moves[1])):  # of one end nothing is alike
+        assert found.agree(WAY, ends, side)[0] == (abs(move - 1) <= AGREE)
+        assert not found.alike(ends, side)[0]
+    failed = replace(hi, status=np.array([Status.NUMERICAL]))
+    for none in (replace(ends, hi=failed), replace(ends, tau=np.zeros(1))):
+        assert not found.agree(WAY, none, "average")[0]
+        assert not found.alike(none, "average")[0]
+
+
+def test_moves_within_rounding_verify_nothing_but_that_x_stays():
+    found, tau = sizes_of(*qp(), dx=[1.0, 1.0]), np.array([1e-11])
+    point, none = found.point, np.zeros((1, 0))
+    way, rest = (replace(WAY, a=np.array([[0.0, speed]]), v=none) for speed in (1.0, 0.0))
+    ends = Ends(*(replace(point, x=point.x + t * tau * way.a) for t in (1, -1)), tau)
+    assert not found.agree(way, ends, "average")[0]
+    assert found.agree(rest, Ends(point, point, tau), "average")[0]
+    assert not found.agree(rest, Ends(point, point, 0 * tau), "average")[0]  # nothing was tilted
 
 
 def test_leaping_multipliers():

@@ -81,8 +81,7 @@ class Sizes:
         curved = family.slope(params, point.x) - linear
         mine, pull = users(family), (linear, curved, tilt.rho[:, None] * point.x)
         costs = _longest(*(part * mine[0] for part in pull))
-        if not (costs > 0).all():  # of the user's entries; else of all
-            costs = np.where(costs > 0, costs, _longest(*pull))
+        costs = np.where(costs > 0, costs, _longest(*pull))  # of the user's entries; else of all
         costs = np.where(costs > 0, costs, 1.0)  # without any there is nothing to go by
         work = dot(np.abs(linear) + np.abs(curved), np.abs(point.x))
         accuracy = backward.accuracy[tilt.rows]
