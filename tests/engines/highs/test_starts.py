@@ -11,7 +11,7 @@ from lpgd.core.tilt import Tilt
 from lpgd.engines.highs import sweep
 from lpgd.engines.highs.engine import HighsEngine
 from lpgd.engines.highs.run import Found
-from tests.engines.highs.lps import lp, same, take, tilt_of, transport
+from tests.engines.highs.lps import lp, random_lp, same, take, tilt_of, transport
 
 ENGINE = HighsEngine()
 
@@ -96,6 +96,18 @@ def test_a_hot_start_takes_few_iterations():
     hot = workspace.resolve(tilt)
     assert hot.solution.solved.all()
     assert hot.set_ups == len(kept.solution)
+
+
+@pytest.mark.parametrize("groups", ["AG", "Glbub", "AGlbub"])
+def test_from_its_own_basis_a_solve_makes_no_iteration(groups):
+    """Whatever bound each variable and row is at."""
+    problem, params = lp(**random_lp(0, groups, n=10, batch=8))
+    solution = ENGINE.solve(problem, params).solution
+    limited = HighsEngine(iteration_limit=1)
+    assert not limited.solve(problem, params).solution.solved.any()
+    again = limited.solve(problem, params, start=solution)
+    assert again.solution.solved.all()
+    assert again.set_ups == 8
 
 
 def test_a_failure_from_a_hot_start_is_confirmed_by_a_cold_one():

@@ -128,3 +128,16 @@ def test_a_column_of_next_to_nothing_keeps_its_bounds_and_their_multipliers(spec
     assert found.solved.all()
     np.testing.assert_allclose(found.x, [[0.3, 0.5]])
     np.testing.assert_allclose(problem.block(found.y, "ub"), [[1.0, 0.0]])
+
+
+@pytest.mark.parametrize("slope, bound", [(1e10, 1e300), (1e3, 1e307)])
+def test_solutions_beyond_all_numbers_are_none(slope, bound):
+    """x_1 <= slope x_0 and x_0 <= bound; the next element has none of that."""
+    data = {
+        "q": np.array([[0.0, -1.0]] * 2), "G": np.array([[[-slope, 1.0]]] * 2),
+        "h": np.zeros((2, 1)), "lb": np.zeros((2, 2)), "ub": np.array([[bound, np.inf], [1, 2]]),
+    }  # fmt: skip
+    found = ENGINE.solve(*lp(**data)).solution
+    assert found.status.tolist() == [Status.NUMERICAL, Status.OPTIMAL]
+    assert found.x[1, 1] == 2
+    assert not (found.x[0].any() or found.y[0].any() or found.basis[0].any())

@@ -120,8 +120,9 @@ class HighsEngine:
     def run(self, batch: Batch, start: Solution | None, threads: int | None) -> Answer:
         """Solve the LPs of a batch."""
         answers = Answers.blank(*batch.shape)
-        Sweep(batch, Options.of(self.options), threads, answers).all(start)
-        found = solution(batch, answers)
+        with np.errstate(all="ignore"):
+            Sweep(batch, Options.of(self.options), threads, answers).all(start)
+            found = solution(batch, answers)
         ray, notes = certificates(batch, answers.rays, found)
         return Answer(found, int(answers.runs.sum()), ray=ray, notes=notes)
 

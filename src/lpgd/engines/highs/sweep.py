@@ -61,13 +61,7 @@ class Answers:
             self.activity[rows] = np.ldexp(self.activity[rows], point)
             self.reduced[rows] = np.ldexp(self.reduced[rows], money)
             self.loads[rows] = np.ldexp(self.loads[rows], money)
-        parts = (self.x, self.reduced, self.activity, self.loads)
-        finite = np.logical_and.reduce([np.isfinite(part[rows]).all(axis=1) for part in parts])
-        self.status[rows[~finite]] = Status.NUMERICAL
-        solved = self.status[rows] == Status.OPTIMAL
-        for part in (*parts, self.basis):
-            part[rows[~solved]] = 0
-        rows = rows[solved]
+        rows = rows[self.status[rows] == Status.OPTIMAL]
         lower, upper, x = batch.lower[rows], batch.upper[rows], self.x[rows]
         above = np.concatenate([upper - x < x - lower, batch.row_lower[rows] == -np.inf], axis=1)
         basic = self.basis[rows] == BASIC
@@ -141,12 +135,17 @@ class Sweep:
 
 
 def solution(batch: Batch, answers: Answers) -> Solution:
-    """Answers in the user's units with our multipliers, free of wrong signs by rounding."""
-    usable = (answers.status == Status.OPTIMAL)[:, None]
+    """Answers in the user's units with our multipliers, free of wrong signs by rounding.
+
+    Those that are infinite in these units are none.
+    """
     y = batch.multipliers(-answers.loads, answers.reduced, -answers.reduced)
     x = batch.leave(np.clip(answers.x, batch.lower, batch.upper))
-    x, y = np.where(usable, x, 0.0), np.where(usable, y, 0.0)
-    return Solution(x, y, answers.status, basis=answers.basis)
+    solved = answers.status == Status.OPTIMAL
+    usable = solved & np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
+    status = np.where(solved & ~usable, Status.NUMERICAL, answers.status).astype(np.int8)
+    x, y, basis = (np.where(usable[:, None], part, 0) for part in (x, y, answers.basis))
+    return Solution(x, y, status, basis=basis)
 
 
 def _fitting(batch: Batch, bases: Basis) -> Basis:
