@@ -186,14 +186,15 @@ def test_units_that_are_too_small_are_never_too_large(seed, monkeypatch):
     assert (np.array(fair) < np.array(quick)).any()
 
 
-def test_a_variable_in_small_units_is_judged_like_the_others():
-    """Whatever the units of x_2, in which its costs are small."""
+@pytest.mark.parametrize("length", [2.0**-30, 1.0, 2.0**30])
+def test_a_variable_in_small_units_is_judged_like_the_others(length):
+    """Whatever the units of x_2, in which its costs are small, and the length of x."""
     for unit in (1.0, 2.0**-12, 2.0**12):
-        P = np.diag([1.0, unit**2])
-        problem, params = program(P=P, q=[-1, -unit], ub=[0.5, 9 / unit])
+        q, ub = length * np.array([-1, -unit]), length * np.array([0.5, 9 / unit])
+        problem, params = program(P=np.diag([1.0, unit**2]), q=q, ub=ub)
         for x, least, most in ((1.0, 0.0, 1e-12), (1.2, 0.09, 0.2)):
-            at = np.array([[0.5, x / unit]])
-            point = Solution(at, np.array([[0.5, 0.0]]), np.zeros(1, np.int8))
+            at = length * np.array([[0.5, x / unit]])
+            point = Solution(at, length * np.array([[0.5, 0.0]]), np.zeros(1, np.int8))
             assert least <= problem.residual(params, point)[0] <= most
 
 
@@ -236,6 +237,14 @@ def test_each_variable_counts_in_its_own_units(case, seed):
         x = other.solution.x.copy()
         x[:, j] += 0.5 * factors[j]
         assert residual(other, x=x).min() > WRONG
+
+
+def test_a_broken_equation_is_seen_beside_rows_in_large_units():
+    x = np.array([[1.0, 1 - 1e-5]])
+    data = {"A": [[1.0, -1.0]], "b": [0.0], "G": [[1e9, 1e9]], "h": [1e12]}
+    problem, params = program(P=np.eye(2), q=-x[0], **data)
+    point = Solution(x, np.zeros((1, 2)), np.zeros(1, np.int8))
+    assert problem.residual(params, point)[0] == pytest.approx(5e-6, rel=0.1)
 
 
 def test_costs_that_nothing_holds_are_not_excused_by_large_multipliers():

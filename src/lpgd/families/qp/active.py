@@ -102,9 +102,8 @@ def _sizes(
         if name == "G":
             near = slacks[:, block] <= far * strengths[:, block] * most
             sizes[:, block] = _row_sizes(problem, params, x, near)
-        elif name != "A":  # a bound far from x has no say in what is near it
-            bound = np.abs(params[name].full())
-            sizes[:, block] = np.minimum(bound, x) + (EPS / ACTIVE) * most
+        elif name != "A":  # x is as large as a bound that it is at
+            sizes[:, block] = x + (EPS / ACTIVE) * most
     return sizes
 
 
