@@ -137,6 +137,42 @@ def test_a_time_limit_is_not_spent_twice(monkeypatch):
     assert answer.set_ups == len(kept.solution)
 
 
+def small(bound):
+    """min x_0 + x_1, x_0 + 2 x_1 >= 1e-7, 0 <= x <= bound: small beside its bounds."""
+    data = {"q": [[1.0, 1.0]], "G": [[[-1.0, -2.0]]], "h": [[-1e-7]]}
+    data |= {"lb": [[0.0, 0.0]], "ub": [[bound, bound]]}
+    return lp(**{name: np.array(value) for name, value in data.items()})
+
+
+@pytest.mark.parametrize("failing", [2, None])
+def test_an_answer_whose_second_look_fails_is_kept(failing, monkeypatch):
+    problem, params = small(1.0)
+    runs, solve = [], sweep.solve
+
+    def counted(*given):
+        runs.append(given)
+        return Found(Status.NUMERICAL) if len(runs) == failing else solve(*given)
+
+    monkeypatch.setattr(sweep, "solve", counted)
+    answer = ENGINE.solve(problem, params)
+    assert answer.set_ups == len(runs) == 2
+    assert answer.solution.solved.all()
+    np.testing.assert_allclose(answer.solution.x, [[0, 5e-8]], rtol=1e-9)
+
+
+def test_numerical_trouble_is_tried_again_in_coarser_units(monkeypatch):
+    problem, params = small(1e9)
+    solve, units = sweep.solve, []
+
+    def fails_in_fine_units(lp, *given):
+        units.append(lp.point)
+        return Found(Status.NUMERICAL) if lp.point == units[0] else solve(lp, *given)
+
+    monkeypatch.setattr(sweep, "solve", fails_in_fine_units)
+    assert ENGINE.solve(problem, params).solution.status.tolist() == [Status.OPTIMAL]
+    assert units[1] < units[0]
+
+
 def test_bounds_that_a_tilt_crosses_are_infeasible():
     data = {"q": np.ones((1, 2)), "lb": np.zeros((1, 2)), "ub": np.ones((1, 2))}
     problem, params = lp(**data)

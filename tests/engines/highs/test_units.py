@@ -69,6 +69,18 @@ def test_a_small_solution_among_large_bounds(plain, size, idle):
     np.testing.assert_allclose(found.x / size, expected.x, atol=1e-7)
 
 
+@pytest.mark.parametrize("size", [1e-8, 1e-10, 1e-20])
+@pytest.mark.parametrize("kind", ["A", "G"])
+def test_zero_is_no_solution_of_a_row_that_asks_for_little(kind, size):
+    """x_0 + 2 x_1 = size, or no less, while x may be as large as 1: zero breaks it by that."""
+    rows = np.array([[[1.0, 2.0]]]) * (1 if kind == "A" else -1)
+    data = {kind: rows, "b" if kind == "A" else "h": size * np.sign(rows[:, :, 0])}
+    data |= {"q": np.ones((1, 2)), "lb": np.zeros((1, 2)), "ub": np.ones((1, 2))}
+    found = ENGINE.solve(*lp(**data)).solution
+    assert found.solved.all()
+    np.testing.assert_allclose(found.x / size, [[0.0, 0.5]], rtol=1e-9)
+
+
 @pytest.mark.parametrize("size", [1e-10, 1.0, 1e10])
 def test_verdicts_and_their_proofs(size):
     problem = QP.of({"A": 1, "G": 2, "lb": 3}, 3, {})
@@ -140,4 +152,5 @@ def test_solutions_beyond_all_numbers_are_none(slope, bound):
     found = ENGINE.solve(*lp(**data)).solution
     assert found.status.tolist() == [Status.NUMERICAL, Status.OPTIMAL]
     assert found.x[1, 1] == 2
-    assert not (found.x[0].any() or found.y[0].any() or found.basis[0].any())
+    for part in (found.x, found.y, found.basis):
+        assert not part[0].any()

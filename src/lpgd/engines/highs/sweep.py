@@ -76,13 +76,19 @@ class Answers:
         for name in ("x", "reduced", "activity", "loads", "basis"):
             getattr(self, name)[better] = getattr(other, name)[better]
 
-    def finer(self, zoom: Exponents) -> Exponents:
-        """Units for solutions that are small in those of HiGHS: its tolerances are absolute."""
-        sizes = [
+    def finer(self, batch: Batch, zoom: Exponents) -> Exponents:
+        """Units for solutions that are small in those of HiGHS: its tolerances are absolute.
+
+        A point at zero may break rows by all that they ask for: the smallest has the say.
+        """
+        point, money = (
             np.maximum(*(np.abs(part).max(axis=1, initial=0.0) for part in pair))
             for pair in ((self.x, self.activity), (self.reduced, self.loads))
-        ]
-        return np.maximum(exponents(np.ldexp(np.stack(sizes, axis=1), zoom)), 0)
+        )
+        sides = np.abs(batch.row_upper)
+        asked = sides.min(axis=1, initial=1.0, where=sides > 0)
+        sizes = np.stack([np.where(point > 0, point, asked), money], axis=1)
+        return np.maximum(exponents(np.ldexp(sizes, zoom)), 0)
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ class Sweep:
         failed = (answers.status == Status.NUMERICAL) & (batch.coarse != zoom).any(axis=1)
         self.some(np.flatnonzero(failed), batch.coarse)
         zoom = np.where(failed[:, None], batch.coarse, zoom)
-        finer = answers.finer(zoom)
+        finer = answers.finer(batch, zoom)
         small = np.flatnonzero((answers.status == Status.OPTIMAL) & finer.any(axis=1))
         if len(small):
             again = replace(self, answers=Answers.blank(*batch.shape))
