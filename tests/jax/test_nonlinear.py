@@ -156,6 +156,15 @@ def test_wrong_functions_are_named(jax):
         solve(lambda x, p: x, 2)
     with pytest.raises(lpgd.StructureError, match="h uses a traced value"):
         jax.jit(lambda a: solve(lambda x, p: x.sum(), 2, None, lambda x, p: a * x))(2.0)
+    for n in (0, -1, 1.5, True, None):
+        with pytest.raises(ValueError, match="n must be an integer >= 1"):
+            solve(lambda x, p: x.sum(), n)
+    with pytest.raises(TypeError, match="f must be a callable, got 3"):
+        solve(3, 2)
+    with pytest.raises(TypeError, match="g must be a callable, got 3"):
+        solve(lambda x, p: x.sum(), 2, 3)
+    with pytest.raises(TypeError, match="program must be a NonlinearProgram"):
+        solve_nlp(lambda x, p: x.sum(), 1.0)
     made = NonlinearProgram.of_functions(lambda x, p: jnp.square(x - p).sum(), 1)
     with pytest.raises(lpgd.EngineError, match="'ipopt'"):
         solve_nlp(made, 1.0, engine="ipopt")

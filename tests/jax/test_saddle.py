@@ -216,6 +216,9 @@ def test_wrong_calls_are_named():
         saddle(ball, ball_solve, like=LIKE)
     with pytest.raises(TypeError, match="solve must be callable"):
         saddle(ball, None, RULE, like=LIKE)
+    for like in (np.zeros(2), np.zeros((2, 2)), None, (np.zeros(2),)):
+        with pytest.raises(TypeError, match=r"like must be a pair \(x, y\)"):
+            saddle(ball, ball_solve, RULE, like=like)
     with pytest.raises(ValueError, match="takes one element"):
         saddle(ball, ball_solve, RULE, like=LIKE, traced=True, together=True)
     with pytest.raises(lpgd.StructureError, match="must return a scalar"):

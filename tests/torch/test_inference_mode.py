@@ -38,7 +38,7 @@ def test_a_diagnosis_is_the_same(guard):
 
 @pytest.mark.parametrize("n", [0, -1, 2.5, True, "2"])
 def test_a_number_of_variables_is_one(n):
-    with pytest.raises(ValueError, match="n must be a number of variables"):
+    with pytest.raises(ValueError, match="n must be an integer >= 1"):
         NLPLayer(distance, n, engine="slsqp")
 
 

@@ -4,11 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lpgd.core.options import whole
 from lpgd.engines.lagrangian.symbolic import ALONE, Symbolic
 from lpgd.families.lagrangian.constrained import Constrained, Functions, program
 from lpgd.families.lagrangian.lagrangian import Lagrangian
 from lpgd.families.lagrangian.model import Model
 from lpgd.frontend.batches import Shape
+
+
+def check(n: Any, f: Any, g: Any, h: Any) -> None:
+    """Refuse what is no number of variables, and functions that cannot be called.
+
+    Raises
+    ------
+    ValueError, TypeError
+    """
+    whole("n", n)
+    for name, function in {"f": f, "g": g, "h": h}.items():
+        if not callable(function) and (name == "f" or function is not None):
+            raise TypeError(f"{name} must be a callable, got {function!r}")
 
 
 def functional(
@@ -31,8 +45,8 @@ def functional(
         Of all arguments, and of those that are bounds.
     """
     n, equalities, others = sizes
-    whole = Constrained(model, functions, n, equalities + others, bounds)
-    return program(whole, equalities, names, "NLP")
+    rows = Constrained(model, functions, n, equalities + others, bounds)
+    return program(rows, equalities, names, "NLP")
 
 
 @dataclass(frozen=True)
@@ -54,8 +68,8 @@ class Expressions:
     def problem(self, names: tuple[str, ...], bounds: tuple[str, ...]) -> Lagrangian:
         """The structure of programs with these arguments."""
         made = self.symbolic
-        whole = Constrained(made, made, made.n, made.rows, bounds, made)
-        return program(whole, made.equalities, names, "symbolic NLP")
+        rows = Constrained(made, made, made.n, made.rows, bounds, made)
+        return program(rows, made.equalities, names, "symbolic NLP")
 
 
 def symbolic(x: Any, params: Sequence[Any], f: Any, g: Any, h: Any) -> Expressions:

@@ -13,7 +13,7 @@ from lpgd.core.errors import StructureError
 from lpgd.core.public import public
 from lpgd.core.rule import Rule
 from lpgd.families.lagrangian.lagrangian import Lagrangian
-from lpgd.frontend.nlp import Expressions, symbolic
+from lpgd.frontend.nlp import Expressions, check, symbolic
 from lpgd.frontend.trees import Layout
 from lpgd.frontend.views import QPView
 from lpgd.jax.functions import FunctionProgram
@@ -92,7 +92,13 @@ class NonlinearProgram:
         ranks : pytree of int like the tuple of parameters, optional
             How many dimensions each parameter has for one element; those in front are batch
             dimensions and broadcast. By default all are one element's; ``jax.vmap`` batches too.
+
+        Raises
+        ------
+        TypeError, ValueError
+            f, g or h cannot be called, or n is no number of variables.
         """
+        check(n, f, g, h)
         made = cls.__new__(cls)
         made.expressions, made.n = None, n
         made._functions, made._ranks, made._known = (f, h, g), ranks, {}
@@ -179,7 +185,11 @@ def solve_nlp(
     ------
     StructureError, EngineError, SolverError
         As :func:`solve_qp`.
+    TypeError
+        The program is no ``NonlinearProgram``.
     """
+    if not isinstance(program, NonlinearProgram):
+        raise TypeError(f"program must be a NonlinearProgram, got {program!r}")
     solver = solver_of(rule, engine, on_failure, accept_inexact=accept_inexact)
     begin = start
     if begin is None:

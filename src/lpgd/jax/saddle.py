@@ -90,6 +90,8 @@ class saddle:  # noqa: N801 - it is called like the functions of this package
     EngineError
         The rule needs second derivatives and ``linearize`` is not set, or it needs a key
         or a state.
+    TypeError
+        The Lagrangian or ``solve`` cannot be called, or ``like`` is no pair.
     """
 
     def __init__(
@@ -118,6 +120,8 @@ class saddle:  # noqa: N801 - it is called like the functions of this package
         asks = engine(solve, **self._options)
         self._map = solver_of(rule, asks, on_failure, accept_inexact=accept_inexact)
         self.lagrangian, self.solve = lagrangian, solve
+        if not (isinstance(like, (tuple, list)) and len(like) == 2):
+            raise TypeError(f"like must be a pair (x, y), y None without multipliers, got {like!r}")
         x, y = like
         self._view = SaddleView(Layout.of(x, Pytree.of), Layout.of(y, Pytree.of))
         self._nonnegative, self._signs = nonnegative, signed(nonnegative, self._view.y)

@@ -11,9 +11,9 @@ import torch
 from lpgd.core.engine import Engine
 from lpgd.core.errors import StructureError
 from lpgd.core.public import public
-from lpgd.core.rule import Rule, is_count
+from lpgd.core.rule import Rule
 from lpgd.families.lagrangian.lagrangian import Lagrangian
-from lpgd.frontend.nlp import functional, symbolic
+from lpgd.frontend.nlp import check, functional, symbolic
 from lpgd.frontend.program import Program
 from lpgd.frontend.trees import Layout
 from lpgd.frontend.views import QPView
@@ -77,11 +77,7 @@ class NLPLayer(ProgramLayer):
         accept_inexact: bool = False,
     ) -> None:
         super().__init__(rule, engine, on_failure, accept_inexact=accept_inexact)
-        if not (is_count(n) and n):
-            raise ValueError(f"n must be a number of variables, an int >= 1, got {n!r}")
-        for name, function in {"f": f, "g": g, "h": h}.items():
-            if not callable(function) and (name == "f" or function is not None):
-                raise TypeError(f"{name} must be a callable, got {function!r}")
+        check(n, f, g, h)
         self.n, self._ranks, self._functions = n, ranks, (f, h, g)
         self._symbolic: Any = None
 
