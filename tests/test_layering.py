@@ -73,7 +73,7 @@ LAYERS: dict[str, set[str]] = {
 # Neither the map nor the rules know a family, and the core knows nothing outside itself.
 EVERYWHERE = {"numpy"}
 OUTSIDE = {
-    "lpgd.core": {"scipy", "threadpoolctl"},
+    "lpgd.core": {"scipy"},
     "lpgd.families": {"scipy"},
     "lpgd.engines": {"scipy"},
     "lpgd.oracles": {"scipy"},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, ContextDecorator, nullcontext
 from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import compress
 from threading import Lock
 from typing import Any
@@ -47,9 +48,9 @@ class OneThread(ContextDecorator):
     def _found(self) -> list[Any]:
         if self._libraries is None:
             import scipy.linalg as _  # noqa: F401 - which brings a BLAS of its own
-            from threadpoolctl import ThreadpoolController
 
-            found = ThreadpoolController().select(user_api="blas").lib_controllers
+            control: Any = import_module("threadpoolctl")  # which has no types
+            found = control.ThreadpoolController().select(user_api="blas").lib_controllers
             shared = [one.info().get("threading_layer") != "openmp" for one in found]
             self._libraries = list(compress(found, shared))
         return self._libraries

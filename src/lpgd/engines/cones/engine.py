@@ -171,8 +171,8 @@ def _answer(conic: Conic, params: Params, found: Found) -> Answer:
 
     Without linear costs and right-hand sides, zero is a solution; no other number is zero there.
     """
-    linear = (flat(params[name].values).any(axis=1)[params[name].index] for name in ("q", "b"))
-    none = np.flatnonzero(~np.logical_or(*linear))
+    costs, sides = (flat(params[k].values).any(axis=1)[params[k].index] for k in ("q", "b"))
+    none = np.flatnonzero(~(costs | sides))
     if len(none):
         found.x[none], found.y[none], found.error[none] = 0.0, 0.0, 0.0
         found.status[none] = Status.OPTIMAL
