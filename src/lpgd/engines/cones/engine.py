@@ -13,7 +13,8 @@ import numpy as np
 
 from lpgd.core.engine import Answer, Capabilities, Range
 from lpgd.core.options import flag, number, whole
-from lpgd.core.params import Params, flat, taken
+from lpgd.core.params import Params, taken
+from lpgd.core.scaling import top
 from lpgd.core.solution import Solution, Status, among
 from lpgd.engines.cones.eliminated import Eliminated
 from lpgd.engines.cones.fallback import Fallback
@@ -171,8 +172,7 @@ def _answer(conic: Conic, params: Params, found: Found) -> Answer:
 
     Without linear costs and right-hand sides, zero is a solution; no other number is zero there.
     """
-    costs, sides = (flat(params[k].values).any(axis=1)[params[k].index] for k in ("q", "b"))
-    none = np.flatnonzero(~(costs | sides))
+    none = np.flatnonzero((top(params["q"].full()) == 0) & (top(params["b"].full()) == 0))
     if len(none):
         found.x[none], found.y[none], found.error[none] = 0.0, 0.0, 0.0
         found.status[none] = Status.OPTIMAL
