@@ -63,7 +63,8 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
     if not (doubted | flat).any():
         return _pulled(tilting, known, sure)
 
-    steady = sure | (~moves & sizes.steady(ends.hi, ends.lo))
+    smooth = sizes.steady(ends.hi, ends.lo) | sizes.follow(known, ends, tilting.side)
+    steady = sure | (~moves & smooth)
     idle = steady & ~smoothed & (not tilting.backward.costly)  # the large tilt would serve nobody
     far, found, whole = _far(tilting, nowhere, flat & ~idle, sizes)
     if flat.any():  # a large tilt that met curvature after all says nothing

@@ -206,6 +206,18 @@ class Sizes:
         leap = LEAP * self.step * top(self.point.y[:, theirs])
         return top((hi.y - lo.y)[:, theirs]) <= leap
 
+    @QUIET
+    def follow(self, adjoint: Adjoint, ends: Ends, side: Side) -> BoolArray:
+        """Rows whose multipliers move as the adjoint says; zero ones have no size but this."""
+        tau, theirs = np.where(ends.tau > 0, ends.tau, 1.0)[:, None], self.mine[1]
+        gaps = [
+            top(((end.y - self.point.y) / (t * tau) - adjoint.v)[:, theirs])
+            for end, t in zip((ends.hi, ends.lo), ENDS[side], strict=True)
+            if t
+        ]
+        known = ends.solved & (ends.tau > 0)
+        return known & (np.max(gaps, axis=0) <= AGREE * top(adjoint.v[:, theirs]))
+
 
 @QUIET
 def norm(vectors: FloatArray) -> FloatArray:

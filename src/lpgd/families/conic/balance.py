@@ -10,6 +10,7 @@ the size q / P of an unconstrained solution.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,17 +19,19 @@ from scipy.sparse.csgraph import connected_components
 
 from lpgd.core.params import Params
 from lpgd.core.pattern import Totals
-from lpgd.core.scaling import LOST
-from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows
+from lpgd.core.solution import BoolArray, FloatArray, IntArray
+from lpgd.families.conic.level import NOTHING, Level, free, logarithms, mean
+from lpgd.families.conic.rotated import Rotated
+from lpgd.families.conic.tied import Tied
 from lpgd.families.quadratic.structure import Structure
 
 FAIR = 6.0  # binary logarithm of mean sizes that are left alone
 MOST = 2000.0  # binary logarithm of the largest factor: what takes any number to any other
 STEPS = 50
 ROUNDS = 3
+WEIGHT = 0.03  # of costs, which decide nothing that A and b do
 CLOSE = 0.1  # binary logarithm of a factor that makes no difference
 STRAY = 60.0  # of an entry times the largest, beside the largest ones of its row and column
-NOTHING = 500.0  # the same where data may be fair without it
 
 
 def balanced(
@@ -43,27 +46,21 @@ def balanced(
     if not k or not n or _plainly_fair(params, curve):
         return rows, cols
     A, index = params["A"].values.reshape(len(params["A"].values), -1), params["A"].index
+    A = graph.rotated.parted(A)
     logs, weights = graph.plain(*graph.entries(A), NOTHING)
-    sizes = np.abs(_mean(graph.both(logs), graph.both(weights)))
+    sizes = np.abs(mean(graph.pulled(graph.both(logs)), graph.pulled(graph.both(weights))))
     fair: BoolArray = np.logical_and.reduce(sizes <= FAIR, axis=1)
-    known, there = _logs(params["b"].full())
-    b = _Level(graph.sides(known), graph.sides(there), _free(params, curve))
-    close: BoolArray = np.logical_and.reduce(np.abs(graph.level(b, rows, cols)) <= FAIR, axis=1)
-    fair = fair[index] & close
-    far = np.flatnonzero(~fair)
+    known, there = logarithms(graph.rotated.parted_sides(params["b"].full()))
+    b = Level.of(params, curve, graph.sides(known), graph.sides(there))
+    close: BoolArray = np.logical_and.reduce(
+        np.abs(b.missing(graph.parts, rows, cols)) <= FAIR, axis=1
+    )
+    loose = b.open(graph.parts) | graph.loose
+    far = np.flatnonzero(~(fair[index] & close) | (loose & (b.spread() > FAIR)))
     if len(far):
         logs, weights = logs[index[far]], weights[index[far]]
-        rows[far], cols[far] = graph.balanced(logs, weights, b.take(far))
+        rows[far], cols[far] = graph.balanced(logs, weights, b.take(far), loose[far])
     return rows, cols
-
-
-@dataclass(frozen=True)
-class _Level(Rows):
-    """What tells the unit of the variables: sums of the logarithms of b, and q / P."""
-
-    logs: FloatArray  # (N, k) of each group
-    weights: FloatArray
-    free: FloatArray  # (N, n) logarithm of q / P, NaN for none
 
 
 @dataclass(frozen=True)
@@ -74,22 +71,41 @@ class Graph:
     ----------
     group : (m,) int
         Which rows have one factor.
+    rotated : Rotated
+        Second-order cones that are products.
+    tied : Tied
+        What the factors of the groups are made of.
     first : (exp,) int
         First rows of the exponential cones.
+    parts : (Totals, Totals, Totals)
+        Groups, columns and unknowns of the parts that hang together.
     """
 
     group: IntArray
+    rotated: Rotated
+    tied: Tied
     first: IntArray
     rows: IntArray
     cols: IntArray
     by_row: Totals
     by_col: Totals
     sides: Totals
-    parts: tuple[Totals, Totals]
+    parts: tuple[Totals, Totals, Totals]
 
     def both(self, values: FloatArray) -> FloatArray:
         """Sums over rows and over columns, (N, k + n)."""
         return np.concatenate([self.by_row(values), self.by_col(values)], axis=1)
+
+    def pulled(self, both: FloatArray) -> FloatArray:
+        """Sums over the unknowns and over columns, (N, size + n)."""
+        k = len(self.tied.first)
+        return np.concatenate([self.tied.pulled(both[:, :k]), both[:, k:]], axis=1)
+
+    @cached_property
+    def loose(self) -> bool:
+        """Whether cones have symmetries that may leave A and b as they are."""
+        first = self.first
+        return not self.tied.plain or bool((self.group[first + 2] > self.group[first]).any())
 
     @classmethod
     def of(cls, conic: Structure) -> Graph:
@@ -102,33 +118,27 @@ class Graph:
     def _of(cls, conic: Structure) -> Graph:
         stop = conic.m - 3 * len(conic.cones.power)
         first = np.arange(stop - 3 * conic.cones.exp, stop, 3)
-        group, A, n = _groups(conic, first), conic.patterns.get("A"), conic.n
+        rotated, A, n = Rotated.of(conic), conic.patterns.get("A"), conic.n
+        group = _groups(conic, first, rotated.first)
         k = int(group.max(initial=-1)) + 1
         rows, cols = np.divmod(np.arange(conic.m * n), n) if A is None else (A.rows, A.cols)
-        rows, bends = group[rows], _bends(conic)
-        ends = np.concatenate([rows, k + bends[0]]), np.concatenate([cols, bends[1]]) + k
-        joined: Any = sparse.coo_array((np.ones(len(ends[0])), ends), shape=(k + n, k + n))
+        rows, bends, tied = group[rows], _bends(conic), Tied.of(conic, group, rotated.first)
+        second, size = np.where(tied.double, tied.second, tied.first), k + n + tied.size
+        begin = np.concatenate([rows, k + bends[0], np.arange(k), np.arange(k)])
+        end = np.concatenate([k + cols, k + bends[1], k + n + tied.first, k + n + second])
+        joined: Any = sparse.coo_array((np.ones(len(end)), (begin, end)), shape=(size, size))
         count, part = connected_components(joined, directed=False)
-        part = part.astype(np.intp)
-        parts = Totals(part[:k], count), Totals(part[k:], count)
+        split = np.split(part.astype(np.intp), [k, k + n])
+        parts = Totals(split[0], count), Totals(split[1], count), Totals(split[2], count)
         sums = Totals(rows, k), Totals(cols, n), Totals(group, k)
-        return cls(group, first, rows, cols, *sums, parts)
-
-    def level(self, b: _Level, rows: FloatArray, cols: FloatArray) -> FloatArray:
-        """By how much the variables of each part are too small, (N, parts)."""
-        weights = self.parts[0](b.weights)
-        held = _mean(self.parts[0](b.logs + b.weights * rows), weights)
-        known = np.isfinite(b.free)
-        gap = np.where(known, b.free - cols, 0.0)
-        free = _mean(self.parts[1](gap), self.parts[1](known.astype(np.float64)))
-        return np.where(weights > 0, held, free)
+        return cls(group, rotated, tied, first, rows, cols, *sums, parts)
 
     def entries(self, A: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Logarithms and weights of entries; those that lost digits count in rows of nothing else.
 
         No unit of a variable brings them near 1 but one in which it may overflow.
         """
-        logs, weights = _logs(A)
+        logs, weights = logarithms(A)
         faint = (A != 0) & (weights == 0)
         if faint.any():
             known = (self.by_row(weights) > 0)[:, self.rows]
@@ -153,27 +163,29 @@ class Graph:
         return logs * kept, weights * kept
 
     def balanced(
-        self, logs: FloatArray, weights: FloatArray, b: _Level
+        self, logs: FloatArray, weights: FloatArray, b: Level, loose: BoolArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Factors of rows and columns, as integers."""
+        """Factors of rows and columns, as integers; where ``loose``, costs have a say."""
         logs, weights = self.plain(logs, weights, STRAY)
-        rows, cols = self._fitted(logs, weights, b)
-        level = self.level(b, rows, cols)
-        rows = rows - level[:, self.parts[0].places]
+        say: FloatArray = np.where(loose, WEIGHT, 0.0)
+        free, cols = self._fitted(logs, weights, b, say)
+        level = b.missing(self.parts, self.tied.factors(free), cols)
+        free = free - level[:, self.parts[2].places] * self.tied.share
         cols = cols + level[:, self.parts[1].places]
         # columns without entries, joined to others by P, follow these
         there: FloatArray = np.where(self.by_col(weights) > 0, 1.0, 0.0)
-        part = _mean(self.parts[1](cols * there), self.parts[1](there))
+        part = mean(self.parts[1](cols * there), self.parts[1](there))
         cols = np.where(there > 0, cols, part[:, self.parts[1].places])
-        found: list[FloatArray] = [np.round(np.clip(side, -MOST, MOST)) for side in (rows, cols)]
-        return found[0], found[1]
+        found: list[FloatArray] = [np.round(np.clip(side, -MOST, MOST)) for side in (free, cols)]
+        return self.tied.factors(found[0]), found[1]
 
     def _fitted(
-        self, logs: FloatArray, weights: FloatArray, b: _Level
+        self, logs: FloatArray, weights: FloatArray, b: Level, say: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """The least squares, without entries that they bring nowhere near 1."""
-        rows, cols = self._least(logs, weights, b)
+        free, cols = self._least(logs, weights, b, say)
         for _ in range(ROUNDS):
+            rows = self.tied.factors(free)
             off = weights * np.abs(logs + rows[:, self.rows] + cols[:, self.cols])
             worst = off.max(axis=1, initial=0.0)
             odd = np.flatnonzero(worst > STRAY)
@@ -182,50 +194,86 @@ class Graph:
             kept = np.ones_like(weights)
             kept[odd] = off[odd] <= 0.5 * worst[odd, None]
             logs, weights = logs * kept, weights * kept
-            rows[odd], cols[odd] = self._least(logs[odd], weights[odd], b.take(odd))
-        return rows, cols
+            free[odd], cols[odd] = self._least(logs[odd], weights[odd], b.take(odd), say[odd])
+        return free, cols
 
     def _least(
-        self, logs: FloatArray, weights: FloatArray, b: _Level
+        self, logs: FloatArray, weights: FloatArray, b: Level, say: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """The minimum of the squares, b counting as much as its row, by conjugate gradients.
 
         Each element ends for itself, where none of its factors would change by more than CLOSE.
         """
-        k = b.logs.shape[1]
+        k, own = b.logs.shape[1], self.tied.size
         both = self.both(weights)
         held = np.where(b.weights > 0, np.maximum(both[:, :k], 1.0), 0.0)
-        sizes = both + np.pad(held, ((0, 0), (0, both.shape[1] - k)))
+        costs = _Costs(say[:, None] * b.costs.weights, say[:, None] * b.bends.weights)
+        sizes = np.concatenate([self.tied.squares(both[:, :k] + held), both[:, k:]], axis=1)
+        sizes = costs.join(sizes, *costs.squares)
         sizes = np.where(sizes > 0, sizes, 1.0)
-        left = -self.both(logs)
-        left[:, :k] -= held * _mean(b.logs, b.weights)
+        drawn = self.both(logs)
+        drawn[:, :k] += held * mean(b.logs, b.weights)
+        left = -costs.join(self.pulled(drawn), *costs.pulled(b.costs.logs, b.bends.logs))
         found, way = np.zeros_like(left), np.zeros_like(left)
         before = np.ones((len(left), 1))
+        close = CLOSE * np.where(say > 0, say, 1.0)[:, None]
         for _ in range(STEPS):
             step = left / sizes
-            going = np.abs(step).max(axis=1, initial=0.0, keepdims=True) > CLOSE
+            going = np.abs(step).max(axis=1, initial=0.0, keepdims=True) > close
             if not going.any():
                 break
             now = (left * step).sum(axis=1, keepdims=True)
             way = step + now / before * way
-            ends = weights * (way[:, :k][:, self.rows] + way[:, k:][:, self.cols])
-            curve = self.both(ends)
-            curve[:, :k] += held * way[:, :k]
+            rows, cols, level = self.tied.factors(way[:, :own]), way[:, own:-1], way[:, -1:]
+            curve = self.both(weights * (rows[:, self.rows] + cols[:, self.cols]))
+            curve[:, :k] += held * rows
+            ends = costs.pulled(cols + level, 2 * cols + level)
+            curve = costs.join(self.pulled(curve), *ends)
             bend = (curve * way).sum(axis=1, keepdims=True)
             share = np.where(going & (bend > 0), now / np.where(bend > 0, bend, 1.0), 0.0)
             found, left = found + share * way, left - share * curve
             before = np.where(going, now, 1.0)
-        return found[:, :k], found[:, k:]
+        return found[:, :own], found[:, own:-1]
 
 
-def _groups(conic: Structure, first: IntArray) -> IntArray:
+@dataclass(frozen=True)
+class _Costs:
+    """Weights (N, n) of q d and P d^2, which are to have one size, d being factors of variables."""
+
+    q: FloatArray
+    P: FloatArray
+
+    def pulled(self, q: FloatArray, P: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What distances of their logarithms pull at: variables (N, n), and that size (N, 1)."""
+        q, P = self.q * q, self.P * P
+        return q + 2 * P, (q + P).sum(axis=1, keepdims=True)
+
+    @property
+    def squares(self) -> tuple[FloatArray, FloatArray]:
+        """The diagonal of what ``pulled`` does to logarithms of d."""
+        return self.q + 4 * self.P, (self.q + self.P).sum(axis=1, keepdims=True)
+
+    def join(self, others: FloatArray, cols: FloatArray, level: FloatArray) -> FloatArray:
+        """All unknowns: ``others`` (N, size + n) and what ``cols`` adds, and the size of costs."""
+        n = cols.shape[1]
+        others = others.copy()
+        others[:, others.shape[1] - n :] += cols
+        return np.concatenate([others, level], axis=1)
+
+
+def _groups(conic: Structure, first: IntArray, rotated: IntArray) -> IntArray:
     """Which rows have one factor, (m,): those of a cone, where it is no half-line.
 
-    The third row of an exponential cone has its own where nothing stands in the second.
+    Entries of a semidefinite matrix, and the factors of a product, have their own, which ``Tied``
+    joins. The third row of an exponential cone has its own where nothing stands in the second.
     """
     begins = np.zeros(conic.m, dtype=np.intp)
     begins[[a for _, a, b in conic.cones.blocks() if b > a]] = 1
     begins[: conic.cones.zero + conic.cones.nonneg] = 1
+    for kind, start, stop in conic.cones.blocks():
+        if kind == "psd":
+            begins[start:stop] = 1
+    begins[rotated + 1] = begins[rotated + 2] = 1
     if "A" in conic.patterns:
         used = np.bincount(conic.patterns["A"].rows, minlength=conic.m) > 0
         begins[first[~used[first + 1]] + 2] = 1
@@ -244,25 +292,7 @@ def _plainly_fair(params: Params, curve: FloatArray | None) -> bool:
     """Whether no entry of any element is far from 1, and so no mean of them."""
     if any((np.abs(np.frexp(params[name].values)[1]) > FAIR).any() for name in ("A", "b")):
         return False
-    return not (np.abs(_free(params, curve)) > FAIR).any()
-
-
-def _free(params: Params, curve: FloatArray | None) -> FloatArray:
-    """Binary logarithm of q / P, (N, n); NaN where one of them is zero."""
-    q = params["q"].full()
-    if curve is None:
-        return np.full(q.shape, np.nan)
-    (top, top_known), (bottom, known) = _logs(q), _logs(curve)
-    return np.where((top_known > 0) & (known > 0), top - bottom, np.nan)
-
-
-def _logs(values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """About the binary logarithms, and ones; zero for zeros and for what has lost digits."""
-    sizes, logs = np.abs(values), np.frexp(values)[1]
-    nothing = np.exp2(-NOTHING) * sizes.max(axis=1, initial=0.0, keepdims=True)
-    known = sizes > np.minimum(nothing, LOST)
-    return np.where(known, logs, 0).astype(np.float64), known.astype(np.float64)
-
-
-def _mean(sums: FloatArray, weights: FloatArray) -> FloatArray:
-    return sums / np.where(weights > 0, weights, 1.0)
+    if (np.abs(free(params, curve)) > FAIR).any():
+        return False
+    costs = [part[part != 0] for part in (params["q"].values, curve) if part is not None]
+    return float(np.ptp(np.frexp(np.concatenate([*costs, [1.0]]))[1])) <= FAIR

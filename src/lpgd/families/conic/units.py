@@ -8,7 +8,8 @@ each row or cone, one for the costs, all powers of two, so that nothing is round
 Data that are fair on the whole stay as they are.
 
 The exponential cone has one more symmetry, (u, v, w) -> (u + v log k, v, k w). It serves where v is
-a constant, as in log(x): w has a unit of its own then, and log k moves from b_v to b_u.
+a constant, as in log(x): w has a unit of its own then, and log k moves from b_v to b_u. A product
+x y >= |z|^2, written (x + y, x - y, 2 z), has (k x, y / k, z), see ``rotated``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from lpgd.core.params import Param, Params, batched
 from lpgd.core.scaling import Exponents, exponents, exponents_of
 from lpgd.core.solution import BoolArray, FloatArray, Rows, Solution
 from lpgd.families.conic.balance import Graph, balanced
+from lpgd.families.conic.rotated import turned
 from lpgd.families.quadratic.products import Values
 from lpgd.families.quadratic.structure import Structure
 
@@ -44,6 +46,8 @@ class Units(Rows):
         A further factor of b, and of all variables; none where there is a P.
     shift : (N, m) float64
         log k in the first row of each exponential cone, else zero.
+    skew : (N, m) int
+        Binary logarithm of k in the first row of each product, else zero.
     """
 
     rows: Exponents
@@ -51,6 +55,7 @@ class Units(Rows):
     costs: Exponents
     sides: Exponents
     shift: FloatArray
+    skew: Exponents
 
     @classmethod
     def of(cls, conic: Structure, params: Params) -> Units:
@@ -58,22 +63,23 @@ class Units(Rows):
         graph = Graph.of(conic)
         curve = Values(conic, params).diagonal() if conic.quadratic else None
         unit, cols = (side.astype(np.intc) for side in balanced(graph, params, curve))
-        rows, none = unit[:, graph.group], np.zeros((len(unit), 1), dtype=np.intc)
+        rows, skew = graph.rotated.units(unit[:, graph.group], params["A"])
+        none = np.zeros((len(unit), 1), dtype=np.intc)
         shift, first = np.zeros(rows.shape), graph.first
         if len(first):
             shift[:, first] = np.log(2.0) * (rows[:, first + 2] - rows[:, first])
         if curve is None:
-            return cls(rows, cols, none, none, shift).fitted(params)
+            return cls(rows, cols, none, none, shift, skew).fitted(params)
         costs = np.maximum(_top(params["q"].full(), cols), _top(curve, 2 * cols))
-        return cls(rows, cols, exponents_of(costs), none, shift)
+        return cls(rows, cols, exponents_of(costs), none, shift, skew)
 
     def fitted(self, params: Params) -> Units:
         """With factors of linear costs and of the right-hand sides for these linear terms."""
         q, b = params["q"].full(), params["b"].full()
-        if not (self.rows.any() or self.cols.any()):
+        if not (self.rows.any() or self.cols.any() or self.skew.any()):
             tops = [np.maximum.reduce(np.abs(part), axis=1, initial=0.0) for part in (q, b)]
             costs, sides = exponents(np.array(tops))[..., None]
-            return Units(self.rows, self.cols, costs, sides, self.shift)
+            return replace(self, costs=costs, sides=sides)
         bare = replace(self, costs=np.zeros_like(self.costs), sides=np.zeros_like(self.sides))
         sides = exponents_of(_top(bare.linear(params)["b"].full(), 0))
         costs = exponents_of(_top(params["q"].full(), self.cols))
@@ -82,7 +88,7 @@ class Units(Rows):
     @property
     def moved(self) -> BoolArray:
         """Elements that are others in these units, (N,)."""
-        parts = self.rows, self.cols, self.costs, self.sides
+        parts = self.rows, self.cols, self.costs, self.sides, self.skew
         return np.logical_or.reduce([part.any(axis=1) for part in parts])
 
     @cached_property
@@ -108,6 +114,11 @@ class Units(Rows):
             else:
                 power = left[:, pattern.rows] + self.cols[:, pattern.cols]
             scaled[name] = batched(np.ldexp(values, power))
+        if self.skew.any():
+            rotated = Graph.of(conic).rotated
+            power = self.skew[:, rotated.first[rotated.cone]]
+            values = turned(scaled["A"].values, (rotated.one, rotated.two), power)
+            scaled["A"] = batched(values)
         return {**params, **scaled}
 
     def linear(self, params: Params) -> Params:
@@ -121,6 +132,7 @@ class Units(Rows):
         """Linear terms in these units."""
         b = np.ldexp(b, self.rows + self.sides)
         b[:, :-1] += self.shift[:, :-1] * b[:, 1:]
+        b = self._turned(b)
         return np.ldexp(q, self.cols + self.costs), b
 
     def enter(self, point: Solution) -> Solution:
@@ -129,15 +141,21 @@ class Units(Rows):
             return point
         y = np.ldexp(point.y, self.costs - self.rows)
         y[:, 1:] -= self.shift[:, :-1] * y[:, :-1]
+        y = self._turned(y, -1)
         return Solution(np.ldexp(point.x, self.sides - self.cols), y, point.status)
 
     def leave(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Points and rays in the caller's units."""
         if self.idle:
             return x, y
-        y = y.copy()
+        y = self._turned(y.copy())
         y[:, 1:] += self.shift[:, :-1] * y[:, :-1]
         return np.ldexp(x, self.cols - self.sides), np.ldexp(y, self.rows - self.costs)
+
+    def _turned(self, rows: FloatArray, sign: int = 1) -> FloatArray:
+        """Values of rows, (N, m), with the two factors of products in other units."""
+        first = np.flatnonzero(np.logical_or.reduce(self.skew != 0, axis=0))
+        return turned(rows, (first, first + 1), sign * self.skew[:, first])
 
 
 def _top(values: FloatArray, power: Exponents | int) -> FloatArray:
