@@ -178,11 +178,26 @@ def test_moves_within_rounding_verify_nothing_but_that_x_stays():
 
 def test_leaping_multipliers():
     found = sizes_of(*program(q=[1.0, 1.0], A=[[1.0, 1.0]], b=[1.0], lb=[0.0, 0.0]), dx=[1.0, 0.0])
+    none, no = np.zeros_like(found.point.y), np.zeros(1, dtype=bool)
+    adjoint = Adjoint(np.zeros_like(found.point.x), none, no, no, no)
     most = np.abs(found.point.y).max()
     for change, steady in ((0.5, True), (2.0, False)):
         end = solve(*program(q=[1.0, 1.0], A=[[1.0, 1.0]], b=[1.0], lb=[0.0, 0.0]))
         end.y[0, 0] += change * LEAP * found.step[0] * most
-        assert found.steady(end, found.point)[0] == steady
+        ends = Ends(end, found.point, found.small)
+        assert found.steady(adjoint, ends, "average")[0] == steady
+
+
+def test_multipliers_of_zero_follow_the_adjoint_or_leap():
+    """x = 1 in exactly one way and without costs: any move of its multiplier is large beside it."""
+    data = {"q": [0.0], "A": [[1.0]], "b": [1.0]}
+    found = sizes_of(*program(**data), dx=[1.0])
+    no = np.zeros(1, dtype=bool)
+    adjoint = Adjoint(np.zeros_like(found.point.x), np.full((1, 1), -1.0), no, no, no)
+    for rate, steady in ((-1.0, True), (-2.0, False)):
+        hi, lo = solve(*program(**data)), solve(*program(**data))
+        hi.y[0, 0], lo.y[0, 0] = rate * found.small[0], -rate * found.small[0]
+        assert found.steady(adjoint, Ends(hi, lo, found.small), "average")[0] == steady
 
 
 @pytest.mark.parametrize("quadratic, rho, smoothed", [(0, 0, 0), (0, 1, 1), (1, 1, 0)])

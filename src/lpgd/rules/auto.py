@@ -63,8 +63,7 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
     if not (doubted | flat).any():
         return _pulled(tilting, known, sure)
 
-    smooth = sizes.steady(ends.hi, ends.lo) | sizes.follow(known, ends, tilting.side)
-    steady = sure | (~moves & smooth)
+    steady = sure | (~moves & sizes.steady(known, ends, tilting.side))
     idle = steady & ~smoothed & (not tilting.backward.costly)  # the large tilt would serve nobody
     far, found, whole = _far(tilting, nowhere, flat & ~idle, sizes)
     if flat.any():  # a large tilt that met curvature after all says nothing

@@ -200,23 +200,24 @@ class Sizes:
         return bend > FLAT * tau * np.abs(dot(way, self.dx))
 
     @QUIET
-    def steady(self, hi: Solution, lo: Solution) -> BoolArray:
-        """Whether multipliers change no more than smooth ones would."""
+    def steady(self, adjoint: Adjoint, ends: Ends, side: Side) -> BoolArray:
+        """Whether multipliers change no more than smooth ones would, or as the adjoint says."""
         theirs = self.mine[1]
         leap = LEAP * self.step * top(self.point.y[:, theirs])
-        return top((hi.y - lo.y)[:, theirs]) <= leap
+        smooth = top((ends.hi.y - ends.lo.y)[:, theirs]) <= leap
+        return smooth | self._followed(adjoint, ends, side)
 
-    @QUIET
-    def follow(self, adjoint: Adjoint, ends: Ends, side: Side) -> BoolArray:
-        """Rows whose multipliers move as the adjoint says; zero ones have no size but this."""
+    def _followed(self, adjoint: Adjoint, ends: Ends, side: Side) -> BoolArray:
+        """Rows whose multipliers move as the adjoint says: zero ones have no other size."""
         tau, theirs = np.where(ends.tau > 0, ends.tau, 1.0)[:, None], self.mine[1]
         gaps = [
             top(((end.y - self.point.y) / (t * tau) - adjoint.v)[:, theirs])
             for end, t in zip((ends.hi, ends.lo), ENDS[side], strict=True)
             if t
         ]
-        known = ends.solved & (ends.tau > 0)
-        return known & (np.max(gaps, axis=0) <= AGREE * top(adjoint.v[:, theirs]))
+        noise = STILL * self.accuracy * top(self.point.y) / tau[:, 0]
+        near = np.max(gaps, axis=0) <= AGREE * top(adjoint.v[:, theirs]) + noise
+        return near & ends.solved & (ends.tau > 0)
 
 
 @QUIET

@@ -25,11 +25,12 @@ from lpgd.core.problem import users
 from lpgd.core.scaling import factors, top
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent
+from lpgd.families.conic import newton
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.equations import Point
 from lpgd.families.conic.newton import HELD, Model
 from lpgd.families.conic.projections import Derivative, derive, edges
-from lpgd.families.conic.reduction import Linear, Matrices, Reduction, balance
+from lpgd.families.conic.reduction import Linear, Matrices, Reduction, balance, linear_terms
 from lpgd.families.conic.saddle import solved
 from lpgd.families.conic.singular import Singular
 from lpgd.families.conic.units import Units
@@ -71,7 +72,9 @@ class Linearized:
     def inside(self) -> tuple[Params, Solution]:
         """Data and solutions in these units."""
         units, conic = self.units, self.plan.conic
-        return units.linear(units.matrices(conic, self.params)), units.enter(self.solution)
+        params = units.linear(units.matrices(conic, self.params))
+        point = units.enter(self.solution)
+        return params, _restored(self.plan, params, point) if units.skew.any() else point
 
     def line(self, cotangent: Cotangent, rho: float) -> Adjoint | None:
         """None: curvature bends what is tilted at once."""
@@ -214,6 +217,24 @@ class Part:
         way = np.zeros((plan.conic.n, null.shape[1]))
         way[plan.kept], way[plan.gone] = null, self.matrices.back[place] @ null
         return bool((np.abs(way[users(plan.conic)[0]]) > NOTHING).any())
+
+
+def _restored(plan: Reduction[Any], params: Params, point: Solution) -> Solution:
+    """Points with the digits of multipliers that drown in a sum of factors in the user's units.
+
+    Newton's method finds them again from the others; what it does not solve stays.
+    """
+    conic = plan.conic
+    if conic.n + conic.m > LARGE:
+        return point
+    slacks = conic.slacks(params, point.x)
+    matrices = plan.balanced(plan.matrices(params), params, point.y, slacks)
+    linear = linear_terms(params)
+    data, at = plan.data(matrices, linear), plan.enter(matrices, point, slacks)
+    found = newton.solve(plan.layout, data, at, Model.of(plan.layout, data, at), 1)
+    x, y = plan.leave(matrices, linear, found.x, found.y)
+    fine = (found.error <= newton.FINE)[:, None]
+    return Solution(np.where(fine, x, point.x), np.where(fine, y, point.y), point.status)
 
 
 def _unknown(size: int) -> tuple[BoolArray, BoolArray, BoolArray]:

@@ -56,7 +56,8 @@ def balanced(
         np.abs(b.missing(graph.parts, rows, cols)) <= FAIR, axis=1
     )
     loose = b.open(graph.parts) | graph.loose
-    far = np.flatnonzero(~(fair[index] & close) | (loose & (b.spread() > FAIR)))
+    odd = (b.spread() > FAIR) | np.logical_or.reduce(np.abs(mean(b.logs, b.weights)) > FAIR, axis=1)
+    far = np.flatnonzero(~(fair[index] & close) | (loose & odd))
     if len(far):
         logs, weights = logs[index[far]], weights[index[far]]
         rows[far], cols[far] = graph.balanced(logs, weights, b.take(far), loose[far])
@@ -295,4 +296,5 @@ def _plainly_fair(params: Params, curve: FloatArray | None) -> bool:
     if (np.abs(free(params, curve)) > FAIR).any():
         return False
     costs = [part[part != 0] for part in (params["q"].values, curve) if part is not None]
-    return float(np.ptp(np.frexp(np.concatenate([*costs, [1.0]]))[1])) <= FAIR
+    sizes = np.frexp(np.concatenate(costs))[1]
+    return not len(sizes) or int(np.ptp(sizes)) <= 2 * FAIR

@@ -1,0 +1,95 @@
+"""Programs whose unit the costs alone tell, or a cone of factors far apart, and closed forms."""
+
+import cvxpy as cp
+import numpy as np
+import pytest
+import torch
+
+import lpgd
+from lpgd.torch import CvxpyLayer
+
+RULES = [lpgd.LPGD(), lpgd.Exact()]
+UNITS = [1e-7, 1e-4, 1.0, 1e7]
+
+
+def derived(problem, parameter, variable, value, rule, **options):
+    """Solution, and gradient of its sum relative to its size."""
+    layer = CvxpyLayer(problem, [parameter], [variable], rule=rule, **options)
+    leaf = torch.tensor(value, dtype=torch.float64, requires_grad=True)
+    (found,) = layer(leaf)
+    (found.sum() / found.detach().abs().max()).backward()
+    return found.detach().numpy(), leaf.grad.numpy(), layer.stats
+
+
+def alike(found, expected, rtol):
+    np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol * np.abs(expected).max())
+
+
+PRICED = {
+    "log": (lambda x: cp.sum(cp.log(x)), -1.0),
+    "sqrt": (lambda x: 2 * cp.sum(cp.sqrt(x)), -2.0),
+    "inv_pos": (lambda x: -cp.sum(cp.inv_pos(x)), -0.5),
+}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize(("utility", "power"), PRICED.values(), ids=PRICED)
+def test_utilities_against_prices_in_any_unit(utility, power, unit, rule):
+    """u'(x) = c: x = c^power, of which nothing but c tells the unit."""
+    x, c = cp.Variable(3), cp.Parameter(3)
+    prices = unit * np.array([0.5, 1.0, 2.0])
+    problem = cp.Problem(cp.Maximize(utility(x) - c @ x))
+    found, gradient, stats = derived(problem, c, x, prices, rule)
+    expected = prices**power
+    alike(found, expected, 1e-8)
+    alike(gradient, power * prices ** (power - 1) / expected.max(), 1e-6)
+    assert stats.unverified == 0
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("unit", UNITS)
+def test_precisions_of_covariances_in_any_unit(unit, rule):
+    """X = S^-1, dX = -X dS X."""
+    X, S = cp.Variable((3, 3), PSD=True), cp.Parameter((3, 3), symmetric=True)
+    covariance = unit * (np.eye(3) + 0.3)
+    problem = cp.Problem(cp.Maximize(cp.log_det(X) - cp.trace(S @ X)))
+    found, gradient, _ = derived(problem, S, X, covariance, rule)
+    expected = np.linalg.inv(covariance)
+    alike(found, expected, 1e-8)
+    alike(gradient, -expected @ np.ones((3, 3)) @ expected / expected.max(), 1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e-3, 1e3])
+def test_weights_of_a_matrix_fraction_do_not_know_its_unit(unit):
+    """c'(sum of w_i e_i e_i')^-1 c = sum of c_i^2 / w_i, w on the simplex: w = |c| / sum(|c|)."""
+    w, c = cp.Variable(2), cp.Parameter(2)
+    problem = cp.Problem(cp.Minimize(cp.matrix_frac(c, cp.diag(w))), [cp.sum(w) == 1])
+    value = unit * np.array([1.0, 3.0])
+    layer = CvxpyLayer(problem, [c], [w])
+    leaf = torch.tensor(value, requires_grad=True)
+    (found,) = layer(leaf)
+    found[0].backward()
+    alike(found.detach().numpy(), [0.25, 0.75], 1e-8)
+    alike(leaf.grad.numpy() * unit, [3 / 16, -1 / 16], 1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e-3, 1e6])
+def test_shares_of_a_budget_among_reciprocals(unit):
+    """Smallest sum of w_i / x_i with sum(x) <= b: x = b sqrt(w) / sum(sqrt(w))."""
+    x, b = cp.Variable(3), cp.Parameter()
+    w = np.array([1.0, 4.0, 9.0])
+    problem = cp.Problem(cp.Minimize(unit * (w @ cp.inv_pos(x))), [cp.sum(x) <= b])
+    found, gradient, _ = derived(problem, b, x, unit, lpgd.LPGD())
+    alike(found, unit * np.array([1.0, 2.0, 3.0]) / 6, 1e-8)
+    alike(gradient, 2 / unit, 1e-6)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+def test_what_is_fitted_exactly_by_variables_that_are_not_unique(rule):
+    """y = b at the tip of a cone; its multipliers are zero, and move with the loss."""
+    A = np.array([[1.0, 2.0, -1.0], [0.5, -1.0, 3.0]])
+    x, y, b = cp.Variable(3), cp.Variable(2), cp.Parameter(2)
+    problem = cp.Problem(cp.Minimize(cp.norm(y - b)), [y == A @ x, cp.norm(x) <= 100])
+    _, gradient, _ = derived(problem, b, y, [1.0, -0.5], rule)
+    alike(gradient, np.ones(2), 1e-8)
