@@ -46,8 +46,7 @@ def balanced(
     if not k or not n or _plainly_fair(params, curve):
         return rows, cols
     A, index = params["A"].values.reshape(len(params["A"].values), -1), params["A"].index
-    A = graph.rotated.parted(A)
-    logs, weights = graph.plain(*graph.entries(A), NOTHING)
+    logs, weights = graph.plain(*graph.entries(graph.rotated.parted(A)), NOTHING)
     sizes = np.abs(mean(graph.pulled(graph.both(logs)), graph.pulled(graph.both(weights))))
     fair: BoolArray = np.logical_and.reduce(sizes <= FAIR, axis=1)
     known, there = logarithms(graph.rotated.parted_sides(params["b"].full()))
@@ -246,8 +245,8 @@ class _Costs:
 
     def pulled(self, q: FloatArray, P: FloatArray) -> tuple[FloatArray, FloatArray]:
         """What distances of their logarithms pull at: variables (N, n), and that size (N, 1)."""
-        q, P = self.q * q, self.P * P
-        return q + 2 * P, (q + P).sum(axis=1, keepdims=True)
+        one, two = self.q * q, self.P * P
+        return one + 2 * two, (one + two).sum(axis=1, keepdims=True)
 
     @property
     def squares(self) -> tuple[FloatArray, FloatArray]:

@@ -45,7 +45,7 @@ class Tied:
         first, second, size = np.zeros(k, dtype=np.intp), np.full(k, -1), 0
         products = set(rotated.tolist())
         for kind, start, stop in conic.cones.blocks():
-            own = np.arange(group[start], group[stop - 1] + 1) if stop > start else group[:0]
+            own: IntArray = np.unique(group[start:stop])
             if kind == "psd":
                 rows, cols, _ = triangle(order := order_of(stop - start))
                 first[own], second[own] = size + rows, size + cols
