@@ -19,6 +19,7 @@ from lpgd.core.errors import MissingExtraError, StructureError
 from lpgd.families.conic.conic import Conic
 from lpgd.families.cvxpy import tensors as cvxpy_tensors
 from lpgd.families.cvxpy.model import CvxpyModel, Input, Output
+from lpgd.families.cvxpy.signs import decisive
 from lpgd.families.cvxpy.variables import dual_output, own_entries, primal_output
 
 
@@ -77,8 +78,9 @@ def compile_model(
     duals = _check_names(problem, parameters, variables)
     with _scope():
         compiled = _reduce(problem, gp=gp, verbose=verbose, canon_backend=canon_backend)
+        signs = {} if gp else decisive(problem, parameters)
     rows = cvxpy_tensors.Rows.of(compiled.program)
-    inputs, columns = _inputs(compiled, parameters)
+    inputs, columns = _inputs(compiled, parameters, signs)
     maps, patterns, offset = cvxpy_tensors.maps(compiled.program, rows, columns)
     n = compiled.program.x.size
     own = own_entries(compiled, rows, problem)
@@ -99,7 +101,7 @@ def _output(
 
 
 def _inputs(
-    compiled: Compiled, parameters: Sequence[Any]
+    compiled: Compiled, parameters: Sequence[Any], signs: Mapping[int, int]
 ) -> tuple[dict[str, Input], dict[str, cvxpy_tensors.Columns]]:
     inputs: dict[str, Input] = {}
     columns: dict[str, cvxpy_tensors.Columns] = {}
@@ -110,7 +112,8 @@ def _inputs(
         uses = [(f"{place}", own, False)] if own in known or log is None else []
         uses += [(f"log {place}", log, True)] if log is not None else []
         for key, final, is_log in uses:
-            inputs[key] = Input(place, str(parameter.name()), tuple(parameter.shape), is_log)
+            named = place, str(parameter.name()), tuple(parameter.shape)
+            inputs[key] = Input(*named, is_log, signs.get(parameter.id, 0))
             if final in known:
                 columns[key] = cvxpy_tensors.Columns.of(compiled.program, parameter, final)
     return inputs, columns

@@ -14,6 +14,8 @@ from lpgd.core.tilt import Term, Tilt
 from lpgd.families.conic.polyhedral import Polyhedral
 from lpgd.families.cvxpy.affine import Affine, Linear
 
+AGAINST = "it was declared without, and the problem is convex for such values alone"
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -29,12 +31,15 @@ class Input:
     shape : tuple of int
     log : bool
         Whether its logarithm enters (geometric programs).
+    sign : int
+        1 or -1 where only values of this sign make a convex program, else 0.
     """
 
     parameter: int
     name: str
     shape: tuple[int, ...]
     log: bool = False
+    sign: int = 0
 
 
 @final
@@ -119,12 +124,11 @@ class CvxpyModel(Family):
         """Data of the program, and what is wrong with unfit elements."""
         unfit: dict[int, str] = {}
         for key, param in params.items():
-            finite = np.isfinite(flat(param.values))
-            if finite.all():
-                continue
-            bad: BoolArray = ~np.logical_and.reduce(finite, axis=1)
-            for element in np.flatnonzero(bad[param.index]):
-                unfit.setdefault(int(element), f"{self._label(key)} has a NaN or infinite entry")
+            values, sign = flat(param.values), self.inputs[key].sign
+            self._mark(unfit, key, param, np.isfinite(values), "has a NaN or infinite entry")
+            if sign:
+                fault = f"has {'negative' if sign > 0 else 'positive'} entries: {AGAINST}"
+                self._mark(unfit, key, param, ~(sign * values < 0), fault)
         data = self.data(params)
         fixed = (
             {"P": Param(self._hessian, data.pop("P").index)} if self._hessian is not None else {}
@@ -132,6 +136,15 @@ class CvxpyModel(Family):
         checked, more = self.inner.check(data, resolution)
         told = {element: self._traced(note) for element, note in more.items()}
         return {**checked, **fixed}, {**told, **unfit}
+
+    def _mark(
+        self, unfit: dict[int, str], key: str, param: Param, good: BoolArray, fault: str
+    ) -> None:
+        """Say what is wrong with elements of which an entry is not good."""
+        if not good.all():
+            bad: BoolArray = ~np.logical_and.reduce(good, axis=1)
+            for element in np.flatnonzero(bad[param.index]):
+                unfit.setdefault(int(element), f"{self._label(key)} {fault}")
 
     @cached_property
     def _hessian(self) -> FloatArray | None:

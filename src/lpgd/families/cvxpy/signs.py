@@ -1,0 +1,38 @@
+"""Parameters whose declared sign makes a problem convex: other values of them are no data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from importlib import import_module
+from typing import Any
+
+SIGNS = {"nonneg": 1, "pos": 1, "nonpos": -1, "neg": -1}
+
+
+def decisive(problem: Any, parameters: Sequence[Any]) -> dict[int, int]:
+    """The signs (1 or -1) of parameters without which a problem is not DPP, by their ids.
+
+    The limit of a norm may as well be negative: nothing is feasible then. Its weight may not.
+    """
+    signed = {p.id: p for p in parameters if _sign(p)}
+    if not signed or _convex(problem, signed.values()):
+        return {}
+    alone = {key: p for key, p in signed.items() if not _convex(problem, [p])}
+    return {key: _sign(p) for key, p in (alone or signed).items()}
+
+
+def _sign(parameter: Any) -> int:
+    return next((sign for name, sign in SIGNS.items() if parameter.attributes[name]), 0)
+
+
+def _rest(parameter: Any) -> dict[str, Any]:
+    return {k: v for k, v in parameter.attributes.items() if v and k not in SIGNS}
+
+
+def _convex(problem: Any, parameters: Collection[Any]) -> bool:
+    """Whether the problem is DPP whatever the signs of these parameters."""
+    cp: Any = import_module("cvxpy")
+    others = {id(p): cp.Parameter(p.shape, **_rest(p)) for p in parameters}
+    parts = (part.tree_copy(others) for part in (problem.objective, *problem.constraints))
+    objective, *constraints = parts
+    return bool(cp.Problem(objective, constraints).is_dpp(quad_form_dpp="qp"))
