@@ -21,12 +21,8 @@ import warnings
 import zlib
 from collections import Counter
 from dataclasses import dataclass
+from importlib import import_module
 
-import _truth_cones  # noqa: F401 - these five enter their families
-import _truth_decisions  # noqa: F401
-import _truth_logs  # noqa: F401
-import _truth_quadratic  # noqa: F401
-import _truth_regression  # noqa: F401
 import numpy as np
 import torch
 from _truth_measure import (
@@ -43,6 +39,9 @@ from _truth_measure import (
 from _truth_programs import FAMILIES, SHARES, Program
 
 import lpgd
+
+for name in ("cones", "decisions", "logs", "quadratic", "regression"):
+    import_module(f"_truth_{name}")  # which enters its families
 
 RULES = {"auto": lpgd.LPGD(), "exact": lpgd.Exact()}
 GROUP = 12  # successive seeds share one structure, with the call that differences them

@@ -1,14 +1,19 @@
 """BLAS keeps to one thread while anybody is inside, and users have their own setting again."""
 
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from threading import Barrier
 
+import numpy as np
 import pytest
-import scipy.linalg  # noqa: F401 - which brings a BLAS of its own
 from threadpoolctl import ThreadpoolController
 
 from lpgd.core.blas import OneThread
+from lpgd.diagnosis import shape
+from lpgd.losses import upper
+from lpgd.rules import face
 
+import_module("scipy.linalg")  # which brings a BLAS of its own
 BLAS = ThreadpoolController().select(user_api="blas")
 with BLAS.limit(limits=2):  # some have been built without threads
     THREADED = [one for one in BLAS.lib_controllers if one.get_num_threads() == 2]
@@ -57,3 +62,28 @@ def test_a_setting_of_one_is_left_alone():
         with OneThread():
             pass
         assert set(counts()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("work", "given", "routine"),
+    [
+        (face.along, (np.eye(2), np.ones(2)), "lstsq"),
+        (upper._least, (np.eye(2)[None], np.ones((1, 1, 2))), "eigvalsh"),
+        (upper._convexifier, (np.eye(2), np.ones((1, 2)), 1.0), "eigvalsh"),
+        (shape.rank, (np.eye(2),), "matrix_rank"),
+        (shape._free, (np.ones((1, 2)), np.ones(2, dtype=np.bool_)), "svd"),
+        (shape._spans, (np.eye(2), np.ones(2)), "lstsq"),
+    ],
+)
+def test_algebra_outside_of_calls_has_one_thread_too(work, given, routine, monkeypatch):
+    seen, honest = [], getattr(np.linalg, routine)
+
+    def watched(*args, **options):
+        seen.append(set(counts()))
+        return honest(*args, **options)
+
+    monkeypatch.setattr(np.linalg, routine, watched)
+    work(*given)
+    assert seen
+    assert all(threads == {1} for threads in seen)
+    assert set(counts()) == {2}

@@ -7,9 +7,12 @@ import pytest
 import torch
 
 import lpgd
+from lpgd.core.blas import ONE_THREAD
 from lpgd.core.params import batched, shared
-from lpgd.engines.workers import compact
+from lpgd.core.tilt import Tilt
+from lpgd.engines.workers import _Resolve, _Solve, compact
 from lpgd.torch import ConicLayer, LPLayer, QPLayer
+from tests import support
 
 pytest.importorskip("joblib")
 T = torch.float64
@@ -102,3 +105,23 @@ def test_options_are_checked():
         lpgd.Workers("best")
     engine = lpgd.Workers("daqp", 2)
     assert repr(pickle.loads(pickle.dumps(engine))) == repr(engine)
+
+
+def test_workers_keep_blas_to_one_thread(monkeypatch):
+    """A process of theirs sees nothing of the setting of the one that asks."""
+    seen = []
+    for name in ("solve", "restore"):
+        honest = getattr(lpgd.DaqpEngine, name)
+
+        def watched(*args, honest=honest, **options):
+            seen.append(ONE_THREAD.inside)
+            return honest(*args, **options)
+
+        monkeypatch.setattr(lpgd.DaqpEngine, name, watched)
+    problem, params = support.program(P=np.eye(2), q=np.ones(2), lb=np.zeros(2))
+    work, engine = (params, None), lpgd.DaqpEngine()
+    point = _Solve(engine, problem)(work).solution
+    one, zero = np.ones((1, 2)), np.zeros(1)
+    tilt = Tilt(np.zeros(1, dtype=np.intp), 0.1 + zero, one, 0 * one, zero, point.x)
+    assert _Resolve(engine, problem)((params, point, tilt)).solution.solved.all()
+    assert seen == [1, 1]

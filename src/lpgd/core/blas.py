@@ -47,8 +47,7 @@ class OneThread(ContextDecorator):
 
     def _found(self) -> list[Any]:
         if self._libraries is None:
-            import scipy.linalg as _  # noqa: F401 - which brings a BLAS of its own
-
+            import_module("scipy.linalg")  # which brings a BLAS of its own
             control: Any = import_module("threadpoolctl")  # which has no types
             found = control.ThreadpoolController().select(user_api="blas").lib_controllers
             shared = [one.info().get("threading_layer") != "openmp" for one in found]

@@ -84,7 +84,7 @@ def overflow(facts: Facts, gradients: list[FloatArray]) -> Iterator[Found]:
         with np.errstate(all="ignore"):
             tops = [np.abs(g).max(initial=0.0) for g in gradients]
         over = any(own.largest < top < np.inf for top in tops)
-        yield "overflow", facts.spread(np.full(len(facts.rows), over), rest=False), fill
+        yield "overflow", facts.spread(np.full(len(facts.rows), over)), fill
 
 
 def underflow(facts: Facts, gradients: list[FloatArray]) -> Iterator[Found]:
@@ -97,7 +97,7 @@ def underflow(facts: Facts, gradients: list[FloatArray]) -> Iterator[Found]:
     tops = [float(np.abs(gradient).max(initial=0.0)) for gradient in gradients]
     if facts.passed is not None and not lost.any() and max(tops, default=0.0) > 0:
         under = max(tops) < own.least * own.eps
-        yield "underflow", facts.spread(np.full(len(facts.rows), under), rest=False), fill
+        yield "underflow", facts.spread(np.full(len(facts.rows), under)), fill
 
 
 def silent_loss(facts: Facts, _: list[FloatArray]) -> Iterator[Found]:
@@ -163,17 +163,17 @@ def failed_tilt(facts: Facts, _: list[FloatArray]) -> Iterator[Found]:
         rows, word = passed.failed == kind, Status(int(kind))
         fill: dict[str, object] = {"status": word.text, "tau": passed.tau[rows].min()}
         name = "infeasible tilt" if kind == Status.INFEASIBLE else "failed tilt"
-        yield name, facts.spread(rows, False), fill  # noqa: FBT003
+        yield name, facts.spread(rows), fill
 
 
 def pinned(facts: Facts, _: list[FloatArray]) -> Iterator[Found]:
     """Losses that pull at nothing that x can do."""
     solution = facts.forward.solution
     loud = solution.solved & facts.cotangent.finite & facts.cotangent.loud
-    rows = loud & ~facts.spread(np.ones(len(facts.rows), dtype=np.bool_), False)  # noqa: FBT003
+    rows = loud & ~facts.spread(np.ones(len(facts.rows), dtype=np.bool_))
     if facts.passed is not None:
         fixed = facts.passed.pinned & ~facts.cotangent.take(facts.rows).dy.any(axis=1)
-        rows |= facts.spread(fixed, False)  # noqa: FBT003
+        rows |= facts.spread(fixed)
     yield "slack that no x moves", rows, {}
 
 
@@ -187,7 +187,7 @@ def noise(facts: Facts, _: list[FloatArray]) -> Iterator[Found]:
     if rows.any():
         least = STILL * error[rows] / passed.speed[rows]
         fill: dict[str, object] = {"tau": tau, "least": 100 * least.max()}
-        yield "tau below the solver's noise", facts.spread(rows, False), fill  # noqa: FBT003
+        yield "tau below the solver's noise", facts.spread(rows), fill
 
 
 def stuck(facts: Facts, _: list[FloatArray]) -> Iterator[Found]:
@@ -199,13 +199,13 @@ def stuck(facts: Facts, _: list[FloatArray]) -> Iterator[Found]:
     below = still & passed.still
     if facts.tau is None:
         name = "vertex" if isinstance(facts.rule, Exact) else "best point"
-        yield name, facts.spread(below & passed.vertex, False), {}  # noqa: FBT003
-        yield "corner", facts.spread(below & ~passed.vertex, False), {}  # noqa: FBT003
+        yield name, facts.spread(below & passed.vertex), {}
+        yield "corner", facts.spread(below & ~passed.vertex), {}
         return
     if not below.any():
         return
     needed = np.where(below, _needed(facts, passed), 0.0)
-    rows, size = facts.spread(below, False), facts.size  # noqa: FBT003
+    rows, size = facts.spread(below), facts.size
     known = needed[below & np.isfinite(needed)]
     low, high = known.min(initial=np.inf), known.max(initial=0.0)
     fill: dict[str, object] = {"tau": facts.tau, "low": low, "high": high, "batch": size}
@@ -254,7 +254,7 @@ def redundant(facts: Facts, _: list[FloatArray]) -> Iterator[Found]:
     problem = cast(Structure, given.program)  # others have no rows
     named = dependent_rows(problem, given.params, given.solution, element)
     listed = ", ".join(named[:5]) + (", ..." if len(named) > 5 else "")
-    yield "redundant rows", facts.spread(passed.redundant, False), {"rows": listed}  # noqa: FBT003
+    yield "redundant rows", facts.spread(passed.redundant), {"rows": listed}
 
 
 def upstream(facts: Facts, gradients: list[FloatArray]) -> Iterator[Found]:
@@ -267,7 +267,7 @@ def upstream(facts: Facts, gradients: list[FloatArray]) -> Iterator[Found]:
         size is not None and np.isfinite(g).all() and size * FLAT < np.abs(g).max(initial=0.0)
         for size, g in zip(sizes, gradients, strict=True)
     ]
-    rows = facts.spread(np.full(len(facts.rows), any(dead)), False)  # noqa: FBT003
+    rows = facts.spread(np.full(len(facts.rows), any(dead)))
     lost = [
         np.abs(g).max() / max(size or 0.0, 1e-300)
         for size, g, gone in zip(sizes, gradients, dead, strict=True)
@@ -288,7 +288,7 @@ def flagged(facts: Facts, _: list[FloatArray]) -> Iterator[Found]:
         ("degenerate", passed.degenerate & ~passed.flat & ~passed.redundant & ~passed.vertex),
         ("unverified", passed.unverified),
     ):
-        yield name, facts.spread(rows, False), {}  # noqa: FBT003
+        yield name, facts.spread(rows), {}
 
 
 CHECKS: tuple[Callable[[Facts, list[FloatArray]], Iterator[Found]], ...] = (

@@ -97,7 +97,7 @@ def gradients(facts: Facts) -> list[FloatArray]:
     subject = facts.subject
     with silent():
         _, cotangents = subject.loss(facts.outputs, wide=False)
-        way = Derivative(False, subject.learned)  # noqa: FBT003
+        way = Derivative(push=False, flags=subject.learned)
         shapes = [datum.shape for datum in subject.data]
         return subject.program.pullback(facts.forward, way, cotangents, shapes)
 

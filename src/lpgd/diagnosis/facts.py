@@ -94,7 +94,7 @@ class Facts:
         """The proximal weight of the rule."""
         return float(getattr(self.rule, "rho", 0.0))
 
-    def spread(self, values: np.ndarray, rest: object) -> np.ndarray:
+    def spread(self, values: np.ndarray, rest: object = 0) -> np.ndarray:
         """Values of the rows that were pulled back among those of all elements."""
         every = np.full((self.size, *values.shape[1:]), rest, dtype=values.dtype)
         every[self.rows] = values

@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 from scipy.linalg import qr
 
+from lpgd.core.blas import ONE_THREAD
 from lpgd.core.params import Param, Params
 from lpgd.core.problem import Problem, users
 from lpgd.core.scaling import top
@@ -131,6 +132,7 @@ def name_of(problem: Structure, row: int) -> str:
     return f"row {row}"
 
 
+@ONE_THREAD
 def rank(rows: FloatArray) -> int:
     """Rank of rows, whatever their sizes."""
     if not rows.size:
@@ -153,6 +155,7 @@ def _normalised(rows: FloatArray) -> FloatArray:
     return rows / np.where(size > 0, size, 1.0)
 
 
+@ONE_THREAD
 def _free(rows: FloatArray, mine: BoolArray) -> bool:
     """Whether user's entries can move along directions that no row sees."""
     n = rows.shape[1]
@@ -173,6 +176,7 @@ def _squeezed(problem: Structure, held: BoolArray) -> FloatArray:
     return eye[held[problem.blocks["lb"]] & held[problem.blocks["ub"]]]
 
 
+@ONE_THREAD
 def _spans(rows: FloatArray, pull: FloatArray) -> bool:
     """Whether a pull that is not zero is a combination of rows."""
     size = np.abs(pull).max(initial=0.0)

@@ -68,7 +68,7 @@ def evaluate(program: Program, envelope: Envelope, name: str, given: Given) -> E
     ) -> list[FloatArray]:
         weight = np.where(good, cotangent.reshape(-1)[rows], 0.0)
         terms = [tilted.term(end, weight * end.weight) for end in ends]
-        way = Derivative(False, tuple(wanted[:-2]))  # noqa: FBT003
+        way = Derivative(push=False, flags=tuple(wanted[:-2]))
         found = gradients(program, forward, terms, way, shapes[:-2])
         slopes = [np.zeros((len(values), own.x.shape[1])) for _ in range(2)]
         for end in ends:

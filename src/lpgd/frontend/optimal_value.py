@@ -75,7 +75,7 @@ def total(
         sums = [np.zeros(own) for own in shapes]
         for piece, forward in zip(pieces, solved, strict=True):
             none = (False,) * len(piece.constants)
-            way = Derivative(False, (*wanted[: piece.count], *none))  # noqa: FBT003
+            way = Derivative(push=False, flags=(*wanted[: piece.count], *none))
             places = list(compress(range(piece.count), way.flags))
             found = _gradients(piece, forward, piece.weight * upward, way, shapes)
             for place, gradient in zip(places, found, strict=True):

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from lpgd.core.blas import ONE_THREAD
 from lpgd.core.errors import IllPosedError
 from lpgd.core.params import Param, Params, batched
 from lpgd.core.solution import BoolArray, FloatArray
@@ -66,6 +67,7 @@ def _full(problem: Structure, name: str, param: Param) -> FloatArray:
     return values if pattern is None else pattern.dense(values)
 
 
+@ONE_THREAD
 def _least(hessian: FloatArray, rows: FloatArray) -> FloatArray:
     """Least eigenvalue of each Hessian on the null space of its rows; infinite on nothing."""
     least = np.full(len(hessian), np.inf)
@@ -80,6 +82,7 @@ def _least(hessian: FloatArray, rows: FloatArray) -> FloatArray:
     return least
 
 
+@ONE_THREAD
 def _convexifier(hessian: FloatArray, rows: FloatArray, scale: float) -> float:
     """A weight of A'A that makes the Hessian definite: one exists (Finsler's lemma)."""
     gram = rows.T @ rows

@@ -6,6 +6,7 @@ from typing import final
 
 import numpy as np
 
+from lpgd.core.blas import ONE_THREAD
 from lpgd.core.solution import FloatArray
 
 SMALL = 1e-12  # weights below this are rounding
@@ -63,6 +64,7 @@ def _nearest(vertices: FloatArray, target: FloatArray) -> FloatArray:
     return np.append(1 - rest.sum(), rest)
 
 
+@ONE_THREAD
 def along(directions: FloatArray, target: FloatArray) -> FloatArray:
     """Weights (k,) of directions (k, n) whose sum is nearest to the target (n,)."""
     return np.asarray(np.linalg.lstsq(directions.T, target, rcond=None)[0], dtype=np.float64)

@@ -66,7 +66,7 @@ class Solve(Function):
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         wanted = ctx.needs_input_grad[1:]
-        way = Derivative(False, wanted)  # noqa: FBT003
+        way = Derivative(push=False, flags=wanted)
         found: list[torch.Tensor | None] = [None] * (1 + len(wanted))
         places = compress(range(1, len(found)), wanted)
         gradients = Derived.apply(ctx.call, way, *cotangents, *ctx.saved_tensors)
@@ -77,7 +77,7 @@ class Solve(Function):
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> Tensors:
         present = [t for t in tangents if t is not None]
-        way = Derivative(True, tuple(t is not None for t in tangents[1:]))  # noqa: FBT003
+        way = Derivative(push=True, flags=tuple(t is not None for t in tangents[1:]))
         return Derived.apply(ctx.call, way, *present, *ctx.saved_tensors)
 
     @staticmethod

@@ -50,6 +50,7 @@ def signs(problem, *parameters):
         (utility, positive(), 1),
         (lambda p: weighted(-p), cp.Parameter(name="p", nonpos=True), -1),
         (form, cp.Parameter((3, 3), name="p", PSD=True), 0),  # its convexity is checked as P's
+        (form, positive(shape=(3, 3), PSD=True), 0),
     ],
 )
 def test_which_signs_a_problem_needs(make, p, sign):
@@ -62,11 +63,12 @@ def test_each_parameter_for_itself():
     assert signs(problem, p, r, free)[0] == [1, 0, 0]
 
 
-def test_elements_against_the_sign_are_unfit_by_name():
-    p = positive()
-    _, model = signs(weighted(p), p)
-    values = np.array([0.5, -1e-30, 0.0, -0.0, np.nan, -2.0])
+@pytest.mark.parametrize(("sign", "word"), [(1, "negative"), (-1, "positive")])
+def test_elements_against_the_sign_are_unfit_by_name(sign, word):
+    p = positive() if sign > 0 else cp.Parameter(name="p", nonpos=True)
+    _, model = signs(weighted(sign * p), p)
+    values = sign * np.array([0.5, -1e-30, 0.0, -0.0, np.nan, -2.0])
     _, unfit = model.check({"0": batched(values)}, 2.0**-52)
     assert sorted(unfit) == [1, 4, 5]
-    assert "parameter p has negative entries" in unfit[5]
+    assert f"parameter p has {word} entries" in unfit[5]
     assert "parameter p has a NaN" in unfit[4]

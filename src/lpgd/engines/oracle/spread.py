@@ -59,11 +59,11 @@ class Spread:
             elif len(rows) > 1:
                 found += self._asked(costs, instances, [rows[i : i + 1] for i in range(len(rows))])
             else:
-                found.append((rows, _failed(outcome.late, outcome.error)))
+                found.append((rows, _failed(outcome.error, late=outcome.late)))
         return found
 
 
-def _failed(late: bool, error: Exception) -> Reply:  # noqa: FBT001
+def _failed(error: Exception, *, late: bool) -> Reply:
     if late:
         return Reply.failed(1, Status.TIME_LIMIT, "the oracle did not answer in time", error)
     why = f"its worker died ({type(error).__name__})"

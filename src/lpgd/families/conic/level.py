@@ -114,4 +114,5 @@ def logarithms(values: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def mean(sums: FloatArray, weights: FloatArray) -> FloatArray:
+    """Means from sums and the numbers of their terms; zero of none."""
     return sums / np.where(weights > 0, weights, 1.0)

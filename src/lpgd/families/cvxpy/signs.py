@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -14,11 +14,10 @@ def decisive(problem: Any, parameters: Sequence[Any]) -> dict[int, int]:
 
     The limit of a norm may as well be negative: nothing is feasible then. Its weight may not.
     """
-    signed = {p.id: p for p in parameters if _sign(p)}
-    if not signed or _convex(problem, signed.values()):
+    signed = [p for p in parameters if _sign(p)]
+    if not signed or _convex(problem, signed):
         return {}
-    alone = {key: p for key, p in signed.items() if not _convex(problem, [p])}
-    return {key: _sign(p) for key, p in (alone or signed).items()}
+    return {p.id: _sign(p) for p in signed if not _convex(problem, [p])}
 
 
 def _sign(parameter: Any) -> int:
@@ -29,7 +28,7 @@ def _rest(parameter: Any) -> dict[str, Any]:
     return {k: v for k, v in parameter.attributes.items() if v and k not in SIGNS}
 
 
-def _convex(problem: Any, parameters: Collection[Any]) -> bool:
+def _convex(problem: Any, parameters: Sequence[Any]) -> bool:
     """Whether the problem is DPP whatever the signs of these parameters."""
     cp: Any = import_module("cvxpy")
     others = {id(p): cp.Parameter(p.shape, **_rest(p)) for p in parameters}
