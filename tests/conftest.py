@@ -6,6 +6,7 @@
 import os
 import sys
 from importlib.abc import MetaPathFinder
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
@@ -91,3 +92,12 @@ def pytest_runtest_setup(item):
 def pytest_runtest_call(item):
     """See ``skipping``."""
     return (yield from skipping())
+
+
+@pytest.fixture
+def diffcp(monkeypatch):
+    """An imported diffcp, whose errors cvxpylayers' users catch."""
+    module = ModuleType("diffcp")
+    module.SolverError = type("SolverError", (Exception,), {})
+    monkeypatch.setitem(sys.modules, "diffcp", module)
+    return module

@@ -117,6 +117,14 @@ def test_wrong_calls_are_refused_when_traced(given, why):
         jax.eval_shape(lambda: layer(*given))
 
 
+def test_failures_are_caught_as_cvxpylayers_users_catch_them(diffcp):
+    x, p = cp.Variable(), cp.Parameter()
+    own = CvxpyLayer(cp.Problem(cp.Minimize(x), [x <= p]), [p], [x])
+    with pytest.raises(diffcp.SolverError, match="unbounded") as caught:
+        own(jnp.ones(()))
+    assert isinstance(caught.value, lpgd.SolverError)
+
+
 def test_a_problem_without_parameters():
     x = cp.Variable(2)
     layer = CvxpyLayer(cp.Problem(cp.Minimize(cp.sum_squares(x - 1))), [], [x])

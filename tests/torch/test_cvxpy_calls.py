@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import sys
 from dataclasses import replace
 
 import cvxpy as cp
@@ -265,6 +266,22 @@ def test_failures_raise_and_name_their_elements():
         layer()(*infeasible())
     assert caught.value.indices == (1,)
     assert caught.value.statuses == (lpgd.Status.INFEASIBLE,)
+
+
+def test_failures_are_caught_as_cvxpylayers_users_catch_them(diffcp):
+    with pytest.raises(diffcp.SolverError, match="batch index 1: infeasible") as caught:
+        layer()(*infeasible())
+    assert isinstance(caught.value, lpgd.SolverError)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert type(again) is lpgd.SolverError
+    assert (again.indices, str(again)) == (caught.value.indices, str(caught.value))
+
+
+def test_failures_are_ours_alone_where_diffcp_is_not_imported(monkeypatch):
+    monkeypatch.delitem(sys.modules, "diffcp", raising=False)
+    with pytest.raises(lpgd.SolverError) as caught:
+        layer()(*infeasible())
+    assert type(caught.value) is lpgd.SolverError
 
 
 def test_bad_values_are_named_by_their_parameter():

@@ -1,10 +1,12 @@
 """What CVXPY layers of all frameworks share: engine by name, settings, checks of a call."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from lpgd.core.engine import Engine
-from lpgd.core.errors import StructureError
+from lpgd.core.errors import SolverError, StructureError
 from lpgd.core.rule import Rule
 from lpgd.frontend.batches import Shape
 from lpgd.frontend.settings import Setting, Settings, options
@@ -39,6 +41,22 @@ def like(layer: Any, problem: Any, parameters: Sequence[Any], *, rule: Rule) -> 
     for solving in (other._map, other._settings.of(None).map):
         solving.stats = own.stats
     return other
+
+
+@contextmanager
+def caught_as_diffcp() -> Iterator[None]:
+    """Let ``except diffcp.SolverError``, as cvxpylayers' users write it, catch failures of a call."""
+    try:
+        yield
+    except SolverError as error:
+        theirs = getattr(sys.modules.get("diffcp"), "SolverError", None)
+        if theirs is not None:
+            error.__class__ = type("SolverError", (SolverError, theirs), {"__reduce__": _as_ours})
+        raise
+
+
+def _as_ours(error: SolverError) -> tuple[Any, ...]:
+    return SolverError, (str(error), error.indices, error.statuses)
 
 
 def warms(solver: SolutionMap) -> bool:

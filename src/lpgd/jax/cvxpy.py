@@ -141,7 +141,8 @@ class CvxpyLayer:
         SolverError
             Elements that failed, with ``on_failure="raise"``; in backward, if a tilted solve fails.
         """
-        return self.ask(*params, solver_args=solver_args, warm_start=warm_start).answer()
+        with modelled.caught_as_diffcp():
+            return self.ask(*params, solver_args=solver_args, warm_start=warm_start).answer()
 
     def ask(
         self,

@@ -143,7 +143,8 @@ class CvxpyLayer(ProgramLayer):
         if warm_start:
             modelled.check_warm_start(self._map)
         start = self._warm_start_cache if warm_start else None
-        flat = self._solve({"params": params, "setting": setting, "start": start}, duals=True)
+        with modelled.caught_as_diffcp():
+            flat = self._solve({"params": params, "setting": setting, "start": start}, duals=True)
         outputs = setting.model.outputs
         return tuple(
             self._shaped(output, values) for output, values in zip(outputs, flat, strict=True)
