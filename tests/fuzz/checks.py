@@ -68,10 +68,11 @@ def judged(case: Case, element: Element, point: dict[str, np.ndarray]) -> list[F
     return found
 
 
-def _out_of_range(values: np.ndarray) -> bool:
-    """Whether float32 or less cannot hold the values, or not all of their digits."""
+def _out_of_range(values: np.ndarray, *, double: bool = False) -> bool:
+    """Whether float32 or less, or float64, cannot hold the values, or not all of their digits."""
     sizes = np.abs(values)
-    return bool((np.isinf(sizes) | ((sizes > 0) & (sizes < 1e-37))).any())
+    least, most = (1e-307, 1e308) if double else (1e-37, np.inf)
+    return bool(((sizes >= most) | ((sizes > 0) & (sizes < least))).any())
 
 
 def _closed_form(
@@ -244,6 +245,6 @@ def derived(case: Case, element: Element, rows, pull) -> list[Finding]:
             return []
     factor = {k: np.longdouble(size) * scale / element.fit.get(k, 1.0) for k in rows}
     found = {k: (g.astype(np.longdouble) / factor[k]).astype(np.float64) for k, g in rows.items()}
-    held = {k for k in rows if case.held(k) or not _out_of_range(expected[k] * factor[k])}
+    held = {k for k in rows if not _out_of_range(expected[k] * factor[k], double=case.held(k))}
     texts = derivatives.differences(found, expected, names & held, 1.0)
     return [Finding("gradient is not the derivative", ", ".join(texts))] if texts else []

@@ -123,3 +123,14 @@ def test_units_of_a_small_program_cost_no_digits(unit):
         found.append({k: v / (size if k in "PA" else 1.0) for k, v in pulled.items()})
     for name, values in found[0].items():
         np.testing.assert_allclose(found[1][name], values, rtol=1e-12, err_msg=name)
+
+
+def test_multipliers_that_outgrow_their_derivative_drown_nothing():
+    """y is 1e436 times as long as v: no step makes them alike."""
+    data = {"q": [1.0, 2.0], "A": [[3.0, 4.0]], "b": [5.0], "lb": [0.0, 0.1]}
+    power = {"q": 757, "A": -110, "b": -420, "lb": -310}
+    fair = pull(Exact(), *program(**data), [0.3, -1.0], [0, 0, 0])
+    far = {name: np.ldexp(value, power[name]) for name, value in data.items()}
+    found = pull(Exact(), *program(**far), np.ldexp([0.3, -1.0], -692), [0, 0, 0])
+    found = {name: np.ldexp(value, power[name] + 692 + 310) for name, value in found.items()}
+    assert_close(found, fair, 1e-12)

@@ -162,7 +162,8 @@ def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> list[Term]:
     difference of its gradient along the adjoint is its derivative, whatever the step. The step is
     chosen for the least rounding: as long as x or as y, in whatever units those are. What would
     drown the point in such a step, for it is in other units, takes a step of its own: the
-    derivative is the sum. Other Lagrangians get a small step, and the difference of fourth order.
+    derivative is the sum. Where no x moves, y starts from zero: the Lagrangian is linear in it.
+    Other Lagrangians get a small step, and the difference of fourth order.
     """
     tilt = replace(tilt, rho=np.zeros(len(point)))
     if adjoint.span is not None:
@@ -170,6 +171,7 @@ def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> list[Term]:
     turn, n = adjoint.v, point.x.shape[1]
     if tilt.ds is not None:  # the multipliers' own part of it
         turn, tilt = turn - tilt.ds, replace(tilt, ds=np.zeros_like(tilt.ds))
+    point = replace(point, y=np.where(adjoint.a.any(axis=1)[:, None], point.y, 0.0))
     here = np.abs(np.concatenate([point.x, point.y], axis=1))
     left, terms = np.concatenate([adjoint.a, turn], axis=1), list[Term]()
     for last in (False, False, True):
