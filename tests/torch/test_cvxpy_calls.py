@@ -272,6 +272,9 @@ def test_failures_are_caught_as_cvxpylayers_users_catch_them(diffcp):
     with pytest.raises(diffcp.SolverError, match="batch index 1: infeasible") as caught:
         layer()(*infeasible())
     assert isinstance(caught.value, lpgd.SolverError)
+    with pytest.raises(lpgd.SolverError) as later:
+        layer()(*infeasible())
+    assert type(later.value) is type(caught.value)
     again = pickle.loads(pickle.dumps(caught.value))
     assert type(again) is lpgd.SolverError
     assert (again.indices, str(again)) == (caught.value.indices, str(caught.value))

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from lpgd.core.engine import Engine
@@ -51,8 +52,13 @@ def caught_as_diffcp() -> Iterator[None]:
     except SolverError as error:
         theirs = getattr(sys.modules.get("diffcp"), "SolverError", None)
         if theirs is not None:
-            error.__class__ = type("SolverError", (SolverError, theirs), {"__reduce__": _as_ours})
+            error.__class__ = _either(theirs)
         raise
+
+
+@cache  # one class, so that types of errors can be compared
+def _either(theirs: type[Exception]) -> type[SolverError]:
+    return type("SolverError", (SolverError, theirs), {"__reduce__": _as_ours})
 
 
 def _as_ours(error: SolverError) -> tuple[Any, ...]:
