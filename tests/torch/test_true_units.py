@@ -93,3 +93,20 @@ def test_what_is_fitted_exactly_by_variables_that_are_not_unique(rule):
     problem = cp.Problem(cp.Minimize(cp.norm(y - b)), [y == A @ x, cp.norm(x) <= 100])
     _, gradient, _ = derived(problem, b, y, [1.0, -0.5], rule)
     alike(gradient, np.ones(2), 1e-8)
+
+
+def test_gradients_do_not_know_the_units_of_their_neighbours():
+    """Some of these have units of their own in a product of factors, and some have not."""
+    x, c = cp.Variable(2), cp.Parameter(2)
+    problem = cp.Problem(cp.Minimize(cp.sum(cp.power(x, 3)) - c @ x), [x >= 0])
+    values = np.array([[1.9, 0.37], [9.6e8, 2.1e9], [1.2e5, 5.6e4], [3e-25, 6.2e-25]])
+    layer = CvxpyLayer(problem, [c], [x], rule=lpgd.Exact(), on_failure="nan", solver="SCS")
+
+    def pulled(rows):
+        leaf = torch.tensor(rows, requires_grad=True)
+        (layer(leaf)[0] * torch.tensor([1.6, -0.33])).sum().backward()
+        return leaf.grad.numpy()
+
+    together = pulled(values)
+    for row, value in enumerate(values):
+        np.testing.assert_array_equal(pulled(value[None])[0], together[row])

@@ -21,8 +21,6 @@ point. All of this depends on the row alone, in sizes over the user's own entrie
 which nothing else is known, those of oracles, are not for this file but for vertices.py.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -43,14 +41,15 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
     """Pull a cotangent back by what suits each row."""
     known = _known(tilting, cotangent)
     loose = known.degenerate if known.tied is None else known.degenerate & ~known.tied
-    sure = ~(loose | known.unsure) & (tilting.backward.accuracy[cotangent.rows] <= ROUGH)
+    fine = tilting.backward.accuracy[cotangent.rows] <= ROUGH
+    sure = ~(loose | known.unsure) & fine
     nowhere = tilting.nowhere(np.zeros(len(tilting)))
     if (sure & known.strict).all():
         return _pulled(tilting, known, sure)
     sizes = Sizes.of(tilting.point, tilting.tilt, tilting.backward)
     smoothed, doubted = sizes.smoothed, ~(sure | sizes.smoothed)
-    none = np.zeros_like(doubted)
-    ends, believed, moves, alike, stays = nowhere, none, none, none, sizes.still(known.a)
+    ends, stays = nowhere, sizes.still(known.a)
+    believed = moves = alike = np.zeros_like(doubted)
     if doubted.any():
         rows, tau = np.flatnonzero(doubted), sizes.gentle(known.a)
         ends = nowhere.put(rows, tilting.take(rows).reach(tau[rows]))
@@ -74,7 +73,7 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
     derived = ~every & (sure | believed | ~ends.solved & np.isfinite(known.a).all(axis=1))
     used = ends.put(np.flatnonzero(every), far.take(every)) if every.any() else ends
     pulled = _pulled(tilting, known, derived, (used, ~derived), (far, costs & ~idle))
-    told = believed & ~_unknown(known) | serves | (known.degenerate & ends.solved) | alike
+    told = believed & ~_unknown(known) | serves | (known.degenerate & fine & ends.solved) | alike
     return replace(
         pulled,
         tau=np.where(serves & ~idle | smoothed, far.tau, ends.tau),

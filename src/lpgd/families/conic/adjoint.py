@@ -74,7 +74,11 @@ class Linearized:
         units, conic = self.units, self.plan.conic
         params = units.linear(units.matrices(conic, self.params))
         point = units.enter(self.solution)
-        return params, _restored(self.plan, params, point) if units.skew.any() else point
+        skewed = np.flatnonzero(units.skew.any(axis=1))
+        if len(skewed):
+            part = _restored(self.plan, taken(params, skewed), point.take(skewed))
+            point = point.put(skewed, part)
+        return params, point
 
     def line(self, cotangent: Cotangent, rho: float) -> Adjoint | None:
         """None: curvature bends what is tilted at once."""
