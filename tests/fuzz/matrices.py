@@ -15,7 +15,9 @@ ROWS = (
     "combination", "near parallel", "specks",
 )  # fmt: skip
 ROW_WEIGHTS = (6, 3, 2, 1, 2, 2, 2, 1, 1, 1, 1)
-UNFAIR = ("near singular", "near parallel", "ill conditioned")
+# What rows or columns of nothing else want of multipliers and variables, no number is.
+OVERFLOWING = "nothing but specks"
+UNFAIR = ("near singular", "near parallel", "ill conditioned", OVERFLOWING)
 
 
 def hessian(draw: Draw, n: int, tag: str) -> tuple[np.ndarray, str]:
@@ -55,7 +57,10 @@ def rows(draw: Draw, count: int, n: int, tag: str) -> tuple[np.ndarray, str]:
     if kind == "integer":
         M = rng.integers(-2, 3, size=(count, n)).astype(np.float64)
     elif kind in ("sparse", "specks"):
-        M = np.where(rng.random((count, n)) < 0.5, M, 0.0 if kind == "sparse" else SPECK)
+        there = rng.random((count, n)) < 0.5
+        M = np.where(there, M, 0.0 if kind == "sparse" else SPECK)
+        if kind == "specks" and not (there.any(axis=0).all() and there.any(axis=1).all()):
+            kind = OVERFLOWING
     elif kind == "unit":
         M = np.eye(n)[rng.integers(n, size=count)] * rng.choice([-1.0, 1.0], (count, 1))
     elif count:

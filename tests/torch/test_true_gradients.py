@@ -163,7 +163,7 @@ def test_equations_that_depend_on_each_other_ask_for_no_tilt(rule):
 
 @pytest.mark.parametrize("seed", [15, 18])
 def test_kinks_at_inaccurate_solutions_are_told(seed):
-    """An idle position of w^1.5: its cone is at a tip that solvers do not find to the last digit."""
+    """An idle position of w^1.5: its cone is at a tip that solvers do not find exactly."""
     draw, n = np.random.default_rng(seed), 4
     draw.normal(size=(n, n))
     values, pull = 0.3 * draw.normal(size=n), draw.normal(size=n)

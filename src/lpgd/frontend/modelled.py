@@ -46,7 +46,7 @@ def like(layer: Any, problem: Any, parameters: Sequence[Any], *, rule: Rule) -> 
 
 @contextmanager
 def caught_as_diffcp() -> Iterator[None]:
-    """Let ``except diffcp.SolverError``, as cvxpylayers' users write it, catch failures of a call."""
+    """Let ``except diffcp.SolverError``, as users of cvxpylayers write it, catch failures."""
     try:
         yield
     except SolverError as error:

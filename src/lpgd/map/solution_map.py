@@ -25,11 +25,12 @@ from lpgd.map import report
 from lpgd.map.attempt import Batch
 from lpgd.map.choose import Choice, choose, traits
 from lpgd.map.forward import Forward, Solved
+from lpgd.map.gradients import formed
 from lpgd.map.own import changed, parted, remembered
 from lpgd.map.pushforward import Gather, Probe, Tangents, push
 from lpgd.map.report import Failures, OnFailure
 from lpgd.map.solve import Solver
-from lpgd.map.terms import calm, direct, lowered, raised, spread, steep, still, tamed
+from lpgd.map.terms import calm, direct, spread, still, tamed
 
 Traits = tuple[tuple[object, ...], ...]
 MOST = 64  # structures whose engines a map remembers
@@ -239,10 +240,11 @@ class SolutionMap:
             terms = spread(terms, rows, still(point, cotangent), rest)
             if not (moving | ~cotangent.loud).all():
                 terms += direct(point, cotangent, point.solved & finite & ~moving)
-        gradients = forward.problem.grad(forward.params, terms, wanted)
-        if steep(terms):  # parts that are too large may have a difference that is not
-            again = forward.problem.grad(forward.params, lowered(terms), wanted)
-            gradients = {k: raised(again[k], g) for k, g in gradients.items()}
+        gradients, lost = formed(forward, terms, wanted, point)
+        if len(lost):
+            status = np.full(len(lost), Status.NUMERICAL, dtype=np.int8)
+            why = Failures(cotangent.rows[lost], status, {}, None)
+            report.judge(why, forward, "gradient", self.on_failure, self.stats, report.TOO_LARGE)
         if pulled and forward.solution.solved.all() and not pulled.failed.any():
             self._watch(forward.problem, pulled, (point, cotangent, rows), wanted)
         return gradients

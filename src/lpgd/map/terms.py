@@ -9,8 +9,6 @@ from lpgd.core.rule import Pullback
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status
 from lpgd.core.tilt import Cotangent, Term, Tilt
 
-STEEP, LOWER = 1e290, 2.0**-64
-
 
 def still(point: Solution, cotangent: Cotangent) -> Term:
     """The forward solution with weight zero."""
@@ -38,22 +36,6 @@ def direct(point: Solution, cotangent: Cotangent, rows: BoolArray) -> list[Term]
     return [Term(sign * half, none, tilt.at(zero + sign)) for sign in (1.0, -1.0)]
 
 
-def steep(terms: Sequence[Term]) -> bool:
-    """Whether a weight is so large that a product with it may overflow."""
-    return any((np.abs(term.weight) > STEEP).any() for term in terms)
-
-
-def lowered(terms: Sequence[Term]) -> list[Term]:
-    """The terms with all weights times LOWER."""
-    return [replace(term, weight=term.weight * LOWER) for term in terms]
-
-
-def raised(lowered: FloatArray, gradient: FloatArray) -> FloatArray:
-    """A gradient; of lowered terms where it is no number."""
-    with np.errstate(over="ignore"):
-        return np.where(np.isnan(gradient), lowered / LOWER, gradient)
-
-
 def _wild(terms: Sequence[Term]) -> BoolArray:
     """Rows of which a term is not finite, so that no gradient can be formed."""
     rows = np.zeros(len(terms[0].weight), dtype=np.bool_) if terms else np.zeros(0, dtype=np.bool_)
@@ -71,12 +53,12 @@ def tamed(pulled: Pullback, point: Solution) -> Pullback:
         return pulled
     failed = pulled.failed.copy()
     failed[rows] = np.where(failed[rows] == Status.OPTIMAL, Status.NUMERICAL, failed[rows])
-    return replace(pulled, terms=_quiet(pulled.terms, rows, point), failed=failed)
+    return replace(pulled, terms=quiet(pulled.terms, rows, point), failed=failed)
 
 
-def _quiet(terms: Sequence[Term], rows: IntArray, point: Solution) -> list[Term]:
+def quiet(terms: Sequence[Term], rows: IntArray, point: Solution) -> list[Term]:
     """The terms with some rows at the forward solution, with weight zero and no tilt."""
-    quiet: list[Term] = []
+    found: list[Term] = []
     for term in terms:
         weight, tilt = term.weight.copy(), term.tilt
         weight[rows] = 0
@@ -84,8 +66,8 @@ def _quiet(terms: Sequence[Term], rows: IntArray, point: Solution) -> list[Term]
             ds = tilt.ds.copy()
             ds[rows] = 0
             tilt = replace(tilt, ds=ds)
-        quiet.append(Term(weight, term.point.put(rows, point.take(rows)), tilt))
-    return quiet
+        found.append(Term(weight, term.point.put(rows, point.take(rows)), tilt))
+    return found
 
 
 def spread(terms: Sequence[Term], rows: IntArray, still: Term, rest: FloatArray) -> list[Term]:

@@ -171,7 +171,8 @@ def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> list[Term]:
     turn, n = adjoint.v, point.x.shape[1]
     if tilt.ds is not None:  # the multipliers' own part of it
         turn, tilt = turn - tilt.ds, replace(tilt, ds=np.zeros_like(tilt.ds))
-    point = replace(point, y=np.where(adjoint.a.any(axis=1)[:, None], point.y, 0.0))
+    moves = np.logical_or.reduce(adjoint.a, axis=1, keepdims=True)
+    point = replace(point, y=np.where(moves, point.y, 0.0))
     here = np.abs(np.concatenate([point.x, point.y], axis=1))
     left, terms = np.concatenate([adjoint.a, turn], axis=1), list[Term]()
     for last in (False, False, True):

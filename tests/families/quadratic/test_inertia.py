@@ -28,7 +28,7 @@ def held(*matrices):
 
 def verdicts(pattern, P):
     params = {"P": P, "q": Param(np.zeros((len(P.index), N)), np.arange(len(P.index)))}
-    return check(params, 2.0**-52, pattern)
+    return check(params, 2.0**-52, {} if pattern is None else {"P": pattern})
 
 
 def test_curvature_of_a_sparse_P():

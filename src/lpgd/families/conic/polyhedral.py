@@ -113,8 +113,8 @@ class Polyhedral(Family):
         for name in self.conic.patterns.keys() & given.keys() if self.dense else ():
             dense = self.conic.patterns[name].dense(given[name].values)
             given[name] = Param(dense, given[name].index)
-        hessian = None if self.dense else self.conic.patterns.get("P")
-        given, unfit = check.check(given, resolution, hessian, cost="q")
+        patterns: Mapping[str, Pattern] = {} if self.dense else self.conic.patterns
+        given, unfit = check.check(given, resolution, patterns, cost="q")
         A, b = given["A"], given["b"]
         data = {name: given[name] for name in ("P", "q") if name in given}
         for name, rows in self._groups.items():

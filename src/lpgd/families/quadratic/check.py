@@ -1,7 +1,8 @@
 """Which elements of a batch of QPs or cone programs have values that no solver should see."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import isfinite
+from types import MappingProxyType
 
 import numpy as np
 
@@ -9,25 +10,30 @@ from lpgd.core.params import Param, Params, flat
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
 from lpgd.families.quadratic import inertia
+from lpgd.families.quadratic.specks import without
 
 # Asymmetry and negative curvature up to this many machine epsilons of ||P|| are rounding, but
 # never more than a tenth of ||P||, as they would be in bfloat16.
 ROUNDING, MOST = 1e3, 0.1
+MATRICES = {"P", "G", "A"}
 LEAST = 1e-200  # of squares that are safe from underflow, and one over it from overflow
 
 
 def check(
-    params: Params, resolution: float, hessian: Pattern | None = None, cost: str | None = None
+    params: Params,
+    resolution: float,
+    patterns: Mapping[str, Pattern] = MappingProxyType({}),
+    cost: str | None = None,
 ) -> tuple[Params, dict[int, str]]:
-    """Symmetrise P; list unfit elements with the argument at fault.
+    """Symmetrise P, leave specks out; list unfit elements with the argument at fault.
 
     Parameters
     ----------
     params : Params
     resolution : float
         Machine epsilon of the caller's dtype.
-    hessian : Pattern or None
-        Places of the values of P, symmetric, where P is sparse.
+    patterns : mapping from argument to Pattern
+        Places of the values of sparse matrices; those of P are symmetric.
     cost : str or None
         What the user calls the linear cost; None means ``q``, or ``c`` without P.
 
@@ -43,13 +49,15 @@ def check(
                 legal = _LEGAL.get(name, np.isfinite)(param.values)
                 label = (cost or ("q" if "P" in params else "c")) if name == "q" else name
                 _note(unfit, param, ~_rowwise(legal), f"{label} {_WHY[name]}")
+        specks = {n: without(params[n], patterns.get(n)) for n in MATRICES & params.keys()}
+        params = {**params, **specks}
         if "lb" in params and "ub" in params:
             crossed = (params["lb"].full() > params["ub"].full()).any(axis=1)
             for element in np.flatnonzero(crossed):
                 unfit.setdefault(int(element), "lb exceeds ub")
         if "P" in params:
             rounding = min(ROUNDING * resolution, MOST)
-            params = {**params, "P": _symmetrised(params["P"], unfit, rounding, hessian)}
+            params = {**params, "P": _symmetrised(params["P"], unfit, rounding, patterns.get("P"))}
     return params, unfit
 
 

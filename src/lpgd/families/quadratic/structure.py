@@ -100,7 +100,7 @@ class Structure(Family):
 
     def check(self, params: Params, resolution: float) -> tuple[Params, Mapping[int, str]]:
         """Symmetrise P and name the bad value of each element that has one."""
-        return check.check(params, resolution, self.patterns.get("P"), self.cost)
+        return check.check(params, resolution, self.patterns, self.cost)
 
     @QUIET
     def curve(self, params: Params, x: FloatArray) -> FloatArray:
