@@ -4,8 +4,9 @@
 
 Both train the same linear predictor on the same 512 samples (batches of 32, Adam) through the same
 model object; only the import differs. Each round runs one epoch of every row in a new random
-order, from the same weights; times are process time, the ratios are taken within a round, and the
-median over the rounds is printed with its quartiles. After ten epochs of each the test regret of
+order, from the same weights; times are process time, torch keeping to one thread, for threads that
+wait count as work. The ratios are taken within a round, and the median over the rounds is printed
+with its quartiles. After ten epochs of each the test regret of
 both must agree within noise, or the row says so.
 """
 
@@ -135,6 +136,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
     print(f"{'problem':14} {'loss':9} {'lpgd':>11} {'PyEPO':>11}  ratio")
     fine = [
         compare(problem, name, given.rounds)
