@@ -238,8 +238,8 @@ def _() -> Call:
     from lpgd.jax import EnvelopeLoss, solve_qp
 
     eye, low, target = np.eye(N), np.zeros(N), np.ones(N)
-    envelope = EnvelopeLoss(lambda q: solve_qp(eye, q, lb=low), "quadratic", tau=0.5)
-    return _trained(lambda q: envelope(q, target=target))
+    envelope = EnvelopeLoss(solve_qp, "quadratic", tau=0.5)
+    return _trained(lambda q: envelope(eye, q, lb=low, target=target))
 
 
 @kind("JAX, saddle", LOOP)

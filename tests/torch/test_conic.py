@@ -270,3 +270,17 @@ def test_sparse_linear_programs_go_to_highs():
     assert values.grad.shape == values.shape
     cold = ConicLayer(lpgd.Cones(zero=20, nonneg=n), lpgd.LPGD(1e-2), engine="moreau")
     torch.testing.assert_close(cold(None, q, Sparse(form, values), b), x, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("engine", ["moreau", "clarabel", "scs"])
+def test_without_right_hand_sides_the_solution_of_linear_costs_is_zero(engine):
+    """Nothing tells the unit of x, so that no other number is near."""
+    a = torch.tensor([[-0.23, 0.66, -0.97, 0.88]], dtype=torch.float64)
+    q, A = torch.cat([-0.6 * a, -a]), torch.stack([a, a])
+    A[:, 0, 0] += 1e-3 * torch.tensor([0.0, 1.0])
+    q[1, 0] -= 1e-3
+    layer = ConicLayer(lpgd.Cones(zero=1), engine=engine)
+    solution = layer(None, q, A, torch.zeros(2, 1, dtype=torch.float64), return_duals=True)
+    assert not solution.x.any()
+    assert not solution.s.any()
+    torch.testing.assert_close(solution.y, torch.tensor([[0.6], [1.0]]).double())

@@ -47,6 +47,28 @@ def test_utilities_against_prices_in_any_unit(utility, power, unit, rule):
     assert stats.unverified == 0
 
 
+# By products of pairs of factors, or by one cone.
+POWERS = [*((p, True) for p in (1.5, 0.25, -0.5, 3.0)), *((p, False) for p in (2.3, 0.3, -0.7))]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("unit", [1e-8, 1e-3, 1e4, 1e8])
+@pytest.mark.parametrize(("power", "approx"), POWERS)
+def test_powers_against_prices_in_any_unit(power, approx, unit, rule):
+    """|p| x^(p - 1) = c: multipliers of x y >= z^2 drown in the sum of the factors."""
+    x, c = cp.Variable(3), cp.Parameter(3)
+    prices = unit * np.array([0.5, 1.0, 2.0])
+    powers = cp.sum(cp.power(x, power, approx=approx))
+    gain = powers - c @ x if 0 < power < 1 else np.sign(power - 1) * (c @ x) - powers
+    problem = cp.Problem(cp.Maximize(gain))
+    found, gradient, stats = derived(problem, c, x, prices, rule)
+    rate = 1 / (power - 1)
+    expected = (prices / abs(power)) ** rate
+    alike(found, expected, 1e-8)
+    alike(gradient, rate * expected / prices / expected.max(), 1e-6)
+    assert stats.unverified == 0
+
+
 @pytest.mark.parametrize("rule", RULES, ids=str)
 @pytest.mark.parametrize("unit", UNITS)
 def test_precisions_of_covariances_in_any_unit(unit, rule):

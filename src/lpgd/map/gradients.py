@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from lpgd.core.params import flat
 from lpgd.core.problem import Groups
 from lpgd.core.scaling import top
 from lpgd.core.solution import FloatArray, IntArray, Solution
@@ -18,13 +19,16 @@ STEEP, LOWER = 1e290, 2.0**-64
 def formed(
     forward: Forward, terms: Sequence[Term], wanted: Mapping[str, Groups], point: Solution
 ) -> tuple[dict[str, FloatArray], IntArray]:
-    """Gradients of terms; rows that are left out of them, for products of theirs are no numbers."""
+    """Gradients of terms, and the rows that are left out: no numbers hold their own."""
     sizes = _sizes(terms)
-    gradients = _formed(forward, terms, wanted, sizes)
-    bursting = np.flatnonzero(sizes == np.inf)
-    if not (len(bursting) and any(np.isnan(part).any() for part in gradients.values())):
-        return gradients, bursting[:0]
-    return _formed(forward, quiet(terms, bursting, point), wanted, sizes), bursting
+    lost = np.flatnonzero(sizes == np.inf)
+    if len(lost):
+        each = _formed(forward, terms, dict.fromkeys(wanted, lost[:, None]), sizes)
+        fine = [np.logical_and.reduce(flat(np.isfinite(part)), axis=1) for part in each.values()]
+        lost = lost[~np.logical_and.reduce(fine)]
+    if len(lost):
+        terms = quiet(terms, lost, point)
+    return _formed(forward, terms, wanted, sizes), lost
 
 
 def _formed(

@@ -21,7 +21,7 @@ from lpgd.map.forward import Forward
 OnFailure = Literal["raise", "nan"]
 
 TILT_ADVICE = "a smaller tau, rho > 0, fallback=True (with side='average'), or on_failure='nan'"
-TOO_LARGE = "a smaller cotangent or tau: products of solution and multipliers are no numbers"
+TOO_LARGE = "a smaller cotangent or tau: no numbers hold the gradient"
 # A point that moves less than this, relative to its size, has not left its vertex.
 MOVED = 1e-12
 # Cotangents of this relative size are rounding in x: training has converged.

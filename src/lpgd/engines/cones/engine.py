@@ -170,9 +170,13 @@ class Kept:
 def _answer(conic: Conic, params: Params, found: Found) -> Answer:
     """Points, within their bounds, and rays apart.
 
-    Without linear costs and right-hand sides, zero is a solution; no other number is zero there.
+    Without right-hand sides and P, or linear costs, zero is a solution; no other number is zero
+    there.
     """
-    none = np.flatnonzero((top(params["q"].full()) == 0) & (top(params["b"].full()) == 0))
+    homogeneous = top(params["b"].full()) == 0
+    if not conic.quadratic and homogeneous.any():
+        found.x[homogeneous & found.solved] = 0.0
+    none = np.flatnonzero((top(params["q"].full()) == 0) & homogeneous)
     if len(none):
         found.x[none], found.y[none], found.error[none] = 0.0, 0.0, 0.0
         found.status[none] = Status.OPTIMAL

@@ -24,7 +24,7 @@ SIDES = {"A": "b", "G": "h"}
 ROWS = {"b": "A", "h": "G"}
 # How far a right-hand side keeps x from the origin, as a function of it.
 AWAY: dict[str, Any] = {"b": np.abs, "h": np.negative, "lb": np.positive, "ub": np.negative}
-FAR = 200  # binary logarithm of units of variables that no two quantities of a model have
+FAR = 60  # binary logarithm of units of variables that no two quantities of a model have
 MOST = 500  # binary logarithm of units beyond which products of two numbers overflow or vanish
 EPS = float(np.finfo(np.float64).eps)
 

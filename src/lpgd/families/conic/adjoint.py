@@ -39,6 +39,7 @@ from lpgd.families.quadratic.structure import QUIET, Structure
 LARGE = 500  # variables and rows beyond which sparse matrices stay sparse
 OFF = 1e-6  # relative residual of an adjoint that is none
 NOTHING = 1e-9  # multipliers and moves below this, relative to others, are none
+SKEW = 10  # powers of two between factors whose sum keeps enough digits of the smaller one
 WEAK = 1e-9  # multipliers minus slacks below this, relative to the largest, count as zero
 
 
@@ -69,16 +70,19 @@ class Linearized:
         return self._units or Units.of(self.plan.conic, self.params)
 
     @cached_property
-    def inside(self) -> tuple[Params, Solution]:
-        """Data and solutions in these units."""
+    def inside(self) -> tuple[Params, Solution, BoolArray]:
+        """Data and solutions in these units, and which of them lack digits there."""
         units, conic = self.units, self.plan.conic
         params = units.linear(units.matrices(conic, self.params))
         point = units.enter(self.solution)
-        skewed = np.flatnonzero(units.skew.any(axis=1))
+        skew = np.abs(units.skew).max(axis=1, initial=0)
+        if conic.n + conic.m > LARGE:
+            return params, point, skew > SKEW
+        blurred, skewed = np.zeros(len(point), dtype=np.bool_), np.flatnonzero(skew)
         if len(skewed):
-            part = _restored(self.plan, taken(params, skewed), point.take(skewed))
-            point = point.put(skewed, part)
-        return params, point
+            part, fine = _restored(self.plan, taken(params, skewed), point.take(skewed))
+            blurred[skewed], point = ~fine, point.put(skewed, part)
+        return params, point, blurred
 
     def line(self, cotangent: Cotangent, rho: float) -> Adjoint | None:
         """None: curvature bends what is tilted at once."""
@@ -99,14 +103,15 @@ class Linearized:
         units = self.units.take(rows)
         found = self._adjoint(rows, units.terms(dx * lift, -dy * lift), rho)
         a, v = units.leave(found.a, found.v)
-        return replace(found, a=a / lift, v=v / lift)
+        unsure = found.unsure | self.inside[2][rows]
+        return replace(found, a=a / lift, v=v / lift, unsure=unsure)
 
     def _adjoint(self, rows: IntArray, linear: Linear, rho: float) -> Adjoint:
         """The adjoint in fair units."""
         conic, bend = self.plan.conic, rho * self.units.bend
         matrices = {"A", "P"} if conic.quadratic else {"A"}
         if conic.n + conic.m > LARGE and matrices <= conic.patterns.keys():
-            params, point = self.inside
+            params, point, _ = self.inside
             return _sparse(conic, taken(params, rows), point.take(rows), linear, bend[rows])
         found = Adjoint(np.empty_like(linear[0]), np.empty_like(linear[1]), *_unknown(len(rows)))
         for part in self._factorized(rho):
@@ -124,7 +129,7 @@ class Linearized:
         return self._parts[rho]
 
     def _split(self, rho: float) -> Iterator[Part]:
-        plan, (params, point) = self.plan, self.inside
+        plan, (params, point, _) = self.plan, self.inside
         matrices = plan.matrices(params)
         bend = rho * self.units.bend if rho else None
         zero = np.logical_or.reduce(matrices.pivots == 0, axis=1)
@@ -223,22 +228,20 @@ class Part:
         return bool((np.abs(way[users(plan.conic)[0]]) > NOTHING).any())
 
 
-def _restored(plan: Reduction[Any], params: Params, point: Solution) -> Solution:
+def _restored(plan: Reduction[Any], params: Params, point: Solution) -> tuple[Solution, BoolArray]:
     """Points with the digits of multipliers that drown in a sum of factors in the user's units.
 
-    Newton's method finds them again from the others; what it does not solve stays.
+    Newton's method finds them again from the others; what it does not solve stays, and is told.
     """
-    conic = plan.conic
-    if conic.n + conic.m > LARGE:
-        return point
-    slacks = conic.slacks(params, point.x)
+    slacks = plan.conic.slacks(params, point.x)
     matrices = plan.balanced(plan.matrices(params), params, point.y, slacks)
     linear = linear_terms(params)
     data, at = plan.data(matrices, linear), plan.enter(matrices, point, slacks)
-    found = newton.solve(plan.layout, data, at, Model.of(plan.layout, data, at), 1)
+    found = newton.solve(plan.layout, data, at)
     x, y = plan.leave(matrices, linear, found.x, found.y)
-    fine = (found.error <= newton.FINE)[:, None]
-    return Solution(np.where(fine, x, point.x), np.where(fine, y, point.y), point.status)
+    fine = found.error <= newton.FINE
+    x, y = (np.where(fine[:, None], *pair) for pair in ((x, point.x), (y, point.y)))
+    return Solution(x, y, point.status), fine
 
 
 def _unknown(size: int) -> tuple[BoolArray, BoolArray, BoolArray]:

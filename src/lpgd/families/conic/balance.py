@@ -123,9 +123,9 @@ class Graph:
         k = int(group.max(initial=-1)) + 1
         rows, cols = np.divmod(np.arange(conic.m * n), n) if A is None else (A.rows, A.cols)
         rows, bends, tied = group[rows], _bends(conic), Tied.of(conic, group, rotated.first)
-        second, size = np.where(tied.double, tied.second, tied.first), k + n + tied.size
+        size = k + n + tied.size
         begin = np.concatenate([rows, k + bends[0], np.arange(k), np.arange(k)])
-        end = np.concatenate([k + cols, k + bends[1], k + n + tied.first, k + n + second])
+        end = np.concatenate([k + cols, k + bends[1], k + n + tied.first, k + n + tied.second])
         joined: Any = sparse.coo_array((np.ones(len(end)), (begin, end)), shape=(size, size))
         count, part = connected_components(joined, directed=False)
         split = np.split(part.astype(np.intp), [k, k + n])
@@ -165,7 +165,10 @@ class Graph:
     def balanced(
         self, logs: FloatArray, weights: FloatArray, b: Level, loose: BoolArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Factors of rows and columns, as integers; where ``loose``, costs have a say."""
+        """Factors of rows and columns; where ``loose``, costs have a say.
+
+        Unknowns are integers, and so are all factors but those of the third rows of power cones.
+        """
         logs, weights = self.plain(logs, weights, STRAY)
         say: FloatArray = np.where(loose, WEIGHT, 0.0)
         free, cols = self._fitted(logs, weights, b, say)
@@ -264,14 +267,14 @@ class _Costs:
 def _groups(conic: Structure, first: IntArray, rotated: IntArray) -> IntArray:
     """Which rows have one factor, (m,): those of a cone, where it is no half-line.
 
-    Entries of a semidefinite matrix, and the factors of a product, have their own, which ``Tied``
+    Entries of a semidefinite matrix, and the factors of products, have their own, which ``Tied``
     joins. The third row of an exponential cone has its own where nothing stands in the second.
     """
     begins = np.zeros(conic.m, dtype=np.intp)
     begins[[a for _, a, b in conic.cones.blocks() if b > a]] = 1
     begins[: conic.cones.zero + conic.cones.nonneg] = 1
     for kind, start, stop in conic.cones.blocks():
-        if kind == "psd":
+        if kind in ("psd", "power"):
             begins[start:stop] = 1
     begins[rotated + 1] = begins[rotated + 2] = 1
     if "A" in conic.patterns:

@@ -5,7 +5,8 @@ each row or cone, one for the costs, all powers of two, so that nothing is round
 
     x = D x',   s = E^-1 s',   y = E y' / c,   P' = c D P D,  q' = c D q,  A' = E A D,  b' = E b.
 
-Data that are fair on the whole stay as they are.
+Data that are fair on the whole stay as they are. The third row of a power cone (u, v, w) has the
+factor k^a l^(1 - a), which is no power of two.
 
 The exponential cone has one more symmetry, (u, v, w) -> (u + v log k, v, k w). It serves where v is
 a constant, as in log(x): w has a unit of its own then, and log k moves from b_v to b_u. A product
@@ -48,6 +49,8 @@ class Units(Rows):
         log k in the first row of each exponential cone, else zero.
     skew : (N, m) int
         Binary logarithm of k in the first row of each product, else zero.
+    rest : (N, m) float64
+        Further factors of rows: 1 but in the third row of each power cone.
     """
 
     rows: Exponents
@@ -56,22 +59,25 @@ class Units(Rows):
     sides: Exponents
     shift: FloatArray
     skew: Exponents
+    rest: FloatArray
 
     @classmethod
     def of(cls, conic: Structure, params: Params) -> Units:
         """Units in which the data are fair."""
         graph = Graph.of(conic)
         curve = Values(conic, params).diagonal() if conic.quadratic else None
-        unit, cols = (side.astype(np.intc) for side in balanced(graph, params, curve))
+        sides, cols = balanced(graph, params, curve)
+        unit, cols = np.rint(sides).astype(np.intc), cols.astype(np.intc)
+        rest = np.exp2(sides - unit)[:, graph.group]
         rows, skew = graph.rotated.units(unit[:, graph.group], params["A"])
         none = np.zeros((len(unit), 1), dtype=np.intc)
         shift, first = np.zeros(rows.shape), graph.first
         if len(first):
             shift[:, first] = np.log(2.0) * (rows[:, first + 2] - rows[:, first])
         if curve is None:
-            return cls(rows, cols, none, none, shift, skew).fitted(params)
+            return cls(rows, cols, none, none, shift, skew, rest).fitted(params)
         costs = np.maximum(_top(params["q"].full(), cols), _top(curve, 2 * cols))
-        return cls(rows, cols, exponents_of(costs), none, shift, skew)
+        return cls(rows, cols, exponents_of(costs), none, shift, skew, rest)
 
     def fitted(self, params: Params) -> Units:
         """With factors of linear costs and of the right-hand sides for these linear terms."""
@@ -107,13 +113,16 @@ class Units(Rows):
             return params
         scaled: dict[str, Param] = {}
         for name in params.keys() & {"A", "P"}:
-            left = self.rows if name == "A" else self.cols + self.costs
+            left, rest = self.cols + self.costs, np.ones(self.cols.shape)
+            if name == "A":
+                left, rest = self.rows, self.rest
             pattern, values = conic.patterns.get(name), params[name].full()
             if pattern is None:
-                power = left[:, :, None] + self.cols[:, None, :]
+                power, rest = left[:, :, None] + self.cols[:, None, :], rest[:, :, None]
             else:
                 power = left[:, pattern.rows] + self.cols[:, pattern.cols]
-            scaled[name] = batched(np.ldexp(values, power))
+                rest = rest[:, pattern.rows]
+            scaled[name] = batched(np.ldexp(values, power) * rest)
         if self.skew.any():
             rotated = Graph.of(conic).rotated
             power = self.skew[:, rotated.first[rotated.cone]]
@@ -130,7 +139,7 @@ class Units(Rows):
 
     def terms(self, q: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Linear terms in these units."""
-        b = np.ldexp(b, self.rows + self.sides)
+        b = np.ldexp(b, self.rows + self.sides) * self.rest
         b[:, :-1] += self.shift[:, :-1] * b[:, 1:]
         b = self._turned(b)
         return np.ldexp(q, self.cols + self.costs), b
@@ -139,7 +148,7 @@ class Units(Rows):
         """A point in these units."""
         if self.idle:
             return point
-        y = np.ldexp(point.y, self.costs - self.rows)
+        y = np.ldexp(point.y, self.costs - self.rows) / self.rest
         y[:, 1:] -= self.shift[:, :-1] * y[:, :-1]
         y = self._turned(y, -1)
         return Solution(np.ldexp(point.x, self.sides - self.cols), y, point.status)
@@ -150,7 +159,7 @@ class Units(Rows):
             return x, y
         y = self._turned(y.copy())
         y[:, 1:] += self.shift[:, :-1] * y[:, :-1]
-        return np.ldexp(x, self.cols - self.sides), np.ldexp(y, self.rows - self.costs)
+        return np.ldexp(x, self.cols - self.sides), np.ldexp(y * self.rest, self.rows - self.costs)
 
     def _turned(self, rows: FloatArray, sign: int = 1) -> FloatArray:
         """Values of rows, (N, m), with the two factors of products in other units."""
