@@ -2,12 +2,14 @@
 
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import nn
 
 from lpgd.core.errors import StructureError
 from lpgd.core.options import choice, whole
 from lpgd.core.public import public
+from lpgd.frontend.oracle import checked
 from lpgd.losses.cone import projected
 from lpgd.losses.linear import fitting
 from lpgd.torch.losses.base import Reduction, known, plain, reduced
@@ -63,15 +65,18 @@ class CaVE(nn.Module):
         StructureError
             Wrong shape.
         """
-        normals = plain(costs, {"normals": normals})["normals"]
+        own, rows = plain(costs, {"normals": normals})
+        checked((None,), tuple(costs.shape))
         fitting(costs.shape[-1:], normals=normals)
         try:
-            rows = normals.expand(*costs.shape[:-1], *normals.shape[-2:])
-        except RuntimeError:
+            if normals.ndim < 2:
+                raise ValueError(normals.shape)
+            batch = np.broadcast_shapes(costs.shape[:-1], normals.shape[:-2])
+        except ValueError:
             raise StructureError(
                 f"normals must have shape (..., m, d) of the batch dimensions of costs, "
                 f"{tuple(costs.shape)}, got {tuple(normals.shape)}"
             ) from None
-        direction = self.sign * costs
-        onto = on_cones(direction, rows, self.iterations)
-        return reduced(cone_cosine(direction, onto), self.reduction)
+        direction = self.sign * own.expand(*batch, *costs.shape[-1:])
+        onto = on_cones(direction, rows.expand(*batch, *normals.shape[-2:]), self.iterations)
+        return reduced(cone_cosine(direction, onto), self.reduction, costs, normals)
