@@ -227,3 +227,17 @@ def test_a_module_of_the_users_is_asked_in_the_dtype_of_the_costs():
 
     loss = losses.SPOPlus(Own())(COSTS.float(), TRUE.float(), TARGET.float())
     assert loss.dtype == torch.float32
+
+
+@pytest.mark.parametrize("iterations", [None, 3])
+def test_cave_takes_transforms(iterations):
+    normals = torch.rand(3, 2, 4, dtype=T, generator=torch.Generator().manual_seed(2))
+    each = losses.CaVE(iterations=iterations, reduction="none")
+    costs = COSTS.clone().requires_grad_()
+    (want,) = torch.autograd.grad(each(costs, normals).sum(), costs)
+    one = torch.func.grad(losses.CaVE(iterations=iterations))
+    torch.testing.assert_close(torch.func.vmap(one)(COSTS, normals), want)
+    shared = torch.func.vmap(each, in_dims=(0, None))(COSTS, normals[0])
+    torch.testing.assert_close(shared, each(COSTS, normals[0]))
+    torch.testing.assert_close(torch.func.jacrev(each)(COSTS, normals).sum(1), want)
+    assert losses.CaVE(reduction="none")(COSTS[:, :0], normals[..., :0]).shape == (3,)
