@@ -95,3 +95,40 @@ def test_options_and_arrays_of_functions_are_checked():
         accumulated.Regret(normalise="no")
     with pytest.raises(TypeError, match="oracle must be a callable"):
         accumulated.UnambiguousRegret(None)
+
+
+@pytest.mark.parametrize("cast", ["half", "bfloat16", "float"])
+def test_sums_stay_in_double_precision_whatever_the_model_is_cast_to(cast):
+    metric = accumulated.Optimality()
+    model = getattr(torch.nn.ModuleList([metric]), cast)()
+    for _ in range(3000):
+        metric.update(CHOSEN, COSTS, BEST)
+    assert model[0].total.dtype == torch.float64
+    assert float(metric.compute()) == pytest.approx(2 / 3)
+
+
+def test_metrics_that_count_otherwise_are_not_merged():
+    first = accumulated.Regret()
+    for other in (accumulated.Optimality(), accumulated.Regret("max"), None):
+        with pytest.raises(TypeError, match="must be a Regret with the same options"):
+            first.merge_state(other)
+    with pytest.raises(TypeError, match="same options"):
+        first.merge_state(accumulated.Regret(normalise=False))
+
+
+@pytest.mark.parametrize("wrong, told", [
+    (CHOSEN.to(torch.complex64), "real numbers"), (CHOSEN.to_sparse(), "must be dense"),
+])  # fmt: skip
+def test_solutions_are_dense_real_numbers(wrong, told):
+    with pytest.raises(lpgd.StructureError, match=told):
+        accumulated.Regret().update(wrong, COSTS, BEST)
+
+
+def test_an_oracle_of_other_shapes_is_refused_and_so_are_batches_that_do_not_broadcast():
+    for wrong in (np.ones((1, 3)), np.ones(3), np.ones((2, 1))):
+        with pytest.raises(lpgd.StructureError, match="the oracle returned shape"):
+            metrics.unambiguous_regret(
+                np.ones((2, 3)), np.ones((2, 3)), [1, 1], lambda _, wrong=wrong: wrong
+            )
+    with pytest.raises(lpgd.StructureError, match="do not broadcast"):
+        metrics.regret(np.ones((2, 3)), np.ones((4, 3)), 1.0)

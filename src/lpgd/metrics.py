@@ -43,7 +43,13 @@ def regret(solutions: ArrayLike, true_costs: ArrayLike, best: ArrayLike) -> Floa
         raise StructureError(
             f"solutions and true_costs must have one size, got shapes {x.shape} and {c.shape}"
         )
-    value = (c * x).sum(axis=-1)
+    try:
+        value = (c * x).sum(axis=-1)
+    except ValueError:
+        raise StructureError(
+            f"batch dimensions of solutions {x.shape[:-1]} and true_costs {c.shape[:-1]} do not "
+            "broadcast"
+        ) from None
     return value - _one_each("best", best, value.shape)
 
 
@@ -86,7 +92,7 @@ def worst_solutions(
     Raises
     ------
     StructureError
-        Costs and true costs of other shapes.
+        Costs and true costs of other shapes, or solutions of the oracle.
     """
     c, truth = array("costs", costs), array("true_costs", true_costs)
     if c.ndim != 2 or c.shape != truth.shape:
@@ -96,7 +102,10 @@ def worst_solutions(
     number("tolerance", tolerance)
     size = np.abs(c).max(axis=1, initial=0.0), np.abs(truth).max(axis=1, initial=0.0)
     step = tolerance * np.where(size[0] > 0, size[0], 1.0) / np.where(size[1] > 0, size[1], 1.0)
-    return array("solutions of the oracle", oracle(c - step[:, None] * truth))
+    found = array("solutions of the oracle", oracle(c - step[:, None] * truth))
+    if found.shape != c.shape:  # regret would broadcast one solution to all
+        raise StructureError(f"the oracle returned shape {found.shape}, expected {c.shape}")
+    return found
 
 
 def unambiguous_regret(

@@ -139,3 +139,105 @@ class TestCaVE:
         assert found.isnan().tolist() == [True, False, True]
         assert found[1] == fine[1]
         assert np.isnan(projected(np.ones((1, 2)), np.full((1, 1, 2), np.nan), None)).all()
+
+
+@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_what_cancels_is_computed_in_float64(name, dtype):
+    """Of large costs and small tilts, that is: the answer is that of float64, rounded once."""
+    made, given = MADE[name]
+    scale = 1.0 if name == "pointwise" else 100.0  # whose square would overflow
+    options = {"tau": 1e-4, "side": "average"} if name == "PG" else {}
+    few = [part.to(dtype) for part in (scale * COSTS, *given)]
+    want = made(reduction="none", **options)(*[part.to(T) for part in few])
+    if name == "PFY":  # its noise is drawn in the dtype of the costs
+        options["sigma"] = 1e-9
+        want = made(reduction="none", **options)(*[part.to(T) for part in few])
+    found = made(reduction="none", **options)(*few)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.to(T), want.to(dtype).to(T), rtol=1e-6, atol=1e-6)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(made(reduction="none", **options)(*few), found)
+
+
+@pytest.mark.parametrize("name", [*MADE, "CaVE"])
+def test_arguments_are_dense_real_numbers(name):
+    made, given = MADE.get(name, (losses.CaVE, (torch.ones(3, 2, 4, dtype=T),)))
+    for place in range(len(given) + 1):
+        parts = [COSTS, *given]
+        for wrong in (parts[place].to(torch.complex64), parts[place].to_sparse()):
+            with pytest.raises(lpgd.StructureError, match=r"must be (dense|real numbers)"):
+                made()(*parts[:place], wrong, *parts[place + 1 :])
+
+
+def test_pools_are_dense_real_numbers():
+    for wrong in (POOL.to(torch.complex64), POOL.to_sparse()):
+        with pytest.raises(ValueError, match="pool must be dense real numbers"):
+            losses.ContrastiveMAP(wrong)
+
+
+def test_the_best_of_a_pool_does_not_depend_on_batch_company():
+    draw = torch.Generator().manual_seed(0)
+    pool = torch.rand(200, 20, generator=draw).argsort(-1).argsort(-1).lt(5).to(T)
+    costs = torch.randint(1, 10, (256, 20), generator=draw).to(T) / 10  # many ties
+    for loss, given in (
+        (losses.ContrastiveMAP(pool, reduction="sum"), pool[:1].expand(256, 20)),
+        (losses.LearningToRank(pool, reduction="sum"), costs),
+    ):
+        together = torch.func.grad(loss)(costs, given)
+        for row in range(256):
+            alone = torch.func.grad(loss)(costs[row : row + 1], given[row : row + 1])
+            torch.testing.assert_close(alone[0], together[row])
+
+
+@pytest.mark.parametrize("name", ["NCE", "CMAP", "pointwise", "pairwise", "listwise"])
+def test_pools_take_vmap(name):
+    made, given = MADE[name]
+    found = torch.func.vmap(made())(COSTS, *given)
+    torch.testing.assert_close(found, made(reduction="none")(COSTS, *given))
+
+
+def test_cave_broadcasts_and_names_what_has_no_rows():
+    normals = torch.rand(3, 2, 4, dtype=T, generator=torch.Generator().manual_seed(2))
+    loss = losses.CaVE(reduction="none")
+    torch.testing.assert_close(loss(COSTS[0], normals), loss(COSTS[0].expand(3, 4), normals))
+    torch.testing.assert_close(loss(COSTS[:, None], normals[0]).squeeze(1), loss(COSTS, normals[0]))
+    with pytest.raises(lpgd.StructureError, match=r"normals must have shape \(\.\.\., m, d\)"):
+        loss(COSTS, normals[0, 0])
+    with pytest.raises(lpgd.StructureError, match="costs must have at least 1 dimension"):
+        loss(COSTS[0, 0], normals)
+
+
+def test_scores_take_counts_and_masks():
+    target = TARGET.to(torch.bool)
+    for of in (lambda x: (x != target[0]).any(-1), lambda x: (x != target[0]).sum(-1)):
+        made = losses.ScoreFunction(TopK(2), of)
+        want = losses.ScoreFunction(TopK(2), lambda x, of=of: of(x).to(x.dtype))
+        assert torch.equal(made(COSTS), want(COSTS))
+    for wrong in (lambda x: None, lambda x: x.sum(-1).numpy()):
+        with pytest.raises(lpgd.StructureError, match=r"loss must return a torch\.Tensor"):
+            losses.ScoreFunction(TopK(2), wrong)(COSTS)
+
+
+def test_a_module_of_the_users_is_asked_in_the_dtype_of_the_costs():
+    class Own(torch.nn.Module):
+        def forward(self, costs):
+            assert costs.dtype == torch.float32
+            return torch.nn.functional.one_hot(costs.argmin(-1), 4).to(costs.dtype)
+
+    loss = losses.SPOPlus(Own())(COSTS.float(), TRUE.float(), TARGET.float())
+    assert loss.dtype == torch.float32
+
+
+@pytest.mark.parametrize("iterations", [None, 3])
+def test_cave_takes_transforms(iterations):
+    normals = torch.rand(3, 2, 4, dtype=T, generator=torch.Generator().manual_seed(2))
+    each = losses.CaVE(iterations=iterations, reduction="none")
+    costs = COSTS.clone().requires_grad_()
+    (want,) = torch.autograd.grad(each(costs, normals).sum(), costs)
+    one = torch.func.grad(losses.CaVE(iterations=iterations))
+    torch.testing.assert_close(torch.func.vmap(one)(COSTS, normals), want)
+    shared = torch.func.vmap(each, in_dims=(0, None))(COSTS, normals[0])
+    torch.testing.assert_close(shared, each(COSTS, normals[0]))
+    torch.testing.assert_close(torch.func.jacrev(each)(COSTS, normals).sum(1), want)
+    assert losses.CaVE(reduction="none")(COSTS[:, :0], normals[..., :0]).shape == (3,)

@@ -126,3 +126,28 @@ def test_costs_of_any_size_give_the_same_gradient():
         found.append(given.grad * size)
     torch.testing.assert_close(found[1], found[0])
     torch.testing.assert_close(found[2], found[0])
+
+
+def test_costs_points_and_objects_that_do_not_fit_are_named():
+    costs = torch.rand(4, 5)
+    layer = OracleLayer(lambda c: list(c), features=lambda x: x, offset=lambda _: 1.0)
+    with pytest.raises(lpgd.StructureError, match="costs must be dense"):
+        layer(costs.to_sparse())
+    for wrong, told in (
+        (costs[:2], "batch dimensions do not broadcast"),
+        (costs.numpy(), r"x must be a torch\.Tensor"),
+        (costs.to(torch.complex64), "x must be real numbers"),
+    ):
+        with pytest.raises(lpgd.StructureError, match=told):
+            layer.objective(costs, wrong)
+    with pytest.raises(lpgd.StructureError, match=r"costs must be a torch\.Tensor"):
+        layer.objective(costs.numpy(), costs)
+    with pytest.raises(lpgd.StructureError, match="4 objects are needed, got 2"):
+        layer.objective(costs, costs, [1, 2])
+
+
+def test_a_pool_with_a_gradient_and_instances_that_are_none_are_refused_by_name():
+    with pytest.raises(ValueError, match="pool must be an array of numbers"):
+        OracleLayer(TopK(1), solve_ratio=0.5, pool=torch.ones(1, 5, requires_grad=True))
+    with pytest.raises(lpgd.StructureError, match="2 instances are needed, got 3"):
+        TopK()(np.ones((2, 3)), 3)

@@ -77,7 +77,7 @@ def array(name: str, value: Any) -> FloatArray:
     """
     try:
         given = np.asarray(value)
-    except (TypeError, ValueError) as error:  # rows of several lengths
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged rows, tensors with a gradient
         raise ValueError(f"{name} must be an array of numbers: {error}") from error
     if given.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be numbers, got dtype {given.dtype}")

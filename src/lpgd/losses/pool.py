@@ -20,14 +20,28 @@ def noise_contrastive(costs: Array, target: Array, pool: Array) -> Array:
     return inner(costs, target) - scores(costs, pool).mean(-1)
 
 
-def contrastive_map(costs: Array, target: Array, pool: Array) -> Array:
+def contrastive_map(costs: Array, target: Array, pool: Array, rounding: float = 0.0) -> Array:
     """Contrastive maximum a posteriori (Mulamba et al., 2021): ``fenchel_young`` over the pool."""
-    return inner(costs, target - cheapest(costs, pool))
+    return inner(costs, target - cheapest(costs, pool, rounding))
 
 
-def cheapest(costs: Array, pool: Array) -> Array:
-    """The minimiser of <c, x> over the pool."""
-    return pool[scores(costs, pool).argmin(-1)]
+def cheapest(costs: Array, pool: Array, rounding: float = 0.0) -> Array:
+    """The minimiser of <c, x> over the pool, of equal ones the first.
+
+    Scores of one element are rounded otherwise in another batch. What is within ``rounding`` of the
+    least, relative to the terms of its sum, counts as equal; 0 tells all apart.
+    """
+    found = scores(costs, pool)
+    least = _of(pool, found.argmin(-1))
+    if not rounding:
+        return least
+    most = inner(costs, least) + rounding * inner(abs(costs), abs(least))
+    return _of(pool, ((found <= most[..., None]) * 1).argmax(-1))
+
+
+def _of(pool: Array, place: Array) -> Array:
+    """Solutions of the pool; torch.func.vmap takes no index without a dimension."""
+    return pool[place[..., None]][..., 0, :]
 
 
 def pointwise(costs: Array, true_costs: Array, pool: Array) -> Array:
@@ -35,12 +49,13 @@ def pointwise(costs: Array, true_costs: Array, pool: Array) -> Array:
     return (scores(true_costs - costs, pool) ** 2).mean(-1)
 
 
-def pairwise(costs: Array, true_costs: Array, pool: Array) -> Array:
+def pairwise(costs: Array, true_costs: Array, pool: Array, rounding: float = 0.0) -> Array:
     """Pairwise learning to rank (Mandi et al., 2022): hinges against the truly best solution."""
-    best = cheapest(true_costs, pool)
+    best = cheapest(true_costs, pool, rounding)
     over = inner(costs, best)[..., None] - scores(costs, pool)
+    room = rounding * inner(abs(costs), abs(best))[..., None]  # equal scores: see ``cheapest``
     unknown = 0 * true_costs.sum(-1)  # NaN where a true cost is, of which nothing is the best
-    return (over * (over > 0)).sum(-1) / max(len(pool) - 1, 1) + unknown
+    return (over * (over > room)).sum(-1) / max(len(pool) - 1, 1) + unknown
 
 
 def listwise(

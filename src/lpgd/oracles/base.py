@@ -51,8 +51,10 @@ class SetOracle(ABC):
             ``reply`` instead, in which they are marked, and does as its ``on_failure`` says.
         """
         costs = self._costs(costs)
-        if instances is not None and len(instances) != len(costs):
-            raise StructureError(f"{len(costs)} instances are needed, got {len(instances)}")
+        if instances is not None:
+            given = len(instances) if hasattr(instances, "__len__") else instances
+            if given != len(costs):
+                raise StructureError(f"{len(costs)} instances are needed, got {given!r}")
         bad = ~np.isfinite(costs).all(axis=tuple(range(1, costs.ndim)))
         if bad.any():
             notes = {int(row): WHY for row in np.flatnonzero(bad)}

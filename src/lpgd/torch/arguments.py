@@ -150,6 +150,20 @@ def check_values(name: str, tensor: Any, first: torch.Tensor, which: str) -> Non
         )
 
 
+def check_numbers(name: str, tensor: Any, first: torch.Tensor, which: str) -> None:
+    """Check that an argument holds real numbers, all of them; see ``check_values``.
+
+    Raises
+    ------
+    StructureError
+    """
+    check_values(name, tensor, first, which)
+    if tensor.layout != torch.strided:
+        raise StructureError(f"{name} must be dense, got layout {tensor.layout}; use .to_dense()")
+    if tensor.is_complex():
+        raise StructureError(f"{name} must be real numbers, got {tensor.dtype}")
+
+
 def _check_subclass(name: str, tensor: torch.Tensor) -> None:
     """Refuse tensors whose values are not those of one strided array."""
     if cast(Any, type(tensor)).__torch_dispatch__ is PLAIN and not tensor.is_nested:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from lpgd import metrics
 from lpgd.core.errors import StructureError
 from lpgd.core.options import choice, flag, number
 from lpgd.core.public import public
-from lpgd.torch.arguments import check_values
+from lpgd.torch.arguments import check_numbers
 
 
 class _Metric(nn.Module):
@@ -30,6 +30,11 @@ class _Metric(nn.Module):
         for name in ("total", "weight"):
             self.register_buffer(name, torch.zeros((), dtype=torch.float64), persistent=False)
 
+    @property
+    def _counts(self) -> tuple[Any, ...]:
+        """The options that say what is summed."""
+        return tuple(getattr(self, name, None) for name in ("sign", "normalise", "tolerance"))
+
     @abstractmethod
     def _sums(self, *given: np.ndarray) -> tuple[float, float]:
         """What a batch adds to the numerator and to the denominator."""
@@ -37,7 +42,7 @@ class _Metric(nn.Module):
     @torch.no_grad()
     def _add(self, *given: torch.Tensor) -> tuple[float, float]:
         for name, part in zip(("solutions (or costs)", "true costs", "optima"), given, strict=True):
-            check_values(name, part, part, "themselves")
+            check_numbers(name, part, part, "themselves")
         first, truth, best = (part.detach().to("cpu", torch.float64).numpy() for part in given)
         one = first.shape[-1:]
         if not one or truth.shape != first.shape or best.size != np.prod(first.shape[:-1]):
@@ -72,13 +77,37 @@ class _Metric(nn.Module):
         """The metric of all batches since ``reset``; NaN without any."""
         return self.total / self.weight
 
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Self:  # noqa: FBT001, FBT002
+        """Move the sums; their dtype stays, whatever the model's that holds the metric becomes.
+
+        Sums in half precision stop growing at 256 or 2048.
+        """
+        sums = self.total, self.weight
+        super()._apply(fn, recurse)
+        for name, own in zip(("total", "weight"), sums, strict=True):
+            moved = getattr(self, name)
+            kept = own if own.device.type != "meta" else moved  # a meta tensor has no values
+            setattr(self, name, kept.to(moved.device, torch.float64))
+        return self
+
     def reset(self) -> None:
         """Forget all batches."""
         self.total.zero_()
         self.weight.zero_()
 
     def merge_state(self, other: _Metric) -> None:
-        """Add what another metric, of another process say, has seen."""
+        """Add what another metric of the same kind, of another process say, has seen.
+
+        Raises
+        ------
+        TypeError
+            It is none, or counts otherwise.
+        """
+        if type(other) is not type(self) or other._counts != self._counts:
+            raise TypeError(
+                f"the other metric must be a {type(self).__name__} with the same options, "
+                f"got {other!r}"
+            )
         self.total += other.total.to(self.total)
         self.weight += other.weight.to(self.weight)
 

@@ -21,11 +21,15 @@ class GaussianNoise(nn.Module):
         self.seed = seed
         self._generators: dict[torch.device, torch.Generator] = {}
 
-    def like(self, costs: torch.Tensor, samples: int) -> torch.Tensor:
-        """Noise (..., samples, d) for costs (..., d)."""
+    def like(
+        self, costs: torch.Tensor, samples: int, dtype: torch.dtype | None = None
+    ) -> torch.Tensor:
+        """Noise (..., samples, d) for costs (..., d), drawn in a dtype: by default theirs."""
         generator = self.generator(costs.device)
         shape = (*costs.shape[:-1], samples, costs.shape[-1])
-        return torch.randn(shape, device=costs.device, dtype=costs.dtype, generator=generator)
+        return torch.randn(
+            shape, device=costs.device, dtype=dtype or costs.dtype, generator=generator
+        )
 
     def generator(self, device: torch.device) -> torch.Generator:
         """The generator of a device."""
@@ -51,8 +55,8 @@ class GaussianNoise(nn.Module):
         self.set_extra_state(saved)
 
 
-def noisy(costs: torch.Tensor, how: Perturbation) -> torch.Tensor:
-    """Costs (..., d) with noise of a ``GaussianNoise``: (..., S, d), as a function of the costs."""
+def noisy(costs: torch.Tensor, how: Perturbation, dtype: torch.dtype) -> torch.Tensor:
+    """Costs (..., d) with noise of a ``GaussianNoise``, drawn in a dtype: (..., S, d)."""
     assert isinstance(how.noise, GaussianNoise)
-    noise = how.noise.like(costs, how.samples)
+    noise = how.noise.like(costs, how.samples, dtype)
     return perturbed(costs, noise, how.sigma, torch.exp if how.multiply else None)

@@ -13,8 +13,16 @@ from lpgd.core.public import public
 from lpgd.core.rule import Rule
 from lpgd.families.oracle.oracle import Oracle
 from lpgd.frontend.oracle import Asking, OracleView, Sense, checked, fitting, form, opaque, pooled
+from lpgd.losses.linear import fitting as fitting_batches
 from lpgd.map.report import OnFailure
-from lpgd.torch.arguments import Arguments, Signature, check_kind, collect, signature
+from lpgd.torch.arguments import (
+    Arguments,
+    Signature,
+    check_kind,
+    check_numbers,
+    collect,
+    signature,
+)
 from lpgd.torch.program import ProgramLayer
 
 
@@ -145,6 +153,7 @@ class OracleLayer(ProgramLayer):
         """
         own: tuple[int, ...] = (1,)
         if isinstance(costs, torch.Tensor):
+            check_numbers("costs", costs, costs, "costs")
             check_kind("costs", costs, costs, "costs")
             own = checked(self._form, tuple(costs.shape))
             costs = costs.reshape(*costs.shape[: costs.ndim - len(own)], int(np.prod(own)))
@@ -171,16 +180,21 @@ class OracleLayer(ProgramLayer):
         Raises
         ------
         StructureError
-            Wrong shape.
+            Wrong shape, or no tensors; not one object for each element.
         """
+        for name, part in (("costs", costs), ("x", x)):
+            check_numbers(name, part, costs, "costs")
         own = checked(self._form, tuple(costs.shape))
         if tuple(x.shape[max(x.ndim - len(own), 0) :]) != own:
             raise StructureError(f"x must end in the shape {own} of one cost, got {tuple(x.shape)}")
+        fitting_batches(own, costs=costs, x=x)
         value = costs * x.detach()
         value = value.flatten(value.ndim - len(own)).sum(-1)
         if objects is None or self._offset is None:
             return value
         each = [float(self._offset(found)) for found in np.asarray(objects, dtype=object).flat]
+        if len(each) != value.numel():
+            raise StructureError(f"{value.numel()} objects are needed, got {len(each)}")
         return value + torch.tensor(each, dtype=value.dtype, device=value.device).view(value.shape)
 
     def _signature(self, given: dict[str, Any]) -> tuple[Signature, list[torch.Tensor]]:

@@ -9,7 +9,7 @@ from torch import nn
 from lpgd.core.options import choice
 from lpgd.frontend.oracle import checked
 from lpgd.losses.linear import fitting
-from lpgd.torch.arguments import check_values
+from lpgd.torch.arguments import check_numbers, common_dtype
 from lpgd.torch.oracle import OracleLayer
 
 Reduction = Literal["mean", "sum", "none"]
@@ -26,22 +26,42 @@ def known(reduction: Any) -> Reduction:
     return reduction
 
 
-def reduced(loss: torch.Tensor, reduction: Reduction) -> torch.Tensor:
-    """The mean or the sum of a loss, or the loss itself."""
-    return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
+def reduced(loss: torch.Tensor, reduction: Reduction, *given: torch.Tensor) -> torch.Tensor:
+    """The mean or the sum of a loss, or the loss itself, in the dtype of what was ``given``."""
+    if reduction != "none":
+        loss = loss.mean() if reduction == "mean" else loss.sum()
+    return loss.to(returned(*given)) if given else loss
 
 
-def plain(costs: Any, others: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """All arguments beside the costs, of which masks are zeros and ones.
+def returned(*given: torch.Tensor) -> torch.dtype:
+    """The common floating dtype of a loss's arguments.
 
     Raises
     ------
     StructureError
-        They are no tensors with values, or on different devices.
+        There is none.
     """
-    for name, part in {"costs": costs, **others}.items():
-        check_values(name, part, costs, "costs")
-    return {k: v.to(costs.dtype) if v.dtype == torch.bool else v for k, v in others.items()}
+    found = common_dtype({f"argument {place}": part for place, part in enumerate(given)})
+    return found if found.is_floating_point else torch.get_default_dtype()
+
+
+def wide(tensor: torch.Tensor) -> torch.Tensor:
+    """As float64, where the device has it: differences of tilted costs cancel in less."""
+    return tensor.to(torch.float32 if tensor.device.type == "mps" else torch.float64)
+
+
+def plain(costs: Any, others: Mapping[str, Any]) -> tuple[torch.Tensor, ...]:
+    """The costs and all other arguments in float64; masks are zeros and ones.
+
+    Raises
+    ------
+    StructureError
+        They are no dense tensors of real values, or on different devices.
+    """
+    given = {"costs": costs, **others}
+    for name, part in given.items():
+        check_numbers(name, part, costs, "costs")
+    return tuple(map(wide, given.values()))
 
 
 class Loss(nn.Module):
@@ -71,7 +91,7 @@ class Loss(nn.Module):
     def _begun(
         self, instances: Any, costs: torch.Tensor, **others: torch.Tensor
     ) -> tuple[Any, ...]:
-        """What solves, the costs to be minimised and all else, as vectors (..., d).
+        """What solves, the costs to be minimised and all else, as vectors (..., d) in float64.
 
         The first gives minimisers of any number of costs, all solved at once; instances are given
         to each.
@@ -82,18 +102,20 @@ class Loss(nn.Module):
             Wrong shape.
         """
         form = getattr(self.layer, "_form", (None,))
-        others = plain(costs, others)
+        parts = plain(costs, others)
         own, dims = checked(form, tuple(costs.shape)), len(form)
         fitting(own, costs=costs, **others)
-        flat = [part.flatten(part.ndim - dims) for part in (costs, *others.values())]
+        flat = [part.flatten(part.ndim - dims) for part in parts]
+        # a module of the user's is asked in the dtype of the costs, which its parameters may have
+        asks = parts[0].dtype if isinstance(self.layer, OracleLayer) else returned(costs)
         given = () if instances is None else (instances,)
 
         def solve(*tilted: torch.Tensor) -> tuple[torch.Tensor, ...]:
             with torch.no_grad():
                 parts = torch.broadcast_tensors(*tilted)
                 asked = parts[0] if len(parts) == 1 else torch.stack(parts)
-                x = self.layer(self.sign * asked.unflatten(-1, own), *given)
-                x = x.flatten(x.ndim - dims)
+                x = self.layer(self.sign * asked.unflatten(-1, own).to(asks), *given)
+                x = x.flatten(x.ndim - dims).to(asked.dtype)
                 return (x,) if len(tilted) == 1 else tuple(x)
 
         return solve, self.sign * flat[0], *flat[1:]

@@ -11,7 +11,7 @@ from lpgd.core.options import flag, number, whole
 from lpgd.core.public import public
 from lpgd.rules.frank_wolfe import FrankWolfe
 from lpgd.rules.perturbation import Perturbation
-from lpgd.torch.losses.base import Loss, Reduction, reduced
+from lpgd.torch.losses.base import Loss, Reduction, reduced, returned
 from lpgd.torch.noise import GaussianNoise, noisy
 from lpgd.torch.oracle import OracleLayer
 
@@ -53,7 +53,7 @@ class FenchelYoung(Loss):
         """The loss of costs (..., d), given a target solution (..., d)."""
         solve, c, x = self._begun(instances, costs, target=target)
         loss = losses.regularised_fenchel_young(c, x, self.weight, solve)
-        return reduced(loss, self.reduction)
+        return reduced(loss, self.reduction, costs, target)
 
 
 @public("lpgd.torch.losses")
@@ -95,5 +95,5 @@ class PerturbedFenchelYoung(Loss):
     def forward(self, costs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """The loss of costs (..., d), given a target solution (..., d)."""
         solve, c, x = self._begun(None, costs, target=target)
-        loss = losses.perturbed_fenchel_young(c, x, noisy(c, self._how), solve)
-        return reduced(loss, self.reduction)
+        loss = losses.perturbed_fenchel_young(c, x, noisy(c, self._how, returned(costs)), solve)
+        return reduced(loss, self.reduction, costs, target)

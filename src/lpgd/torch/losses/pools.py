@@ -10,9 +10,10 @@ from lpgd import losses
 from lpgd.core.options import array, choice
 from lpgd.core.public import public
 from lpgd.losses.linear import fitting
-from lpgd.torch.losses.base import Reduction, known, plain, reduced
+from lpgd.torch.losses.base import Reduction, known, plain, reduced, wide
 
 Sense = Literal["min", "max"]
+ROUNDING = 2.0**12  # in units of the precision
 SOFT = partial(torch.softmax, dim=-1), partial(torch.log_softmax, dim=-1)
 
 
@@ -26,6 +27,8 @@ class _PoolLoss(nn.Module):
     ) -> None:
         super().__init__()
         pool = pool if isinstance(pool, torch.Tensor) else torch.from_numpy(array("pool", pool))
+        if pool.is_complex() or pool.layout != torch.strided:
+            raise ValueError(f"pool must be dense real numbers, got {pool.dtype}, {pool.layout}")
         if pool.ndim != 2 or not len(pool):
             raise ValueError(f"pool must have shape (P, d) with P >= 1, got {tuple(pool.shape)}")
         choice("sense", sense, ("min", "max"))
@@ -33,22 +36,24 @@ class _PoolLoss(nn.Module):
         self.sign = 1.0 if sense == "min" else -1.0
         self.reduction: Reduction = known(reduction)
 
+    @property
+    def _rounding(self) -> float:
+        """Difference of scores that is none, so that company in the batch settles no tie."""
+        return ROUNDING * torch.finfo(wide(self.pool[:0]).dtype).eps
+
     def _begun(
         self, costs: torch.Tensor, **other: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Costs to be minimised, what else is given, and the pool, of one dtype.
+        """Costs to be minimised, what else is given, and the pool, in float64.
 
         Raises
         ------
         StructureError
             Wrong shape.
         """
-        other = plain(costs, other)
+        own, given = plain(costs, other)
         fitting(self.pool.shape[1:], costs=costs, **other)
-        (given,) = other.values()
-        dtype = torch.promote_types(costs.dtype, given.dtype)
-        pool = self.pool.to(costs.device, dtype)
-        return self.sign * costs.to(dtype), given.to(dtype), pool
+        return self.sign * own, given, wide(self.pool.to(costs.device))
 
 
 @public("lpgd.torch.losses")
@@ -66,7 +71,7 @@ class NoiseContrastive(_PoolLoss):
     def forward(self, costs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """The loss of costs (..., d), given a target solution (..., d)."""
         loss = losses.noise_contrastive(*self._begun(costs, target=target))
-        return reduced(loss, self.reduction)
+        return reduced(loss, self.reduction, costs, target)
 
 
 @public("lpgd.torch.losses")
@@ -83,8 +88,8 @@ class ContrastiveMAP(_PoolLoss):
 
     def forward(self, costs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """The loss of costs (..., d), given a target solution (..., d)."""
-        loss = losses.contrastive_map(*self._begun(costs, target=target))
-        return reduced(loss, self.reduction)
+        loss = losses.contrastive_map(*self._begun(costs, target=target), rounding=self._rounding)
+        return reduced(loss, self.reduction, costs, target)
 
 
 @public("lpgd.torch.losses")
@@ -117,6 +122,9 @@ class LearningToRank(_PoolLoss):
         c, truth, pool = self._begun(costs, true_costs=true_costs)
         given = c, self.sign * truth, pool
         if self.kind == "listwise":
-            return reduced(losses.listwise(*given, *SOFT), self.reduction)
-        of = losses.pointwise if self.kind == "pointwise" else losses.pairwise
-        return reduced(of(*given), self.reduction)
+            loss = losses.listwise(*given, *SOFT)
+        elif self.kind == "pointwise":
+            loss = losses.pointwise(*given)
+        else:
+            loss = losses.pairwise(*given, rounding=self._rounding)
+        return reduced(loss, self.reduction, costs, true_costs)

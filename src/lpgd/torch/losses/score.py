@@ -11,7 +11,7 @@ from lpgd.core.options import flag, whole
 from lpgd.core.public import public
 from lpgd.losses.score import leave_one_out, likelihood
 from lpgd.rules.perturbation import Perturbation
-from lpgd.torch.losses.base import Loss, Reduction, reduced
+from lpgd.torch.losses.base import Loss, Reduction, reduced, returned, wide
 from lpgd.torch.noise import GaussianNoise, noisy
 
 
@@ -62,10 +62,13 @@ class ScoreFunction(Loss):
     def forward(self, costs: torch.Tensor, *given: Any) -> torch.Tensor:
         """The mean loss of costs (..., d)."""
         solve, c = self._begun(None, costs)
-        found = noisy(c.detach(), self._how)
+        found = noisy(c.detach(), self._how, returned(costs))
         with torch.no_grad():
             (x,) = solve(found)
-            each = self.loss(x, *given)
+            each = self.loss(x.to(returned(costs)), *given)
+            if not isinstance(each, torch.Tensor):
+                raise StructureError(f"loss must return a torch.Tensor, got {type(each).__name__}")
+            each = wide(each)  # counts and masks are numbers, too
             if tuple(each.shape) != tuple(x.shape[:-1]):
                 raise StructureError(
                     "loss must return one number for each of the solutions, shape "
@@ -73,4 +76,4 @@ class ScoreFunction(Loss):
                 )
             reward = leave_one_out(each) if self.baseline else each
         surrogate = (reward * likelihood(c, found, self._how.sigma)).mean(-1)
-        return reduced(each.mean(-1) + surrogate - surrogate.detach(), self.reduction)
+        return reduced(each.mean(-1) + surrogate - surrogate.detach(), self.reduction, costs)

@@ -48,7 +48,7 @@ class SPOPlus(Loss):
         """The loss of costs (..., d), given true costs and their solution, both (..., d)."""
         solve, c, truth, x = self._begun(instances, costs, true_costs=true_costs, target=target)
         loss = losses.spo_plus(c, self.sign * truth, x, solve)
-        return reduced(loss, self.reduction)
+        return reduced(loss, self.reduction, costs, true_costs, target)
 
 
 @public("lpgd.torch.losses")
@@ -84,7 +84,7 @@ class PerturbationGradient(Loss):
         """The loss of costs (..., d), given true costs (..., d)."""
         solve, c, truth = self._begun(instances, costs, true_costs=true_costs)
         loss = losses.envelope(c, self.sign * truth.detach(), solve, self.tau, self.side)
-        return reduced(loss, self.reduction)
+        return reduced(loss, self.reduction, costs, true_costs)
 
 
 @public("lpgd.torch.losses")
@@ -107,7 +107,7 @@ class Imitation(_Imitation):
         """The loss of costs (..., d), given a target solution and the slope of the task loss."""
         solve, c, x, of = self._begun(instances, costs, target=target, slope=slope)
         loss = losses.imitation(c, x, of, solve, self.tau)
-        return reduced(loss, self.reduction)
+        return reduced(loss, self.reduction, costs, target, slope)
 
 
 @public("lpgd.torch.losses")
@@ -129,4 +129,4 @@ class StructuredHinge(_Imitation):
         """The loss of costs (..., d), given a target solution (..., d)."""
         solve, c, x = self._begun(instances, costs, target=target)
         loss = losses.structured_hinge(c, x, solve, self.tau)
-        return reduced(loss, self.reduction)
+        return reduced(loss, self.reduction, costs, target)
