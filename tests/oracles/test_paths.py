@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lpgd
-from lpgd.oracles import GraphPath, GridPath, PyEPOGrid
+from lpgd.oracles import GraphPath, GridPath, Matching, PyEPOGrid, SpanningTree
 from lpgd.oracles import graph as graphs
 from lpgd.oracles.pyepo_grid import arcs
 from tests.oracles.sets import balance, binary, hold, some_costs, some_edges
@@ -216,3 +216,9 @@ def test_wrong_shapes_are_named():
         GridPath((2, 3))(np.ones((4, 3, 2)))
     with pytest.raises(lpgd.StructureError, match="no per-instance inputs"):
         PyEPOGrid(2, 2)(np.ones((1, 4)), [0])
+
+
+@pytest.mark.parametrize("graph", [lambda e: GraphPath(e, 0, 1), SpanningTree, Matching])
+def test_numbers_of_nodes_from_elsewhere_are_refused_at_once(graph):
+    with pytest.raises(ValueError, match=r"2 edges have 3 of them: number them 0, 1"):
+        graph([(0, 10**9), (10**9, 1)])

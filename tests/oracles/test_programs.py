@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import linprog
 
 import lpgd
-from lpgd.core.solution import Flag
+from lpgd.core.solution import Flag, Status
 from lpgd.oracles import (
     MILP,
     CpSat,
@@ -308,3 +308,16 @@ class TestThreads:
         G, costs = draw.integers(0, 9, (4, 8)), -draw.random((5, 8))
         make = MILP if integer else Polytope
         self.compared(make(G, G.sum(axis=1) // 3, ub=1), costs)
+
+
+@pytest.mark.parametrize("integer", [True, False])
+def test_unbounded_and_infeasible_sets_are_told_apart(integer):
+    endless = MILP(-np.ones((1, 2)), [0.0], integer=integer)
+    assert endless.reply(-np.ones((2, 2))).status.tolist() == [Status.UNBOUNDED] * 2
+    empty = MILP(np.ones((1, 2)), [-1.0], integer=integer)
+    assert empty.reply(-np.ones((1, 2))).status.tolist() == [Status.INFEASIBLE]
+
+
+def test_matrices_of_more_dimensions_are_named():
+    with pytest.raises(ValueError, match=r"G must have two dimensions, got shape \(1, 2, 2\)"):
+        Polytope(np.ones((1, 2, 2)), [1.0])

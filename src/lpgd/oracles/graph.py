@@ -17,6 +17,7 @@ from lpgd.core.solution import FloatArray, Status
 
 IntArray = NDArray[np.intp]
 BLOCK = 2_000_000  # entries of the arrays of a batch that are made at once
+SPARE = 10**6  # nodes without an edge that are no mistake
 MANY = 1500  # nodes from which Dijkstra's algorithm is the faster in graphs with cycles
 
 
@@ -73,6 +74,11 @@ class Graph:
             tails, heads = np.concatenate([tails, heads]), np.concatenate([heads, tails])
             owner = np.concatenate([owner, owner])
         nodes = int(table.max()) + 1
+        if nodes > SPARE + 4 * len(table):
+            raise ValueError(
+                f"nodes are numbered up to {nodes - 1}, though {len(table)} edges have "
+                f"{len(np.unique(table))} of them: number them 0, 1, ..."
+            )
         level = _levels(nodes, tails, heads)
         cyclic = level is None
         level = np.zeros(nodes, dtype=np.intp) if level is None else level

@@ -101,6 +101,8 @@ def stacked(G: Any, h: Any, A: Any, b: Any) -> tuple[Any, tuple[FloatArray, Floa
 
 def _rows(name: str, matrix: Any) -> Any:
     given: Any = matrix if sparse.issparse(matrix) else np.atleast_2d(array(name, matrix))
+    if given.ndim != 2:
+        raise ValueError(f"{name} must have two dimensions, got shape {given.shape}")
     rows: Any = sparse.csr_array(given)
     if not np.isfinite(array(name, rows.data)).all():
         raise ValueError(f"{name} must be finite")

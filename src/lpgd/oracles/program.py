@@ -27,6 +27,7 @@ STATUS = {
     "kSolutionLimit": Status.ITERATION_LIMIT,
     "kTimeLimit": Status.TIME_LIMIT,
 }
+EITHER = "kUnboundedOrInfeasible"  # of integer programs, whatever is allowed
 LIMITS = (Status.ITERATION_LIMIT, Status.TIME_LIMIT)
 OPTIONS: dict[str, Any] = {
     "output_flag": False,
@@ -159,7 +160,11 @@ class Program:
 
     def _run(self, highs: Any) -> Outcome:
         highs.run()
-        status = STATUS.get(highs.getModelStatus().name, Status.NUMERICAL)
+        name = highs.getModelStatus().name
+        if name == EITHER:  # which of the two is seen without costs
+            free = self._run(self._loaded(highs, np.zeros(self.n)))
+            return Outcome(None, Status.UNBOUNDED if free.x is not None else free.status)
+        status = STATUS.get(name, Status.NUMERICAL)
         if status not in (Status.OPTIMAL, *LIMITS):
             return Outcome(None, status)
         if highs.getInfo().primal_solution_status != FEASIBLE:
