@@ -39,7 +39,9 @@ def pairwise(costs: Array, true_costs: Array, pool: Array) -> Array:
     """Pairwise learning to rank (Mandi et al., 2022): hinges against the truly best solution."""
     best = cheapest(true_costs, pool)
     over = inner(costs, best)[..., None] - scores(costs, pool)
-    unknown = 0 * true_costs.sum(-1)  # NaN where a true cost is, of which nothing is the best
+    # NaN where a cost is: of true ones nothing is the best, and a product with a comparison of
+    # NaN is a selection to XLA, and so 0
+    unknown = 0 * (true_costs + costs).sum(-1)
     return (over * (over > 0)).sum(-1) / max(len(pool) - 1, 1) + unknown
 
 
