@@ -127,3 +127,11 @@ def test_an_oracle_that_calls_jax_is_refused_where_it_might_wait_for_ever():
     np.testing.assert_array_equal(argmin(cheapest, LATER).sum(axis=1), 1.0)
     with pytest.raises(jax.errors.JaxRuntimeError, match=r"(?s)SolverError.*Disallowed host-to-"):
         jax.block_until_ready(jax.jit(lambda costs: argmin(cheapest, costs))(LATER))
+
+
+@pytest.mark.parametrize(
+    "wrong", ["abc", object(), [[1.0], [1.0, 2.0]]], ids=["text", "object", "ragged"]
+)
+def test_what_is_no_array_is_named(wrong):
+    with pytest.raises(lpgd.StructureError, match="q must be an array of numbers"):
+        solve_qp(np.eye(3), wrong)

@@ -133,3 +133,12 @@ def test_noise_is_checked(options):
         losses.perturbed_fenchel_young(
             jax.random.PRNGKey(0), jnp.ones((3, 4)), jnp.ones((3, 4)), TopK(2), **options
         )
+
+
+@pytest.mark.parametrize("kind", ["pointwise", "pairwise", "listwise"])
+def test_a_nan_in_the_costs_stays_one(kind):
+    """XLA makes a selection of a product with a comparison, and so 0 of NaN."""
+    costs, given = data()
+    costs[1, 2] = np.nan
+    found = getattr(losses, kind)(jnp.asarray(costs), given["truth"], POOL)
+    assert np.isnan(found).tolist() == [False, True, False, False]

@@ -196,3 +196,11 @@ def test_wrong_calls_are_named(jax, program):
         solve_nlp(program, HS.p.numpy(), lb=np.ones(3))
     with pytest.raises(lpgd.SolverError, match="infeasible"):
         solve_nlp(program, HS.p.numpy(), **{**BOXES, "lb": np.full(4, 6.0)})
+
+
+@pytest.mark.parametrize("value", [lambda x, p: x * p, lambda x, p: None, lambda x, p: (x @ p,)])
+def test_objectives_are_scalars(jax, value):
+    from lpgd.jax import NonlinearProgram, solve_nlp
+
+    with pytest.raises(lpgd.StructureError, match="f must return a scalar"):
+        solve_nlp(NonlinearProgram.of_functions(value, 2), np.ones(2), engine="slsqp")

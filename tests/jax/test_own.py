@@ -283,3 +283,11 @@ def test_an_envelope_and_a_diagnosis_take_such_calls():
     )
     report = lpgd.diagnose(call, COSTS, loss=lambda x: (WEIGHTS * x).sum())
     assert report.gradients.keys() == {"costs"}
+
+
+def test_states_that_are_none_are_refused():
+    for state in (3, [1.0], {1: 2.0}):
+        with pytest.raises(lpgd.EngineError, match="state must hold just that"):
+            argmin(lambda c: c, COSTS, rule=rules.AdaptiveIMLE(), key=0, state=state)
+    with pytest.raises(TypeError, match="rule must be a rule"):
+        initial_state("AdaptiveIMLE")

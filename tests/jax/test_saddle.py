@@ -245,3 +245,17 @@ def test_a_solution_of_another_shape_is_named(traced):
 def test_second_derivatives_raise():
     with pytest.raises(RuntimeError, match="no second derivative"):
         jax.hessian(lambda c: EXACT(c, R)[0])(C[0])
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_complex_answers_are_refused(traced):
+    made = saddle(ball, lambda params, tilt: (params[0] + 1j, params[1]), RULE,
+                  like=LIKE, traced=traced)  # fmt: skip
+    with pytest.raises(lpgd.LpgdError, match=r"real.*, got complex"):
+        made(C[0], R)
+
+
+def test_complex_lagrangians_are_refused():
+    made = saddle(lambda *given: ball(*given) + 0j, ball_solve, RULE, like=LIKE)
+    with pytest.raises(lpgd.StructureError, match="real scalar, got complex"):
+        made(C[0], R)

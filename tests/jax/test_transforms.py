@@ -166,3 +166,11 @@ def test_push_is_transposed_to_pull_and_back(loss, moved):
     pull = jax.linear_transpose(along, moved[0])
     (forth,) = jax.linear_transpose(lambda c: pull(c)[0], 1.0)(np.ones_like(moved[0]))
     close(forth, along(np.ones_like(moved[0])))
+
+
+def test_a_gradient_at_constants_has_a_derivative(loss, moved):
+    """What docs/jax.md gives in place of a second derivative."""
+    row = moved[0]
+    fixed = jax.grad(loss)(row)
+    found = jax.jit(jax.grad(lambda q: jax.grad(loss)(jax.lax.stop_gradient(q)) @ q))(row)
+    close(found, fixed)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import lpgd
-from lpgd.torch import SaddleLayer
+from lpgd.torch import NLPLayer, SaddleLayer
 
 RULE = lpgd.LPGD(0.1)
 ONE = torch.tensor([1.0, -2.0], dtype=torch.float64)
@@ -194,3 +194,57 @@ def test_what_is_not_stationary_is_inaccurate_where_it_matters():
     layer = SaddleLayer(lambda x, y, c, r: c @ x, lambda p, t: solve(p, t)[0], linearize=True)
     with pytest.raises(lpgd.SolverError, match="no saddle point of the Lagrangian"):
         layer(ONE, R)
+
+
+class TestCaptured:
+    """What a function uses beside its parameters gets no gradient, and must not want one."""
+
+    def test_a_tensor_that_wants_a_gradient_is_refused(self):
+        weight, c = torch.tensor(2.0, dtype=torch.float64, requires_grad=True), ONE.clone()
+
+        def lagrangian(x, y, c):
+            return c @ x + 0.5 * weight.exp() * x @ x
+
+        def solve(params, tilt):
+            return -tilt.cost(params[0]) / weight.detach().exp()
+
+        x = SaddleLayer(lagrangian, solve, RULE)(c.requires_grad_())
+        with pytest.raises(lpgd.StructureError, match=r"is no parameter.*Pass it as a parameter"):
+            x.sum().backward()
+        weight.requires_grad_(False)
+        x.sum().backward()
+        torch.testing.assert_close(c.grad, -torch.ones(2).double() / weight.exp())
+
+    def test_a_module_in_a_program_is_refused(self):
+        module = torch.nn.Linear(2, 1).double()
+
+        def f(x, p):
+            return (x - p).square().sum() + module(x).square().sum()
+
+        x = NLPLayer(f, 2, engine="slsqp")(ONE.clone().requires_grad_())
+        with pytest.raises(lpgd.StructureError, match="is no parameter"):
+            x.sum().backward()
+
+
+def test_complex_numbers_are_refused():
+    def answer(params, tilt):
+        x, y = solve(params, tilt)
+        return x + 1j, y
+
+    with pytest.raises(lpgd.StructureError, match="real numbers, got complex"):
+        SaddleLayer(ball, answer, RULE)(ONE, R)
+    x = SaddleLayer(lambda *given: ball(*given) + 0j, solve, RULE)(ONE.clone().requires_grad_(), R)
+    with pytest.raises(TypeError, match=r"real scalar, got torch\.complex128"):
+        x.sum().backward()
+
+
+@pytest.mark.parametrize("mask", ["yes", torch.tensor([True, False])])
+def test_masks_of_signs_are_checked(mask):
+    with pytest.raises(ValueError, match=r"mask of shape \(\) for y"):
+        SaddleLayer(ball, solve, RULE, nonnegative=mask)(ONE, R)
+
+
+@pytest.mark.parametrize("f", [lambda x, p: x * p, lambda x, p: 1.0, lambda x, p: x @ p + 0j])
+def test_objectives_are_real_scalars(f):
+    with pytest.raises(lpgd.LpgdError, match=r"f must return a (real )?scalar"):
+        NLPLayer(f, 2, engine="slsqp")(ONE)

@@ -14,8 +14,8 @@ Shape = tuple[int, ...]
 Item = TypeVar("Item")
 SECOND = (
     "lpgd layers have no second derivative: a tilted re-solve is a finite difference whose anchors "
-    "are constants. Detach the gradient, or take the second derivative by finite differences of "
-    "the first."
+    "are constants. Detach the gradient (JAX: take it at jax.lax.stop_gradient of its arguments), "
+    "or take the second derivative by finite differences of the first."
 )
 
 

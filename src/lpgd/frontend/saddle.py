@@ -11,6 +11,7 @@ from lpgd.core.errors import StructureError
 from lpgd.core.solution import FloatArray
 from lpgd.core.tilt import Cotangent
 from lpgd.engines.lagrangian.procedure import Asked, ProcedureEngine, Told
+from lpgd.frontend.batches import Shape
 from lpgd.frontend.trees import Flatten, Layout, Structure, flatten
 from lpgd.map.forward import Forward
 
@@ -244,6 +245,19 @@ class Procedure:
         return x, y, value
 
 
+def real(array: np.ndarray) -> FloatArray:
+    """Numbers of a procedure in float64.
+
+    Raises
+    ------
+    StructureError
+        They are complex: what is imaginary must not be lost.
+    """
+    if np.iscomplexobj(array):
+        raise StructureError("solve must return real numbers, got complex ones")
+    return np.asarray(array, np.float64)
+
+
 def answered(found: Any) -> tuple[Any, Any, Any]:
     """(x, y, value) of what a procedure returned."""
     if found is None:
@@ -271,7 +285,19 @@ def signed(spec: Any, y: Layout) -> np.ndarray:
     if tree != y.tree:
         names = ", ".join(y.tree.names("y"))
         raise ValueError(f"nonnegative must be a bool or a tree like y ({names}), got {spec!r}")
-    masks = [
-        np.broadcast_to(np.asarray(leaf, bool), s) for leaf, s in zip(leaves, y.shapes, strict=True)
-    ]
+    pairs = zip(y.tree.names("y"), leaves, y.shapes, strict=True)
+    masks = [_mask(name, np.asarray(leaf), shape) for name, leaf, shape in pairs]
     return np.concatenate([np.zeros(0, bool), *(mask.ravel() for mask in masks)])
+
+
+def _mask(name: str, given: np.ndarray, shape: Shape) -> np.ndarray:
+    """Which entries of one leaf of y are >= 0."""
+    try:
+        if given.dtype.kind not in "bui":
+            raise ValueError
+        return np.broadcast_to(given.astype(bool), shape)
+    except ValueError:
+        raise ValueError(
+            f"nonnegative must hold a bool or a mask of shape {shape} for {name}, got "
+            f"shape {given.shape} and dtype {given.dtype}"
+        ) from None

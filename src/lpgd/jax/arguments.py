@@ -92,9 +92,13 @@ def floating(name: str, value: Any) -> jax.Array:
     Raises
     ------
     StructureError
-        It has no real floating dtype.
+        It is no array, or has no real floating dtype.
     """
-    array = jnp.asarray(value)
+    try:
+        array = jnp.asarray(value)
+    except (TypeError, ValueError) as error:  # text, objects, lists of unequal lengths
+        given = type(value).__name__
+        raise StructureError(f"{name} must be an array of numbers, got {given}: {error}") from error
     if not jnp.issubdtype(array.dtype, jnp.floating):
         raise StructureError(f"{name} must have a real floating dtype, got {array.dtype}")
     return array

@@ -103,6 +103,8 @@ class Stated:
         if len(leaves) != 1 or leaves[0].size != 1:
             given = [leaf.shape for leaf in leaves]
             raise StructureError(f"lagrangian must return a scalar, got shapes {given}")
+        if jnp.issubdtype(leaves[0].dtype, jnp.complexfloating):
+            raise StructureError(f"lagrangian must return a real scalar, got {leaves[0].dtype}")
 
     def _told(self, z: jax.Array, w: jax.Array) -> Any:
         x, y = self.x.split(z[: self.x.size]), self.y.split(z[self.x.size :])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from typing import Any
 
 import jax
@@ -116,7 +117,16 @@ def _lagrangian(
 ) -> jax.Array:
     """f + y'c."""
     rows = [jnp.reshape(part(x, *params), -1) for part in (h, g) if part is not None]
-    return f(x, *params) + (y @ jnp.concatenate(rows) if rows else 0.0)
+    return _scalar(f(x, *params)) + (y @ jnp.concatenate(rows) if rows else 0.0)
+
+
+def _scalar(value: Any) -> jax.Array:
+    """What f returned."""
+    plain = isinstance(value, (int, float, complex))
+    shape: Any = () if plain else getattr(value, "shape", type(value).__name__)
+    if isinstance(shape, str) or prod(shape) != 1:
+        raise StructureError(f"f must return a scalar, got {shape}")
+    return jnp.reshape(value, ())
 
 
 def _length(name: str, part: Function | None, n: int, params: Layout) -> int:

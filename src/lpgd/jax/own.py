@@ -27,7 +27,14 @@ def initial_state(rule: Rule) -> dict[str, jax.Array]:
     ----------
     rule : Rule
         Such as ``lpgd.rules.AdaptiveLPGD()``.
+
+    Raises
+    ------
+    TypeError
+        It is no rule.
     """
+    if not isinstance(rule, Rule):
+        raise TypeError(f"rule must be a rule such as lpgd.rules.AdaptiveLPGD(), got {rule!r}")
     kept = {name: array for name, array in rule.begin().items() if name != DRAWS}
     return {name: jnp.asarray(array, jnp.result_type(float)) for name, array in kept.items()}
 
@@ -64,7 +71,8 @@ class Own:
                 if draws
                 else f"{name} draws no noise, and takes no key"
             )
-        if kept != sorted(self.state or {}):
+        given: Any = {} if self.state is None else self.state
+        if not isinstance(given, Mapping) or kept != sorted(given, key=str):
             raise EngineError(
                 f"{name} remembers {', '.join(kept) or 'nothing'}: state must hold just that, as "
                 "lpgd.jax.initial_state(rule) does; argmin, solve_lp and solve_conic take one"

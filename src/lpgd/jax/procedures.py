@@ -14,7 +14,7 @@ from lpgd.core.errors import StructureError
 from lpgd.core.params import flat
 from lpgd.core.solution import FloatArray
 from lpgd.frontend.dialogue import asking
-from lpgd.frontend.saddle import Asked, Perturbation, SaddleView, Told, answered
+from lpgd.frontend.saddle import Asked, Perturbation, SaddleView, Told, answered, real
 from lpgd.frontend.trees import Layout
 from lpgd.jax.traced import Row, Traced
 
@@ -128,10 +128,12 @@ def _joined(layout: Layout, value: Any, name: str) -> jax.Array:
         raise StructureError(
             f"{name} as returned by solve must have shapes {expected}, got {tree.build(shapes)}"
         )
+    if any(map(jnp.iscomplexobj, leaves)):
+        raise StructureError(f"{name} as returned by solve must be real, got complex numbers")
     flats = [jnp.asarray(leaf, jnp.float64).reshape(-1) for leaf in leaves]
     return jnp.concatenate([jnp.zeros(0, jnp.float64), *flats])
 
 
 def numbers(value: Any) -> FloatArray:
     """What a procedure on the host returns, in float64."""
-    return np.asarray(value, np.float64)
+    return real(np.asarray(value))

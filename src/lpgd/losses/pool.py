@@ -54,7 +54,9 @@ def pairwise(costs: Array, true_costs: Array, pool: Array, rounding: float = 0.0
     best = cheapest(true_costs, pool, rounding)
     over = inner(costs, best)[..., None] - scores(costs, pool)
     room = rounding * inner(abs(costs), abs(best))[..., None]  # equal scores: see ``cheapest``
-    unknown = 0 * true_costs.sum(-1)  # NaN where a true cost is, of which nothing is the best
+    # NaN where a cost is: of true ones nothing is the best, and a product with a comparison of
+    # NaN is a selection to XLA, and so 0
+    unknown = 0 * (true_costs + costs).sum(-1)
     return (over * (over > room)).sum(-1) / max(len(pool) - 1, 1) + unknown
 
 

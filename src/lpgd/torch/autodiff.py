@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.func import grad, jacrev, vmap
 
+from lpgd.core.errors import StructureError
 from lpgd.core.params import Param, Params
 from lpgd.core.solution import FloatArray
 from lpgd.families.lagrangian.model import Curvature, blocks
@@ -69,6 +70,7 @@ class Autodiff:
             values = self._each(self._lagrangian, params, point, leaves)
             if not values.requires_grad:  # none of them enters
                 return {name: np.zeros(leaf.shape) for name, leaf in leaves.items()}
+            refuse_strangers(values, leaves.values())
             total = (tensor(weight) * values).sum()
             found = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
         pairs = zip(leaves.items(), found, strict=True)
@@ -80,6 +82,8 @@ class Autodiff:
         if not isinstance(found, torch.Tensor) or found.numel() != 1:
             given = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
             raise TypeError(f"lagrangian must return a scalar tensor, got {given}")
+        if found.is_complex():
+            raise TypeError(f"lagrangian must return a real scalar, got {found.dtype}")
         return found.reshape(())
 
     def _each(
@@ -121,3 +125,27 @@ def _blocked(error: Exception) -> bool:
     """Whether a function could not be vectorised: it branches on values, or has no rule for it."""
     text = str(error)
     return any(word in text for word in ("vmap", "functorch", "batching", "data-dependent"))
+
+
+def refuse_strangers(value: torch.Tensor, known: Iterable[torch.Tensor]) -> None:
+    """Refuse a value that depends on leaves which require a gradient and are none of those known.
+
+    Raises
+    ------
+    StructureError
+        There is one, and it would be left without a gradient.
+    """
+    own, nodes, seen = set(map(id, known)), [value.grad_fn], set[Any]()
+    while nodes:
+        node = nodes.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        nodes += [before for before, _ in node.next_functions]
+        leaf = getattr(node, "variable", None)  # of an AccumulateGrad
+        if leaf is not None and id(leaf) not in own:
+            raise StructureError(
+                f"the Lagrangian uses a tensor of shape {tuple(leaf.shape)} that requires a "
+                "gradient, or is computed from one, and is no parameter: it would get no "
+                "gradient. Pass it as a parameter, or detach it"
+            )

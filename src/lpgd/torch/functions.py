@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.func import grad, jacrev
 
+from lpgd.core.errors import StructureError
 from lpgd.core.solution import FloatArray
 from lpgd.families.lagrangian.constrained import Data
 from lpgd.frontend.trees import Tree
@@ -39,15 +40,15 @@ class TorchFunctions:
 
     def lagrangian(self, x: torch.Tensor, y: torch.Tensor, *params: Any) -> torch.Tensor:
         """f + y'c."""
-        return self.f(x, *params) + (y * self.rows(x, params)).sum()
+        return _scalar(self.f(x, *params)) + (y * self.rows(x, params)).sum()
 
     def objective(self, data: Data, x: FloatArray) -> float:
         with torch.no_grad():
-            return float(self.f(tensor(x), *self._built(data)))
+            return float(_scalar(self.f(tensor(x), *self._built(data))))
 
     def slope(self, data: Data, x: FloatArray) -> FloatArray:
         params = self._built(data)
-        return _array(grad(lambda at: self.f(at, *params).reshape(()))(tensor(x)))
+        return _array(grad(lambda at: _scalar(self.f(at, *params)))(tensor(x)))
 
     def constraints(self, data: Data, x: FloatArray) -> FloatArray:
         with torch.no_grad():
@@ -64,12 +65,22 @@ class TorchFunctions:
 
         def weighted(at: torch.Tensor) -> torch.Tensor:
             rows = (load * self.rows(at, params)).sum()
-            return weight * self.f(at, *params).reshape(()) + rows
+            return weight * _scalar(self.f(at, *params)) + rows
 
         return _array(jacrev(grad(weighted))(tensor(x)))
 
     def _built(self, data: Data) -> Any:
         return self.params.build([tensor(data[name]) for name in self.names])
+
+
+def _scalar(found: Any) -> torch.Tensor:
+    """What f returned."""
+    if not isinstance(found, torch.Tensor) or found.numel() != 1:
+        given = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+        raise StructureError(f"f must return a scalar tensor, got {given}")
+    if found.is_complex():
+        raise StructureError(f"f must return a real scalar, got {found.dtype}")
+    return found.reshape(())
 
 
 def _array(found: torch.Tensor) -> FloatArray:

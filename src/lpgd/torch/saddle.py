@@ -15,7 +15,7 @@ from lpgd.core.rule import Rule
 from lpgd.families.lagrangian.lagrangian import Lagrangian
 from lpgd.frontend.functional import WithLoss
 from lpgd.frontend.program import Program
-from lpgd.frontend.saddle import Perturbation, Procedure, SaddleView, engine, signed
+from lpgd.frontend.saddle import Perturbation, Procedure, SaddleView, engine, real, signed
 from lpgd.frontend.trees import Layout, Tree, flatten
 from lpgd.map.report import OnFailure
 from lpgd.torch.arguments import Signature, common_dtype, signature
@@ -248,8 +248,9 @@ class _WithLoss(SaddleLayer):
 
 def _numpy(value: Any) -> np.ndarray:
     if isinstance(value, torch.Tensor):
-        value = value.detach().to("cpu", torch.float64).numpy(force=True)
-    return np.asarray(value, np.float64)
+        own = value.dtype if value.is_complex() else torch.float64
+        value = value.detach().to("cpu", own).numpy(force=True)
+    return real(np.asarray(value))
 
 
 def _first(leaf: torch.Tensor, core: int) -> np.ndarray:
