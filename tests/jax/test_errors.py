@@ -135,3 +135,50 @@ def test_an_oracle_that_calls_jax_is_refused_where_it_might_wait_for_ever():
 def test_what_is_no_array_is_named(wrong):
     with pytest.raises(lpgd.StructureError, match="q must be an array of numbers"):
         solve_qp(np.eye(3), wrong)
+
+
+NLP = lpgd.jax.NonlinearProgram
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: lpgd.jax.solve_qp(jnp.eye(2), jnp.ones(2), return_duals="no"),
+        lambda: lpgd.jax.solve_conic(
+            jnp.eye(2), jnp.ones(2), jnp.ones((1, 2)), jnp.ones(1),
+            cones=lpgd.Cones(nonneg=1), return_duals="no",
+        ),
+        lambda: lpgd.jax.solve_nlp(
+            NLP.of_functions(lambda x, p: ((x - p) ** 2).sum(), 2), jnp.ones(2), return_duals="no"
+        ),
+        lambda: jax.jit(lambda q, b: lpgd.jax.solve_qp(jnp.eye(2), q, return_duals=b))(
+            jnp.ones(2), True
+        ),
+    ],
+    ids=["qp", "conic", "nlp", "traced"],
+)  # fmt: skip
+def test_flags_are_true_or_false(call):
+    with pytest.raises(ValueError, match="return_duals must be True or False"):
+        call()
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [
+        lambda x, p: np.sum(np.square(np.asarray(x) - p)),
+        lambda x, p: (x[0] if x[0] > 0 else x[1]) ** 2,
+        lambda x, p: ((x - jnp.ones(3)) ** 2).sum(),
+    ],
+    ids=["numpy", "branches", "shapes"],
+)
+def test_functions_that_jax_cannot_trace_are_told_so(cost):
+    with pytest.raises(lpgd.StructureError, match="must be written in JAX and take x"):
+        lpgd.jax.solve_nlp(NLP.of_functions(cost, 2), jnp.ones(2))
+
+
+def test_diagnoses_of_traced_values_are_refused():
+    def traced(c):
+        lpgd.diagnose(lpgd.jax.solve_lp, c, G=jnp.eye(2), h=jnp.ones(2), loss=jnp.sum)
+
+    with pytest.raises(lpgd.StructureError, match="outside of jit"):
+        jax.jit(traced)(jnp.ones(2))

@@ -248,3 +248,15 @@ def test_masks_of_signs_are_checked(mask):
 def test_objectives_are_real_scalars(f):
     with pytest.raises(lpgd.LpgdError, match=r"f must return a (real )?scalar"):
         NLPLayer(f, 2, engine="slsqp")(ONE)
+
+
+def test_answers_that_are_no_numbers_are_named():
+    layer = SaddleLayer(lambda x, y, p: ((x - p) ** 2).sum(), lambda p, t: "abc", lpgd.LPGD(0.1))
+    with pytest.raises(lpgd.StructureError, match="solve must return numbers, got"):
+        layer(torch.ones(3))
+
+
+@pytest.mark.parametrize("name", ["linearize", "together", "check"])
+def test_options_are_true_or_false(name):
+    with pytest.raises(ValueError, match=f"{name} must be True or False, got 'x'"):
+        SaddleLayer(lambda x, y, p: x.sum(), lambda p, t: p, lpgd.LPGD(0.1), **{name: "x"})

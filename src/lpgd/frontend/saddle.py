@@ -255,7 +255,10 @@ def real(array: np.ndarray) -> FloatArray:
     """
     if np.iscomplexobj(array):
         raise StructureError("solve must return real numbers, got complex ones")
-    return np.asarray(array, np.float64)
+    try:
+        return np.asarray(array, np.float64)
+    except (TypeError, ValueError):
+        raise StructureError(f"solve must return numbers, got {array!r}") from None
 
 
 def answered(found: Any) -> tuple[Any, Any, Any]:

@@ -9,6 +9,7 @@ import jax
 
 from lpgd.core.engine import Engine
 from lpgd.core.errors import StructureError
+from lpgd.core.options import flag
 from lpgd.core.public import public
 from lpgd.core.rule import Rule
 from lpgd.families.conic.cones import Cones
@@ -90,6 +91,7 @@ def solve_conic(
     MissingExtraError
         The engine's solver is not installed.
     """
+    flag("return_duals", return_duals)
     own, more = Own(key, state), {"accept_inexact": accept_inexact}
     solver = solver_of(rule, engine, on_failure, threads, own=own, **more)
     if not isinstance(cones, Cones):

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from lpgd.core.errors import StructureError
+from lpgd.core.errors import LpgdError, StructureError
 from lpgd.core.params import Params, flat
 from lpgd.core.solution import FloatArray
 from lpgd.families.lagrangian.model import Curvature, blocks
@@ -97,7 +97,18 @@ class Stated:
         size = self.x.size + self.y.size
         with wide():
             ends = (jax.ShapeDtypeStruct((k,), jnp.float64) for k in (size, self.params.size))
-            made, out = jax.make_jaxpr(self._told, return_shape=True)(*ends)
+            try:
+                made, out = jax.make_jaxpr(self._told, return_shape=True)(*ends)
+            except (TypeError, ValueError) as error:  # those of JAX about traced values, too
+                if isinstance(error, LpgdError):
+                    raise
+                shapes = self.x.shapes, self.y.shapes, self.params.shapes
+                raise StructureError(
+                    "the Lagrangian (of a program f, g, h) must be written in JAX and take x, y and "
+                    f"params of shapes {', '.join(map(str, shapes))} (those of x and y are told by "
+                    f"like, or the program); JAX says {type(error).__name__}: "
+                    f"{str(error).splitlines()[0]}"
+                ) from error
         refuse_traced("lagrangian", made)
         leaves = jax.tree_util.tree_leaves(out)
         if len(leaves) != 1 or leaves[0].size != 1:

@@ -10,6 +10,7 @@ from jax.tree_util import tree_leaves
 
 from lpgd.core.engine import Engine
 from lpgd.core.errors import StructureError
+from lpgd.core.options import flag
 from lpgd.core.public import public
 from lpgd.core.rule import Rule
 from lpgd.families.lagrangian.lagrangian import Lagrangian
@@ -190,6 +191,7 @@ def solve_nlp(
     """
     if not isinstance(program, NonlinearProgram):
         raise TypeError(f"program must be a NonlinearProgram, got {program!r}")
+    flag("return_duals", return_duals)
     solver = solver_of(rule, engine, on_failure, accept_inexact=accept_inexact)
     begin = start
     if begin is None:

@@ -9,6 +9,7 @@ import jax
 
 from lpgd.core.engine import Engine
 from lpgd.core.errors import StructureError
+from lpgd.core.options import flag
 from lpgd.core.public import public
 from lpgd.core.rule import Rule
 from lpgd.families.qp.qp import QP
@@ -166,6 +167,7 @@ def _asked(
     given: Mapping[str, Any], cost: str, required: tuple[str, ...], solver: SolutionMap,
     own: Own, *, duals: bool,
 ) -> Asked:  # fmt: skip
+    flag("return_duals", duals)
     arguments = collect(given, cost, required, sparse=("P", "G", "A"))
     if "P" in arguments.patterns and not arguments.patterns["P"].symmetric:
         raise StructureError("P must store both triangles: its pattern is not symmetric")

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lpgd.core.errors import EngineError, StructureError
+from lpgd.core.options import flag
 from lpgd.core.public import public
 from lpgd.core.rule import Rule
 from lpgd.core.stats import Stats
@@ -113,6 +114,9 @@ class saddle:  # noqa: N801 - it is called like the functions of this package
         for name, given in {"lagrangian": lagrangian, "solve": solve}.items():
             if not callable(given):
                 raise TypeError(f"{name} must be callable, got {given!r}")
+        options = {"linearize": linearize, "together": together, "check": check, "traced": traced}
+        for name, given in options.items():
+            flag(name, given)
         if traced and together:
             raise ValueError("a traced solve takes one element, and is mapped over a batch")
         self._options = {"together": together or traced, "checked": check}
@@ -171,6 +175,7 @@ class saddle:  # noqa: N801 - it is called like the functions of this package
 
     def ask(self, *params: Any, return_duals: bool = False) -> Asked:
         """A call that is not solved yet."""
+        flag("return_duals", return_duals)
         leaves, view = Leaves.of(params, self._ranks, {}), self._view
         problem, traced, asked = self._stated(leaves)
         solver = replace(self._map, engine=engine(asked, **self._options))

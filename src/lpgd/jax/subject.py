@@ -74,6 +74,8 @@ def subject(
     whole = _Computed(ask, inputs, named)
     seen = whole.asked([part() for part in whole.parts])
     program, own = aside(seen.program), seen.arguments
+    if any(isinstance(array, jax.core.Tracer) for array in own.every.values()):
+        raise StructureError("diagnose looks at numbers: call it outside of jit, grad and vmap")
     data = [np.array(array, np.float64) for array in own.every.values()]
     learned = (*(True for _ in own.arrays), *(False for _ in own.own))
     limits = jnp.finfo(own.dtype)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from lpgd.core.engine import Engine
+from lpgd.core.options import flag
 from lpgd.core.problem import Problem
 from lpgd.core.rule import Rule
 from lpgd.core.stats import Stats
@@ -110,6 +111,7 @@ class ProgramLayer(nn.Module):
         return signature(given.items())
 
     def _solve(self, given: dict[str, Any], *, duals: bool) -> Any:
+        flag("return_duals", duals)
         solution, _ = untraced(self._called)(given)
         return solution if duals else solution.x
 

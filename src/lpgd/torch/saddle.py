@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from lpgd.core.errors import EngineError, StructureError
+from lpgd.core.options import flag
 from lpgd.core.public import public
 from lpgd.core.rule import Rule
 from lpgd.families.lagrangian.lagrangian import Lagrangian
@@ -115,6 +116,8 @@ class SaddleLayer(ProgramLayer):
             if not callable(given):
                 raise TypeError(f"{name} must be callable, got {given!r}")
         asks = engine(solve, together=together, checked=check)
+        for name, given in {"linearize": linearize, "together": together, "check": check}.items():
+            flag(name, given)
         super().__init__(rule, asks, on_failure, accept_inexact=accept_inexact)
         self.lagrangian, self.solve = lagrangian, solve
         self._ranks, self._nonnegative = ranks, nonnegative
@@ -152,6 +155,7 @@ class SaddleLayer(ProgramLayer):
         SolverError
             Elements that failed, with ``on_failure="raise"``; in backward too.
         """
+        flag("return_duals", return_duals)
         leaves = Leaves.of(params, self._ranks)
         parts = self._solve({"leaves": leaves}, duals=True)
         view = self._viewed(leaves)
