@@ -104,8 +104,8 @@ class Stated:
                     raise
                 shapes = self.x.shapes, self.y.shapes, self.params.shapes
                 raise StructureError(
-                    "the Lagrangian (of a program f, g, h) must be written in JAX and take x, y and "
-                    f"params of shapes {', '.join(map(str, shapes))} (those of x and y are told by "
+                    "the Lagrangian (of a program f, g, h) must be written in JAX and take x, y "
+                    f"and params of shapes {', '.join(map(str, shapes))} (those of x and y are told by "
                     f"like, or the program); JAX says {type(error).__name__}: "
                     f"{str(error).splitlines()[0]}"
                 ) from error

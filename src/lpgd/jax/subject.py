@@ -11,6 +11,7 @@ from typing import Any, ParamSpec
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.tree_util import Partial
 
 from lpgd.core.errors import StructureError
@@ -74,7 +75,7 @@ def subject(
     whole = _Computed(ask, inputs, named)
     seen = whole.asked([part() for part in whole.parts])
     program, own = aside(seen.program), seen.arguments
-    if any(isinstance(array, jax.core.Tracer) for array in own.every.values()):
+    if any(isinstance(array, Tracer) for array in own.every.values()):
         raise StructureError("diagnose looks at numbers: call it outside of jit, grad and vmap")
     data = [np.array(array, np.float64) for array in own.every.values()]
     learned = (*(True for _ in own.arrays), *(False for _ in own.own))
