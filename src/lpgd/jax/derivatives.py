@@ -105,8 +105,8 @@ class Stated:
                 shapes = self.x.shapes, self.y.shapes, self.params.shapes
                 raise StructureError(
                     "the Lagrangian (of a program f, g, h) must be written in JAX and take x, y "
-                    f"and params of shapes {', '.join(map(str, shapes))} (those of x and y are told by "
-                    f"like, or the program); JAX says {type(error).__name__}: "
+                    f"and params of shapes {', '.join(map(str, shapes))} (those of x and y are "
+                    f"told by like, or the program); JAX says {type(error).__name__}: "
                     f"{str(error).splitlines()[0]}"
                 ) from error
         refuse_traced("lagrangian", made)
