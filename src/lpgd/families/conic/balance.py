@@ -59,7 +59,10 @@ def balanced(
     far = np.flatnonzero(~(fair[index] & close) | (loose & odd))
     if len(far):
         logs, weights = logs[index[far]], weights[index[far]]
-        rows[far], cols[far] = graph.balanced(logs, weights, b.take(far), loose[far])
+        found = graph.balanced(logs, weights, b.take(far), loose[far])
+        # factors that are fair themselves would cost more than they mend
+        most = np.maximum(*(np.abs(side).max(axis=1, initial=0.0) for side in found))[:, None]
+        rows[far], cols[far] = (np.where(most > FAIR, side, 0.0) for side in found)
     return rows, cols
 
 
