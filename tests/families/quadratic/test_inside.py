@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lpgd.core.params import shared
+from lpgd.core.params import shared, taken
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import Solution
 from lpgd.families.conic.cones import Cones
@@ -105,3 +105,18 @@ def test_nothing_to_move_is_no_copy():
     at = Solution(np.ones((1, 1)), np.zeros((1, 1)), np.zeros(1, np.int8))
     assert problem.inside(params, at) is at
     assert problem.inside(params, replace(at, x=-1e-12 * at.x)) is not at
+
+
+def test_the_data_of_an_element_are_measured_once_however_many_bounds_it_breaks(monkeypatch):
+    """A bound's length is asked for where x says nothing of its size."""
+    n, asked = 40, []
+    problem, params = program(q=np.ones(n), A=[np.ones(n)], b=[1.0], lb=np.zeros(n))
+    x = np.full(n, -1e-12)
+
+    def watched(given, rows):
+        asked.append(len(rows))
+        return taken(given, rows)
+
+    monkeypatch.setattr("lpgd.families.quadratic.inside.taken", watched)
+    assert not moved(problem, params, x).any()
+    assert asked == [1]

@@ -64,9 +64,9 @@ def _kept(values: Values, before: FloatArray, x: FloatArray, sides: FloatArray) 
 
 def _unit(values: Values, sides: FloatArray, elements: IntArray) -> FloatArray:
     """The size of x that the data of some elements suggest, where x itself says nothing."""
-    params = taken(values.params, elements)
-    sizes = Values(values.of, params).absolute()
-    return unit(sizes.distances(sides[elements]), sizes.bend())
+    once, back = np.unique(elements, return_inverse=True)  # an element may break many bounds
+    sizes = Values(values.of, taken(values.params, once)).absolute()
+    return unit(sizes.distances(sides[once]), sizes.bend())[back]
 
 
 def _within(bound: FloatArray, entries: FloatArray, sides: FloatArray) -> FloatArray:
