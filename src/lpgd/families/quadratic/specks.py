@@ -18,6 +18,8 @@ LARGE = 1e-150  # of entries beside which those below LOST are nothing
 def without(given: Param, pattern: Pattern | None) -> Param:
     """Matrices, dense or by their stored values, without such entries."""
     sizes = np.abs(given.values)
+    if sizes.min(initial=np.inf) >= LOST:  # zeros are rare where matrices are dense
+        return given
     faint: BoolArray = (sizes > 0) & (sizes < LOST)
     if not faint.any():
         return given
