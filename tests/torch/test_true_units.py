@@ -132,3 +132,27 @@ def test_gradients_do_not_know_the_units_of_their_neighbours():
     together = pulled(values)
     for row, value in enumerate(values):
         np.testing.assert_array_equal(pulled(value[None])[0], together[row])
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize(("costs", "sizes"), [(600, -400), (700, -530), (-530, 400)])
+def test_cotangents_of_far_units_neither_vanish_nor_overflow(costs, sizes, rule):
+    """Least c'x in a ball: cotangents of x are as far from 1 as x is, the other way."""
+    rng, n = np.random.default_rng(0), 4
+    x, c, p, r = cp.Variable(n), cp.Parameter(n), cp.Parameter(n), cp.Parameter(nonneg=True)
+    layer = CvxpyLayer(cp.Problem(cp.Minimize(c @ x), [cp.norm(x - p) <= r]), [c, p, r], [x],
+                       rule=rule)  # fmt: skip
+    data, pull = (rng.normal(size=n), rng.normal(size=n), np.array(1.0)), rng.normal(size=n)
+
+    def pulled(costs, sizes):
+        powers = (costs, sizes, sizes)
+        leaves = [
+            torch.tensor(np.ldexp(v, k), requires_grad=True)
+            for v, k in zip(data, powers, strict=True)
+        ]
+        (found,) = layer(*leaves)
+        found.backward(torch.tensor(np.ldexp(pull, -sizes)))
+        return [np.ldexp(leaf.grad.numpy(), k) for leaf, k in zip(leaves, powers, strict=True)]
+
+    for found, expected in zip(pulled(costs, sizes), pulled(0, 0), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)

@@ -189,3 +189,20 @@ def test_factors_that_are_fair_are_none(power, idle):
     b = np.array([[2.0**power, 1.0, 0.0, 1.0]])
     params = {"q": shared(np.ones(3), 1), "A": shared(A, 1), "b": batched(b)}
     assert Units.of(conic, params).idle == idle
+
+
+def test_specks_have_no_say_beside_other_rows_of_their_cone():
+    """In a unit in which they have a size all other rows of the cone would lose theirs."""
+    rng = np.random.default_rng(0)
+    A = np.where(rng.random((7, 4)) < 0.5, rng.uniform(0.5, 2, (7, 4)), 1e-310)
+    A[[1, 5]] = 1e-310
+    b = 1e-7 * rng.uniform(0.5, 2, (1, 7))
+    b[0, 1] = 2e-317
+    conic = Conic(4, Cones(nonneg=1, power=(0.3, 0.5)), quadratic=True)
+    params = {
+        "P": shared(np.eye(4), 1), "q": shared(1e-7 * np.ones(4), 1),
+        "A": shared(A, 1), "b": batched(b),
+    }  # fmt: skip
+    units = Units.of(conic, params)
+    assert np.abs(units.rows).max() < 50
+    assert np.abs(units.cols).max() < 50

@@ -398,3 +398,12 @@ def test_programs_without_rows(quadratic):
         params["P"] = shared(np.diag([1.0, 0.0]), 2)
     at = Solution(np.array([[-1.0, 0], [0, 0]]), np.zeros((2, 0)), np.zeros(2, np.int8))
     assert (problem.residual(params, at) < 1e-12).tolist() == [quadratic, True]
+
+
+def test_a_row_of_specks_is_no_measure_of_x():
+    """1e-310 x <= 1e-7 is met at 1e303, beside which all others would be rounding."""
+    problem, params = program(P=np.eye(2), q=[1.0, -1.0], G=[[1e-310, 1e-310]], h=[1e-7])
+    far = Solution(np.array([[1e20, 3e20]]), np.array([[1e48]]), np.zeros(1, np.int8))
+    assert problem.residual(params, far)[0] > 0.5
+    right = Solution(np.array([[-1.0, 1.0]]), np.zeros((1, 1)), np.zeros(1, np.int8))
+    assert problem.residual(params, right)[0] < 1e-12

@@ -95,16 +95,16 @@ class Linearized:
         if cotangent.ds is not None:
             params = taken(self.params, rows)
             cotangent = conic.folded(params, cotangent)
-        dx, dy = cotangent.dx, cotangent.dy
-        lift = factors(np.maximum(top(dx), top(dy)))[:, None]  # nothing shall overflow
+        dx, dy = cotangent.dx, -cotangent.dy
+        # nothing shall overflow, or vanish
         if self.units.idle:
-            found = self._adjoint(rows, (dx * lift, -dy * lift), rho)
+            lift = factors(np.maximum(top(dx), top(dy)))[:, None]
+            found = self._adjoint(rows, (dx * lift, dy * lift), rho)
             return replace(found, a=found.a / lift, v=found.v / lift)
-        units = self.units.take(rows)
-        found = self._adjoint(rows, units.terms(dx * lift, -dy * lift), rho)
+        units = self.units.take(rows).lifted(dx, dy)
+        found = self._adjoint(rows, units.terms(dx, dy), rho)
         a, v = units.leave(found.a, found.v)
-        unsure = found.unsure | self.inside[2][rows]
-        return replace(found, a=a / lift, v=v / lift, unsure=unsure)
+        return replace(found, a=a, v=v, unsure=found.unsure | self.inside[2][rows])
 
     def _adjoint(self, rows: IntArray, linear: Linear, rho: float) -> Adjoint:
         """The adjoint in fair units."""

@@ -82,6 +82,8 @@ class Graph:
         First rows of the exponential cones.
     parts : (Totals, Totals, Totals)
         Groups, columns and unknowns of the parts that hang together.
+    by_cone : Totals
+        Groups of each cone.
     """
 
     group: IntArray
@@ -94,6 +96,7 @@ class Graph:
     by_col: Totals
     sides: Totals
     parts: tuple[Totals, Totals, Totals]
+    by_cone: Totals
 
     def both(self, values: FloatArray) -> FloatArray:
         """Sums over rows and over columns, (N, k + n)."""
@@ -134,17 +137,20 @@ class Graph:
         split = np.split(part.astype(np.intp), [k, k + n])
         parts = Totals(split[0], count), Totals(split[1], count), Totals(split[2], count)
         sums = Totals(rows, k), Totals(cols, n), Totals(group, k)
-        return cls(group, rotated, tied, first, rows, cols, *sums, parts)
+        cone = np.zeros(k, dtype=np.intp)
+        cone[group] = np.cumsum(_begins(conic)) - 1
+        by_cone = Totals(cone, int(cone.max(initial=-1)) + 1)
+        return cls(group, rotated, tied, first, rows, cols, *sums, parts, by_cone)
 
     def entries(self, A: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Logarithms and weights of entries; those that lost digits count in rows of nothing else.
+        """Logarithms and weights of entries; those that lost digits count in cones of nothing else.
 
         No unit of a variable brings them near 1 but one in which it may overflow.
         """
         logs, weights = logarithms(A)
         faint = (A != 0) & (weights == 0)
         if faint.any():
-            known = (self.by_row(weights) > 0)[:, self.rows]
+            known = (self.by_cone(self.by_row(weights)) > 0)[:, self.by_cone.places[self.rows]]
             faint &= ~known
             logs, weights = np.where(faint, np.frexp(A)[1], logs), np.where(faint, 1.0, weights)
         return logs, weights
@@ -273,9 +279,7 @@ def _groups(conic: Structure, first: IntArray, rotated: IntArray) -> IntArray:
     Entries of a semidefinite matrix, and the factors of products, have their own, which ``Tied``
     joins. The third row of an exponential cone has its own where nothing stands in the second.
     """
-    begins = np.zeros(conic.m, dtype=np.intp)
-    begins[[a for _, a, b in conic.cones.blocks() if b > a]] = 1
-    begins[: conic.cones.zero + conic.cones.nonneg] = 1
+    begins = _begins(conic)
     for kind, start, stop in conic.cones.blocks():
         if kind in ("psd", "power"):
             begins[start:stop] = 1
@@ -284,6 +288,14 @@ def _groups(conic: Structure, first: IntArray, rotated: IntArray) -> IntArray:
         used = np.bincount(conic.patterns["A"].rows, minlength=conic.m) > 0
         begins[first[~used[first + 1]] + 2] = 1
     return np.cumsum(begins) - 1
+
+
+def _begins(conic: Structure) -> IntArray:
+    """One in the first row of each cone, (m,)."""
+    begins = np.zeros(conic.m, dtype=np.intp)
+    begins[[a for _, a, b in conic.cones.blocks() if b > a]] = 1
+    begins[: conic.cones.zero + conic.cones.nonneg] = 1
+    return begins
 
 
 def _bends(conic: Structure) -> tuple[IntArray, IntArray]:

@@ -130,6 +130,14 @@ class Units(Rows):
             scaled["A"] = batched(values)
         return {**params, **scaled}
 
+    def lifted(self, q: FloatArray, b: FloatArray) -> Units:
+        """With a further factor of costs and sides, which brings these linear terms near 1."""
+        powers = (q, self.cols + self.costs), (b, self.rows + self.sides)
+        sizes = [np.where(part == 0, -np.inf, np.frexp(part)[1] + power) for part, power in powers]
+        most = np.concatenate(sizes, axis=1).max(axis=1, initial=-np.inf, keepdims=True)
+        lift = -np.where(np.isfinite(most), most, 0.0).astype(np.intc)
+        return replace(self, costs=self.costs + lift, sides=self.sides + lift)
+
     def linear(self, params: Params) -> Params:
         """The data with q and b in these units."""
         if self.idle:

@@ -9,6 +9,7 @@ from typing import final
 import numpy as np
 
 from lpgd.core.params import Param, Params
+from lpgd.core.scaling import LOST
 from lpgd.core.solution import FloatArray
 from lpgd.families.quadratic.rows import Rows
 
@@ -102,8 +103,12 @@ class Values(dict[str, FloatArray]):
         return self.transposed_product(y)
 
     def distances(self, sides: FloatArray) -> FloatArray:
-        """How far from zero an x of equal entries meets each row, (N, m); of ``absolute`` ones."""
-        return np.abs(sides / self.product(np.ones((len(sides), self.of.n))))
+        """How far from zero an x of equal entries meets each row, (N, m); of ``absolute`` ones.
+
+        Rows of entries that are nothing are met nowhere.
+        """
+        sums = self.product(np.ones((len(sides), self.of.n)))
+        return np.where(np.abs(sums) >= LOST, np.abs(sides / sums), np.inf)
 
     def bend(self) -> FloatArray:
         """Where costs and curvature balance, (N,); 0 without any; of ``absolute`` ones."""
