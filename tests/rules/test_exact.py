@@ -3,10 +3,12 @@ import pytest
 
 from lpgd import LPGD, Exact
 from lpgd.core.rule import Pullback
+from lpgd.map.solution_map import SolutionMap
 from tests.support import (
     ALL_DATA,
     assert_close,
     cotangent,
+    groups,
     program,
     pull,
     random_case,
@@ -134,3 +136,15 @@ def test_multipliers_that_outgrow_their_derivative_drown_nothing():
     found = pull(Exact(), *program(**far), np.ldexp([0.3, -1.0], -692), [0, 0, 0])
     found = {name: np.ldexp(value, power[name] + 692 + 310) for name, value in found.items()}
     assert_close(found, fair, 1e-12)
+
+
+@pytest.mark.parametrize("rule", [Exact(), LPGD()])
+def test_derivatives_that_drown_in_every_step_are_told(rule):
+    """x is 1e373 times as long as its move: no number is so long a step."""
+    problem, params = program(P=np.eye(2), q=np.ldexp([1.0, -2.0], 620), A=[[1.0, 3.0]], b=[0.0])
+    for power, told in ((-300, 0.0), (-620, 1.0)):
+        found = SolutionMap(rule, "daqp")
+        forward = found.solve(problem, params, (1,), keep=True)
+        dx = np.ldexp([0.3, -1.0], power)
+        found.pullback(forward, cotangent(dx, None, problem.m), groups(params))
+        assert found.stats.unverified == told

@@ -79,7 +79,7 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
         tau=np.where(serves & ~idle | smoothed, far.tau, ends.tau),
         retries=ends.retries + far.retries,
         degenerate=(flat & ~idle) | (known.degenerate & ~smoothed),
-        unverified=doubted & ~told,
+        unverified=(doubted & ~told) | pulled.unverified,
         stays=~flat | whole,
     )
 
@@ -132,13 +132,14 @@ def _pulled(
 ) -> Pullback:
     """The derivative of some rows, differences of others, and those of the costs of some."""
     terms: list[Term] = []
-    none = np.zeros(len(tilting), dtype=np.bool_)
+    none = lost = np.zeros(len(tilting), dtype=np.bool_)
     failed, zero = np.full(len(tilting), Status.OPTIMAL, dtype=np.int8), np.zeros(len(tilting))
     if derived.any():
         if not derived.all():
             a, v = (np.where(derived[:, None], part, 0.0) for part in (known.a, known.v))
             known = replace(known, a=a, v=v)
-        terms += only(derivative(tilting.point, tilting.tilt, known), derived)
+        found, lost = derivative(tilting.point, tilting.tilt, known)
+        terms += only(found, derived)
     if every is not None and every[1].any():
         difference, status = tilting.difference(every[0])
         failed = np.where(every[1], status, failed)
@@ -146,4 +147,4 @@ def _pulled(
     if costs is not None and costs[1].any():
         terms += only(map(objective, tilting.difference(costs[0])[0]), costs[1])
     bad = known.degenerate & derived
-    return Pullback(terms, failed, zero, degenerate=bad, unverified=none, stays=~none)
+    return Pullback(terms, failed, zero, degenerate=bad, unverified=lost & derived, stays=~none)

@@ -155,19 +155,20 @@ def untilted(point: Solution, cotangent: Cotangent, rho: float) -> Tilt:
 
 
 @QUIET
-def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> list[Term]:
-    """The weighted Lagrangians whose gradient is the derivative.
+def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> tuple[list[Term], BoolArray]:
+    """The weighted Lagrangians whose gradient is the derivative; rows in which that drowns.
 
     The Lagrangian of a program with linear rows is quadratic in (x, y), so that the central
     difference of its gradient along the adjoint is its derivative, whatever the step. The step is
     chosen for the least rounding: as long as x or as y, in whatever units those are. What would
     drown the point in such a step, for it is in other units, takes a step of its own: the
     derivative is the sum. Where no x moves, y starts from zero: the Lagrangian is linear in it.
-    Other Lagrangians get a small step, and the difference of fourth order.
+    Other Lagrangians get a small step, and the difference of fourth order. A step that no number
+    holds moves nothing.
     """
-    tilt = replace(tilt, rho=np.zeros(len(point)))
+    tilt, lost = replace(tilt, rho=np.zeros(len(point))), np.zeros(len(point), dtype=np.bool_)
     if adjoint.span is not None:
-        return _central(point, tilt, adjoint, adjoint.span, FOURTH)
+        return _central(point, tilt, adjoint, adjoint.span, FOURTH), lost
     turn, n = adjoint.v, point.x.shape[1]
     if tilt.ds is not None:  # the multipliers' own part of it
         turn, tilt = turn - tilt.ds, replace(tilt, ds=np.zeros_like(tilt.ds))
@@ -182,11 +183,12 @@ def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> list[Term]:
         now = np.where(drowned, 0.0, left)
         line = replace(adjoint, a=now[:, :n], v=now[:, n:])
         going: BoolArray = np.any(speed > 0, axis=1)
+        lost |= going & (step >= 1 / SHORT)
         terms += only(_central(point, tilt, line, step, SECOND), going)
         if not drowned.any():
             break
         left = np.where(drowned, left, 0.0)
-    return terms
+    return terms, lost
 
 
 def _central(

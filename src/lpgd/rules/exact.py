@@ -49,9 +49,6 @@ class Exact(Rule):
         """Solve the adjoint system; see ``Rule.pullback``."""
         found = backward.adjoint(cotangent, self.rho)
         failed = np.full(len(point), Status.OPTIMAL, dtype=np.int8)
-        return Pullback(
-            derivative(point, untilted(point, cotangent, 0.0), found),
-            failed,
-            degenerate=found.degenerate,
-            unverified=found.unsure | (backward.accuracy[cotangent.rows] > ROUGH),
-        )
+        terms, lost = derivative(point, untilted(point, cotangent, 0.0), found)
+        unverified = lost | found.unsure | (backward.accuracy[cotangent.rows] > ROUGH)
+        return Pullback(terms, failed, degenerate=found.degenerate, unverified=unverified)

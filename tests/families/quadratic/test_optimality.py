@@ -407,3 +407,14 @@ def test_a_row_of_specks_is_no_measure_of_x():
     assert problem.residual(params, far)[0] > 0.5
     right = Solution(np.array([[-1.0, 1.0]]), np.zeros((1, 1)), np.zeros(1, np.int8))
     assert problem.residual(params, right)[0] < 1e-12
+
+
+def test_programs_without_right_hand_sides_have_zero_for_a_solution():
+    problem, params = program(q=[1.0, 1.0], G=[[-1.0, 0.5], [0.5, -1.0]], h=[0.0, 0.0], lb=[0, 0])
+    y = np.array([[2.0, 2.0, 0.0, 0.0]])
+    noise = Solution(np.array([[3e-9, -2e-9]]), y, np.zeros(1, np.int8))
+    found, residual = problem.judged(params, noise)
+    assert not found.x.any()
+    assert residual[0] < 1e-15
+    wrong = replace(noise, y=np.array([[1.0, 2.0, 0.0, 0.0]]))
+    assert problem.judged(params, wrong)[1][0] > 0.1

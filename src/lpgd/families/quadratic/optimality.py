@@ -37,6 +37,7 @@ more than MARGIN of its terms prove nothing: data contradict each other by round
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -59,9 +60,17 @@ TINY, LARGEST = np.finfo(np.float64).tiny, np.finfo(np.float64).max
 
 
 def judged(of: Rows, params: Params, point: Solution) -> tuple[Solution, FloatArray]:
-    """Points within their simple bounds, and their relative distance from optimality (N,)."""
+    """Points within their simple bounds, and their relative distance from optimality (N,).
+
+    Without right-hand sides and P zero is a solution, if there is one: other numbers are rounding.
+    """
     values = Values(of, params)
-    sides, reach = values.sides(), values.product(point.x)
+    sides = values.sides()
+    if not of.quadratic:
+        bare = np.logical_and.reduce((sides == 0) | np.isinf(sides), axis=1)
+        if bare.any():
+            point = replace(point, x=np.where(bare[:, None], 0.0, point.x))
+    reach = values.product(point.x)
     moved = inside(values, point, sides, sides - reach)
     if moved is not point:
         reach = values.product(moved.x)
