@@ -17,8 +17,7 @@ For each row, with (a, v) the adjoint of the optimality conditions and dx the co
 The large tilt is c / ||dx||, c the largest of ||q||, ||Px*|| and rho ||x*||, times what the family
 says, 3, 24 and 192 usually: the next one while the end that improves the loss stays where it is;
 the other end only leads away from what is worse than x*. After the last x* is taken for the best
-point. All of this depends on the row alone, in sizes over the user's own entries. Linear costs of
-which nothing else is known, those of oracles, are not for this file but for vertices.py.
+point. All of this depends on the row and the user's own entries alone. Oracles: see vertices.py.
 """
 
 from dataclasses import replace
@@ -74,6 +73,7 @@ def auto(tilting: Tilting, cotangent: Cotangent) -> Pullback:
     used = ends.put(np.flatnonzero(every), far.take(every)) if every.any() else ends
     pulled = _pulled(tilting, known, derived, (used, ~derived), (far, costs & ~idle))
     told = believed & ~_unknown(known) | serves | (known.degenerate & fine & ends.solved) | alike
+    assert pulled.unverified is not None
     return replace(
         pulled,
         tau=np.where(serves & ~idle | smoothed, far.tau, ends.tau),
