@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 from lpgd.experiments import cli
 from lpgd.experiments.commands import app
 
+pytest.importorskip("torch", reason="experiments train models of torch")
+
 TINY = ["--train-size", "40", "--test-size", "10", "--batch", "20"]
 
 

@@ -10,6 +10,7 @@ from lpgd.experiments.commands import app
 from lpgd.experiments.runs import write_bytes
 
 resource = pytest.importorskip("resource", reason="the limit on file sizes is that of POSIX")
+pytest.importorskip("torch", reason="experiments train models of torch")
 
 TINY = ["--train-size", "40", "--test-size", "10", "--batch", "20", "--epochs", "2"]
 PUZZLES = "1.34.4.2.143.3.1\n12.43.1.2.4..3.1\n1.3.34..21..4.21\n"

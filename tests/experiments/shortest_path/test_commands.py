@@ -9,6 +9,8 @@ from lpgd.experiments.commands import app
 
 from ..inline import InlinePool
 
+pytest.importorskip("torch", reason="experiments train models of torch")
+
 TINY = ["--train-size", 16, "--test-size", 10, "--batch", 8, "--epochs", 1]
 
 
