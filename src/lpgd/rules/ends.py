@@ -162,9 +162,9 @@ def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> tuple[list[Term
     difference of its gradient along the adjoint is its derivative, whatever the step. The step is
     chosen for the least rounding: as long as x or as y, in whatever units those are. What would
     drown the point in such a step, for it is in other units, takes a step of its own: the
-    derivative is the sum. Where no x moves, y starts from zero: the Lagrangian is linear in it.
-    Other Lagrangians get a small step, and the difference of fourth order. A step that no number
-    holds moves nothing.
+    derivative is the sum. A step that no number holds moves nothing: where no x moves, y starts
+    from zero then, for the Lagrangian is linear in it. Other Lagrangians get a small step, and the
+    difference of fourth order.
     """
     tilt, lost = replace(tilt, rho=np.zeros(len(point))), np.zeros(len(point), dtype=np.bool_)
     if adjoint.span is not None:
@@ -172,10 +172,14 @@ def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> tuple[list[Term
     turn, n = adjoint.v, point.x.shape[1]
     if tilt.ds is not None:  # the multipliers' own part of it
         turn, tilt = turn - tilt.ds, replace(tilt, ds=np.zeros_like(tilt.ds))
-    moves = np.logical_or.reduce(adjoint.a, axis=1, keepdims=True)
-    point = replace(point, y=np.where(moves, point.y, 0.0))
     here = np.abs(np.concatenate([point.x, point.y], axis=1))
     left, terms = np.concatenate([adjoint.a, turn], axis=1), list[Term]()
+    endless = _step(np.where(left != 0, here, 0.0), np.abs(left), n) >= 1 / SHORT
+    still = endless & ~np.logical_or.reduce(adjoint.a, axis=1)
+    if still.any():
+        lost |= still  # the adjoint itself may have underflowed in units so far apart
+        point = replace(point, y=np.where(still[:, None], 0.0, point.y))
+        here = np.abs(np.concatenate([point.x, point.y], axis=1))
     for last in (False, False, True):
         speed = np.abs(left)
         step = _step(np.where(speed > 0, here, 0.0), speed, n)
