@@ -174,15 +174,15 @@ def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> tuple[list[Term
         turn, tilt = turn - tilt.ds, replace(tilt, ds=np.zeros_like(tilt.ds))
     here = np.abs(np.concatenate([point.x, point.y], axis=1))
     left, terms = np.concatenate([adjoint.a, turn], axis=1), list[Term]()
-    endless = _step(np.where(left != 0, here, 0.0), np.abs(left), n) >= 1 / SHORT
-    still = endless & ~np.logical_or.reduce(adjoint.a, axis=1)
+    speed = np.abs(left)
+    step = _step(here, speed, n)
+    still = (step >= 1 / SHORT) & ~np.logical_or.reduce(adjoint.a, axis=1)
     if still.any():
         lost |= still  # the adjoint itself may have underflowed in units so far apart
         point = replace(point, y=np.where(still[:, None], 0.0, point.y))
         here = np.abs(np.concatenate([point.x, point.y], axis=1))
+        step = _step(here, speed, n)
     for last in (False, False, True):
-        speed = np.abs(left)
-        step = _step(np.where(speed > 0, here, 0.0), speed, n)
         drowned = (speed * step[:, None] > APART * here) & (here > 0) & (not last)
         now = np.where(drowned, 0.0, left)
         line = replace(adjoint, a=now[:, :n], v=now[:, n:])
@@ -192,6 +192,8 @@ def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> tuple[list[Term
         if not drowned.any():
             break
         left = np.where(drowned, left, 0.0)
+        speed = np.abs(left)
+        step = _step(here, speed, n)
     return terms, lost
 
 
@@ -211,6 +213,7 @@ def _central(
 
 def _step(here: FloatArray, speed: FloatArray, n: int) -> FloatArray:
     """The longer of the steps along which x, the first n entries, and y move by their lengths."""
+    here = np.where(speed > 0, here, 0.0)
     parts = [(top(here[:, part]), top(speed[:, part])) for part in (slice(n), slice(n, None))]
     rate = np.maximum(parts[0][1], parts[1][1])
     longest = np.zeros(len(here))

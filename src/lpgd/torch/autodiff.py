@@ -78,13 +78,7 @@ class Autodiff:
 
     def _lagrangian(self, z: torch.Tensor, *leaves: torch.Tensor) -> torch.Tensor:
         x, y = self.x.split(z[: self.x.size]), self.y.split(z[self.x.size :])
-        found = self.function(x, y, *self.params.build(leaves))
-        if not isinstance(found, torch.Tensor) or found.numel() != 1:
-            given = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
-            raise TypeError(f"lagrangian must return a scalar tensor, got {given}")
-        if found.is_complex():
-            raise TypeError(f"lagrangian must return a real scalar, got {found.dtype}")
-        return found.reshape(())
+        return scalar("lagrangian", self.function(x, y, *self.params.build(leaves)))
 
     def _each(
         self,
@@ -125,6 +119,16 @@ def _blocked(error: Exception) -> bool:
     """Whether a function could not be vectorised: it branches on values, or has no rule for it."""
     text = str(error)
     return any(word in text for word in ("vmap", "functorch", "batching", "data-dependent"))
+
+
+def scalar(name: str, found: Any, error: type[Exception] = TypeError) -> torch.Tensor:
+    """What a user's function returned, as a scalar; an ``error`` if it is none, or complex."""
+    if not isinstance(found, torch.Tensor) or found.numel() != 1:
+        given = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+        raise error(f"{name} must return a scalar tensor, got {given}")
+    if found.is_complex():
+        raise error(f"{name} must return a real scalar, got {found.dtype}")
+    return found.reshape(())
 
 
 def refuse_strangers(value: torch.Tensor, known: Iterable[torch.Tensor]) -> None:

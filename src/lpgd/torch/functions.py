@@ -12,7 +12,7 @@ from lpgd.core.errors import StructureError
 from lpgd.core.solution import FloatArray
 from lpgd.families.lagrangian.constrained import Data
 from lpgd.frontend.trees import Tree
-from lpgd.torch.autodiff import tensor
+from lpgd.torch.autodiff import scalar, tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,15 +40,15 @@ class TorchFunctions:
 
     def lagrangian(self, x: torch.Tensor, y: torch.Tensor, *params: Any) -> torch.Tensor:
         """f + y'c."""
-        return _scalar(self.f(x, *params)) + (y * self.rows(x, params)).sum()
+        return self._cost(x, params) + (y * self.rows(x, params)).sum()
 
     def objective(self, data: Data, x: FloatArray) -> float:
         with torch.no_grad():
-            return float(_scalar(self.f(tensor(x), *self._built(data))))
+            return float(self._cost(tensor(x), self._built(data)))
 
     def slope(self, data: Data, x: FloatArray) -> FloatArray:
         params = self._built(data)
-        return _array(grad(lambda at: _scalar(self.f(at, *params)))(tensor(x)))
+        return _array(grad(lambda at: self._cost(at, params))(tensor(x)))
 
     def constraints(self, data: Data, x: FloatArray) -> FloatArray:
         with torch.no_grad():
@@ -65,22 +65,16 @@ class TorchFunctions:
 
         def weighted(at: torch.Tensor) -> torch.Tensor:
             rows = (load * self.rows(at, params)).sum()
-            return weight * _scalar(self.f(at, *params)) + rows
+            return weight * self._cost(at, params) + rows
 
         return _array(jacrev(grad(weighted))(tensor(x)))
 
+    def _cost(self, x: torch.Tensor, params: Any) -> torch.Tensor:
+        # one of our own errors, which is no fault of an element
+        return scalar("f", self.f(x, *params), StructureError)
+
     def _built(self, data: Data) -> Any:
         return self.params.build([tensor(data[name]) for name in self.names])
-
-
-def _scalar(found: Any) -> torch.Tensor:
-    """What f returned."""
-    if not isinstance(found, torch.Tensor) or found.numel() != 1:
-        given = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
-        raise StructureError(f"f must return a scalar tensor, got {given}")
-    if found.is_complex():
-        raise StructureError(f"f must return a real scalar, got {found.dtype}")
-    return found.reshape(())
 
 
 def _array(found: torch.Tensor) -> FloatArray:

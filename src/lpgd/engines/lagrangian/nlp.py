@@ -181,7 +181,7 @@ class Finder:
                 found.append(self.engine.find(self.family, posed))
             except LpgdError:
                 raise
-            except Exception as error:
+            except Exception as error:  # of a user's function or a solver: it costs its element
                 found.append(portable(error))
         return found
 
