@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from matplotlib.ticker import LogLocator
+
 from lpgd.experiments.comparison import Final
 from lpgd.experiments.contest import Outcome
 from lpgd.experiments.plotting import (
@@ -49,6 +51,10 @@ def draw_comparison(finals: list[Final], path: Path, title: str) -> None:
             draw_band(axis, curves, PALETTE[number % len(PALETTE)], final.method.label, line)
         axis.set_xlabel(label)
         use_log_scale(axis)
+        if axis.get_yscale() == "log":
+            axis.yaxis.set_minor_locator(
+                LogLocator(subs=(2, 3, 5, 7))
+            )  # those that fit two decades
         for formatter in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
             formatter("{x:g}")  # per cent of a decade or two
     axes[0].set_ylabel("test regret [%]")
