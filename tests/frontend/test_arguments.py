@@ -59,6 +59,11 @@ FITTING = [
     [(1, 5, 2), (5, 1)],
     [(4, 2), (5, 1)],
     [(1, 2), (1, 1)],
+    [(5, 1, 2), (1, 5)],
+    [(5, 5, 2), (1, 5)],
+    [(5, 5, 2), (5, 1)],
+    [(3, 5, 2), (5,)],
+    [(1, 3, 2), (1,)],
 ]
 
 
@@ -70,6 +75,21 @@ def test_parameters_that_fit(shapes):
 @pytest.mark.parametrize("shapes", [[(5, 2), (5, 1)], [(3, 5, 2), (3, 5, 1)]])
 def test_a_column_of_scalars_does_not_make_a_square(shapes):
     message = r"parameter 1 \(risk\) is a scalar .*would broadcast to .*5, 5\)\. Pass it .*squeeze"
+    with pytest.raises(StructureError, match=message):
+        check_parameters(shapes, EXPECTED)
+
+
+@pytest.mark.parametrize(
+    "shapes, message",
+    [
+        ([(5, 5, 2), (5,)], r"0 \(price\).* \(5, 5\)\. .* \(5, 1\) .* front, \(1, 5\) .* end\."),
+        ([(5, 1, 2), (5,)], r"0 \(price\).* to \(5, 5\)\. .* \(5, 1\) .* front, \(1, 5\) .* end\."),
+        ([(5, 2), (5, 5)], r"1 \(risk\).* \(5, 5\)\. .* \(5, 1\) .* front"),
+        ([(3, 3, 2), (3, 3, 3)], r"1 \(risk\).* \(3, 3, 1\) .* front, \(1, 3, 3\) .* end\."),
+    ],
+)
+def test_batches_that_may_have_been_meant_to_meet_in_front(shapes, message):
+    message = f"Invalid parameter dimensionality for parameter {message}"
     with pytest.raises(StructureError, match=message):
         check_parameters(shapes, EXPECTED)
 

@@ -108,6 +108,7 @@ def test_a_warm_start_is_the_last_solve_of_the_layer():
         ((A, np.ones(2)), r"Invalid parameter shape for parameter 1 \(b\)"),
         ((A[0], B), "Invalid parameter dimensionality for parameter 0"),
         ((np.ones((5, 3, 2)), B), "Inconsistent batch sizes"),
+        ((np.ones((4, 3, 2)), np.ones((4, 4, 3))), "Invalid parameter dimensionality .*1 .b."),
         ((A, np.ones(3, dtype=int)), r"parameter 1 \(b\) must have a real floating dtype"),
     ],
 )

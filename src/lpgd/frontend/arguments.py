@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -179,6 +180,7 @@ def check_parameters(shapes: Sequence[Shape], expected: Sequence[tuple[str, Shap
         raise StructureError(
             f"Inconsistent batch sizes. The batch dimensions do not broadcast: {listed}"
         ) from None
+    _check_fronts(batches, expected)
 
 
 def _check_scalars(batches: Sequence[Shape], expected: Sequence[tuple[str, Shape]]) -> None:
@@ -193,3 +195,21 @@ def _check_scalars(batches: Sequence[Shape], expected: Sequence[tuple[str, Shape
                 f"{(*outer, outer[-1])}. Pass it with shape {batch[:-1]}, by .squeeze(-1); for all "
                 f"pairs, give the other one a batch of size 1 before its own."
             )
+
+
+def _check_fronts(batches: Sequence[Shape], expected: Sequence[tuple[str, Shape]]) -> None:
+    """Refuse (B, B) or (B, 1) beside (B,), which may have been meant to meet in front.
+
+    cvxpylayers knows one batch dimension and refuses every second one.
+    """
+    for i, (batch, (name, _)) in enumerate(zip(batches, expected, strict=True)):
+        for short in batches:
+            more = (1,) * (len(batch) - len(short))
+            if more and prod(short) > 1 and batch[: len(short)] == short:
+                raise StructureError(
+                    f"Invalid parameter dimensionality for parameter {i} ({name}): its batch "
+                    f"dimensions {batch} begin with all batch dimensions {short} of another one, "
+                    f"but would meet them at the end and broadcast to "
+                    f"{np.broadcast_shapes(batch, short)}. Give the other one batch dimensions "
+                    f"{short + more} to meet in front, {more + short} to meet at the end."
+                )
