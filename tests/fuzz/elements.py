@@ -59,11 +59,17 @@ class Element:
     def rescaled(self, fit: Arrays, *traits: str, fair: bool) -> "Element":
         """The program in other units: data and outputs times ``fit``."""
         with np.errstate(all="ignore"):
-            data = {k: (v * fit.get(k, 1.0)).astype(np.float64) for k, v in self.data.items()}
+            wide = {k: v * fit.get(k, 1.0) for k, v in self.data.items()}
+            data = {k: v.astype(np.float64) for k, v in wide.items()}
         moved = replace(
             self, data=data, fit=fit, fair=self.fair and fair, traits=self.traits + traits
         )
-        if any(map(_lost, data.values(), self.data.values())):
+        blurred = [
+            _blurred(data[k], wide[k])
+            for k, v in self.data.items()
+            if not self.fair or not (np.abs(v) > TINIEST).any()
+        ]
+        if any(blurred) or any(map(_lost, data.values(), self.data.values())):
             return moved.known("unknown", "lost digits", fair=False)
         return moved
 
@@ -93,6 +99,12 @@ class Element:
 def _lost(moved: np.ndarray, original: np.ndarray) -> bool:
     sizes = np.abs(moved[np.isfinite(original) & (np.abs(original) > TINIEST)])
     return bool(sizes.size and (sizes.min() < TINIEST or sizes.max() > LARGEST))
+
+
+def _blurred(moved: np.ndarray, exactly: np.ndarray) -> bool:
+    """Whether specks lost digits, which matters in rows of nothing else."""
+    specks = (exactly != 0) & (np.abs(exactly) < TINIEST)
+    return bool((np.abs(moved - exactly)[specks] > 1e-12 * np.abs(exactly[specks])).any())
 
 
 def _invalid(data: Arrays) -> bool:

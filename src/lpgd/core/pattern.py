@@ -62,8 +62,11 @@ class Pattern:
     shape: tuple[int, int]
 
     def matrix(self, values: FloatArray) -> "sparse.csr_matrix":
-        """The matrix with these values (nnz,), stored zeros kept."""
-        return sparse.csr_matrix((values, (self.rows, self.cols)), shape=self.shape)
+        """The matrix with these values (nnz,), stored zeros kept and duplicates added up."""
+        if self._compressed is None:
+            return sparse.csr_matrix((values, (self.rows, self.cols)), shape=self.shape)
+        order, columns, starts = self._compressed
+        return sparse.csr_matrix((values[order], columns, starts), shape=self.shape)
 
     @property
     def ones(self) -> Any:
@@ -178,6 +181,21 @@ class Pattern:
         flat = self.rows * self.shape[1] + self.cols
         whole = len(flat) == self.shape[0] * self.shape[1]
         return None if whole and np.array_equal(flat, np.arange(len(flat))) else flat
+
+    @cached_property
+    def _compressed(self) -> tuple[IntArray, Any, Any] | None:
+        """Order of the entries in compressed rows, their columns, starts; None of duplicates."""
+        order = np.lexsort((self.cols, self.rows))
+        rows, cols = self.rows[order], self.cols[order]
+        if ((np.diff(rows) == 0) & (np.diff(cols) == 0)).any():
+            return None
+        starts = np.searchsorted(rows, np.arange(self.shape[0] + 1))
+        # scipy would choose its type of index anew for each matrix
+        kind = np.int32 if max(len(rows), *self.shape) < 2**31 else np.int64
+        shared = cols.astype(kind), starts.astype(kind)
+        for part in shared:
+            part.flags.writeable = False
+        return order, *shared
 
     @cached_property
     def _sums(self) -> tuple[Totals, Totals]:

@@ -95,8 +95,8 @@ class Linearized:
         return found
 
     def _system(self, element: int, rho: float) -> System:
-        one = Element.of(self.problem, self.params, element)
         known = self._systems[element]
+        one = known[0].element if known else Element.of(self.problem, self.params, element)
         x, y = self.solution.x[element], self.solution.y[element]
         system = system_at(one, x, y, rho, known)
         if system not in known:

@@ -85,9 +85,9 @@ class Element:
         )
 
     @cached_property
-    def sizes(self) -> tuple[Any, Any]:
-        """|P| and |C|."""
-        return abs(self.P), abs(self.C)
+    def sizes(self) -> tuple[Any, Any, Any]:
+        """|P|, |C| and |C'|."""
+        return abs(self.P), abs(self.C), abs(self.transposed)
 
     @cached_property
     def transposed(self) -> Any:
@@ -112,13 +112,11 @@ class Element:
 
     def shares(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Slacks and multipliers relative to what they are made of; see ``optimality.py``."""
-        P, C = self.sizes
+        P, C, C_transposed = self.sizes
         w, lower, upper = self.split(np.abs(y))
         size = np.abs(x)
         size = np.maximum(size, 1e-3 * size.max(initial=0.0))
-        columns = np.maximum.reduce(
-            [P @ size, np.abs(self.q), abs(self.transposed) @ w + lower + upper]
-        )
+        columns = np.maximum.reduce([P @ size, np.abs(self.q), C_transposed @ w + lower + upper])
         columns = np.maximum(columns, 1e-3 * columns.max(initial=0.0))
         columns = np.where(columns > 0, columns, 1.0)
         finite = [np.where(np.isfinite(side), np.abs(side), 0.0) for side in (self.lb, self.ub)]
@@ -165,24 +163,43 @@ class System:
         self.element, self.active, self.rho = element, active, rho
         self.free: IntArray = np.flatnonzero(~(active.lower | active.upper))
         self.rows: IntArray = np.flatnonzero(active.rows)
-        k = len(self.free)
-        H = element.P[self.free][:, self.free] + rho * sparse.identity(k, format="csr")
-        B = element.C[self.rows][:, self.free]
-        self.K: Any = sparse.block_array([[H, B.T], [B, None]], format="csr")
+        self.K: Any = self._assembled()
         self.scale = _units(self.K)
-        self.sign = np.ones(k + len(self.rows))
-        self.sign[k:] = -1.0
+        self.sign = np.ones(len(self.free) + len(self.rows))
+        self.sign[len(self.free) :] = -1.0
         self.delta = DELTA
         self.factor: Any = self._factorized() if len(self.sign) else None
 
+    def _assembled(self) -> Any:
+        """K in compressed rows, in order, its whole diagonal stored."""
+        k, size = len(self.free), len(self.free) + len(self.rows)
+        column, row = np.full(len(self.element.q), -1), np.full(len(self.element.r), -1)
+        column[self.free], row[self.rows] = np.arange(k), np.arange(k, size)
+        H = _placed(self.element.P, column, column)
+        B = _placed(self.element.C, row, column)
+        every, diagonal = np.arange(size), np.zeros(size)
+        diagonal[:k] = self.rho
+        values = np.concatenate([H[0], B[0], B[0], diagonal])
+        rows = np.concatenate([H[1], B[1], B[2], every])
+        columns = np.concatenate([H[2], B[2], B[1], every])
+        return sparse.csr_matrix((values, (rows, columns)), shape=(size, size))
+
     def _factorized(self) -> Any:
         """The factor of the scaled and regularised K."""
-        solver, D = load("qdldl", "sparse").Solver, sparse.diags_array(self.scale)
-        scaled = D @ self.K @ D
+        solver, K = load("qdldl", "sparse").Solver, self.K
+        rows, columns = _rows(K), K.indices
+        # K is symmetric: its compressed rows are its compressed columns, and their last entries at
+        # or above the diagonal are the diagonal
+        upper = columns <= rows
+        starts = np.concatenate([[0], np.cumsum(upper)])[K.indptr]
+        values = (self.scale[rows] * K.data * self.scale[columns])[upper]
+        last = starts[1:] - 1
+        plain = values[last]
         while True:
-            whole = scaled + sparse.diags_array(self.delta * self.sign)
+            values[last] = plain + self.delta * self.sign
+            whole = sparse.csc_matrix((values, columns[upper], starts), shape=K.shape)
             try:
-                return solver(_upper(whole), upper=True)
+                return solver(whole, upper=True)
             except RuntimeError:  # a pivot is zero
                 if self.delta >= MOST:
                     raise
@@ -237,20 +254,24 @@ class System:
         return share > SINGULAR
 
 
-def _upper(matrix: Any) -> Any:
-    return cast(Any, sparse).csc_matrix(sparse.triu(matrix, format="csc"))
+def _rows(matrix: Any) -> IntArray:
+    """The row of every entry of a matrix in compressed rows."""
+    counts = np.diff(cast(IntArray, matrix.indptr))
+    return np.repeat(np.arange(len(counts)), counts)
+
+
+def _placed(matrix: Any, row: IntArray, column: IntArray) -> tuple[FloatArray, IntArray, IntArray]:
+    """Values, new rows and columns of the entries whose rows and columns have one (not -1)."""
+    rows, columns = row[_rows(matrix)], column[matrix.indices]
+    there = np.flatnonzero((rows >= 0) & (columns >= 0))
+    return matrix.data[there], rows[there], columns[there]
 
 
 def _units(K: Any) -> FloatArray:
     """Factors that bring the largest entry of every row and column of a symmetric matrix near 1."""
-    size, starts = abs(K), cast(IntArray, K.indptr)
-    rows = cast(IntArray, np.repeat(np.arange(len(starts) - 1), np.diff(starts)))
+    size, rows = np.abs(K.data), _rows(K)
     scale = np.ones(K.shape[0])
-    filled = np.flatnonzero(np.diff(starts))
-    for _ in range(SWEEPS):
-        values = size.data * scale[rows] * scale[size.indices]
-        top = np.ones(K.shape[0])
-        if len(filled):
-            top[filled] = np.maximum.reduceat(values, starts[:-1][filled])
+    for _ in range(SWEEPS if len(scale) else 0):
+        top = np.maximum.reduceat(size * scale[rows] * scale[K.indices], K.indptr[:-1])
         scale = scale / np.sqrt(np.where(top > 0, top, 1.0))
     return scale
