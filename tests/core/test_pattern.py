@@ -17,6 +17,22 @@ def test_stored_zeros_are_kept():
     assert PATTERN.matrix(np.zeros(3)).nnz == 3
 
 
+def test_duplicates_are_added_up():
+    pattern = Pattern(np.array([0, 2, 0]), np.array([3, 0, 3]), (3, 4))
+    dense = np.zeros((3, 4))
+    dense[0, 3], dense[2, 0] = 12, 6
+    np.testing.assert_array_equal(pattern.matrix(np.array([5.0, 6, 7])).toarray(), dense)
+
+
+def test_matrices_of_a_pattern_share_no_values_and_no_place_can_be_changed():
+    one, two = PATTERN.matrix(np.ones(3)), PATTERN.matrix(np.full(3, 2.0))
+    one.data[:] = 7.0
+    assert two.sum() == 6.0
+    with pytest.raises(ValueError, match="read-only"):
+        one.indices[:] = 0
+    assert PATTERN.matrix(np.ones(3)).has_sorted_indices
+
+
 SPARSE = Pattern(np.array([0, 2]), np.array([3, 0]), (3, 4))
 WHOLE = Pattern(*np.divmod(np.arange(12), 4), (3, 4))
 BACKWARDS = Pattern(WHOLE.rows[::-1], WHOLE.cols[::-1], (3, 4))

@@ -104,7 +104,8 @@ def _lost(moved: np.ndarray, original: np.ndarray) -> bool:
 def _blurred(moved: np.ndarray, exactly: np.ndarray) -> bool:
     """Whether specks lost digits, which matters in rows of nothing else."""
     specks = (exactly != 0) & (np.abs(exactly) < TINIEST)
-    return bool((np.abs(moved - exactly)[specks] > 1e-12 * np.abs(exactly[specks])).any())
+    moved, exactly = moved[specks], exactly[specks]
+    return bool((np.abs(moved - exactly) > 1e-12 * np.abs(exactly)).any())
 
 
 def _invalid(data: Arrays) -> bool:

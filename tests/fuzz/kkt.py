@@ -13,7 +13,7 @@ OWN = 1e-6  # of a residual to the terms that it is the sum of
 ALL = 1e-8  # of a residual to the largest that its terms could be
 TINY = 1e-300  # of no account in any units
 EPS = float(np.finfo(np.float64).eps)
-ROUNDING = 1e3 * EPS  # of the lengths that x is computed from, where x is next to nothing of them
+ROUNDING = 1e4 * EPS  # of the lengths that x is computed from, where x is next to nothing of them
 
 
 def faults(data: Arrays, point: Arrays, precision: float = EPS) -> list[str]:

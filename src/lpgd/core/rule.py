@@ -176,6 +176,11 @@ class Rule(Protocol):
         """Whether ``sample`` draws from ``params[KEY]`` where that is given, not from a memory."""
         return False
 
+    @property
+    def homogeneous(self) -> bool:
+        """Whether a multiple of a cotangent has that multiple of its gradient."""
+        return False
+
     def sample(self, problem: Problem, params: Params, memory: Memory) -> Samples | None:
         """Problems to solve in the place of a batch; None solves the batch itself."""
         return None

@@ -7,7 +7,7 @@ import numpy as np
 
 from lpgd.core.params import flat
 from lpgd.core.problem import Groups
-from lpgd.core.scaling import top
+from lpgd.core.scaling import Exponents, top
 from lpgd.core.solution import FloatArray, IntArray, Solution
 from lpgd.core.tilt import Term
 from lpgd.map.forward import Forward
@@ -17,18 +17,47 @@ STEEP, LOWER = 1e290, 2.0**-64
 
 
 def formed(
-    forward: Forward, terms: Sequence[Term], wanted: Mapping[str, Groups], point: Solution
+    forward: Forward,
+    terms: Sequence[Term],
+    wanted: Mapping[str, Groups],
+    point: Solution,
+    power: Exponents | None = None,
 ) -> tuple[dict[str, FloatArray], IntArray]:
-    """Gradients of terms, and the rows that are left out: no numbers hold their own."""
+    """Gradients of terms, and the rows that are left out: no numbers hold their own.
+
+    Rows are times 2^-``power``, where that is given.
+    """
     sizes = _sizes(terms)
-    lost = np.flatnonzero(sizes == np.inf)
+    with np.errstate(all="ignore"):
+        lost = np.flatnonzero((sizes if power is None else np.ldexp(sizes, -power)) == np.inf)
     if len(lost):
-        each = _formed(forward, terms, dict.fromkeys(wanted, lost[:, None]), sizes)
+        alone = dict.fromkeys(wanted, lost[:, None])
+        each = _restored(forward, terms, alone, sizes, power)
         fine = [np.logical_and.reduce(flat(np.isfinite(part)), axis=1) for part in each.values()]
         lost = lost[~np.logical_and.reduce(fine)]
     if len(lost):
         terms = quiet(terms, lost, point)
-    return _formed(forward, terms, wanted, sizes), lost
+    return _restored(forward, terms, wanted, sizes, power), lost
+
+
+def _restored(
+    forward: Forward,
+    terms: Sequence[Term],
+    wanted: Mapping[str, Groups],
+    sizes: FloatArray,
+    power: Exponents | None,
+) -> dict[str, FloatArray]:
+    if power is None:
+        return _formed(forward, terms, wanted, sizes)
+    total = dict[str, FloatArray]()
+    for exponent in np.unique(power):
+        some = [replace(t, weight=np.where(power == exponent, t.weight, 0.0)) for t in terms]
+        with np.errstate(all="ignore"):
+            part = {
+                k: np.ldexp(g, -exponent) for k, g in _formed(forward, some, wanted, sizes).items()
+            }
+            total = {k: total.get(k, 0.0) + g for k, g in part.items()}
+    return total
 
 
 def _formed(

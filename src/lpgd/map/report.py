@@ -21,7 +21,7 @@ from lpgd.map.forward import Forward
 OnFailure = Literal["raise", "nan"]
 
 TILT_ADVICE = "a smaller tau, rho > 0, fallback=True (with side='average'), or on_failure='nan'"
-TOO_LARGE = "a smaller cotangent or tau: no numbers hold the gradient"
+TOO_LARGE, SMALLER = "no numbers hold the gradient", "a smaller cotangent or tau"
 # A point that moves less than this, relative to its size, has not left its vertex.
 MOVED = 1e-12
 # Cotangents of this relative size are rounding in x: training has converged.
@@ -71,6 +71,19 @@ class Failures:
         failed = np.flatnonzero(~solution.solved)
         return cls(failed, solution.status[failed], notes, cause)
 
+    @classmethod
+    def none(cls) -> Failures:
+        """Nothing failed."""
+        return cls(np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.int8), {})
+
+    def joined(self, lost: IntArray, note: str) -> Failures:
+        """With elements that later broke down, and a note of those."""
+        new = np.setdiff1d(lost, self.elements)
+        status = np.full(len(new), Status.NUMERICAL, dtype=np.int8)
+        notes = {**self.notes, **dict.fromkeys(new.tolist(), note)}
+        elements = np.concatenate([self.elements, new])
+        return Failures(elements, np.concatenate([self.statuses, status]), notes, self.cause)
+
 
 def judge(
     why: Failures, where: Forward, stage: str, policy: OnFailure, stats: Stats, advice: str = ""
@@ -94,18 +107,26 @@ def judge(
     warn(f"{message} {ASK}", SolverWarning)
 
 
-def judge_tilted(
-    pulled: Pullback, rows: IntArray, why: Failures, where: Forward, policy: OnFailure, stats: Stats
+def judge_pulled(
+    pulled: Pullback | None,
+    why: Failures,
+    lost: IntArray,
+    where: Forward,
+    policy: OnFailure,
+    stats: Stats,
 ) -> None:
-    """The same for the tilted solves of a pullback."""
-    advice = TILT_ADVICE
-    if (why.statuses == Status.INFEASIBLE).all():  # which a proximal term does not mend
-        advice = TILT_ADVICE.replace("rho > 0, ", "")
-    if pulled.tau is None:
-        judge(why, where, "derivative", policy, stats)
+    """The same for the failures of a pullback and the elements whose gradient no numbers hold."""
+    both = why.joined(lost, TOO_LARGE)
+    if pulled is None or not len(why.elements):
+        judge(both, where, "gradient", policy, stats, SMALLER)
+    elif pulled.tau is None:
+        judge(both, where, "derivative", policy, stats)
     else:
-        tau = pulled.tau[rows].min(initial=np.inf)
-        judge(why, where, f"tilted solve at tau {tau:.3g}", policy, stats, advice)
+        advice = TILT_ADVICE
+        if (why.statuses == Status.INFEASIBLE).all():  # which a proximal term does not mend
+            advice = TILT_ADVICE.replace("rho > 0, ", "")
+        tau = pulled.tau[pulled.failed != 0].min(initial=np.inf)
+        judge(both, where, f"tilted solve at tau {tau:.3g}", policy, stats, advice)
 
 
 def cause_of(answer: Answer) -> Exception | None:

@@ -16,6 +16,7 @@ from lpgd.core.errors import OracleWarning, StuckWarning
 from lpgd.core.params import Params
 from lpgd.core.problem import Groups, Problem
 from lpgd.core.rule import Memory, Pullback, Rule, is_count
+from lpgd.core.scaling import Exponents
 from lpgd.core.solution import FloatArray, IntArray, Solution, Status
 from lpgd.core.stats import Stats
 from lpgd.core.tilt import Cotangent, Term
@@ -30,7 +31,7 @@ from lpgd.map.own import changed, parted, remembered
 from lpgd.map.pushforward import Gather, Probe, Tangents, push
 from lpgd.map.report import Failures, OnFailure
 from lpgd.map.solve import Solver
-from lpgd.map.terms import calm, direct, spread, still, tamed
+from lpgd.map.terms import calm, direct, evened, spread, still, tamed
 
 Traits = tuple[tuple[object, ...], ...]
 MOST = 64  # structures whose engines a map remembers
@@ -230,9 +231,10 @@ class SolutionMap:
         moving = forward.moving(cotangent)
         rows = np.flatnonzero(point.solved & moving & finite)
         costly = not wanted.keys().isdisjoint(forward.problem.costs)
-        pulled = None
+        pulled, why, power = None, Failures.none(), None
         if len(rows):
-            pulled = self._pull(forward, point, cotangent, rows, memory, costly=costly)
+            asked = forward, point, cotangent, rows, memory
+            pulled, why, power = self._pull(*asked, costly=costly)
         terms: Sequence[Term] = pulled.terms if pulled else ()
         if pulled is None or len(rows) < len(point):
             # a NaN weight carries a non-finite cotangent on, as torch's own functions do
@@ -240,11 +242,10 @@ class SolutionMap:
             terms = spread(terms, rows, still(point, cotangent), rest)
             if not (moving | ~cotangent.loud).all():
                 terms += direct(point, cotangent, point.solved & finite & ~moving)
-        gradients, lost = formed(forward, terms, wanted, point)
-        if len(lost):
-            status = np.full(len(lost), Status.NUMERICAL, dtype=np.int8)
-            why = Failures(cotangent.rows[lost], status, {}, None)
-            report.judge(why, forward, "gradient", self.on_failure, self.stats, report.TOO_LARGE)
+        if power is not None:
+            power = np.bincount(rows, power, len(point)).astype(np.intc)
+        gradients, lost = formed(forward, terms, wanted, point, power)
+        report.judge_pulled(pulled, why, cotangent.rows[lost], forward, self.on_failure, self.stats)
         if pulled and forward.solution.solved.all() and not pulled.failed.any():
             self._watch(forward.problem, pulled, (point, cotangent, rows), wanted)
         return gradients
@@ -258,7 +259,7 @@ class SolutionMap:
         memory: Memory,
         *,
         costly: bool,
-    ) -> Pullback:
+    ) -> tuple[Pullback, Failures, Exponents | None]:
         if len(rows) < len(point):
             point, cotangent = point.take(rows), cotangent.take(rows)
         causes: list[Exception | None] = [None]
@@ -270,15 +271,15 @@ class SolutionMap:
             return self._settle(answer)
 
         backward = Solved(forward, point, settle, memory, costly)
-        pulled = self.rule.pullback(point, cotangent, backward)
-        pulled = tamed(pulled, point)
+        even, power = evened(cotangent) if self.rule.homogeneous else (cotangent, None)
+        pulled = tamed(self.rule.pullback(point, even, backward), point)
+        if power is not None and pulled.tau is not None:
+            with np.errstate(over="ignore"):
+                pulled = replace(pulled, tau=np.ldexp(pulled.tau, power))
         report.note(pulled, self.stats)
         failed = np.flatnonzero(pulled.failed)
-        if len(failed):
-            cause = next((cause for cause in causes if cause is not None), None)
-            why = Failures(cotangent.rows[failed], pulled.failed[failed], {}, cause)
-            report.judge_tilted(pulled, failed, why, forward, self.on_failure, self.stats)
-        return pulled
+        cause = next((cause for cause in causes if cause is not None), None)
+        return pulled, Failures(cotangent.rows[failed], pulled.failed[failed], {}, cause), power
 
     def _watch(
         self,

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from lpgd.core.rule import Pullback
+from lpgd.core.scaling import SQUARES, Exponents, exponents, top
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status
 from lpgd.core.tilt import Cotangent, Term, Tilt
 
@@ -34,6 +35,20 @@ def direct(point: Solution, cotangent: Cotangent, rows: BoolArray) -> list[Term]
     tilt = replace(still(point, cotangent).tilt, ds=ds)
     half = np.where(rows, 0.5, 0.0)
     return [Term(sign * half, none, tilt.at(zero + sign)) for sign in (1.0, -1.0)]
+
+
+def evened(cotangent: Cotangent) -> tuple[Cotangent, Exponents | None]:
+    """The cotangent times powers of two by which rows of a far size come near 1; None for none.
+
+    What comes of others would overflow or vanish midway, where the gradient does not.
+    """
+    parts = [cotangent.dx, cotangent.dy, *([] if cotangent.ds is None else [cotangent.ds])]
+    size = np.maximum.reduce([top(part) for part in parts])
+    odd = (size > 0) & ~((size > SQUARES[0]) & (size < SQUARES[1]))
+    if not odd.any():
+        return cotangent, None
+    power = np.where(odd, exponents(size), 0)
+    return Cotangent(cotangent.rows, *(np.ldexp(part, power[:, None]) for part in parts)), power
 
 
 def _wild(terms: Sequence[Term]) -> BoolArray:

@@ -37,6 +37,10 @@ class Exact(Rule):
     def __post_init__(self) -> None:
         number("rho", self.rho)
 
+    @property
+    def homogeneous(self) -> bool:
+        return True
+
     def requires(self, problem: Problem) -> None:
         """No tilted problem is solved."""
         return

@@ -63,6 +63,10 @@ class LPGD(Rule):
         whole("retries", self.retries, least=0)
         flag("fallback", self.fallback)
 
+    @property
+    def homogeneous(self) -> bool:
+        return self.tau == "auto"
+
     def requires(self, problem: Problem) -> str:
         """Family of the tilted problem: rho > 0 makes a QP of an LP."""
         return problem.augmented if self.rho else problem.family

@@ -149,6 +149,24 @@ def test_units_know_no_neighbours():
         assert alone.y[0].tobytes() == together.y[row].tobytes()
 
 
+def test_variables_without_curvature_know_no_neighbours():
+    """Their units are those of their rows, which others measure in variables with curvature."""
+    fair = {
+        "P": [[0.0, 0.0], [0.0, 1.6511290551011635]], "q": [1.5498217152458658, 7.59],
+        "G": [[1.3005, -0.1995], [-1.4659, 0.005167]], "h": [4.829, -3.542],
+    }  # fmt: skip
+    data = [{k: np.array(v) for k, v in fair.items()} for _ in range(2)]
+    data[0]["P"] = np.array([[1e-6, 4e-5], [4e-5, 2e-3]])
+    problem, _ = program(**data[0])
+    both = {name: batched(np.stack([d[name] for d in data])) for name in data[0]}
+    units, alone = Units.of(problem, both), program(**data[1])
+    assert units is not None
+    assert units.moved.tolist() == [True, False]
+    together, alone = (DaqpEngine().solve(*pair).solution for pair in ((problem, both), alone))
+    assert alone.x[0].tobytes() == together.x[1].tobytes()
+    assert alone.y[0].tobytes() == together.y[1].tobytes()
+
+
 def test_rows_that_contradict_each_other_by_rounding_know_no_neighbours():
     """x_2 = -1.74996237 and x_2 >= -1.74996234: what becomes of it must not be up to others."""
     data = {

@@ -418,3 +418,23 @@ def test_programs_without_right_hand_sides_have_zero_for_a_solution():
     assert residual[0] < 1e-15
     wrong = replace(noise, y=np.array([[1.0, 2.0, 0.0, 0.0]]))
     assert problem.judged(params, wrong)[1][0] > 0.1
+
+
+def test_x_that_runs_off_where_nothing_holds_it_does_not_hide_that():
+    """x_1 = 1e30 falls without end: beside it, everything else would be rounding."""
+    A = [[1.0, 0.0, 2.0], [-2.0, 0.0, -4.0]]
+    problem, params = program(
+        P=np.diag([1.0, 0, 1]), q=[1.0, -0.01, 1.0], A=A, b=[1.0, 5.0], G=[[0.0, -1, 1]], h=[0.0]
+    )
+    for x, y in (([1e13, 3e30, -2e13], [0.0, 0, 0]), ([0.2, 3e30, 0.4], [2e14, 1e14, 0])):
+        far = Solution(np.array([x]), np.array([y]), np.zeros(1, np.int8))
+        assert problem.residual(params, far)[0] > 0.1
+
+
+@pytest.mark.parametrize("noise", [1e-18, -1e-18])
+def test_costs_that_are_rounding_are_none_where_nothing_holds_x(noise):
+    problem, params = program(P=np.diag([1.0, 0.0]), q=[1.0, noise], G=[[0.0, 1.0]], h=[1.0])
+    at = Solution(np.array([[-1.0, 0.5]]), np.zeros((1, 1)), np.zeros(1, np.int8))
+    assert problem.residual(params, at)[0] < 1e-12
+    bent = {**params, "q": shared(np.array([1.0, 1e-3]), 1)}
+    assert problem.residual(bent, at)[0] > 0.1

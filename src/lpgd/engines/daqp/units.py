@@ -69,15 +69,15 @@ class Units(Rows):
         for name in SIDES.keys() & params.keys():
             hollow[name] = norms[name] == 0
             sides.append(np.abs(params[SIDES[name]].full())[hollow[name]])
-        sizes = [*norms.values(), *sides, size, np.where(curved > 0, curved, pull)]
-        sizes += [_tops(params, {}) * straight] if straight.any() else []
-        if fair(np.concatenate(sizes, axis=None)).all():
+        plain = _plain(params, norms, curved, straight)
+        sizes = [*sides, size, np.where(curved > 0, curved, pull)]
+        if plain.all() and fair(np.concatenate(sizes, axis=None)).all():
             return None
         rows = {name: exponents(norms[name]) for name in SIDES}
         if straight.any():
             if not straight.all():  # which see the rows in the one unit of the others
                 rows = {k: exponents(_bent(params, k, ~straight, norms[k])) for k in SIDES}
-            flat = -exponents(_tops(params, rows) * straight)
+            flat = -exponents(_tops(params, rows) * (straight & ~plain[:, None]))
             norms = {name: _norms(params, name, flat) for name in SIDES}
             rows = {name: exponents(norms[name]) for name in SIDES}
             size = _size(params, norms, flat, (pull, curved))
@@ -146,6 +146,15 @@ class Units(Rows):
             x[~finite], y[~finite] = 0.0, 0.0
             status = np.where(finite, status, Status.NUMERICAL).astype(np.int8)
         return replace(solution, x=x, y=y, status=status)
+
+
+def _plain(
+    params: Params, norms: dict[str, FloatArray], curved: FloatArray, straight: BoolArray
+) -> BoolArray:
+    """Elements (N,) whose matrices need no units, whatever those beside them need."""
+    sizes = [*norms.values(), curved[:, None]]
+    sizes += [_tops(params, {}) * straight] if straight.any() else []
+    return np.logical_and.reduce([fair(part).all(axis=1) for part in sizes])
 
 
 def _norms(params: Params, name: str, columns: Exponents | None = None) -> FloatArray:

@@ -19,11 +19,12 @@ costs, of rows or cones, of the right-hand sides, and of all variables cancel.
 
 Sizes that are rounding themselves are no measure: gamma_j is at least SMALL times the largest of
 them, or, where that is less, SMALL times the largest work gamma_k |x_k| over |x_j|, as variables
-have units of their own. Columns in which nothing is computed have gamma_j = |q_j|. |x_j| in sigma
-and gamma is at least SMALL times X. X is the largest |x_j| or, where that is larger, the distance
-from zero of the nearest row that does not pass through it; of a program whose rows all do,
-||q|| / ||P||; without any such data, 1. It is at least NOISE times what x comes from: ||q|| / ||P||
-and the distances of the rows with multipliers.
+have units of their own. Columns of nothing but q_j have gamma_j = |q_j|; columns without a part of
+P and without multipliers are measured against the other q_k alone, or x that runs off to where
+nothing holds it would hide that it does. |x_j| in sigma and gamma is at least SMALL times X. X is
+the largest |x_j| or, where that is larger, the distance from zero of the nearest row that does not
+pass through it; of a program whose rows all do, ||q|| / ||P||; without any such data, 1. It is at
+least NOISE times what x comes from: ||q|| / ||P|| and the distances of the rows with multipliers.
 
 Where columns of the data show variables in units far apart (``alike``), the residual is the larger
 of this one and of that in units that are alike: the largest |x_j| measures no other variable then.
@@ -189,9 +190,12 @@ def _fair(
     q, sides = np.abs(values["q"]), np.abs(values.sides())
     sides = np.where(np.isfinite(sides), sides, 0.0)
     x = _reach(sizes, point, sides)
-    columns = _pulls(_largest(sizes.curve(x), q, sizes.pull(point.y)), x, point.x)
-    bare = _largest(sizes.curve(np.ones_like(x)), sizes.pull(np.ones_like(point.y))) == 0
-    columns = np.where(bare & (q > 0), q, columns)  # nothing is computed there, nor rounded
+    pulls = sizes.pull(point.y)
+    columns = _pulls(_largest(sizes.curve(x), q, pulls), x, point.x)
+    flat = (sizes.curve(np.ones_like(x)) == 0) & (q > 0)
+    idle, bare = flat & (pulls == 0), flat & (sizes.pull(np.ones_like(point.y)) == 0)
+    if idle.any():  # nothing is computed there, nor rounded: other terms than costs are no measure
+        columns = np.where(idle, np.where(bare, q, _pulls(q, x, point.x)), columns)
     u, w = _relative(sizes, columns, np.maximum(np.abs(sizes.product(x)), sides))
     u, w = _share(gaps[1], u), point.y * w
     w = w / np.maximum(_whole(of, np.abs(w)), 1.0)  # a cone's multipliers have no unit of their own
