@@ -138,13 +138,27 @@ def test_multipliers_that_outgrow_their_derivative_drown_nothing():
     assert_close(found, fair, 1e-12)
 
 
+def pulled_back(rule, power, dx):
+    """Statistics and gradients of programs with P = 2^power I, or q too, at one cotangent."""
+    P, q = np.ldexp(np.eye(2), power[0]), np.ldexp([1.0, -2.0], power[1])
+    problem, params = program(P=P, q=q, A=[[1.0, 3.0]], b=[0.0])
+    found = SolutionMap(rule, "daqp")
+    forward = found.solve(problem, params, (1,), keep=True)
+    return found.stats, found.pullback(forward, cotangent(dx, None, problem.m), groups(params))
+
+
 @pytest.mark.parametrize("rule", [Exact(), LPGD()])
 def test_derivatives_that_drown_in_every_step_are_told(rule):
-    """x is 1e373 times as long as its move: no number is so long a step."""
-    problem, params = program(P=np.eye(2), q=np.ldexp([1.0, -2.0], 620), A=[[1.0, 3.0]], b=[0.0])
-    for power, told in ((-300, 0.0), (-620, 1.0)):
-        found = SolutionMap(rule, "daqp")
-        forward = found.solve(problem, params, (1,), keep=True)
-        dx = np.ldexp([0.3, -1.0], power)
-        found.pullback(forward, cotangent(dx, None, problem.m), groups(params))
-        assert found.stats.unverified == told
+    """x is 1e301 times as long as its move: no number is so long a step."""
+    stats, _ = pulled_back(rule, (340, 1020), [0.3, -1.0])
+    assert stats.unverified == 1.0
+
+
+@pytest.mark.parametrize("rule", [Exact(), LPGD()])
+def test_small_cotangents_drown_nothing(rule):
+    """x is 1e373 times as long as its move, which is so for the cotangent alone."""
+    _, expected = pulled_back(rule, (0, 620), [0.3, -1.0])
+    stats, found = pulled_back(rule, (0, 620), np.ldexp([0.3, -1.0], -620))
+    assert stats.unverified == 0.0
+    for name, part in found.items():
+        np.testing.assert_allclose(np.ldexp(part, 620), expected[name], rtol=1e-12)
