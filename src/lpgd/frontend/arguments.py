@@ -206,10 +206,12 @@ def _check_fronts(batches: Sequence[Shape], expected: Sequence[tuple[str, Shape]
         for short in batches:
             more = (1,) * (len(batch) - len(short))
             if more and prod(short) > 1 and batch[: len(short)] == short:
+                pairs = zip(batches, expected, strict=True)
+                others = ", ".join(other for given, (other, _) in pairs if given == short)
                 raise StructureError(
                     f"Invalid parameter dimensionality for parameter {i} ({name}): its batch "
-                    f"dimensions {batch} begin with all batch dimensions {short} of another one, "
-                    f"but would meet them at the end and broadcast to "
-                    f"{np.broadcast_shapes(batch, short)}. Give the other one batch dimensions "
-                    f"{short + more} to meet in front, {more + short} to meet at the end."
+                    f"dimensions {batch} begin with all those of {others}, {short}, but would meet "
+                    f"them at the end and broadcast to {np.broadcast_shapes(batch, short)}. Give "
+                    f"{others} batch dimensions {short + more} to meet in front, {more + short} "
+                    f"to meet at the end."
                 )

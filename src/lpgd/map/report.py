@@ -21,7 +21,7 @@ from lpgd.map.forward import Forward
 OnFailure = Literal["raise", "nan"]
 
 TILT_ADVICE = "a smaller tau, rho > 0, fallback=True (with side='average'), or on_failure='nan'"
-TOO_LARGE, SMALLER = "no numbers hold the gradient", "a smaller cotangent or tau"
+TOO_LARGE = "no numbers hold the gradient, or what it is made of"
 # A point that moves less than this, relative to its size, has not left its vertex.
 MOVED = 1e-12
 # Cotangents of this relative size are rounding in x: training has converged.
@@ -118,7 +118,8 @@ def judge_pulled(
     """The same for the failures of a pullback and the elements whose gradient no numbers hold."""
     both = why.joined(lost, TOO_LARGE)
     if pulled is None or not len(why.elements):
-        judge(both, where, "gradient", policy, stats, SMALLER)
+        smaller = "a smaller cotangent" + (" or tau" if pulled and pulled.tau is not None else "")
+        judge(both, where, "gradient", policy, stats, smaller)
     elif pulled.tau is None:
         judge(both, where, "derivative", policy, stats)
     else:

@@ -275,7 +275,8 @@ class SolutionMap:
         pulled = tamed(self.rule.pullback(point, even, backward), point)
         if power is not None and pulled.tau is not None:
             with np.errstate(over="ignore"):
-                pulled = replace(pulled, tau=np.ldexp(pulled.tau, power))
+                made = np.minimum(np.ldexp(pulled.tau, power), np.finfo(np.float64).max)
+            pulled = replace(pulled, tau=made)
         report.note(pulled, self.stats)
         failed = np.flatnonzero(pulled.failed)
         cause = next((cause for cause in causes if cause is not None), None)

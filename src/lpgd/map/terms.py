@@ -10,6 +10,8 @@ from lpgd.core.scaling import SQUARES, Exponents, exponents, top
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status
 from lpgd.core.tilt import Cotangent, Term, Tilt
 
+COARSE = 256  # steps of powers of two: rows of one power are formed together
+
 
 def still(point: Solution, cotangent: Cotangent) -> Term:
     """The forward solution with weight zero."""
@@ -47,7 +49,7 @@ def evened(cotangent: Cotangent) -> tuple[Cotangent, Exponents | None]:
     odd = (size > 0) & ~((size > SQUARES[0]) & (size < SQUARES[1]))
     if not odd.any():
         return cotangent, None
-    power = np.where(odd, exponents(size), 0)
+    power = np.where(odd, exponents(size, COARSE), 0)
     return Cotangent(cotangent.rows, *(np.ldexp(part, power[:, None]) for part in parts)), power
 
 

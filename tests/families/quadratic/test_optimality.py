@@ -426,15 +426,30 @@ def test_x_that_runs_off_where_nothing_holds_it_does_not_hide_that():
     problem, params = program(
         P=np.diag([1.0, 0, 1]), q=[1.0, -0.01, 1.0], A=A, b=[1.0, 5.0], G=[[0.0, -1, 1]], h=[0.0]
     )
-    for x, y in (([1e13, 3e30, -2e13], [0.0, 0, 0]), ([0.2, 3e30, 0.4], [2e14, 1e14, 0])):
+    points = [([1e13, 3e30, -2e13], [0.0, 0, y]) for y in (0.0, 1e-300, 1e-12)]
+    for x, y in (*points, ([0.2, 3e30, 0.4], [2e14, 1e14, 0])):
         far = Solution(np.array([x]), np.array([y]), np.zeros(1, np.int8))
         assert problem.residual(params, far)[0] > 0.1
 
 
-@pytest.mark.parametrize("noise", [1e-18, -1e-18])
-def test_costs_that_are_rounding_are_none_where_nothing_holds_x(noise):
-    problem, params = program(P=np.diag([1.0, 0.0]), q=[1.0, noise], G=[[0.0, 1.0]], h=[1.0])
-    at = Solution(np.array([[-1.0, 0.5]]), np.zeros((1, 1)), np.zeros(1, np.int8))
-    assert problem.residual(params, at)[0] < 1e-12
-    bent = {**params, "q": shared(np.array([1.0, 1e-3]), 1)}
+NOISY = [
+    {"P": np.diag([1.0, 0.0]), "q": [1.0, 1e-17], "lb": [-3.0, 0.5], "ub": [1.0, 5.0]},
+    {"P": np.diag([1.0, 0.0]), "q": [0.0, -1e-17], "lb": [-1.0, 0.5], "ub": [1.0, 5.0]},
+    {"P": np.diag([900.0, 0]), "q": [0.0, 1e-16], "lb": [-1e-3, -7e-3], "ub": [-2e-4, 8e-3]},
+]
+
+
+@pytest.mark.parametrize("data", NOISY)
+def test_costs_that_are_rounding_are_none_where_nothing_holds_x(data):
+    problem, params = program(**data)
+    answer = DaqpEngine().solve(problem, params)
+    assert answer.solution.solved.all()
+    x = answer.solution.x.copy()
+    x[0, 1] = 0.5 * (data["lb"][1] + data["ub"][1])
+    y = answer.solution.y * [[1.0, 0.0, 1.0, 0.0]]
+    at = Solution(x, y, answer.solution.status)
+    for noise in (0.0, 1e-300):  # multipliers of interior points are not exactly zero
+        y[0, 3] = noise
+        assert problem.residual(params, at)[0] < 1e-8
+    bent = {**params, "q": shared(np.array([data["q"][0], data["P"][0, 0]]), 1)}
     assert problem.residual(bent, at)[0] > 0.1

@@ -19,12 +19,12 @@ costs, of rows or cones, of the right-hand sides, and of all variables cancel.
 
 Sizes that are rounding themselves are no measure: gamma_j is at least SMALL times the largest of
 them, or, where that is less, SMALL times the largest work gamma_k |x_k| over |x_j|, as variables
-have units of their own. Columns of nothing but q_j have gamma_j = |q_j|; columns without a part of
-P and without multipliers are measured against the other q_k alone, or x that runs off to where
-nothing holds it would hide that it does. |x_j| in sigma and gamma is at least SMALL times X. X is
-the largest |x_j| or, where that is larger, the distance from zero of the nearest row that does not
-pass through it; of a program whose rows all do, ||q|| / ||P||; without any such data, 1. It is at
-least NOISE times what x comes from: ||q|| / ||P|| and the distances of the rows with multipliers.
+have units of their own. Columns of nothing but q_j have gamma_j = |q_j|. |x_j| in sigma and gamma
+is at least SMALL times X. X is the largest |x_j| or, where that is larger, the distance from zero
+of the nearest row that does not pass through it; of a program whose rows all do, ||q|| / ||P||;
+without any such data, 1. An x_j that is AWAY times as long as all others, where more than half of
+the largest force is left over, runs off and measures no other. |x_j| is at least NOISE times what x
+comes from: ||q|| / ||P|| and the distances of the rows with multipliers.
 
 Where columns of the data show variables in units far apart (``alike``), the residual is the larger
 of this one and of that in units that are alike: the largest |x_j| measures no other variable then.
@@ -44,7 +44,7 @@ import numpy as np
 
 from lpgd.core.params import Params, taken
 from lpgd.core.scaling import top
-from lpgd.core.solution import FloatArray, Solution, Status, among
+from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status, among
 from lpgd.families.conic.projections import project
 from lpgd.families.quadratic import alike
 from lpgd.families.quadratic.inside import NEAR, inside
@@ -53,6 +53,7 @@ from lpgd.families.quadratic.rows import Rows
 
 SMALL = 1e-3  # sizes below this, relative to the largest, are no measure of error
 NOISE = 1e-9  # of the lengths that x is computed from: less than this, its terms are rounding
+AWAY = 1e6  # times as long as all else: where nothing holds x, a sign that it runs off
 SURE = 1e-10  # a residual in too small units which needs no other ones
 MARGIN = 1e-8  # of the terms of r'y or q'x: less than this is rounding of the data
 Parts = Sequence[FloatArray]
@@ -149,7 +150,9 @@ def _quickly(
     slope, columns = sum(forces[1:], forces[0]), _largest(*forces)
     if least:
         columns = np.maximum(columns, values.diagonal() * reach)
+        gone = _all_gone(values, np.abs(point.x), np.abs(slope) > 0.5 * columns)
         columns = np.where(slope == forces[1], columns, _pulls(columns, reach, point.x))
+        columns[gone] = TINY
     worst = top(slope / np.maximum(columns, TINY))
     slacks = terms[1] - terms[0]
     return np.maximum(worst, _broken(values, (reach, point.y), slacks, _largest(*terms)))
@@ -189,13 +192,12 @@ def _fair(
     sizes = values.absolute()
     q, sides = np.abs(values["q"]), np.abs(values.sides())
     sides = np.where(np.isfinite(sides), sides, 0.0)
-    x = _reach(sizes, point, sides)
     pulls = sizes.pull(point.y)
+    loose = np.abs(gaps[0]) > 0.5 * _largest(sizes.curve(np.abs(point.x)), q, pulls)
+    x = _reach(sizes, point, sides, loose)
     columns = _pulls(_largest(sizes.curve(x), q, pulls), x, point.x)
-    flat = (sizes.curve(np.ones_like(x)) == 0) & (q > 0)
-    idle, bare = flat & (pulls == 0), flat & (sizes.pull(np.ones_like(point.y)) == 0)
-    if idle.any():  # nothing is computed there, nor rounded: other terms than costs are no measure
-        columns = np.where(idle, np.where(bare, q, _pulls(q, x, point.x)), columns)
+    bare = _largest(sizes.curve(np.ones_like(x)), sizes.pull(np.ones_like(point.y))) == 0
+    columns = np.where(bare & (q > 0), q, columns)  # nothing is computed there, nor rounded
     u, w = _relative(sizes, columns, np.maximum(np.abs(sizes.product(x)), sides))
     u, w = _share(gaps[1], u), point.y * w
     w = w / np.maximum(_whole(of, np.abs(w)), 1.0)  # a cone's multipliers have no unit of their own
@@ -232,14 +234,32 @@ def _descent(values: Values, sizes: Values, x: FloatArray) -> FloatArray:
     return _proven(_top(gap, project(values.of.cones, -u, u)), values["q"] * x)
 
 
-def _reach(sizes: Values, point: Solution, sides: FloatArray) -> FloatArray:
-    """|x|, entries that may be rounding enlarged."""
+def _reach(sizes: Values, point: Solution, sides: FloatArray, loose: BoolArray) -> FloatArray:
+    """|x|, entries that may be rounding enlarged; ``loose`` ones have nothing to balance costs."""
     x, far, bend = np.abs(point.x), sizes.distances(sides), sizes.bend()
     held = point.y != 0
     held[:, : sizes.of.cones.zero] = True
     drawn = np.where(held & np.isfinite(far), far, 0.0).max(axis=1, initial=0.0)
-    least = SMALL * np.maximum(_top(x), unit(far, bend))
+    size = unit(far, bend)
+    least = SMALL * np.maximum(_top(np.where(_gone(x, loose, size), 0.0, x)), size)
     return np.maximum(x, np.maximum(least, NOISE * np.maximum(drawn, bend))[:, None])
+
+
+def _gone(x: FloatArray, loose: BoolArray, size: FloatArray | float) -> BoolArray:
+    """Which of the ``loose`` |x| run off: far beyond all others, and a size (N,)."""
+    others = np.maximum(_top(np.where(loose, 0.0, x)), size)
+    return loose & (x > AWAY * others[:, None])
+
+
+def _all_gone(values: Values, x: FloatArray, loose: BoolArray) -> IntArray:
+    """Elements in which an x runs off, at no cost where none seems to."""
+    rows = np.flatnonzero(_gone(x, loose, 0.0).any(axis=1))
+    if len(rows):
+        sizes = Values(values.of, taken(values.params, rows)).absolute()
+        sides = np.abs(sizes.sides())
+        size = unit(sizes.distances(np.where(np.isfinite(sides), sides, 0.0)), sizes.bend())
+        rows = rows[_gone(x[rows], loose[rows], size).any(axis=1)]
+    return rows
 
 
 def _relative(
