@@ -78,6 +78,11 @@ def _reach(data: Arrays) -> np.ndarray:
     return max(sizes) or Wide(1e4)  # without any length at all, rounding of ones is none
 
 
+def rounding(data: Arrays) -> float:
+    """What may be left of an x that is zero, by the lengths that it is computed from."""
+    return float(ROUNDING * _reach({k: v.astype(Wide) for k, v in data.items()}))
+
+
 def length(data: Arrays, x: np.ndarray) -> np.ndarray:
     """Length of x, or if that is more, the one that the nearest constraint or the costs suggest."""
     data = {k: v.astype(Wide) for k, v in data.items()}
