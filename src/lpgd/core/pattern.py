@@ -185,14 +185,12 @@ class Pattern:
     @cached_property
     def _compressed(self) -> tuple[IntArray, Any, Any] | None:
         """Order of the entries in compressed rows, their columns, starts; None of duplicates."""
-        order = np.lexsort((self.cols, self.rows))
-        rows, cols = self.rows[order], self.cols[order]
-        if ((np.diff(rows) == 0) & (np.diff(cols) == 0)).any():
+        every = np.arange(len(self.rows))
+        places = sparse.csr_matrix((every, (self.rows, self.cols)), shape=self.shape)
+        order = places.data
+        if len(order) < len(every):
             return None
-        starts = np.searchsorted(rows, np.arange(self.shape[0] + 1))
-        # scipy would choose its type of index anew for each matrix
-        kind = np.int32 if max(len(rows), *self.shape) < 2**31 else np.int64
-        shared = cols.astype(kind), starts.astype(kind)
+        shared = places.indices, places.indptr
         for part in shared:
             part.flags.writeable = False
         return order, *shared
