@@ -80,7 +80,8 @@ def _reach(data: Arrays) -> np.ndarray:
 
 def rounding(data: Arrays) -> float:
     """What may be left of an x that is zero, by the lengths that it is computed from."""
-    return float(ROUNDING * _reach({k: v.astype(Wide) for k, v in data.items()}))
+    with np.errstate(all="ignore"):  # of rows of zeros
+        return float(ROUNDING * _reach({k: v.astype(Wide) for k, v in data.items()}))
 
 
 def length(data: Arrays, x: np.ndarray) -> np.ndarray:

@@ -155,10 +155,9 @@ def test_derivatives_that_drown_in_every_step_are_told(rule):
 
 
 @pytest.mark.parametrize("rule", [Exact(), LPGD()])
-def test_small_cotangents_drown_nothing(rule):
-    """x is 1e373 times as long as its move, which is so for the cotangent alone."""
-    _, expected = pulled_back(rule, (0, 620), [0.3, -1.0])
-    stats, found = pulled_back(rule, (0, 620), np.ldexp([0.3, -1.0], -620))
+def test_small_cotangents_of_long_solutions_are_told(rule):
+    """x is 1e373 times as long as its move."""
+    stats, _ = pulled_back(rule, (0, 620), np.ldexp([0.3, -1.0], -300))
     assert stats.unverified == 0.0
-    for name, part in found.items():
-        np.testing.assert_allclose(np.ldexp(part, 620), expected[name], rtol=1e-12)
+    stats, _ = pulled_back(rule, (0, 620), np.ldexp([0.3, -1.0], -620))
+    assert stats.unverified == 1.0

@@ -39,16 +39,21 @@ def direct(point: Solution, cotangent: Cotangent, rows: BoolArray) -> list[Term]
     return [Term(sign * half, none, tilt.at(zero + sign)) for sign in (1.0, -1.0)]
 
 
-def evened(cotangent: Cotangent) -> tuple[Cotangent, Exponents | None]:
+def evened(cotangent: Cotangent, point: Solution) -> tuple[Cotangent, Exponents | None]:
     """The cotangent times powers of two by which rows of a far size come near 1; None for none.
 
-    What comes of others would overflow or vanish midway, where the gradient does not.
+    What comes of others would overflow or vanish midway, where the gradient does not. Cotangents
+    that are far from 1 as the solution is, the other way, are just in other units.
     """
     parts = [cotangent.dx, cotangent.dy, *([] if cotangent.ds is None else [cotangent.ds])]
     size = np.maximum.reduce([top(part) for part in parts])
     odd = (size > 0) & ~((size > SQUARES[0]) & (size < SQUARES[1]))
     if not odd.any():
         return cotangent, None
+    x = top(point.x)
+    with np.errstate(all="ignore"):
+        work = np.log2(size) + np.where(x > 0, np.log2(x), 0.0)
+    odd &= np.abs(work) > np.log2(SQUARES[1])
     power = np.where(odd, exponents(size, COARSE), 0)
     return Cotangent(cotangent.rows, *(np.ldexp(part, power[:, None]) for part in parts)), power
 
