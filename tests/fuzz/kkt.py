@@ -13,7 +13,7 @@ OWN = 1e-6  # of a residual to the terms that it is the sum of
 ALL = 1e-8  # of a residual to the largest that its terms could be
 TINY = 1e-300  # of no account in any units
 EPS = float(np.finfo(np.float64).eps)
-ROUNDING = 1e4 * EPS  # of the lengths that x is computed from, where x is next to nothing of them
+ROUNDING = 1e3 * EPS  # of the lengths that x is computed from, where x is next to nothing of them
 
 
 def faults(data: Arrays, point: Arrays, precision: float = EPS) -> list[str]:
@@ -76,12 +76,6 @@ def _reach(data: Arrays) -> np.ndarray:
     if "P" in data and data["P"].any():
         sizes.append(_length(data["q"]) / np.abs(data["P"]).max())
     return max(sizes) or Wide(1e4)  # without any length at all, rounding of ones is none
-
-
-def rounding(data: Arrays) -> float:
-    """What may be left of an x that is zero, by the lengths that it is computed from."""
-    with np.errstate(all="ignore"):  # of rows of zeros
-        return float(ROUNDING * _reach({k: v.astype(Wide) for k, v in data.items()}))
 
 
 def length(data: Arrays, x: np.ndarray) -> np.ndarray:

@@ -116,6 +116,8 @@ def judge_pulled(
     stats: Stats,
 ) -> None:
     """The same for the failures of a pullback and the elements whose gradient no numbers hold."""
+    if not (len(why.elements) or len(lost)):
+        return
     both = why.joined(lost, TOO_LARGE)
     if pulled is None or not len(why.elements):
         smaller = "a smaller cotangent" + (" or tau" if pulled and pulled.tau is not None else "")

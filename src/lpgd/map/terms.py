@@ -43,17 +43,21 @@ def evened(cotangent: Cotangent, point: Solution) -> tuple[Cotangent, Exponents 
     """The cotangent times powers of two by which rows of a far size come near 1; None for none.
 
     What comes of others would overflow or vanish midway, where the gradient does not. Cotangents
-    that are far from 1 as the solution is, the other way, are just in other units.
+    that are as far from 1 as the solution is, the other way, are just in other units.
     """
     parts = [cotangent.dx, cotangent.dy, *([] if cotangent.ds is None else [cotangent.ds])]
-    size = np.maximum.reduce([top(part) for part in parts])
+    sizes = [top(part) for part in parts]
+    size = np.maximum.reduce(sizes)
     odd = (size > 0) & ~((size > SQUARES[0]) & (size < SQUARES[1]))
     if not odd.any():
         return cotangent, None
-    x = top(point.x)
+    places = top(point.x), top(point.y), np.ones_like(size)
     with np.errstate(all="ignore"):
-        work = np.log2(size) + np.where(x > 0, np.log2(x), 0.0)
-    odd &= np.abs(work) > np.log2(SQUARES[1])
+        works = [
+            np.log2(part) + np.where(place > 0, np.log2(place), 0.0)
+            for part, place in zip(sizes, places, strict=False)
+        ]
+    odd &= np.abs(np.maximum.reduce(works)) > np.log2(SQUARES[1])
     power = np.where(odd, exponents(size, COARSE), 0)
     return Cotangent(cotangent.rows, *(np.ldexp(part, power[:, None]) for part in parts)), power
 

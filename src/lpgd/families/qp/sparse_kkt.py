@@ -175,13 +175,13 @@ class System:
         k, size = len(self.free), len(self.free) + len(self.rows)
         column, row = np.full(len(self.element.q), -1), np.full(len(self.element.r), -1)
         column[self.free], row[self.rows] = np.arange(k), np.arange(k, size)
-        H = _placed(self.element.P, column, column)
-        B = _placed(self.element.C, row, column)
+        curve, i, j = _placed(self.element.P, column, column)
+        sides, below, above = _placed(self.element.C, row, column)
         every, diagonal = np.arange(size), np.zeros(size)
         diagonal[:k] = self.rho
-        values = np.concatenate([H[0], B[0], B[0], diagonal])
-        rows = np.concatenate([H[1], B[1], B[2], every])
-        columns = np.concatenate([H[2], B[2], B[1], every])
+        values = np.concatenate([curve, sides, sides, diagonal])
+        rows = np.concatenate([i, below, above, every])
+        columns = np.concatenate([j, above, below, every])
         return sparse.csr_matrix((values, (rows, columns)), shape=(size, size))
 
     def _factorized(self) -> Any:

@@ -193,7 +193,9 @@ def _fair(
     q, sides = np.abs(values["q"]), np.abs(values.sides())
     sides = np.where(np.isfinite(sides), sides, 0.0)
     pulls = sizes.pull(point.y)
-    loose = np.abs(gaps[0]) > 0.5 * _largest(sizes.curve(np.abs(point.x)), q, pulls)
+    loose = np.abs(gaps[0]) > 0.5 * _largest(q, pulls)
+    if loose.any():
+        loose &= np.abs(gaps[0]) > 0.5 * sizes.curve(np.abs(point.x))
     x = _reach(sizes, point, sides, loose)
     columns = _pulls(_largest(sizes.curve(x), q, pulls), x, point.x)
     bare = _largest(sizes.curve(np.ones_like(x)), sizes.pull(np.ones_like(point.y))) == 0
