@@ -51,7 +51,7 @@ def judged(case: Case, element: Element, point: dict[str, np.ndarray]) -> list[F
         return []
     if case.model is not None:
         return _closed_form(case.model, element, point, case.precision)
-    values = [*point.values(), *_due(element)]
+    values = [*point.values(), *_multipliers(element, point)]
     if case.precision > 1e-10 and any(map(_out_of_range, values)):
         return []
     found = list[Finding]()
@@ -76,9 +76,15 @@ def _out_of_range(values: np.ndarray, dtype: str = "float32") -> bool:
     return bool(((sizes >= most) | ((sizes > 0) & (sizes < least))).any())
 
 
-def _due(element: Element) -> list[np.ndarray]:
-    """The planted solution in the units of the program, where it is known."""
-    return [v * element.fit.get(k, 1.0) for k, v in (element.point or {}).items()]
+def _multipliers(element: Element, point: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """How large the multipliers of single rows are that balance the costs."""
+    data = {k: v.astype(np.longdouble) for k, v in element.data.items()}
+    with np.errstate(all="ignore"):
+        force = np.abs(data["q"]).max()
+        if "P" in data:
+            force = max(force, np.abs(data["P"] @ point["x"]).max())
+        tops = [np.abs(data[k]).max(axis=1, initial=0.0) for k in ("A", "G") if k in data]
+        return [force / top[top > 0] for top in tops]
 
 
 def _closed_form(
