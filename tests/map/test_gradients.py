@@ -95,3 +95,19 @@ def test_gradients_whose_parts_vanish():
         expected = -8.6e-179 - 5.0e-178 * 2.5 / 2.7
         np.testing.assert_allclose(leaves[3].grad.numpy(), [expected, 0.0], rtol=1e-12)
         assert layer.stats.unverified == 0
+
+
+@pytest.mark.parametrize("rule", [lpgd.LPGD(), lpgd.Exact()], ids=repr)
+@pytest.mark.parametrize("costs, rows", [(-700, 250), (700, -250)])
+def test_losses_on_multipliers_in_far_units(rule, costs, rows):
+    """Multipliers have the units of costs over rows, cotangents of theirs the inverse ones."""
+    found = []
+    for far, side in ((0, 0), (costs, rows)):
+        P, q = np.ldexp(np.eye(2), far), leaf(np.ldexp([-3.0, -1.0], far))
+        A, b = leaf(np.ldexp([[1.0, 2.0]], side)), leaf(np.ldexp([1.0], side))
+        out = QPLayer(rule)(torch.tensor(P), q, A=A, b=b, return_duals=True)
+        out.y.backward(torch.tensor(np.ldexp([1.0], side - far)))
+        scales = (far, side, side)
+        found.append([np.ldexp(t.grad.numpy(), k) for t, k in zip((q, A, b), scales, strict=True)])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-9, atol=1e-12)
