@@ -84,6 +84,17 @@ def test_gradients_of_cotangents_of_any_size(rule, kind, power):
             assert np.isfinite(part).all(), name
 
 
+def test_the_tilt_that_is_told_is_the_one_that_was_made():
+    taus = []
+    for power in (0, -700):
+        layer = LPLayer()
+        x = layer(leaf([1.0, 1.2]), leaf([[-1.0, -1.1]]), leaf([-1.0]), lb=torch.zeros(2).double())
+        x.backward(torch.tensor(np.ldexp([0.3, -0.7], power)))
+        taus.append(layer.stats.tau)
+    assert taus[0][0] > 0
+    np.testing.assert_allclose(np.ldexp(taus[1], -700), taus[0], rtol=1e-12)
+
+
 def test_gradients_whose_parts_vanish():
     """dlb = g_1 - g_2 G_1 / G_2, though g_2 / G_2 is below all numbers."""
     c, G, h = [8.8e162, 1.6e162], [[-2.5e216, -2.7e216]], [-1.2e93]

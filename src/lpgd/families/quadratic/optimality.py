@@ -23,8 +23,8 @@ have units of their own. Columns of nothing but q_j have gamma_j = |q_j|. |x_j| 
 is at least SMALL times X. X is the largest |x_j| or, where that is larger, the distance from zero
 of the nearest row that does not pass through it; of a program whose rows all do, ||q|| / ||P||;
 without any such data, 1. An x_j that is AWAY times as long as all others, where more than half of
-the largest force is left over, runs off and measures no other. |x_j| is at least NOISE times what x
-comes from: ||q|| / ||P|| and the distances of the rows with multipliers.
+its costs or of the pull of multipliers is left over, runs off and measures no other. |x_j| is at
+least NOISE times what x comes from: ||q|| / ||P|| and the distances of the rows with multipliers.
 
 Where columns of the data show variables in units far apart (``alike``), the residual is the larger
 of this one and of that in units that are alike: the largest |x_j| measures no other variable then.
@@ -44,7 +44,7 @@ import numpy as np
 
 from lpgd.core.params import Params, taken
 from lpgd.core.scaling import top
-from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status, among
+from lpgd.core.solution import BoolArray, FloatArray, Solution, Status, among
 from lpgd.families.conic.projections import project
 from lpgd.families.quadratic import alike
 from lpgd.families.quadratic.inside import NEAR, inside
@@ -150,9 +150,7 @@ def _quickly(
     slope, columns = sum(forces[1:], forces[0]), _largest(*forces)
     if least:
         columns = np.maximum(columns, values.diagonal() * reach)
-        gone = _all_gone(values, np.abs(point.x), np.abs(slope) > 0.5 * columns)
         columns = np.where(slope == forces[1], columns, _pulls(columns, reach, point.x))
-        columns[gone] = TINY
     worst = top(slope / np.maximum(columns, TINY))
     slacks = terms[1] - terms[0]
     return np.maximum(worst, _broken(values, (reach, point.y), slacks, _largest(*terms)))
@@ -194,8 +192,6 @@ def _fair(
     sides = np.where(np.isfinite(sides), sides, 0.0)
     pulls = sizes.pull(point.y)
     loose = np.abs(gaps[0]) > 0.5 * _largest(q, pulls)
-    if loose.any():
-        loose &= np.abs(gaps[0]) > 0.5 * sizes.curve(np.abs(point.x))
     x = _reach(sizes, point, sides, loose)
     columns = _pulls(_largest(sizes.curve(x), q, pulls), x, point.x)
     bare = _largest(sizes.curve(np.ones_like(x)), sizes.pull(np.ones_like(point.y))) == 0
@@ -243,25 +239,10 @@ def _reach(sizes: Values, point: Solution, sides: FloatArray, loose: BoolArray) 
     held[:, : sizes.of.cones.zero] = True
     drawn = np.where(held & np.isfinite(far), far, 0.0).max(axis=1, initial=0.0)
     size = unit(far, bend)
-    least = SMALL * np.maximum(_top(np.where(_gone(x, loose, size), 0.0, x)), size)
-    return np.maximum(x, np.maximum(least, NOISE * np.maximum(drawn, bend))[:, None])
-
-
-def _gone(x: FloatArray, loose: BoolArray, size: FloatArray | float) -> BoolArray:
-    """Which of the ``loose`` |x| run off: far beyond all others, and a size (N,)."""
     others = np.maximum(_top(np.where(loose, 0.0, x)), size)
-    return loose & (x > AWAY * others[:, None])
-
-
-def _all_gone(values: Values, x: FloatArray, loose: BoolArray) -> IntArray:
-    """Elements in which an x runs off, at no cost where none seems to."""
-    rows = np.flatnonzero(_gone(x, loose, 0.0).any(axis=1))
-    if len(rows):
-        sizes = Values(values.of, taken(values.params, rows)).absolute()
-        sides = np.abs(sizes.sides())
-        size = unit(sizes.distances(np.where(np.isfinite(sides), sides, 0.0)), sizes.bend())
-        rows = rows[_gone(x[rows], loose[rows], size).any(axis=1)]
-    return rows
+    gone = loose & (x > AWAY * others[:, None])
+    least = SMALL * np.maximum(_top(np.where(gone, 0.0, x)), size)
+    return np.maximum(x, np.maximum(least, NOISE * np.maximum(drawn, bend))[:, None])
 
 
 def _relative(
