@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from lpgd.core.pattern import Pattern, Totals
+from lpgd.core.pattern import Pattern, Tops, Totals
 
 PATTERN = Pattern(np.array([0, 0, 2]), np.array([3, 1, 0]), (3, 4))
 
@@ -91,3 +91,27 @@ def test_totals_of_one_row_are_those_of_many(count):
         np.testing.assert_array_equal(sums(row[None])[0], total)
         expected = [row[places == place].sum() for place in range(4)]
         np.testing.assert_allclose(total, expected)
+
+
+@pytest.mark.parametrize("least", [0.0, -np.inf])
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_tops_are_the_largest_of_each_place(count, least):
+    draw = np.random.default_rng(count)
+    places, values = draw.integers(3, size=count), draw.normal(size=(5, count))
+    found = Tops(places, 4)(values, least)
+    assert found.shape == (5, 4)
+    for row, tops in zip(values, found, strict=True):
+        expected = [row[places == place].max(initial=least) for place in range(4)]
+        np.testing.assert_array_equal(tops, expected)
+
+
+def test_entries_in_order_make_the_same_matrix_as_others():
+    draw, dense = np.random.default_rng(0), np.zeros((6, 5))
+    places = np.sort(draw.choice(30, size=12, replace=False))
+    rows, cols = np.divmod(places, 5)
+    values = draw.normal(size=12)
+    dense[rows, cols] = values
+    for order in (np.arange(12), draw.permutation(12)):
+        matrix = Pattern(rows[order], cols[order], (6, 5)).matrix(values[order])
+        assert matrix.has_canonical_format
+        np.testing.assert_array_equal(matrix.toarray(), dense)

@@ -48,6 +48,39 @@ class Totals:
 
 @final
 @dataclass(frozen=True, eq=False)
+class Tops:
+    """The largest of the entries that share a place.
+
+    Attributes
+    ----------
+    places : (nnz,) int
+        Of each entry.
+    size : int
+    """
+
+    places: IntArray
+    size: int
+
+    def __call__(self, values: FloatArray, least: float = 0.0) -> FloatArray:
+        """Those (N, size) of values (N, nnz), ``least`` where there are none or smaller ones."""
+        found = np.full((len(values), self.size), least)
+        order, starts, taken = self._runs
+        if len(taken):
+            tops = np.maximum.reduceat(values[:, order], starts, axis=1)
+            found[:, taken] = np.maximum(tops, least)
+        return found
+
+    @cached_property
+    def _runs(self) -> tuple[IntArray, IntArray, IntArray]:
+        """The entries in the order of their places, where each of these starts, and which are."""
+        order = np.argsort(self.places, kind="stable")
+        ordered = self.places[order]
+        starts = np.flatnonzero(np.diff(ordered, prepend=-1))
+        return order, starts, ordered[starts]
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class Pattern:
     """Stored entries of a matrix, in the order of its value array.
 
@@ -142,6 +175,11 @@ class Pattern:
         """Every transposed matrix times its vector, (N, nnz) and (N, rows) to (N, cols)."""
         return self._sums[1](values * y[:, self.rows])
 
+    @cached_property
+    def tops(self) -> tuple[Tops, Tops]:
+        """The largest of the entries of each row, and of each column."""
+        return Tops(self.rows, self.shape[0]), Tops(self.cols, self.shape[1])
+
     def outer(self, left: FloatArray, right: FloatArray) -> FloatArray:
         """Sum over s of left_s right_s' on the pattern; (R, S, m) and (R, S, n) give (R, nnz)."""
         count = len(left)
@@ -186,7 +224,11 @@ class Pattern:
     def _compressed(self) -> tuple[IntArray, Any, Any] | None:
         """Order of the entries in compressed rows, their columns, starts; None of duplicates."""
         every = np.arange(len(self.rows))
-        places = sparse.csr_matrix((every, (self.rows, self.cols)), shape=self.shape)
+        if (np.diff(self.rows * self.shape[1] + self.cols) > 0).all():  # they are in order
+            starts = np.searchsorted(self.rows, np.arange(self.shape[0] + 1))
+            places = sparse.csr_matrix((every, self.cols, starts), shape=self.shape)
+        else:
+            places = sparse.csr_matrix((every, (self.rows, self.cols)), shape=self.shape)
         order = places.data
         if len(order) < len(every):
             return None

@@ -83,9 +83,7 @@ def _strengths(problem: Structure, params: Params) -> FloatArray:
     for name in problem.blocks.keys() & {"A", "G"}:
         values = params[name].values
         if name in problem.patterns:
-            pattern = problem.patterns[name]
-            own = np.zeros((len(values), pattern.shape[0]))
-            np.maximum.at(own.T, pattern.rows, np.abs(values).T)
+            own = problem.patterns[name].tops[0](np.abs(values))
         else:
             own = lengths(values)
         sizes[:, problem.blocks[name]] = own[params[name].index]

@@ -13,14 +13,15 @@ are unit vectors, and most variables of an LP sit at a bound.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from scipy import linalg, sparse
 
 from lpgd.core.params import Params
 from lpgd.core.problem import users
-from lpgd.core.solution import BoolArray, FloatArray
+from lpgd.core.solution import BoolArray, FloatArray, IntArray
+from lpgd.families.qp.entries import restricted
 from lpgd.families.qp.saddle import NOTHING, Known, Saddle, Vertex, largest
 from lpgd.families.quadratic.structure import Structure
 
@@ -47,7 +48,8 @@ class Element:
         self.rows = _pick(held, problem, ("A", "G"))
         self.lower, self.upper = (_box(held, problem, name) for name in ("lb", "ub"))
         self.free = np.flatnonzero(~(self.lower | self.upper))
-        mine = [data[name][held[problem.blocks[name]]] for name in ("A", "G") if name in data]
+        names = [name for name in ("A", "G") if name in data]
+        mine = [_held(data[name], held[problem.blocks[name]]) for name in names]
         self.R: Any = _stack(mine, problem.n)
         self._systems: dict[float, Saddle | Vertex] = {}
 
@@ -68,7 +70,7 @@ class Element:
 
     def _system(self, rho: float) -> Saddle | Vertex:
         if rho not in self._systems:
-            B, found = self.R[:, self.free], None
+            B, found = _columns(self.R, self.free), None
             if "P" not in self.data and not rho and B.shape[0] == B.shape[1]:
                 found = Vertex.of(B)
             if found is None:
@@ -138,7 +140,23 @@ def _curve(data: Data, rho: float, a: FloatArray) -> FloatArray:
     return rho * a + (data["P"] @ a if "P" in data else 0.0)
 
 
+def _held(matrix: Any, held: BoolArray) -> Any:
+    """The rows that are held."""
+    if not cast(bool, sparse.issparse(matrix)):
+        return matrix[held]
+    return restricted(matrix, np.flatnonzero(held), None)
+
+
+def _columns(R: Any, free: IntArray) -> Any:
+    """Some of the columns."""
+    if not cast(bool, sparse.issparse(R)):
+        return R[:, free]
+    return restricted(R, None, free)
+
+
 def _stack(parts: list[Any], n: int) -> Any:
+    if len(parts) == 1:
+        return parts[0]
     if any(sparse.issparse(part) for part in parts):
         return sparse.vstack(parts, format="csr")
     return np.concatenate([np.zeros((0, n)), *parts])

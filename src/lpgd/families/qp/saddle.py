@@ -49,9 +49,10 @@ class Vertex:
     def of(cls, B: Any) -> Vertex | None:
         """Factorize; None for a matrix that looks singular."""
         r = factors(largest(B))
-        if sparse.issparse(B):
-            scaled: Any = cast(Any, sparse.diags(r)) @ B
-            solver = _sparse_solver(scaled.tocsc())
+        if cast(bool, sparse.issparse(B)):
+            scaled: Any = B.tocsc()
+            scaled.data *= r[scaled.indices]
+            solver = _sparse_solver(scaled)
         else:
             solver = _dense_solver(r[:, None] * B)
         return None if solver is None else cls(r, solver)
@@ -69,7 +70,8 @@ def _sparse_solver(B: Any) -> Callable[[FloatArray, str], FloatArray] | None:
     if not (B.shape[0] and np.isfinite(B.data).all()):
         return None
     try:
-        factor: Any = cast(Any, splu)(B)
+        # bases have few entries: supernodes made by force, SuperLU's default, double its time
+        factor: Any = cast(Any, splu)(B, relax=1)
     except RuntimeError:  # exactly singular
         return None
     pivots = np.abs(factor.U.diagonal())
@@ -221,11 +223,11 @@ def _means(sizes: FloatArray, known: BoolArray) -> FloatArray:
 
 
 def largest(matrix: Any) -> FloatArray:
-    """The largest absolute value of each row."""
-    size, width = cast(tuple[int, int], matrix.shape)
-    if not width:  # of which scipy finds none
-        return np.zeros(size)
-    if sparse.issparse(matrix):
-        found: Any = cast(Any, abs)(matrix)
-        return np.asarray(found.max(axis=1).todense(), dtype=np.float64).ravel()
-    return top(matrix)
+    """The largest absolute value of each row; sparse matrices in compressed rows."""
+    if not cast(bool, sparse.issparse(matrix)):
+        return top(matrix)
+    starts, found = matrix.indptr, np.zeros(matrix.shape[0])
+    filled = np.flatnonzero(np.diff(starts))
+    if len(filled):
+        found[filled] = np.maximum.reduceat(np.abs(matrix.data), starts[filled])
+    return found

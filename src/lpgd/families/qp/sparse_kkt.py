@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -23,6 +23,7 @@ from scipy import sparse
 from lpgd.core.extras import load
 from lpgd.core.params import Params
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
+from lpgd.families.qp.entries import placed, rows_of
 from lpgd.families.quadratic.structure import Structure
 
 # Regularisation of K in units in which its rows have the size 1; larger than the square root of
@@ -175,8 +176,8 @@ class System:
         k, size = len(self.free), len(self.free) + len(self.rows)
         column, row = np.full(len(self.element.q), -1), np.full(len(self.element.r), -1)
         column[self.free], row[self.rows] = np.arange(k), np.arange(k, size)
-        curve, i, j = _placed(self.element.P, column, column)
-        sides, below, above = _placed(self.element.C, row, column)
+        curve, i, j = placed(self.element.P, column, column)
+        sides, below, above = placed(self.element.C, row, column)
         every, diagonal = np.arange(size), np.zeros(size)
         diagonal[:k] = self.rho
         values = np.concatenate([curve, sides, sides, diagonal])
@@ -187,7 +188,7 @@ class System:
     def _factorized(self) -> Any:
         """The factor of the scaled and regularised K."""
         solver, K = load("qdldl", "sparse").Solver, self.K
-        rows, columns = _rows(K), K.indices
+        rows, columns = rows_of(K), K.indices
         # K is symmetric: its compressed rows are its compressed columns, and their last entries at
         # or above the diagonal are the diagonal
         upper = columns <= rows
@@ -254,22 +255,9 @@ class System:
         return share > SINGULAR
 
 
-def _rows(matrix: Any) -> IntArray:
-    """The row of every entry of a matrix in compressed rows."""
-    counts = np.diff(cast(IntArray, matrix.indptr))
-    return np.repeat(np.arange(len(counts)), counts)
-
-
-def _placed(matrix: Any, row: IntArray, column: IntArray) -> tuple[FloatArray, IntArray, IntArray]:
-    """Values, new rows and columns of the entries whose rows and columns have one (not -1)."""
-    rows, columns = row[_rows(matrix)], column[matrix.indices]
-    there = np.flatnonzero((rows >= 0) & (columns >= 0))
-    return matrix.data[there], rows[there], columns[there]
-
-
 def _units(K: Any) -> FloatArray:
     """Factors that bring the largest entry of every row and column of a symmetric matrix near 1."""
-    size, rows = np.abs(K.data), _rows(K)
+    size, rows = np.abs(K.data), rows_of(K)
     scale = np.ones(K.shape[0])
     for _ in range(SWEEPS if len(scale) else 0):
         top = np.maximum.reduceat(size * scale[rows] * scale[K.indices], K.indptr[:-1])

@@ -65,15 +65,11 @@ def _of_cols(sizes: FloatArray, pattern: Pattern | None) -> FloatArray:
     """The largest of each column, (N, n)."""
     if pattern is None:
         return sizes.max(axis=1, initial=0.0)
-    found = np.zeros((len(sizes), pattern.shape[1]))
-    np.maximum.at(found.T, pattern.cols, sizes.T)
-    return found
+    return pattern.tops[1](sizes)
 
 
 def _of_rows(sizes: FloatArray, pattern: Pattern | None, cols: FloatArray) -> FloatArray:
     """The largest of each row, times factors of columns, (N, m)."""
     if pattern is None:
         return (sizes * cols[:, None]).max(axis=2, initial=0.0)
-    found = np.zeros((len(sizes), pattern.shape[0]))
-    np.maximum.at(found.T, pattern.rows, (sizes * cols[:, pattern.cols]).T)
-    return found
+    return pattern.tops[0](sizes * cols[:, pattern.cols])
