@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lpgd.core.scaling import factors, fair, lengths, top
+from lpgd.core.scaling import factors, fair, least, lengths, top
 
 
 def test_fair_sizes_and_zero_are_left_alone():
@@ -34,6 +34,12 @@ def test_the_largest_of_each_row(shape):
     values = np.random.default_rng(0).normal(size=shape)
     for part in (values, np.asfortranarray(values), np.broadcast_to(values[:1], shape)):
         np.testing.assert_array_equal(top(part), np.abs(part).max(axis=1, initial=0.0))
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (0, 4), (3, 0)])
+def test_the_least_of_each_row(shape):
+    values = np.random.default_rng(0).normal(size=shape)
+    np.testing.assert_array_equal(least(values), values.min(axis=1, initial=np.inf))
 
 
 def test_rows_have_lengths_at_any_size():

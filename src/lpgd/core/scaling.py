@@ -20,6 +20,14 @@ def top(values: FloatArray) -> FloatArray:
     return np.maximum.reduceat(np.abs(values).ravel(), starts)  # much less a row than max(axis=1)
 
 
+def least(values: FloatArray) -> FloatArray:
+    """The least of each row, (N, k) to (N,); infinite where there is none."""
+    if not values.size:
+        return np.full(len(values), np.inf)
+    starts: IntArray = np.arange(len(values)) * values.shape[1]
+    return np.minimum.reduceat(values.ravel(), starts)
+
+
 def lengths(matrices: FloatArray) -> FloatArray:
     """Euclidean lengths of the rows of matrices, (D, m, n) to (D, m), at any size."""
     found = np.sqrt(np.einsum("dij,dij->di", matrices, matrices))

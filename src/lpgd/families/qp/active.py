@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from lpgd.core.params import Params
-from lpgd.core.scaling import lengths, top
+from lpgd.core.scaling import least, lengths, top
 from lpgd.core.solution import BoolArray, FloatArray, Rows, Solution
 from lpgd.families.quadratic.structure import Structure
 
@@ -66,13 +66,11 @@ class Active(Rows):
         The slacks fall by t times ``rate`` (N, m). The first column belongs to t < 0 (math page,
         section 11). Zero where a variable is fixed, whose two multipliers share one change.
         """
-        reach = np.empty((len(y), 2))
-        for column, sign in ((0, -1.0), (1, 1.0)):
-            fall = np.where(self.held, -sign * v, sign * rate)
-            fall[:, :equalities] = 0.0
-            left = np.where(self.held, y, self.slacks)
-            spans = np.where(fall > 0, np.maximum(left, 0.0) / fall, np.inf)
-            reach[:, column] = SURE * spans.min(axis=1, initial=np.inf)
+        fall = np.where(self.held, -v, rate)
+        fall[:, :equalities] = 0.0
+        spans = np.maximum(np.where(self.held, y, self.slacks), 0.0) / np.abs(fall)
+        sides = [np.where(side, spans, np.inf) for side in (fall < 0, fall > 0)]
+        reach = np.stack([SURE * least(side) for side in sides], axis=1)
         reach[self.fixed.any(axis=1)] = 0.0
         return reach
 
