@@ -61,6 +61,10 @@ class Element:
         with np.errstate(all="ignore"):
             wide = {k: v * fit.get(k, 1.0) for k, v in self.data.items()}
             data = {k: v.astype(np.float64) for k, v in wide.items()}
+            point = (self.point or {}).items()
+            answer = [v * fit[k] for k, v in point if k in fit]
+        # numbers hold no answer that is a speck
+        fair &= not any(_blurred(v.astype(np.float64), v) for v in answer)
         moved = replace(
             self, data=data, fit=fit, fair=self.fair and fair, traits=self.traits + traits
         )

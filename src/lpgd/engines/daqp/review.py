@@ -9,9 +9,11 @@ import numpy as np
 
 from lpgd.core.engine import Answer
 from lpgd.core.params import Params, taken
-from lpgd.core.solution import FloatArray, IntArray, Solution, Status, among
+from lpgd.core.scaling import top
+from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status, among
 from lpgd.engines.daqp.form import Form
 from lpgd.engines.daqp.set_up import afresh
+from lpgd.engines.daqp.sharpen import sharpened
 from lpgd.engines.piqp.engine import PiqpEngine
 from lpgd.engines.second_look import FINE, Elastic, elastic, feasible, recession
 from lpgd.families.qp.qp import QP
@@ -35,6 +37,8 @@ SOLVED = 1  # exit flag
 DOUBTFUL = (*CLAIMS, Status.INACCURATE, Status.ITERATION_LIMIT)  # DAQP may cycle
 ROUGH = 1e-8  # relative residual from which an answer is asked for again
 INEXACT = 1e-6  # relative residual of a wrong answer
+SHARP, EXACT = 1e-11, 1e-15  # of usual answers, and of those that are as good as can be
+NOTHING = 1e-6  # of a right-hand side: an x that is less may be its rounding
 NEARLY = 1e-5  # contradictions below this share of the data may be rounding of the user's
 
 
@@ -55,14 +59,38 @@ class Review:
         or than can be proven, give way by that much.
         """
         solution, residual = self.problem.judged(self.params, answer.solution)
-        answer = replace(answer, solution=solution, accuracy=residual)
-        rough = np.flatnonzero(solution.solved & ~(residual <= ROUGH))
+        answer = self._sharpened(replace(answer, solution=solution, accuracy=residual))
+        assert answer.accuracy is not None
+        solution = answer.solution
+        rough = np.flatnonzero(solution.solved & ~(answer.accuracy <= ROUGH))
         if not len(rough) and solution.solved.all():
             return answer
         if len(rough):
             answer = self._finer(answer, rough)
         rows = np.flatnonzero(among(answer.solution.status, *DOUBTFUL))
         return self._settled(answer, rows) if len(rows) else answer
+
+    def _sharpened(self, answer: Answer) -> Answer:
+        """Newton's step where digits are missing, or drown in bounds that are far away."""
+        solution, accuracy = answer.solution, answer.accuracy
+        assert accuracy is not None
+        blunt = accuracy > SHARP
+        if not self.problem.quadratic:
+            blunt |= (accuracy > EXACT) & self._next_to_nothing(solution.x)
+        rows = np.flatnonzero(solution.solved & blunt & (accuracy < np.inf))
+        if not len(rows):
+            return answer
+        found, residual = sharpened(self.problem, taken(self.params, rows), solution.take(rows))
+        better = np.flatnonzero(residual < accuracy[rows])
+        accuracy = accuracy.copy()
+        accuracy[rows[better]] = residual[better]
+        solution = solution.put(rows[better], found.take(better))
+        return replace(answer, solution=solution, accuracy=accuracy)
+
+    def _next_to_nothing(self, x: FloatArray) -> BoolArray:
+        """Whether points are so beside the right-hand sides and bounds of their programs."""
+        sides = self.problem.sides(self.params)
+        return top(x) < NOTHING * top(np.where(np.isfinite(sides), sides, 0.0))
 
     def _finer(self, answer: Answer, rows: IntArray) -> Answer:
         """Ask for more of rough answers, last of another engine; what is rough then is wrong."""

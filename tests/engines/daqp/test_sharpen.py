@@ -1,0 +1,61 @@
+"""Answers of DAQP that are less accurate than their numbers allow."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lpgd import DaqpEngine
+from lpgd.core.params import batched
+from lpgd.engines.daqp.sharpen import sharpened
+from lpgd.families.qp.qp import QP
+from lpgd.testing import Shape, plant
+
+
+def solved(**data):
+    """The answer for one element."""
+    params = {name: batched(np.array(value)[None]) for name, value in data.items()}
+    sizes = {name: len(data[name]) for name in ("A", "G", "lb", "ub") if name in data}
+    if "P" in data:
+        sizes["P"] = len(data["q"])
+    return DaqpEngine().solve(QP.of(sizes, len(data["q"]), {}), params)
+
+
+@pytest.mark.parametrize("sine", [1e-5, 1e-6, 1e-7])
+def test_rows_may_be_nearly_parallel(sine):
+    """Products of such rows know their angle to the square root of rounding only."""
+    rng = np.random.default_rng(0)
+    row, other = rng.normal(size=(2, 3))
+    A, y = np.stack([row, row + sine * other]), np.array([1.0, -1.3])
+    answer = solved(P=np.eye(3), q=-A.T @ y, A=A, b=np.zeros(2))
+    assert answer.solution.solved.all()
+    assert np.abs(answer.solution.x).max() < 1e-14 / sine
+
+
+def test_a_bound_that_is_far_away_leaves_no_rounding():
+    """At the origin x = 0, however far DAQP came from."""
+    answer = solved(
+        q=np.array([-0.2, -350.0, -0.1, 1.7]),
+        G=np.array([[0.0635, -223.0, -0.25, -4.2]]),
+        h=np.zeros(1),
+        lb=np.full(4, -np.inf),
+        ub=np.array([0.0, 0.0, 0.0, 4.5e5]),
+    )
+    assert answer.solution.solved.all()
+    assert np.abs(answer.solution.x).max() < 1e-18
+
+
+@pytest.mark.parametrize("quadratic", [True, False])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_point_nearby_becomes_the_solution(seed, quadratic):
+    rng = np.random.default_rng(seed)
+    case = plant(Shape(6, 2, 5, ("lb", "ub"), quadratic=quadratic), rng)
+    there = case.solution
+    off = replace(
+        there,
+        x=there.x + 1e-9 * rng.normal(size=there.x.shape),
+        y=there.y * (1 + 1e-9 * rng.normal(size=there.y.shape)),
+    )
+    found, residual = sharpened(case.problem, case.params, off)
+    assert residual.max() < 1e-13
+    np.testing.assert_allclose(found.x, there.x, atol=1e-13)
