@@ -94,10 +94,15 @@ class Sizes:
 
     @QUIET
     def gentle(self, a: FloatArray) -> FloatArray:
-        """The tau at which rows that move by tau a move by a small step; by their costs if none."""
-        speed = top(a[:, self.mine[0]])
-        known = np.isfinite(speed) & (speed * self.small > LEAST * self.step * self.reach)
-        return np.where(known, self.step * self.reach / _some(speed), self.small)
+        """The tau at which rows that move by tau a move by a small step; by their costs if none.
+
+        Small beside x, or if that is next to nothing, beside its move by a tilt of the costs' size.
+        """
+        speed, size = top(a[:, self.mine[0]]), self.reach
+        most = speed * self.large
+        size = np.where((size < LEAST * most) & np.isfinite(most), most, size)
+        known = np.isfinite(speed) & (speed * self.small > LEAST * self.step * size)
+        return np.where(known, self.step * size / _some(speed), self.small)
 
     @property
     def reach(self) -> FloatArray:

@@ -18,9 +18,11 @@ from lpgd.core.solution import FloatArray, Solution, Status, among
 from lpgd.engines.highs.batch import Batch
 
 CLAIMS = (Status.INFEASIBLE, Status.UNBOUNDED)
+LARGEST = 1e300  # tolerance that can be written
 NEARLY = 1e-6  # contradictions below this share of the data may be rounding of the user's
 
 
+@np.errstate(all="ignore")
 def certificates(
     batch: Batch, rays: Mapping[int, Any], solution: Solution
 ) -> tuple[Solution | None, dict[int, str]]:
@@ -116,7 +118,7 @@ def _near_miss(batch: Batch, row: int, proof: tuple[FloatArray, ...]) -> str | N
     if not 0 < gap < NEARLY * size:
         return None
     needed = np.ldexp(gap, int(batch.zoom[row, 0])) / sum(np.abs(part).sum() for part in proof)
-    return (
-        f"infeasible, by {gap / size:.0e} of its data, which the engine's "
-        f"tolerance={10.0 ** ceil(log10(2 * needed)):.0e} accepts"
-    )
+    told = f"infeasible, by {gap / size:.0e} of its data"
+    if not 0 < needed < LARGEST:
+        return told
+    return f"{told}, which the engine's tolerance={10.0 ** ceil(log10(2 * needed)):.0e} accepts"

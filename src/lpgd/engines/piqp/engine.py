@@ -172,8 +172,9 @@ class _Batch:
 
     def run(self, work: Callable[[int], None], threads: int | None) -> None:
         def each(rows: IntArray) -> None:
-            for row in rows:
-                work(int(row))
+            with np.errstate(all="ignore"):  # of threads, each of which has a state of its own
+                for row in rows:
+                    work(int(row))
 
         entries = sum(len(pattern.rows) for pattern in self.problem.patterns.values())
         spread(each, len(self.points), useful_threads(threads, entries, PAYS))

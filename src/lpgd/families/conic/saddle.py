@@ -22,14 +22,16 @@ def solved(
 ) -> tuple[FloatArray, FloatArray, bool]:
     """Solve [[hessian, rows'], [rows, -spare]], and tell whether the matrix is regular."""
     n = len(rhs[0])
-    # neither the units of a row nor a curvature near zero shall make it look singular
-    sizes = np.maximum(abs(rows).max(axis=1).toarray().ravel(), np.sqrt(spare))
+    # neither the units of the costs or a row nor a curvature near zero shall make it look singular
+    curve: float = np.abs(hessian.data).max(initial=0.0)
+    lift = 1 / np.sqrt(curve) if curve > 0 else 1.0
+    sizes = np.maximum(lift * abs(rows).max(axis=1).toarray().ravel(), np.sqrt(spare))
     unit = 1 / np.where(sizes > 0, sizes, 1.0)
-    scaled = sparse.diags(unit) @ rows
+    scaled = sparse.diags(lift * unit) @ rows
     K: Any = sparse.bmat(
-        [[hessian, scaled.T], [scaled, sparse.diags(-spare * unit**2)]], format="csc"
+        [[lift**2 * hessian, scaled.T], [scaled, sparse.diags(-spare * unit**2)]], format="csc"
     )
-    both, sound = np.concatenate([rhs[0], unit * rhs[1]]), False
+    both, sound = np.concatenate([lift * rhs[0], unit * rhs[1]]), False
     if not (np.isfinite(K.data).all() and np.isfinite(both).all()):
         return np.full(n, np.nan), np.full(len(unit), np.nan), False
     with suppress(RuntimeError):  # exactly singular
@@ -42,7 +44,7 @@ def solved(
         if found is None:
             found = cast(Any, lsqr)(K, both, atol=LEAST, btol=LEAST, iter_lim=20 * len(both))[0]
         both = found
-    return both[:n], unit * both[n:], sound
+    return lift * both[:n], unit * both[n:], sound
 
 
 def _least(K: Any, rhs: FloatArray, n: int) -> FloatArray | None:

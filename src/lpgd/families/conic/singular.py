@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -32,10 +33,21 @@ class Singular:
     equations: FloatArray
 
     @cached_property
+    def lift(self) -> FloatArray:
+        """Units (n + k,) in which curvature is as large as the equations: costs have their own."""
+        sizes = [float(np.abs(part).max(initial=0.0)) for part in (self.hessian, self.equations)]
+        power = 0
+        if min(sizes) > 0:
+            power = (math.frexp(sizes[1])[1] - math.frexp(sizes[0])[1]) // 2
+        n, k = len(self.hessian), len(self.equations)
+        return np.ldexp(1.0, np.repeat(np.array([power, -power]), [n, k]))
+
+    @cached_property
     def matrix(self) -> FloatArray:
-        """The symmetric matrix (n + k, n + k)."""
+        """The symmetric matrix (n + k, n + k), in these units."""
         n, k = len(self.hessian), len(self.hessian) + len(self.equations)
-        return assembled(self.hessian, self.equations, np.zeros(k * k), n, k)
+        plain = assembled(self.hessian, self.equations, np.zeros(k * k), n, k)
+        return self.lift[:, None] * plain * self.lift
 
     @cached_property
     def finite(self) -> bool:
@@ -49,10 +61,12 @@ class Singular:
         """
         if not (self.finite and np.isfinite(rhs).all()):
             return np.full_like(rhs, np.nan)
+        rhs = self.lift * rhs
         found = _apply(self._inverse, rhs)
-        if np.abs(self.matrix @ found - rhs).max(initial=0.0) <= OFF * np.abs(rhs).max(initial=0.0):
-            return found
-        return self._unit * _apply(self._scaled, self._unit * rhs)
+        off = np.abs(self.matrix @ found - rhs).max(initial=0.0)
+        if not off <= OFF * np.abs(rhs).max(initial=0.0):
+            found = self._unit * _apply(self._scaled, self._unit * rhs)
+        return self.lift * found
 
     @cached_property
     def _inverse(self) -> Inverse:
@@ -72,7 +86,7 @@ class Singular:
 
     @property
     def null(self) -> FloatArray:
-        """Ways (n + k, d) in which the solution is free.
+        """Ways (n + k, d) in which the solution is free, in the units of the matrix.
 
         As P is convex, these are ways of x alone, multipliers alone, and sums of both.
         """

@@ -12,6 +12,7 @@ is regular, and where K is singular but the right-hand side is in its range. Not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -165,7 +166,7 @@ class System:
         self.free: IntArray = np.flatnonzero(~(active.lower | active.upper))
         self.rows: IntArray = np.flatnonzero(active.rows)
         self.K: Any = self._assembled()
-        self.scale = _units(self.K)
+        self.scale = _units(self.K, len(self.free))
         self.sign = np.ones(len(self.free) + len(self.rows))
         self.sign[len(self.free) :] = -1.0
         self.delta = DELTA
@@ -255,10 +256,18 @@ class System:
         return share > SINGULAR
 
 
-def _units(K: Any) -> FloatArray:
-    """Factors that bring the largest entry of every row and column of a symmetric matrix near 1."""
+def _units(K: Any, k: int) -> FloatArray:
+    """Factors that bring the largest entry of every row and column of a symmetric matrix near 1.
+
+    The first k belong to variables, and curvature is brought near the rows of constraints first:
+    costs have a unit of their own, which the largest entries do not show.
+    """
     size, rows = np.abs(K.data), rows_of(K)
-    scale = np.ones(K.shape[0])
+    inner = (rows < k) & (K.indices < k)
+    curve, pull = (float(size[part].max(initial=0.0)) for part in (inner, ~inner))
+    lift = math.sqrt(pull) / math.sqrt(curve) if curve > 0 and pull > 0 else 1.0
+    scale = np.full(int(K.shape[0]), 1 / lift)
+    scale[:k] = lift
     for _ in range(SWEEPS if len(scale) else 0):
         top = np.maximum.reduceat(size * scale[rows] * scale[K.indices], K.indptr[:-1])
         scale = scale / np.sqrt(np.where(top > 0, top, 1.0))
