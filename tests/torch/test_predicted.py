@@ -127,3 +127,16 @@ def test_dense_programs_that_daqp_re_solves_as_cheaply_are_not_predicted(side, n
     assert layer.stats.re_solves == solves
     expected = torch.where(q < -0.5, 0.0, -1.0)
     torch.testing.assert_close(q.grad, expected.to(torch.float64), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("side", ["average", "lower", "upper"])
+@pytest.mark.parametrize("tau", [1e-300, 1e-20, 1e-12])
+@pytest.mark.parametrize("m", [0, 12])
+def test_a_tau_that_is_too_short_for_the_digits_of_x_gives_the_derivative(tau, side, m):
+    """Entries of x that are zero would move, and no others."""
+    given = {k: v for k, v in data((4,)).items() if m or k in "Pq"}
+    expected, _ = gradients(given, lpgd.Exact())
+    found, stats = gradients(given, lpgd.LPGD(tau, side=side))
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, atol=1e-8, rtol=1e-7)
+    assert stats.re_solves == 0

@@ -47,6 +47,22 @@ def test_utilities_against_prices_in_any_unit(utility, power, unit, rule):
     assert stats.unverified == 0
 
 
+@pytest.mark.parametrize("mask", [1e4, 1e6, 1e9, 1e12, 1e15, 1e20])
+def test_costs_that_mask_entries_do_not_hide_the_others(mask):
+    """Softmax as an entropy program: solved, or refused, but never another answer."""
+    x, c = cp.Variable(4), cp.Parameter(4)
+    problem = cp.Problem(cp.Maximize(c @ x + cp.sum(cp.entr(x))), [cp.sum(x) == 1])
+    scores = np.array([0.6, 0.1, -mask, 0.3 - mask])
+    due = np.exp(scores - 0.6)
+    try:
+        found, _, stats = derived(problem, c, x, scores, lpgd.LPGD())
+    except lpgd.SolverError:
+        assert mask > 1e6
+    else:
+        alike(found, due / due.sum(), 1e-6)
+        assert stats.unverified == 0
+
+
 # By products of pairs of factors, or by one cone.
 POWERS = [*((p, True) for p in (1.5, 0.25, -0.5, 3.0)), *((p, False) for p in (2.3, 0.3, -0.7))]
 

@@ -16,6 +16,7 @@ from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
 QUIET = np.errstate(all="ignore")  # the map judges terms that overflow
 Side = Literal["average", "lower", "upper"]
 SHORT = 1e-300  # a step must have a reciprocal
+DROWNED = 2.0**-26  # share of x and y: a difference of shorter moves has more rounding than error
 APART = 2.0**20  # rounding, relative to itself, that a derivative can do with
 # Central differences of second and fourth order: places and weights, for a step of 1.
 SECOND = ((1.0, 0.5), (-1.0, -0.5))
@@ -100,8 +101,7 @@ class Tilting:
         Within the reach of a ``line`` the ends are on it, and nothing is solved.
         """
         if line is not None and line.reach is not None:
-            t_hi, t_lo = ENDS[self.side]
-            near = (-t_lo * tau <= line.reach[:, 0]) & (t_hi * tau <= line.reach[:, 1])
+            near = self._near(tau, line.reach)
             ends, rest = self._along(tau, line), np.flatnonzero(~near)
             return ends.put(rest, self.take(rest).reach(tau[rest])) if len(rest) else ends
         tau, retries = tau.copy(), 0
@@ -115,6 +115,21 @@ class Tilting:
             new = self.take(again)._solved(tau[again])
             hi, lo = hi.put(again, new[0]), lo.put(again, new[1])
         return Ends(hi, lo, tau, retries)
+
+    def _near(self, tau: FloatArray, reach: FloatArray) -> BoolArray:
+        """Rows whose ends are within a reach (N, 2)."""
+        t_hi, t_lo = ENDS[self.side]
+        return (-t_lo * tau <= reach[:, 0]) & (t_hi * tau <= reach[:, 1])
+
+    @QUIET
+    def drowned(self, tau: FloatArray, line: Adjoint | None) -> BoolArray:
+        """Rows on a line that have the derivative in all digits that their difference has."""
+        if line is None or line.reach is None:
+            return np.zeros(len(tau), dtype=np.bool_)
+        short = self._near(tau, line.reach)
+        for part, move in ((self.point.x, line.a), (self.point.y, line.v)):
+            short &= tau * top(move) <= DROWNED * top(part)
+        return short
 
     @QUIET
     def _along(self, tau: FloatArray, line: Adjoint) -> Ends:

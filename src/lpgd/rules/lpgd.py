@@ -13,7 +13,7 @@ from lpgd.core.rule import Backward, Pullback, Rule, is_number
 from lpgd.core.solution import Solution
 from lpgd.core.tilt import Cotangent
 from lpgd.rules.auto import auto
-from lpgd.rules.ends import ENDS, Side, Tilting, untilted
+from lpgd.rules.ends import ENDS, Side, Tilting, derivative, only, untilted
 from lpgd.rules.vertices import vertices
 
 LEAST = 1e-300  # a smaller tau has no reciprocal
@@ -86,4 +86,11 @@ class LPGD(Rule):
             return vertices(tilting, family.tilts) if blind else auto(tilting, cotangent)
         line = backward.line(cotangent, self.rho, sum(map(bool, ENDS[self.side])))
         ends = tilting.reach(np.full(len(point), float(self.tau)), line)
-        return Pullback(*tilting.difference(ends), ends.tau, ends.retries)
+        terms, failed = tilting.difference(ends)
+        short = tilting.drowned(ends.tau, line)
+        if line is None or not short.any():
+            return Pullback(terms, failed, ends.tau, ends.retries)
+        found, lost = derivative(point, tilt, line)
+        terms = [*only(terms, ~short), *only(found, short)]
+        how_far = ends.tau, ends.retries
+        return Pullback(terms, failed, *how_far, unverified=lost & short, stays=short)

@@ -19,7 +19,8 @@ costs, of rows or cones, of the right-hand sides, and of all variables cancel.
 
 Sizes that are rounding themselves are no measure: gamma_j is at least SMALL times the largest of
 them, or, where that is less, SMALL times the largest work gamma_k |x_k| over |x_j|, as variables
-have units of their own. Columns of nothing but q_j have gamma_j = |q_j|. |x_j| in sigma and gamma
+have units of their own; but at most GROSS times its own terms, where q_j faces forces of comparable
+size. Columns of nothing but q_j have gamma_j = |q_j|. |x_j| in sigma and gamma
 is at least SMALL times X. X is the largest |x_j| or, where that is larger, the distance from zero
 of the nearest row that does not pass through it; of a program whose rows all do, ||q|| / ||P||;
 without any such data, 1. An x_j that is AWAY times as long as all others, where more than half of
@@ -54,6 +55,7 @@ from lpgd.families.quadratic.rows import Rows
 SMALL = 1e-3  # sizes below this, relative to the largest, are no measure of error
 NOISE = 1e-9  # of the lengths that x is computed from: less than this, its terms are rounding
 AWAY = 1e6  # times as long as all else: where nothing holds x, a sign that it runs off
+GROSS, COMPARABLE = 1e4, np.log(1e6)  # times costs that face forces of comparable size
 SURE = 1e-10  # a residual in too small units which needs no other ones
 MARGIN = 1e-8  # of the terms of r'y or q'x: less than this is rounding of the data
 Parts = Sequence[FloatArray]
@@ -150,7 +152,8 @@ def _quickly(
     slope, columns = sum(forces[1:], forces[0]), _largest(*forces)
     if least:
         columns = np.maximum(columns, values.diagonal() * reach)
-        columns = np.where(slope == forces[1], columns, _pulls(columns, reach, point.x))
+        floored = _pulls(columns, reach, point.x, (np.abs(forces[1]), _largest(*forces[::2])))
+        columns = np.where(slope == forces[1], columns, floored)
     worst = top(slope / np.maximum(columns, TINY))
     slacks = terms[1] - terms[0]
     return np.maximum(worst, _broken(values, (reach, point.y), slacks, _largest(*terms)))
@@ -193,7 +196,8 @@ def _fair(
     pulls = sizes.pull(point.y)
     loose = np.abs(gaps[0]) > 0.5 * _largest(q, pulls)
     x = _reach(sizes, point, sides, loose)
-    columns = _pulls(_largest(sizes.curve(x), q, pulls), x, point.x)
+    facing = q, _largest(sizes.curve(np.abs(point.x)), pulls)
+    columns = _pulls(_largest(sizes.curve(x), q, pulls), x, point.x, facing)
     bare = _largest(sizes.curve(np.ones_like(x)), sizes.pull(np.ones_like(point.y))) == 0
     columns = np.where(bare & (q > 0), q, columns)  # nothing is computed there, nor rounded
     u, w = _relative(sizes, columns, np.maximum(np.abs(sizes.product(x)), sides))
@@ -272,10 +276,18 @@ def _floored(sizes: FloatArray) -> FloatArray:
     return np.where(sizes > 0, sizes, 1.0)
 
 
-def _pulls(sizes: FloatArray, reach: FloatArray, x: FloatArray) -> FloatArray:
-    """gamma, which other columns enlarge by no more than their work allows."""
+def _pulls(
+    sizes: FloatArray, reach: FloatArray, x: FloatArray, facing: tuple[FloatArray, FloatArray]
+) -> FloatArray:
+    """gamma, which other columns enlarge by no more than their work allows.
+
+    Nor by more than GROSS where costs and what faces them are of comparable size: these are data.
+    """
     work = (sizes * reach).max(axis=1, initial=0.0)
     least = SMALL * np.fmin(_top(sizes)[:, None], work[:, None] / np.abs(x))
+    costs, others = facing
+    alike = (costs > 0) & (np.abs(np.log(others) - np.log(costs)) < COMPARABLE)
+    least = np.where(alike, np.fmin(least, GROSS * sizes), least)
     sizes = np.maximum(sizes, least)
     return np.where(sizes > 0, sizes, 1.0)
 
