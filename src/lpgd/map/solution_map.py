@@ -271,7 +271,9 @@ class SolutionMap:
             return self._settle(answer)
 
         backward = Solved(forward, point, settle, memory, costly)
-        even, power = evened(cotangent, point) if self.rule.homogeneous else (cotangent, None)
+        even, power = cotangent, None
+        if self.rule.homogeneous:
+            even, power = evened(cotangent, point, forward.params.get("q"))
         pulled = tamed(self.rule.pullback(point, even, backward), point)
         if power is not None and pulled.tau is not None:
             with np.errstate(over="ignore"):

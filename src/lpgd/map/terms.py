@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from lpgd.core.params import Param
 from lpgd.core.rule import Pullback
-from lpgd.core.scaling import SQUARES, Exponents, exponents, top
+from lpgd.core.scaling import SQUARES, Exponents, top
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status
 from lpgd.core.tilt import Cotangent, Term, Tilt
 
+FAR = 1e-50, 1e50  # cotangents between these are left alone
+HELD = 900  # binary logarithm of the largest that one may become
 COARSE = 256  # steps of powers of two: rows of one power are formed together
 
 
@@ -39,27 +42,42 @@ def direct(point: Solution, cotangent: Cotangent, rows: BoolArray) -> list[Term]
     return [Term(sign * half, none, tilt.at(zero + sign)) for sign in (1.0, -1.0)]
 
 
-def evened(cotangent: Cotangent, point: Solution) -> tuple[Cotangent, Exponents | None]:
-    """The cotangent times powers of two by which rows of a far size come near 1; None for none.
+def evened(
+    cotangent: Cotangent, point: Solution, costs: Param | None
+) -> tuple[Cotangent, Exponents | None]:
+    """The cotangent times powers of two that bring rows of a far size nearer; None for none.
 
-    What comes of others would overflow or vanish midway, where the gradient does not. Cotangents
-    that are as far from 1 as the solution is, the other way, are just in other units.
+    What comes of others would overflow or vanish midway, where the gradient does not. With W the
+    work of the ``costs`` at the solution, and that of the loss k W, the solution moves by k of its
+    size, and gradients are k W of what they belong to: k = 1 / sqrt(W) leaves room for both. Where
+    costs say nothing, cotangents come near 1, unless they are as far from it as the solution is,
+    the other way: these are just in other units.
     """
     parts = [cotangent.dx, cotangent.dy, *([] if cotangent.ds is None else [cotangent.ds])]
     sizes = [top(part) for part in parts]
     size = np.maximum.reduce(sizes)
-    odd = (size > 0) & ~((size > SQUARES[0]) & (size < SQUARES[1]))
+    odd = (size > 0) & ~((size > FAR[0]) & (size < FAR[1]))
     if not odd.any():
         return cotangent, None
-    places = top(point.x), top(point.y), np.ones_like(size)
     with np.errstate(all="ignore"):
-        works = [
-            np.log2(part) + np.where(place > 0, np.log2(place), 0.0)
-            for part, place in zip(sizes, places, strict=False)
-        ]
-    odd &= np.abs(np.maximum.reduce(works)) > np.log2(SQUARES[1])
-    power = np.where(odd, exponents(size, COARSE), 0)
+        works = [_work(parts[0], point.x), _work(parts[1], point.y), *map(np.log2, sizes[2:])]
+        work, aim = np.maximum.reduce(works), np.full(len(size), -np.inf)
+        if costs is not None and costs.values.shape[1:] == point.x.shape[1:]:
+            aim = 0.5 * _work(costs.values[costs.index[cotangent.rows]], point.x)
+        plain = (size > SQUARES[0]) & (size < SQUARES[1]) | (np.abs(work) <= np.log2(SQUARES[1]))
+        way = np.where(np.isfinite(aim), aim - work, np.where(plain, 0.0, -np.log2(size)))
+        way = np.clip(way, -HELD - np.log2(size), HELD - np.log2(size))  # it stays a normal number
+    power = np.where(odd, COARSE * np.round(way / COARSE), 0.0).astype(np.intc)
+    if not power.any():
+        return cotangent, None
     return Cotangent(cotangent.rows, *(np.ldexp(part, power[:, None]) for part in parts)), power
+
+
+def _work(force: FloatArray, reach: FloatArray) -> FloatArray:
+    """Binary logarithm of the largest product of entries, (N,); of a reach of zeros as of ones."""
+    there = np.any(reach, axis=1)[:, None]
+    logs = np.log2(np.abs(force)) + np.where(there, np.log2(np.abs(reach)), 0.0)
+    return logs.max(axis=1, initial=-np.inf)
 
 
 def _wild(terms: Sequence[Term]) -> BoolArray:

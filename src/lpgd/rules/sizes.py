@@ -77,7 +77,8 @@ class Sizes:
             none = np.zeros(len(tilt))
             unit = replace(tilt, t=none + 1, dy=np.zeros_like(tilt.dy), rho=none)
             tilted, data = family.tilt(backward.params, unit)
-            dx = measured(tilted, "tau='auto'").slope(data, zero) - linear
+            folded = measured(tilted, "tau='auto'").slope(data, zero) - linear
+            dx = np.where(np.any(tilt.ds, axis=1)[:, None], folded, dx)  # else it would be rounded
         curved = family.slope(params, point.x) - linear
         mine, pull = users(family), (linear, curved, tilt.rho[:, None] * point.x)
         costs = _longest(*(part * mine[0] for part in pull))

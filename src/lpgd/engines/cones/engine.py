@@ -18,8 +18,9 @@ from lpgd.core.scaling import top
 from lpgd.core.solution import Solution, Status, among
 from lpgd.engines.cones.eliminated import Eliminated
 from lpgd.engines.cones.fallback import Fallback
+from lpgd.engines.cones.nearer import Moved, Nearer
 from lpgd.engines.cones.refined import Refined
-from lpgd.engines.cones.rescaled import Fair, Rescaled
+from lpgd.engines.cones.rescaled import Rescaled
 from lpgd.engines.cones.solver import Found, Loaded, Request
 from lpgd.engines.registry import get
 from lpgd.families.conic.cones import KINDS
@@ -89,11 +90,12 @@ class ConeEngine(ABC):
         """See ``Solver.load``: the solver alone."""
 
     @cached_property
-    def chain(self) -> Rescaled:
+    def chain(self) -> Nearer:
         """The solver with what the wrappers add."""
         engines = [self, *self._others()]
         solvers = (Refined(one, one.coarse) if self.polish else one for one in engines)
-        return Rescaled(Eliminated(Fallback(tuple(solvers), self.passing)), self.passing)
+        fair = Rescaled(Eliminated(Fallback(tuple(solvers), self.passing)), self.passing)
+        return Nearer(fair)
 
     def _others(self) -> list[ConeEngine]:
         """The successors that are installed, with the limits of this engine."""
@@ -133,7 +135,7 @@ class ConeEngine(ABC):
             loaded = self._loaded(conic, params, threads, keep=False)
         return Kept(self, conic, params, solution, threads, loaded)
 
-    def _loaded(self, conic: Conic, params: Params, threads: int | None, *, keep: bool) -> Fair:
+    def _loaded(self, conic: Conic, params: Params, threads: int | None, *, keep: bool) -> Moved:
         seconds = self.time_limit or float("inf")
         return self.chain.load(conic, params, Request(self.target, seconds, threads, keep))
 

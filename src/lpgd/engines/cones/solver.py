@@ -1,6 +1,7 @@
 """What solvers of cone programs, and the wrappers that add an ability to one, have in common.
 
-A wrapper is a solver of what it wraps: ``Rescaled(Eliminated(Fallback(Refined(a), Refined(b))))``.
+A wrapper is a solver of what it wraps:
+``Nearer(Rescaled(Eliminated(Fallback(Refined(a), Refined(b)))))``.
 """
 
 from __future__ import annotations

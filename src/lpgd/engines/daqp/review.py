@@ -37,7 +37,7 @@ SOLVED = 1  # exit flag
 DOUBTFUL = (*CLAIMS, Status.INACCURATE, Status.ITERATION_LIMIT)  # DAQP may cycle
 ROUGH = 1e-8  # relative residual from which an answer is asked for again
 INEXACT = 1e-6  # relative residual of a wrong answer
-SHARP, EXACT = 1e-11, 1e-15  # of usual answers, and of those that are as good as can be
+SHARP = 1e-11  # of usual answers
 NOTHING = 1e-6  # of a right-hand side: an x that is less may be its rounding
 NEARLY = 1e-5  # contradictions below this share of the data may be rounding of the user's
 
@@ -76,7 +76,7 @@ class Review:
         assert accuracy is not None
         blunt = accuracy > SHARP
         if not self.problem.quadratic:
-            blunt |= (accuracy > EXACT) & self._next_to_nothing(solution.x)
+            blunt |= (accuracy > 0) & self._next_to_nothing(solution.x)
         rows = np.flatnonzero(solution.solved & blunt & (accuracy < np.inf))
         if not len(rows):
             return answer

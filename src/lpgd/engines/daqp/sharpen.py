@@ -19,7 +19,7 @@ from lpgd.families.qp.qp import QP
 
 WEIGHT = 2.0**-20
 RANK = 1e-13  # of the largest singular value: less than this counts as dependent
-STEPS = 2
+STEPS = 3
 
 
 def sharpened(problem: QP, params: Params, point: Solution) -> tuple[Solution, FloatArray]:

@@ -28,6 +28,7 @@ from lpgd.core.tilt import Adjoint, Cotangent
 from lpgd.families.conic import newton
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.equations import Point
+from lpgd.families.conic.far import around
 from lpgd.families.conic.newton import HELD, Model
 from lpgd.families.conic.projections import Derivative, derive, edges
 from lpgd.families.conic.reduction import Linear, Matrices, Reduction, balance, linear_terms
@@ -58,7 +59,8 @@ class Linearized:
         solution: Solution,
         units: Units | None = None,
     ) -> None:
-        self.plan, self.params, self.solution, self._units = plan, params, solution, units
+        self.plan, self.solution, self._units = plan, solution, units
+        self.params = around(plan.conic, params, solution.x)
         self._parts: dict[float, list[Part]] = {}
 
     @cached_property

@@ -25,7 +25,8 @@ is at least SMALL times X. X is the largest |x_j| or, where that is larger, the 
 of the nearest row that does not pass through it; of a program whose rows all do, ||q|| / ||P||;
 without any such data, 1. An x_j that is AWAY times as long as all others, where more than half of
 its costs or of the pull of multipliers is left over, runs off and measures no other. |x_j| is at
-least NOISE times what x comes from: ||q|| / ||P|| and the distances of the rows with multipliers.
+least NOISE times what x comes from: ||q|| / ||P|| and the distances of the rows with multipliers
+and little slack.
 
 Where columns of the data show variables in units far apart (``alike``), the residual is the larger
 of this one and of that in units that are alike: the largest |x_j| measures no other variable then.
@@ -53,6 +54,7 @@ from lpgd.families.quadratic.products import Values, unit
 from lpgd.families.quadratic.rows import Rows
 
 SMALL = 1e-3  # sizes below this, relative to the largest, are no measure of error
+DRAWN = 0.5  # share of its side up to which the slack of a row may be that of an active one
 NOISE = 1e-9  # of the lengths that x is computed from: less than this, its terms are rounding
 AWAY = 1e6  # times as long as all else: where nothing holds x, a sign that it runs off
 GROSS, COMPARABLE = 1e4, np.log(1e6)  # times costs that face forces of comparable size
@@ -195,7 +197,7 @@ def _fair(
     sides = np.where(np.isfinite(sides), sides, 0.0)
     pulls = sizes.pull(point.y)
     loose = np.abs(gaps[0]) > 0.5 * _largest(q, pulls)
-    x = _reach(sizes, point, sides, loose)
+    x = _reach(sizes, point, (sides, np.abs(gaps[1])), loose)
     facing = q, _largest(sizes.curve(np.abs(point.x)), pulls)
     columns = _pulls(_largest(sizes.curve(x), q, pulls), x, point.x, facing)
     bare = _largest(sizes.curve(np.ones_like(x)), sizes.pull(np.ones_like(point.y))) == 0
@@ -236,10 +238,16 @@ def _descent(values: Values, sizes: Values, x: FloatArray) -> FloatArray:
     return _proven(_top(gap, project(values.of.cones, -u, u)), values["q"] * x)
 
 
-def _reach(sizes: Values, point: Solution, sides: FloatArray, loose: BoolArray) -> FloatArray:
-    """|x|, entries that may be rounding enlarged; ``loose`` ones have nothing to balance costs."""
+def _reach(
+    sizes: Values, point: Solution, rows: tuple[FloatArray, FloatArray], loose: BoolArray
+) -> FloatArray:
+    """|x|, entries that may be rounding enlarged; ``loose`` ones have nothing to balance costs.
+
+    Of rows there are the sizes of their sides and slacks: those that are slack draw nothing.
+    """
+    sides, slacks = rows
     x, far, bend = np.abs(point.x), sizes.distances(sides), sizes.bend()
-    held = point.y != 0
+    held = (point.y != 0) & (slacks <= DRAWN * sides)
     held[:, : sizes.of.cones.zero] = True
     drawn = np.where(held & np.isfinite(far), far, 0.0).max(axis=1, initial=0.0)
     size = unit(far, bend)
