@@ -53,12 +53,15 @@ def plant(
     face = draw.pick("face" + tag, ("any", *FACES), (6, 2, 1, 2, 1))
     s, y = np.zeros(cones.m), np.zeros(cones.m)
     powers = iter(cones.power)
+    far, away = draw.chance("far" + tag, 10), draw.numbers("far" + tag)
     regular, held = True, 0
     for kind, first, stop in cones.blocks():
         alpha = next(powers) if kind == "power" else 0.5
         for part in _split(kind, first, stop):
             own = str(rng.choice(FACES[:3])) if face == "any" else face
             s[part], y[part] = _PAIRS[kind](rng, part.stop - part.start, own, alpha)
+            if kind in ("nonneg", "soc") and not y[part].any() and far:
+                s[part.start] *= 10.0 ** away.uniform(5, 20)
             regular &= own != "weak"
             held += _held(kind, own, part.stop - part.start)
     data = dict(given)

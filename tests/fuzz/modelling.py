@@ -14,6 +14,7 @@ from tests.fuzz.more_models import LARGE, SMALL
 from tests.fuzz.planning import RULE_WEIGHTS, RULES, SHAPE_WEIGHTS, SHAPES, finished
 
 UNITS = ("fair", "objective", "variables", "rows", "all", "extreme")
+FAR = 1e30  # a bound beyond all that is drawn, but for extreme units
 HURTS = ("none", "nan", "infeasible", "zero", "wild entry")
 
 
@@ -36,7 +37,7 @@ def model_case(draw: Draw) -> Case:
             common = {k: first.data[k] for k in shared}
             elements[i] = element.with_data(**common).known("unknown", "mixed")
     case = Case(
-        "cvxpy", tuple(elements), shape, _options(draw, chosen), shared, sizes=dict(chosen.params),
+        "cvxpy", tuple(elements), shape, _options(draw, chosen, elements), shared, sizes=dict(chosen.params),
         model=chosen,
     )  # fmt: skip
     return finished(draw, case)
@@ -90,10 +91,11 @@ def _shared(draw: Draw, chosen: Model, shape: tuple[int, ...]) -> dict[str, tupl
     return {k: () for k in list(chosen.params)[1:] if rng.random() < 0.6}
 
 
-def _options(draw: Draw, chosen: Model) -> dict[str, Any]:
+def _options(draw: Draw, chosen: Model, elements: list[Element]) -> dict[str, Any]:
     engines = (*chosen.engines[:1], *chosen.engines)
     rule = draw.pick("rule", RULES, RULE_WEIGHTS)
     engine = draw.pick("engine", engines)
+    may_be_far = not chosen.gp and not any("extreme" in e.traits for e in elements)
     if engine == "highs" and "rho" in rule:
         rule = RULES[0]
     return {
@@ -102,4 +104,5 @@ def _options(draw: Draw, chosen: Model) -> dict[str, Any]:
         "on_failure": draw.pick("on_failure", ("nan", "raise"), (4, 1)),
         "threads": draw.pick("threads", (None, 1, 2)),
         "accept_inexact": False,
+        "far": FAR if may_be_far and draw.chance("far", 10) else None,
     }

@@ -71,6 +71,9 @@ def _compiled(model: Model, options: tuple[tuple[str, Any], ...]) -> CvxpyLayer:
         for name, shape in model.params.items()
     }
     problem, variables = model.build(params)
+    if given["far"]:  # a bound that stands for none
+        bound = variables[0] <= given["far"]
+        problem = cp.Problem(problem.objective, [*problem.constraints, bound])
     engine = given["engine"]
     return CvxpyLayer(
         problem, list(params.values()), variables, solver=engine, gp=model.gp,

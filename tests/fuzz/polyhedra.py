@@ -105,7 +105,11 @@ def _sides(
         sides["b"] = data["A"] @ x
     if form.m_in:
         loose = np.array([("G", i) not in tight for i in range(form.m_in)])
-        sides["h"] = data["G"] @ x + rng.uniform(0.3, 2.0, form.m_in) * loose
+        room = rng.uniform(0.3, 2.0, form.m_in) * loose
+        if draw.chance("far rows" + tag, 10):
+            far = draw.numbers("far rows" + tag)
+            room = room * 10.0 ** (far.uniform(5, 20, form.m_in) * (far.random(form.m_in) < 0.7))
+        sides["h"] = data["G"] @ x + room
     for name, sign in (("lb", -1.0), ("ub", 1.0)):
         if getattr(form, name):
             loose = np.array([(name, j) not in tight for j in range(form.n)])
@@ -119,7 +123,7 @@ def _gaps(draw: Draw, n: int, tag: str) -> np.ndarray:
     rng = draw.numbers("gaps" + tag)
     gaps = rng.uniform(0.3, 2.0, n)
     if kind == "far":
-        return gaps * 10.0 ** rng.uniform(3, 10, n)
+        return gaps * 10.0 ** rng.uniform(3, 20, n)
     infinite = {"half infinite": 0.5, "infinite": 1.0}.get(kind, 0.0)
     return np.where(rng.random(n) < infinite, np.inf, gaps)
 
