@@ -37,8 +37,8 @@ def model_case(draw: Draw) -> Case:
             common = {k: first.data[k] for k in shared}
             elements[i] = element.with_data(**common).known("unknown", "mixed")
     case = Case(
-        "cvxpy", tuple(elements), shape, _options(draw, chosen, elements), shared, sizes=dict(chosen.params),
-        model=chosen,
+        "cvxpy", tuple(elements), shape, _options(draw, chosen, elements), shared,
+        sizes=dict(chosen.params), model=chosen,
     )  # fmt: skip
     return finished(draw, case)
 
