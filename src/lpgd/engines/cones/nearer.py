@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from lpgd.core.params import Params, taken
+from lpgd.core.params import Params, batched, taken
 from lpgd.core.solution import BoolArray, IntArray, Solution
 from lpgd.engines.cones.rescaled import Fair, Rescaled
 from lpgd.engines.cones.solver import Found, Request
@@ -28,12 +28,13 @@ class Nearer:
     def load(self, conic: Conic, params: Params, request: Request) -> Moved:
         """See ``Solver.load``."""
         inside, far = nearer(conic, params)
+        met = np.zeros(len(far), dtype=np.bool_)
         loaded = self.solver.load(conic, inside, request)
-        return Moved(self.solver, conic, replace(request, keep=False), loaded, params, inside, far)
+        return Moved(self.solver, conic, request, params, loaded, inside, far, met)
 
 
 @final
-@dataclass(frozen=True)
+@dataclass
 class Moved:
     """A solver of programs whose far constraints are moved.
 
@@ -41,17 +42,20 @@ class Moved:
     ----------
     given, inside : mapping from argument to Param
         The programs as they are, and as they are solved.
-    far : (N, m) bool
-        Rows that were moved.
+    far : (B, m) bool
+        Rows that are moved.
+    met : (B,) bool
+        Elements that met them there, of which none is.
     """
 
     solver: Rescaled
     conic: Conic
     request: Request
-    loaded: Fair
     given: Params
+    loaded: Fair
     inside: Params
     far: BoolArray
+    met: BoolArray
 
     @property
     def units(self) -> Units:
@@ -60,20 +64,58 @@ class Moved:
 
     def solve(self, params: Params, rows: IntArray, start: Solution | None) -> Found:
         """See ``Loaded.solve``."""
-        same = params is self.given
-        inside, far = (self.inside, self.far) if same else nearer(self.conic, params)
+        if params is self.given:
+            return self._forward(rows, start)
+        inside, far = nearer(self.conic, params)
+        if self.met.any():
+            inside, far = _left(params, inside, far, self.met[rows])
         found = self.loaded.solve(inside, rows, start)
-        if not far.any():
-            return found
-        right = found.solved & slack(self.conic, inside, found.x, far)
-        found.y[far & right[:, None]] = 0.0
-        rest = np.flatnonzero(far.any(axis=1) & ~right)
+        rest = np.flatnonzero(self._settled(inside, found, far))
         if not len(rest):
             return found
         part, before = taken(params, rest), found.take(rest)
         begin = None if start is None else start.take(rest)
-        seconds = self.request.seconds - before.seconds.max()
-        loaded = self.solver.load(self.conic, part, replace(self.request, seconds=seconds))
+        loaded = self.solver.load(self.conic, part, self._later(before))
         again = loaded.solve(part, np.arange(len(rest)), begin)
-        spent = before.seconds + again.seconds, before.set_ups + again.set_ups
-        return found.put(rest, replace(again, seconds=spent[0], set_ups=spent[1]))
+        return found.put(rest, _both(before, again))
+
+    def _forward(self, rows: IntArray, start: Solution | None) -> Found:
+        """The programs themselves; tilted ones follow what these have met."""
+        found = self.loaded.solve(self.inside, rows, start)
+        met = self._settled(self.inside, found, self.far)
+        if not met.any():
+            return found
+        self.met = met
+        self.inside, self.far = _left(self.given, self.inside, self.far, met)
+        request = replace(self._later(found), keep=self.request.keep)
+        self.loaded = self.solver.load(self.conic, self.inside, request)
+        again = self.loaded.solve(self.inside, rows, start)
+        self._settled(self.inside, again, self.far)
+        return _both(found, again)
+
+    def _settled(self, inside: Params, found: Found, far: BoolArray) -> BoolArray:
+        """Elements that meet a moved constraint; in others it has no multipliers."""
+        if not far.any():
+            return np.zeros(len(far), dtype=np.bool_)
+        right = found.solved & slack(self.conic, inside, found.x, far)
+        found.y[far & right[:, None]] = 0.0
+        return far.any(axis=1) & ~right
+
+    def _later(self, before: Found) -> Request:
+        """What is asked once more."""
+        seconds = self.request.seconds - before.seconds.max(initial=0.0)
+        return replace(self.request, seconds=seconds, keep=False)
+
+
+def _left(
+    params: Params, inside: Params, far: BoolArray, met: BoolArray
+) -> tuple[Params, BoolArray]:
+    """The programs in which nothing is moved in elements that met it."""
+    b = np.where(met[:, None], params["b"].full(), inside["b"].full())
+    return {**inside, "b": batched(b)}, far & ~met[:, None]
+
+
+def _both(before: Found, after: Found) -> Found:
+    """The later answers, and the costs of both."""
+    seconds, set_ups = before.seconds + after.seconds, before.set_ups + after.set_ups
+    return replace(after, seconds=seconds, set_ups=set_ups)
