@@ -44,6 +44,11 @@ def test_a_side_that_no_point_comes_near_excuses_no_contradiction(wild):
     np.testing.assert_allclose(found.share, 1.0)
 
 
+def test_bounds_that_x_reaches_excuse_no_contradiction_of_an_empty_row():
+    _, _, found = look(q=[1.0, 1.0], A=[[0.0, 0.0]], b=[-0.1], G=[[0, 1]], h=[-1e18], lb=[0, -2e19])
+    np.testing.assert_allclose(found.share, 1.0)
+
+
 def test_directions():
     problem, params = program(q=[-1.0, 0.0], G=[[1.0, -1.0]], h=[3.0], lb=[0.0, -np.inf])
     found = recession(problem, params, None)

@@ -35,8 +35,16 @@ def hurt(
     rng = draw.numbers("hurt" + tag)
     if kind in ways:
         found = ways[kind](element, rng, free)
+        if kind == "infeasible" and found is not None and _wide(found):
+            found = found.known("unknown")
         return element if found is None else replace(found, traits=(*found.traits, kind))
     return _spoiled(element, rng, free, kind)
+
+
+def _wide(element: Element) -> bool:
+    """Whether an x within the bounds may be so long that rounding hides a contradiction."""
+    bounds = [element.data[k] for k in ("lb", "ub") if k in element.data]
+    return any((np.abs(bound[np.isfinite(bound)]) > 1e10).any() for bound in bounds)
 
 
 def judged(element: Element) -> Element:

@@ -139,6 +139,12 @@ def test_inaccurate_counts_as_failed_unless_accepted():
     assert found.stats.inexact == 3
 
 
+def test_what_is_not_even_near_a_solution_is_never_accepted():
+    found = SolutionMap(LPGD(0.5), Fixed(), accept_inexact=True)
+    with pytest.raises(SolverError, match=r"0: inaccurate"):
+        forward(found, BOX, boxes([1, 2]))
+
+
 def test_an_engine_without_a_workspace_solves_the_tilted_data():
     found = SolutionMap(LPGD(0.5), Fixed())
     gradients = pull(found, Trusting(), boxes([1, 2], [3, 4]), [[1, 0], [0, 2]])

@@ -107,7 +107,11 @@ def elastic(problem: QP, params: Params, threads: int | None) -> Elastic:
     for name, (more, less) in slack.items():
         give = found.x[:, more] - (found.x[:, less] if name == "A" else 0.0)
         relaxed[SIDES[name]] = batched(params[SIDES[name]].full() + give)
-    violation = found.x[:, n:].sum(axis=1)
+    violation = np.zeros_like(proof)
+    for name, (more, less) in slack.items():
+        violation[:, problem.blocks[name]] = found.x[:, more]
+        if name == "A":
+            violation[:, problem.blocks[name]] += found.x[:, less]
     share = _share(problem, params, found.x[:, :n], proof, violation)
     return Elastic(found.solved, share, proof, relaxed)
 
@@ -147,14 +151,16 @@ def _bounds(problem: QP, params: Params, total: int) -> dict[str, Param]:
 def _share(
     problem: Structure, params: Params, x: FloatArray, proof: FloatArray, violation: FloatArray
 ) -> FloatArray:
-    """Violations relative to the right-hand sides of the contradiction.
+    """Violations (N, m) relative to the right-hand sides of the contradiction.
 
-    Those of rounding are relative to all right-hand sides that x comes near: no other made it.
+    Those of rounding are relative to all right-hand sides that x comes near: no other made it. A
+    row whose own terms are smaller has no such rounding.
     """
     values = Values(cast(Any, problem), params)
-    sides = np.abs(values.sides())
-    near = np.fmin(sides, np.abs(values.absolute().product(np.abs(x))))
+    sides, reach = np.abs(values.sides()), np.abs(values.absolute().product(np.abs(x)))
+    near = np.fmin(sides, reach).max(axis=1, initial=0.0)
     sides = np.where(np.isfinite(sides), sides, 0.0)
-    involved = (sides * np.abs(proof)).sum(axis=1)
-    share = violation / np.where(involved > 0, involved, 1.0)
-    return np.where(violation <= ROUNDING * near.max(axis=1, initial=0.0), 0.0, share)
+    involved, total = (sides * np.abs(proof)).sum(axis=1), violation.sum(axis=1)
+    share = total / np.where(involved > 0, involved, 1.0)
+    rounding = (total <= ROUNDING * near) & np.logical_and.reduce(violation <= reach, axis=1)
+    return np.where(rounding, 0.0, share)

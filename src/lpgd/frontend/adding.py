@@ -24,6 +24,7 @@ from lpgd.map.attempt import Batch
 from lpgd.map.forward import Forward, Solved
 from lpgd.map.report import Failures
 from lpgd.map.solve import Solver
+from lpgd.map.verify import inexact
 
 ADVICE = "another tau, rho > 0, or on_failure='nan'"
 
@@ -195,7 +196,7 @@ def _accepted(answer: Answer, *, accept: bool) -> Solution:
     solution = answer.solution
     if not accept:
         return solution
-    return replace(solution, status=np.where(solution.status == 1, np.int8(0), solution.status))
+    return replace(solution, status=np.where(inexact(answer), np.int8(0), solution.status))
 
 
 def gradients(

@@ -32,6 +32,7 @@ from lpgd.map.pushforward import Gather, Probe, Tangents, push
 from lpgd.map.report import Failures, OnFailure
 from lpgd.map.solve import Solver
 from lpgd.map.terms import calm, direct, evened, spread, still, tamed
+from lpgd.map.verify import inexact
 
 Traits = tuple[tuple[object, ...], ...]
 MOST = 64  # structures whose engines a map remembers
@@ -160,11 +161,11 @@ class SolutionMap:
         if answer.warning is not None and not self._warned_answer:
             self._warned_answer = True
             warn(answer.warning, OracleWarning)
-        inexact = solution.status == Status.INACCURATE
-        if not (self.accept_inexact and inexact.any()):
+        near = inexact(answer)
+        if not (self.accept_inexact and near.any()):
             return solution
-        self.stats.add(inexact=int(inexact.sum()))
-        status = np.where(inexact, np.int8(Status.OPTIMAL), solution.status)
+        self.stats.add(inexact=int(near.sum()))
+        status = np.where(near, np.int8(Status.OPTIMAL), solution.status)
         return replace(solution, status=status)
 
     def pullback(

@@ -14,10 +14,11 @@ from lpgd.core.abilities import checkable
 from lpgd.core.engine import Answer
 from lpgd.core.params import Params, taken
 from lpgd.core.problem import Ability, Problem
-from lpgd.core.solution import FloatArray, Status, among
+from lpgd.core.solution import BoolArray, FloatArray, Status, among
 
 FLOOR = 1e-12  # no residual says that a solution is more accurate than this
 UNKNOWN = 1e-10  # of engines and families that measure nothing
+NONE = 0.5  # relative residual of what is no solution, not even an inexact one
 PROOF = 1e-6  # relative violation of a certificate that is rounding
 Posed = Callable[[], tuple[Problem, Params]]
 """What was solved: the problem and the data of each row."""
@@ -46,6 +47,12 @@ def verified(answer: Answer, tolerance: float, posed: Posed) -> Answer:
             status[rows[~proven]] = Status.NUMERICAL
             solution = replace(solution, status=status)
     return _measured(replace(answer, solution=solution), accuracy, tolerance)
+
+
+def inexact(answer: Answer) -> BoolArray:
+    """Inaccurate points that a user may accept, (N,)."""
+    rough = answer.solution.status == Status.INACCURATE
+    return rough if answer.accuracy is None else rough & (answer.accuracy < NONE)
 
 
 def _measured(answer: Answer, residual: FloatArray, tolerance: float) -> Answer:

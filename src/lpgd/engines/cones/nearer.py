@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from lpgd.core.params import Params, batched, taken
+from lpgd.core.params import Params, taken
 from lpgd.core.solution import BoolArray, IntArray, Solution
 from lpgd.engines.cones.rescaled import Fair, Rescaled
 from lpgd.engines.cones.solver import Found, Request
@@ -16,6 +16,9 @@ from lpgd.families.conic.far import nearer, slack
 if TYPE_CHECKING:
     from lpgd.families.conic.conic import Conic
     from lpgd.families.conic.units import Units
+
+
+ALL = 100  # steps after which nothing is moved any more
 
 
 @final
@@ -28,9 +31,9 @@ class Nearer:
     def load(self, conic: Conic, params: Params, request: Request) -> Moved:
         """See ``Solver.load``."""
         inside, far = nearer(conic, params)
-        met = np.zeros(len(far), dtype=np.bool_)
         loaded = self.solver.load(conic, inside, request)
-        return Moved(self.solver, conic, request, params, loaded, inside, far, met)
+        steps = np.zeros(len(far), dtype=np.intp)
+        return Moved(self.solver, conic, request, params, loaded, inside, far, steps)
 
 
 @final
@@ -44,8 +47,8 @@ class Moved:
         The programs as they are, and as they are solved.
     far : (B, m) bool
         Rows that are moved.
-    met : (B,) bool
-        Elements that met them there, of which none is.
+    steps : (B,) int
+        How often the solution of an element met them, so that they are moved less.
     """
 
     solver: Rescaled
@@ -55,20 +58,18 @@ class Moved:
     loaded: Fair
     inside: Params
     far: BoolArray
-    met: BoolArray
+    steps: IntArray
 
     @property
-    def units(self) -> Units:
-        """Those in which the data are fair."""
-        return self.loaded.units
+    def units(self) -> Units | None:
+        """Those in which the data are fair; None where some are moved, who knows how far."""
+        return None if self.far.any() or self.steps.any() else self.loaded.units
 
     def solve(self, params: Params, rows: IntArray, start: Solution | None) -> Found:
         """See ``Loaded.solve``."""
         if params is self.given:
             return self._forward(rows, start)
-        inside, far = nearer(self.conic, params)
-        if self.met.any():
-            inside, far = _left(params, inside, far, self.met[rows])
+        inside, far = nearer(self.conic, params, self.steps[rows])
         found = self.loaded.solve(inside, rows, start)
         rest = np.flatnonzero(self._settled(inside, found, far))
         if not len(rest):
@@ -82,16 +83,15 @@ class Moved:
     def _forward(self, rows: IntArray, start: Solution | None) -> Found:
         """The programs themselves; tilted ones follow what these have met."""
         found = self.loaded.solve(self.inside, rows, start)
-        met = self._settled(self.inside, found, self.far)
-        if not met.any():
-            return found
-        self.met = met
-        self.inside, self.far = _left(self.given, self.inside, self.far, met)
-        request = replace(self._later(found), keep=self.request.keep)
-        self.loaded = self.solver.load(self.conic, self.inside, request)
-        again = self.loaded.solve(self.inside, rows, start)
-        self._settled(self.inside, again, self.far)
-        return _both(found, again)
+        while True:
+            met = self._settled(self.inside, found, self.far)
+            if not met.any():
+                return found
+            self.steps[met] += np.where(found.solved[met], 1, ALL)
+            self.inside, self.far = nearer(self.conic, self.given, self.steps)
+            request = replace(self._later(found), keep=self.request.keep)
+            self.loaded = self.solver.load(self.conic, self.inside, request)
+            found = _both(found, self.loaded.solve(self.inside, rows, start))
 
     def _settled(self, inside: Params, found: Found, far: BoolArray) -> BoolArray:
         """Elements that meet a moved constraint; in others it has no multipliers."""
@@ -105,14 +105,6 @@ class Moved:
         """What is asked once more."""
         seconds = self.request.seconds - before.seconds.max(initial=0.0)
         return replace(self.request, seconds=seconds, keep=False)
-
-
-def _left(
-    params: Params, inside: Params, far: BoolArray, met: BoolArray
-) -> tuple[Params, BoolArray]:
-    """The programs in which nothing is moved in elements that met it."""
-    b = np.where(met[:, None], params["b"].full(), inside["b"].full())
-    return {**inside, "b": batched(b)}, far & ~met[:, None]
 
 
 def _both(before: Found, after: Found) -> Found:

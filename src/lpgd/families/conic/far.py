@@ -19,6 +19,7 @@ from lpgd.families.quadratic.structure import QUIET, Structure
 
 GAP = 1e5  # times as far as the furthest before it: what lies beyond is far away
 NEAR = 1e3  # times as far as all the others, to where it is moved
+FURTHER = 1e6  # times as far, where it was met: variables have units of their own
 SLACK = 1e-3  # share of its right-hand side that it must keep
 
 
@@ -59,10 +60,13 @@ class Parts:
 
 
 @QUIET
-def nearer(conic: Structure, params: Params) -> tuple[Params, BoolArray]:
+def nearer(
+    conic: Structure, params: Params, steps: IntArray | None = None
+) -> tuple[Params, BoolArray]:
     """The programs with far constraints moved, and which rows (N, m) are theirs.
 
-    The data are those that were given where none is far.
+    The data are those that were given where none is far. Each of the ``steps`` (N,) moves them
+    less.
     """
     parts, sides = Parts.of(conic), params["b"].full()
     none = np.zeros(sides.shape, dtype=np.bool_)
@@ -80,6 +84,8 @@ def nearer(conic: Structure, params: Params) -> tuple[Params, BoolArray]:
     away = np.where((away > 0) & (away < np.inf), away, np.nan)
     movable = parts.loose & (sides[some][:, parts.first] > 0)
     size = _size(away, movable, values.bend())[:, None]
+    if steps is not None:
+        size = size * FURTHER ** steps[some, None].astype(np.float64)
     far = movable & (away > GAP * size)
     if not far.any():
         return params, none
@@ -91,12 +97,14 @@ def nearer(conic: Structure, params: Params) -> tuple[Params, BoolArray]:
 
 
 def around(conic: Structure, params: Params, x: FloatArray) -> Params:
-    """The programs with far constraints moved that are slack there at points x (N, n), too."""
-    inside, far = nearer(conic, params)
-    if inside is params:
-        return params
-    right = slack(conic, inside, x, far)[:, None]
-    return {**params, "b": batched(np.where(right, inside["b"].full(), params["b"].full()))}
+    """The programs with far constraints moved to where they are slack at points x (N, n), too."""
+    steps = np.zeros(len(x), dtype=np.intp)
+    while True:
+        inside, far = nearer(conic, params, steps)
+        met = ~slack(conic, inside, x, far)
+        if not met.any():
+            return inside
+        steps[met] += 1
 
 
 def _size(away: FloatArray, movable: BoolArray, bend: FloatArray) -> FloatArray:
