@@ -42,9 +42,9 @@ def hurt(
 
 
 def _wide(element: Element) -> bool:
-    """Whether an x within the bounds may be so long that rounding hides a contradiction."""
-    bounds = [element.data[k] for k in ("lb", "ub") if k in element.data]
-    return any((np.abs(bound[np.isfinite(bound)]) > 1e10).any() for bound in bounds)
+    """Whether an x at some constraint may be so long that rounding hides a contradiction."""
+    sides = [element.data[k] for k in ("lb", "ub", "h", "b") if k in element.data]
+    return any((np.abs(side[np.isfinite(side)]) > 1e10).any() for side in sides)
 
 
 def judged(element: Element) -> Element:

@@ -63,6 +63,23 @@ def test_costs_that_mask_entries_do_not_hide_the_others(mask):
         assert stats.unverified == 0
 
 
+@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("unit", [2.0**-36, 1e-4, 1.0, 1e6])
+def test_costs_that_vanish_at_the_solution_size_no_tilt(unit, rule):
+    """x = p, next to constraints that are slack: a tilt by other sizes would meet them."""
+    x, p = cp.Variable(3), cp.Parameter(3)
+    value = unit * np.array([-1.76450945, 1.34083881, 1.905798974])
+    row = np.array([0.957651767, 0.374901613, -0.418879681])
+    bound = 0.542534263 * unit
+    problem = cp.Problem(
+        cp.Minimize(cp.sum_squares(x - p)), [row @ x + 0.798926184 * cp.norm(x) <= bound]
+    )
+    found, gradient, stats = derived(problem, p, x, value, rule)
+    alike(found, value, 1e-8)
+    alike(gradient, np.ones(3) / np.abs(value).max(), 1e-8)
+    assert stats.unverified == 0
+
+
 # By products of pairs of factors, or by one cone.
 POWERS = [*((p, True) for p in (1.5, 0.25, -0.5, 3.0)), *((p, False) for p in (2.3, 0.3, -0.7))]
 

@@ -46,6 +46,8 @@ class Sizes:
     costs : (N,) float64
         The larger of ||q||, ||Px*|| and rho ||x*|| over the user's entries, or where those have no
         costs over all.
+    priced : (N,) bool
+        Whether there are any.
     work : (N,) float64
         |q|'|x*| + |Px*|'|x*|, in which no unit of a variable counts.
     accuracy : (N,) float64
@@ -60,6 +62,7 @@ class Sizes:
     dx: FloatArray
     linear: FloatArray
     costs: FloatArray
+    priced: BoolArray
     work: FloatArray
     accuracy: FloatArray
 
@@ -83,10 +86,11 @@ class Sizes:
         mine, pull = users(family), (linear, curved, tilt.rho[:, None] * point.x)
         costs = _longest(*(part * mine[0] for part in pull))
         costs = np.where(costs > 0, costs, _longest(*pull))  # of the user's entries; else of all
-        costs = np.where(costs > 0, costs, 1.0)  # without any there is nothing to go by
+        priced = costs > 0
+        costs = np.where(priced, costs, 1.0)  # without any there is nothing to go by
         work = dot(np.abs(linear) + np.abs(curved), np.abs(point.x))
         accuracy = backward.accuracy[tilt.rows]
-        return cls(family, params, point, tilt, mine, dx, linear, costs, work, accuracy)
+        return cls(family, params, point, tilt, mine, dx, linear, costs, priced, work, accuracy)
 
     @property
     def step(self) -> FloatArray:
@@ -101,7 +105,8 @@ class Sizes:
         """
         speed, size = top(a[:, self.mine[0]]), self.reach
         most = speed * self.large
-        size = np.where((size < LEAST * most) & np.isfinite(most), most, size)
+        nothing = self.priced & (size < LEAST * most) & np.isfinite(most)
+        size = np.where(nothing, most, size)
         known = np.isfinite(speed) & (speed * self.small > LEAST * self.step * size)
         return np.where(known, self.step * size / _some(speed), self.small)
 
