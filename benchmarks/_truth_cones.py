@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cvxpy as cp
 import numpy as np
 from _truth_programs import Array, Program, Rng, Units, conic, family, modelled
@@ -40,9 +42,18 @@ def slack_mixed(s: Rng) -> Program:
 
 @family("projection on a ball")
 def ball(s: Rng) -> Program:
+    return _ball(s, lambda x: [])
+
+
+@family("projection on a ball, with bounds that stand for none")
+def bounded(s: Rng) -> Program:
+    return _ball(s, lambda x: [x <= 1e20, cp.norm(x, 1) <= 1e15, s.normal(size=x.size) @ x <= 1e20])
+
+
+def _ball(s: Rng, more: Callable[[cp.Variable], list[cp.Constraint]]) -> Program:
     n = int(s.integers(2, 10))
     x, p, most = cp.Variable(n), cp.Parameter(n), cp.Parameter(nonneg=True)
-    problem = cp.Problem(cp.Minimize(cp.sum_squares(x - p)), [cp.norm(x) <= most])
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(x - p)), [cp.norm(x) <= most, *more(x)])
 
     def closed(p: Array, most: Array) -> list[Array]:
         return [p * min(1.0, most / np.linalg.norm(p))]

@@ -20,8 +20,14 @@ def saturated(s: Rng) -> Program:
     return _softmax(int(s.integers(2, 5)), 2.0, 6.0)
 
 
-def _softmax(n: int, low: float, high: float) -> Program:
+@family("softmax, with bounds that stand for none")
+def bounded(s: Rng) -> Program:
+    return _softmax(int(s.integers(2, 8)), 0.2, 1.0, far=True)
+
+
+def _softmax(n: int, low: float, high: float, *, far: bool = False) -> Program:
     x, v, alpha = cp.Variable(n), cp.Parameter(n), cp.Parameter(nonneg=True)
+    none = [x <= 1e20, cp.norm(x) <= 1e15] if far else []
     objective = cp.Maximize(v @ x + alpha * cp.sum(cp.entr(x)))
 
     def closed(v: Array, alpha: Array) -> list[Array]:
@@ -32,7 +38,11 @@ def _softmax(n: int, low: float, high: float) -> Program:
         return [u.f * r.uniform(low, high) * r.normal(size=n), u.f * 0.5]
 
     return modelled(
-        cp.Problem(objective, [cp.sum(x) == 1]), {v: "free", alpha: "pos"}, [x], draw, closed
+        cp.Problem(objective, [cp.sum(x) == 1, *none]),
+        {v: "free", alpha: "pos"},
+        [x],
+        draw,
+        closed,
     )
 
 

@@ -95,6 +95,20 @@ def scaled(s: Rng) -> Program:
     return quadratic(("P", "q", "G", "h"), ("still", "pos", "pos", "pos"), draw)
 
 
+@family("QP, dependent equations through zero")
+def homogeneous(s: Rng) -> Program:
+    n = s.integers(4, 12)
+    k = s.integers(2, n // 2 + 1)
+
+    def draw(r: Rng, u: Units) -> list[Array]:
+        A = r.normal(size=(k, n))
+        A[-1] = A[0] * r.uniform(0.5, 2)
+        P, q = definite(r, n) * u.f / u.x**2, r.normal(size=n) * u.f / u.x
+        return [P, q, A, np.zeros(k)]
+
+    return quadratic(("P", "q", "A", "b"), ("sym", "free", "still", "still"), draw)
+
+
 @family("QP, nearly flat")
 def flat(s: Rng) -> Program:
     n = s.integers(3, 10)
