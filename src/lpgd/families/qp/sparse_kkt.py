@@ -33,6 +33,7 @@ DELTA, MOST = 1e-7, 1e-5
 STEPS = 12  # of refinement
 SURE, POOR = 1e-16, 1e-9  # residuals that need no further step, and that are none
 SWEEPS = 4  # of scaling
+APART = 1e3  # square root of the ratio of curvature and constraints from which units are changed
 POWERS = 5  # of what regularisation leaves unsolved
 SINGULAR = 0.3  # share of a vector that they must keep to be in the null space
 
@@ -259,13 +260,15 @@ class System:
 def _units(K: Any, k: int) -> FloatArray:
     """Factors that bring the largest entry of every row and column of a symmetric matrix near 1.
 
-    The first k belong to variables, and curvature is brought near the rows of constraints first:
-    costs have a unit of their own, which the largest entries do not show.
+    The first k belong to variables. Curvature that is nothing beside the rows of constraints, or
+    the other way, is brought near these first: costs have a unit of their own, which the largest
+    entries do not show. Less than that is left to refinement, which works best in given units.
     """
     size, rows = np.abs(K.data), rows_of(K)
     inner = (rows < k) & (K.indices < k)
     curve, pull = (float(size[part].max(initial=0.0)) for part in (inner, ~inner))
     lift = math.sqrt(pull) / math.sqrt(curve) if curve > 0 and pull > 0 else 1.0
+    lift = 1.0 if 1 / APART < lift < APART else lift
     scale = np.full(int(K.shape[0]), 1 / lift)
     scale[:k] = lift
     for _ in range(SWEEPS if len(scale) else 0):
