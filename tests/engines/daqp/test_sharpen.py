@@ -59,3 +59,21 @@ def test_a_point_nearby_becomes_the_solution(seed, quadratic):
     found, residual = sharpened(case.problem, case.params, off)
     assert residual.max() < 1e-13
     np.testing.assert_allclose(found.x, there.x, atol=1e-13)
+
+
+def test_a_step_ends_within_the_bounds():
+    answer = solved(
+        P=np.eye(3),
+        q=np.array([1.2041841240735138, -0.04116915729818885, 2.3353338838322957]),
+        G=np.array(
+            [
+                [1.4807769416604122, 0.8080133785460217, 0.031928347988373344],
+                [0.5178381210098706, 0.28489004798137496, 1.19648492756174],
+                [-0.05348488252503953, 0.030596743343047413, -1.0067370710422594],
+            ]
+        ),
+        h=np.array([1.3461000607631028, -3.78226743789513e-134, 0.0]),
+        lb=np.array([0.0, -0.7476438954617262, 0.0]),
+    )
+    assert answer.solution.solved.all()
+    assert (answer.solution.x[0, [0, 2]] >= 0).all()

@@ -32,8 +32,15 @@ def sharpened(problem: QP, params: Params, point: Solution) -> tuple[Solution, F
         a, v = (np.stack(parts) for parts in zip(*moved, strict=True))
         y, signed = point.y + v, slice(problem.cones.zero, None)
         y[:, signed] = np.maximum(y[:, signed], 0.0)
-        point = replace(point, x=point.x + a, y=y)
+        point = replace(point, x=_within(params, point.x + a), y=y)
     return problem.judged(params, point)
+
+
+def _within(params: Params, x: FloatArray) -> FloatArray:
+    """Points within their bounds, as DAQP's own are."""
+    for name, end in (("lb", np.maximum), ("ub", np.minimum)):
+        x = end(x, params[name].full()) if name in params else x
+    return x
 
 
 def _step(

@@ -45,7 +45,7 @@ from dataclasses import replace
 import numpy as np
 
 from lpgd.core.params import Params, taken
-from lpgd.core.scaling import top
+from lpgd.core.scaling import LOST, top
 from lpgd.core.solution import BoolArray, FloatArray, Solution, Status, among
 from lpgd.families.conic.projections import project
 from lpgd.families.quadratic import alike
@@ -294,7 +294,7 @@ def _pulls(
     work = (sizes * reach).max(axis=1, initial=0.0)
     least = SMALL * np.fmin(_top(sizes)[:, None], work[:, None] / np.abs(x))
     costs, others = facing
-    alike = (costs > 0) & (np.abs(np.log(others) - np.log(costs)) < COMPARABLE)
+    alike = (costs > LOST) & (np.abs(np.log(others) - np.log(costs)) < COMPARABLE)
     least = np.where(alike, np.fmin(least, GROSS * sizes), least)
     sizes = np.maximum(sizes, least)
     return np.where(sizes > 0, sizes, 1.0)
