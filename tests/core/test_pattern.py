@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from lpgd.core.pattern import Pattern, Tops, Totals
+from lpgd.core.pattern import Pattern, Totals
 
 PATTERN = Pattern(np.array([0, 0, 2]), np.array([3, 1, 0]), (3, 4))
 
@@ -98,7 +98,7 @@ def test_totals_of_one_row_are_those_of_many(count):
 def test_tops_are_the_largest_of_each_place(count, least):
     draw = np.random.default_rng(count)
     places, values = draw.integers(3, size=count), draw.normal(size=(5, count))
-    found = Tops(places, 4)(values, least)
+    found = Totals(places, 4).largest(values, least)
     assert found.shape == (5, 4)
     for row, tops in zip(values, found, strict=True):
         expected = [row[places == place].max(initial=least) for place in range(4)]

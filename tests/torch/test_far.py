@@ -23,6 +23,9 @@ FAR = {
     "norm": lambda x, far: [cp.norm(x) <= far],
     "rows": lambda x, far: [ROWS @ x <= far],
     "exp": lambda x, far: [cp.exp(x) <= far],
+    "shares": lambda x, far: [x / far <= 1],
+    "norm of shares": lambda x, far: [cp.norm(x / far) <= 1],
+    "matrix": lambda x, far: [cp.diag(x) << far * np.eye(N)],
 }
 RULES = [lpgd.LPGD(), lpgd.Exact()]
 

@@ -21,7 +21,7 @@ def totals(places: IntArray, values: FloatArray, size: int) -> FloatArray:
 @final
 @dataclass(frozen=True, eq=False)
 class Totals:
-    """Sums over the entries that share a place, in their order, of one row as of many.
+    """Sums over the entries that share a place, in their order, of one row as of many; their tops.
 
     Attributes
     ----------
@@ -40,29 +40,8 @@ class Totals:
         # scipy answers column by column; sums over a row would then depend on the number of rows
         return np.ascontiguousarray((self._matrix @ values.T).T)
 
-    @cached_property
-    def _matrix(self) -> Any:
-        ones, every = np.ones(len(self.places)), np.arange(len(self.places))
-        return sparse.csr_array((ones, (self.places, every)), shape=(self.size, len(every)))
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Tops:
-    """The largest of the entries that share a place.
-
-    Attributes
-    ----------
-    places : (nnz,) int
-        Of each entry.
-    size : int
-    """
-
-    places: IntArray
-    size: int
-
-    def __call__(self, values: FloatArray, least: float = 0.0) -> FloatArray:
-        """Those (N, size) of values (N, nnz), ``least`` where there are none or smaller ones."""
+    def largest(self, values: FloatArray, least: float = 0.0) -> FloatArray:
+        """The tops (N, size) of values (N, nnz), ``least`` where there are none or smaller ones."""
         found = np.full((len(values), self.size), least)
         order, starts, taken = self._runs
         if len(taken):
@@ -77,6 +56,11 @@ class Tops:
         ordered = self.places[order]
         starts = np.flatnonzero(np.diff(ordered, prepend=-1))
         return order, starts, ordered[starts]
+
+    @cached_property
+    def _matrix(self) -> Any:
+        ones, every = np.ones(len(self.places)), np.arange(len(self.places))
+        return sparse.csr_array((ones, (self.places, every)), shape=(self.size, len(every)))
 
 
 @final
@@ -175,10 +159,13 @@ class Pattern:
         """Every transposed matrix times its vector, (N, nnz) and (N, rows) to (N, cols)."""
         return self._sums[1](values * y[:, self.rows])
 
-    @cached_property
-    def tops(self) -> tuple[Tops, Tops]:
-        """The largest of the entries of each row, and of each column."""
-        return Tops(self.rows, self.shape[0]), Tops(self.cols, self.shape[1])
+    def tops_of_rows(self, sizes: FloatArray) -> FloatArray:
+        """The largest of each row, (N, nnz) to (N, rows); zero where none is stored."""
+        return self._sums[0].largest(sizes)
+
+    def tops_of_cols(self, sizes: FloatArray) -> FloatArray:
+        """The largest of each column, (N, nnz) to (N, cols); zero where none is stored."""
+        return self._sums[1].largest(sizes)
 
     def outer(self, left: FloatArray, right: FloatArray) -> FloatArray:
         """Sum over s of left_s right_s' on the pattern; (R, S, m) and (R, S, n) give (R, nnz)."""
@@ -216,15 +203,20 @@ class Pattern:
     @cached_property
     def _flat(self) -> IntArray | None:
         """Place of each entry in the whole matrix, row by row; None where it is just that."""
-        flat = self.rows * self.shape[1] + self.cols
+        flat = self._places
         whole = len(flat) == self.shape[0] * self.shape[1]
         return None if whole and np.array_equal(flat, np.arange(len(flat))) else flat
+
+    @cached_property
+    def _places(self) -> IntArray:
+        """Where each entry is in the whole matrix, row by row."""
+        return self.rows * self.shape[1] + self.cols
 
     @cached_property
     def _compressed(self) -> tuple[IntArray, Any, Any] | None:
         """Order of the entries in compressed rows, their columns, starts; None of duplicates."""
         every = np.arange(len(self.rows))
-        if (np.diff(self.rows * self.shape[1] + self.cols) > 0).all():  # they are in order
+        if (np.diff(self._places) > 0).all():  # they are in order
             starts = np.searchsorted(self.rows, np.arange(self.shape[0] + 1))
             places = sparse.csr_matrix((every, self.cols, starts), shape=self.shape)
         else:

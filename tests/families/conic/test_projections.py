@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lpgd import Cones
-from lpgd.families.conic.projections import Derivative, curved, derive, project
+from lpgd.families.conic.projections import Derivative, curved, derive, margins, project
 from lpgd.testing.cone_programs import violation
 
 KINDS = [
@@ -103,3 +103,18 @@ def test_what_is_not_finite_concerns_its_own_row():
     np.testing.assert_array_equal(project(cones, v, v)[0], good[0])
     assert np.isnan(project(cones, v, v)[1:]).all()
     assert derive(cones, v, v).share.shape == v.shape
+
+
+def test_margins_tell_how_deep_vectors_are_inside():
+    cones = Cones(1, 2, (3,), (2,), 1)
+    identity = [2.0, 0.0, 2.0]
+    v = np.array([[9.0, 1.0, -2.0, 5.0, 3.0, -4.0, *identity, 1.0, 1.0, 1.0]])
+    np.testing.assert_allclose(margins(cones, v), [[np.nan, 1.0, -2.0, 0.0, 2.0, np.nan]])
+
+
+@given(seed=st.integers(0, 10**6))
+def test_what_has_a_margin_is_inside_and_nothing_else_is(seed):
+    cones = Cones(nonneg=1, soc=(3,), psd=(2,))
+    v = np.random.default_rng(seed).normal(size=(20, cones.m))
+    none = np.maximum.reduceat(np.abs(project(cones, -v, v)), [0, 1, 4], axis=1) == 0
+    np.testing.assert_array_equal(margins(cones, v) > 0, none)

@@ -11,14 +11,11 @@ from lpgd.core.params import Params, taken
 from lpgd.core.solution import BoolArray, IntArray, Solution
 from lpgd.engines.cones.rescaled import Fair, Rescaled
 from lpgd.engines.cones.solver import Found, Request
-from lpgd.families.conic.far import nearer, slack
+from lpgd.families.conic.far import ALL, nearer, slack
 
 if TYPE_CHECKING:
     from lpgd.families.conic.conic import Conic
     from lpgd.families.conic.units import Units
-
-
-ALL = 100  # steps after which nothing is moved any more
 
 
 @final

@@ -2,7 +2,7 @@
 
 With P = I the system of rows of which two are nearly parallel, by a sine s, has a condition of
 1 / s^2, and so do the products of rows that DAQP factorizes. With the Hessian times WEIGHT, and the
-multipliers as well, it is max(1, WEIGHT / s) / WEIGHT.
+multipliers as well, it is the larger of 1 / WEIGHT and WEIGHT / s^2.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from lpgd.core.params import Params
-from lpgd.core.pattern import Tops, Totals
+from lpgd.core.pattern import Totals
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
 from lpgd.families.conic.level import NOTHING, Level, free, logarithms, mean
 from lpgd.families.conic.rotated import Rotated
@@ -142,11 +142,6 @@ class Graph:
         by_cone = Totals(cone, int(cone.max(initial=-1)) + 1)
         return cls(group, rotated, tied, first, rows, cols, *sums, parts, by_cone)
 
-    @cached_property
-    def tops(self) -> tuple[Tops, Tops]:
-        """The largest of the entries of each group of rows, and of each column."""
-        return Tops(self.rows, self.by_row.size), Tops(self.cols, self.by_col.size)
-
     def entries(self, A: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Logarithms and weights of entries; those that lost digits count in cones of nothing else.
 
@@ -167,7 +162,7 @@ class Graph:
         sizes = np.where(weights > 0, logs, -np.inf)
         if not (sizes.max(axis=1, initial=-np.inf) - logs.min(axis=1, initial=0.0) > stray).any():
             return logs, weights
-        of_rows, of_cols = (tops(sizes, -np.inf) for tops in self.tops)
+        of_rows, of_cols = (by.largest(sizes, -np.inf) for by in (self.by_row, self.by_col))
         least = of_rows[:, self.rows] + of_cols[:, self.cols] - sizes.max(axis=1)[:, None] - stray
         kept: FloatArray = np.where(sizes >= least, 1.0, 0.0)
         return logs * kept, weights * kept

@@ -1,8 +1,9 @@
 """Constraints that are much further away than anything else, moved nearer.
 
 x <= 1e20 stands for no bound at all, but beside its slack all other slacks and multipliers are
-rounding: solvers and linear systems work with what is left of the digits. A solution with such a
-constraint moved nearer, and still slack, is one of the program.
+rounding: solvers and linear systems work with what is left of the digits. If b is in a cone K, and
+c <= 1, then c b - Ax in K implies b - Ax in K: a solution that leaves the constraint with c b slack
+is one of the program.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lpgd.core.params import Params, batched, taken
-from lpgd.core.scaling import least, top
+from lpgd.core.params import Params, batched
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
+from lpgd.families.conic.projections import margins
 from lpgd.families.quadratic.products import Values
 from lpgd.families.quadratic.structure import QUIET, Structure
 
 GAP = 1e5  # times as far as the furthest before it: what lies beyond is far away
 NEAR = 1e3  # times as far as all the others, to where it is moved
 FURTHER = 1e6  # times as far, where it was met: variables have units of their own
-SLACK = 1e-3  # share of its right-hand side that it must keep
+ALL = 100  # steps after which nothing is moved any more
+SLACK = 1e-3  # share of its margin that it must keep
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Parts:
     part : (m,) int
         The part of each row.
     loose : (k,) bool
-        Those which a larger first side makes larger.
+        Those of kinds that are moved: half-lines, second-order and PSD cones.
     """
 
     first: IntArray
@@ -49,7 +51,8 @@ class Parts:
             wide = [(kind, a) for kind, a, _ in cones.blocks()[2:]]
             single = np.arange(cones.zero + cones.nonneg)
             first = np.concatenate([single, np.array([a for _, a in wide], dtype=np.intp)])
-            loose = [single >= cones.zero, np.array([kind == "soc" for kind, _ in wide], np.bool_)]
+            round_ = np.array([kind in ("soc", "psd") for kind, _ in wide], dtype=np.bool_)
+            loose = [single >= cones.zero, round_]
             part = np.repeat(np.arange(len(first)), np.diff(first, append=conic.m))
             conic.derived[cls] = cls(first, part, np.concatenate(loose))
         return conic.derived[cls]
@@ -70,41 +73,39 @@ def nearer(
     """
     parts, sides = Parts.of(conic), params["b"].full()
     none = np.zeros(sides.shape, dtype=np.bool_)
-    heads = sides[:, parts.first[parts.loose]]
-    sizes = np.abs(sides)
-    nearest = least(np.where(sizes > 0, sizes, np.inf))
-    suspicious = top(np.maximum(heads, 0.0)) > np.minimum(GAP, NEAR) * nearest
-    suspicious |= np.add.reduce(sizes > 0, axis=1) == 1  # beside which nothing is of any size
-    some = np.flatnonzero(suspicious)
-    if not len(some) or not heads.size:
+    if not parts.loose.any():
         return params, none
-    values = Values(conic, taken(params, some)).absolute()
+    values = Values(conic, params).absolute()
     lengths = parts.tops(values.product(np.ones((1, conic.n))))  # within a factor n
-    away = parts.tops(sizes[some]) / lengths
+    away = parts.tops(np.abs(sides)) / lengths
     away = np.where((away > 0) & (away < np.inf), away, np.nan)
-    movable = parts.loose & (sides[some][:, parts.first] > 0)
+    movable = parts.loose & (sides[:, parts.first] > 0)
     size = _size(away, movable, values.bend())[:, None]
     if steps is not None:
-        size = size * FURTHER ** steps[some, None].astype(np.float64)
-    far = movable & (away > GAP * size)
-    if not far.any():
+        size = size * FURTHER ** steps[:, None].astype(np.float64)
+    some = np.flatnonzero((movable & (away > GAP * size)).any(axis=1))
+    if not len(some):
         return params, none
+    reach = (size * lengths)[some]
+    depth = margins(conic.cones, sides[some])
+    far = movable[some] & (depth > GAP * reach)
     moved = np.array(sides)
-    at = np.ix_(some, parts.first)
-    moved[at] = np.where(far, NEAR * size * lengths, sides[at])
+    moved[some] *= np.where(far, NEAR * reach / depth, 1.0)[:, parts.part]
     none[some] = far[:, parts.part]
-    return {**params, "b": batched(moved)}, none
+    return ({**params, "b": batched(moved)} if far.any() else params), none
 
 
 def around(conic: Structure, params: Params, x: FloatArray) -> Params:
     """The programs with far constraints moved to where they are slack at points x (N, n), too."""
     steps = np.zeros(len(x), dtype=np.intp)
-    while True:
-        inside, far = nearer(conic, params, steps)
+    inside, far = nearer(conic, params)
+    while inside is not params:
         met = ~slack(conic, inside, x, far)
         if not met.any():
-            return inside
-        steps[met] += 1
+            break
+        steps[met] += np.where(np.isfinite(x[met]).all(axis=1), 1, ALL)
+        inside, far = nearer(conic, params, steps)
+    return inside
 
 
 def _size(away: FloatArray, movable: BoolArray, bend: FloatArray) -> FloatArray:
@@ -122,8 +123,6 @@ def _size(away: FloatArray, movable: BoolArray, bend: FloatArray) -> FloatArray:
 def slack(conic: Structure, params: Params, x: FloatArray, far: BoolArray) -> BoolArray:
     """Elements whose moved constraints are slack at x by far, (N,)."""
     parts, sides = Parts.of(conic), params["b"].full()
-    room = sides - conic.product(params, x)
-    tail = np.where(np.isin(np.arange(conic.m), parts.first), 0.0, np.abs(room))
-    gap = room[:, parts.first] - np.add.reduceat(tail, parts.first, axis=1)
-    enough = gap >= SLACK * sides[:, parts.first]
+    room = margins(conic.cones, sides - conic.product(params, x))
+    enough = room >= SLACK * margins(conic.cones, sides)
     return np.logical_and.reduce(~far[:, parts.first] | enough, axis=1)

@@ -128,6 +128,23 @@ def edges(cones: Cones, v: FloatArray) -> FloatArray:
     return near
 
 
+def margins(cones: Cones, v: FloatArray) -> FloatArray:
+    """How deep vectors (N, m) are inside, (N, k): of each row of half-lines, and each other cone.
+
+    Of second-order and PSD cones the distance from the boundary, up to a factor sqrt(2); NaN for
+    others than these and half-lines.
+    """
+    found = [np.full((len(v), cones.zero), np.nan), v[:, cones.zero : cones.zero + cones.nonneg]]
+    for kind, start, stop in cones.blocks()[2:]:
+        part, depth = v[:, start:stop], np.full(len(v), np.nan)
+        if kind == "soc":
+            depth = part[:, 0] - np.sqrt((part[:, 1:] ** 2).sum(axis=1))
+        elif kind == "psd":
+            depth = np.linalg.eigvalsh(_matrices(part))[:, 0]
+        found.append(depth[:, None])
+    return np.concatenate(found, axis=1)
+
+
 @lru_cache(maxsize=STRUCTURES)
 def curved(cones: Cones) -> IntArray:
     """Rows whose eigenvalue can lie between 0 and 1; those with 1 and 0 come before in a cone."""

@@ -81,7 +81,7 @@ def _strengths(problem: Structure, params: Params) -> FloatArray:
     for name in problem.blocks.keys() & {"A", "G"}:
         values = params[name].values
         if name in problem.patterns:
-            own = problem.patterns[name].tops[0](np.abs(values))
+            own = problem.patterns[name].tops_of_rows(np.abs(values))
         else:
             own = lengths(values)
         sizes[:, problem.blocks[name]] = own[params[name].index]

@@ -65,11 +65,11 @@ def _of_cols(sizes: FloatArray, pattern: Pattern | None) -> FloatArray:
     """The largest of each column, (N, n)."""
     if pattern is None:
         return sizes.max(axis=1, initial=0.0)
-    return pattern.tops[1](sizes)
+    return pattern.tops_of_cols(sizes)
 
 
 def _of_rows(sizes: FloatArray, pattern: Pattern | None, cols: FloatArray) -> FloatArray:
     """The largest of each row, times factors of columns, (N, m)."""
     if pattern is None:
         return (sizes * cols[:, None]).max(axis=2, initial=0.0)
-    return pattern.tops[0](sizes * cols[:, pattern.cols])
+    return pattern.tops_of_rows(sizes * cols[:, pattern.cols])
