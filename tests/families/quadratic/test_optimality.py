@@ -370,6 +370,25 @@ def test_x_that_runs_off_where_nothing_holds_it_does_not_hide_that():
         assert problem.residual(params, far)[0] > 0.1
 
 
+@pytest.mark.parametrize("y", [0.0, 1e-30])
+def test_a_row_that_is_far_away_hides_nothing(y):
+    """The right x is (1, 2); 1e20 is no length that it comes from."""
+    problem, params = program(P=np.eye(2), q=[-1.0, -2.0], G=[[1.0, 0.0]], h=[1e20])
+    for x, wrong in (([1.0, 2.0], 0.0), ([0.5, 2.0], 0.5), ([1.0, -30.0], 0.9)):
+        at = Solution(np.array([x]), np.array([[y]]), np.zeros(1, np.int8))
+        found = problem.residual(params, at)[0]
+        assert wrong * 0.9 <= found <= wrong + 0.2
+        assert (found < 1e-12) == (wrong == 0)
+
+
+def test_costs_that_have_lost_their_digits_are_no_data():
+    """7e-323 is 14 of the smallest steps there are: what is left over of it is rounding."""
+    for speck, told in ((7e-323, 0.0), (7e-20, 5e-5)):
+        problem, params = program(P=np.diag([1.0, speck]), q=[-1.0, -speck], lb=[-9.0, -9.0])
+        at = Solution(np.array([[1.0, 0.5]]), np.zeros((1, 2)), np.zeros(1, np.int8))
+        assert problem.residual(params, at)[0] == pytest.approx(told, abs=1e-12)
+
+
 NOISY = [
     {"P": np.diag([1.0, 0.0]), "q": [1.0, 1e-17], "lb": [-3.0, 0.5], "ub": [1.0, 5.0]},
     {"P": np.diag([1.0, 0.0]), "q": [0.0, -1e-17], "lb": [-1.0, 0.5], "ub": [1.0, 5.0]},

@@ -13,20 +13,20 @@ multiplier, the largest part that row i has in a column. The residual is the lar
     complementarity             |w - Pi(w - u)|_i ,   Pi the projection on the dual cone of K,
 
 the latter being |u| in rows of equality and |min(u, w)| in those of inequality; w counts as at most
-1. Cones that are not
-products of half-lines have one sigma and one factor of w, the largest of their rows. Factors of the
-costs, of rows or cones, of the right-hand sides, and of all variables cancel.
+1. Cones that are not products of half-lines have one sigma and one factor of w, the largest of
+their rows. Factors of the costs, of rows or cones, of the right-hand sides, and of all variables
+cancel.
 
 Sizes that are rounding themselves are no measure: gamma_j is at least SMALL times the largest of
 them, or, where that is less, SMALL times the largest work gamma_k |x_k| over |x_j|, as variables
 have units of their own; but at most GROSS times its own terms, where q_j faces forces of comparable
-size. Columns of nothing but q_j have gamma_j = |q_j|. |x_j| in sigma and gamma
-is at least SMALL times X. X is the largest |x_j| or, where that is larger, the distance from zero
-of the nearest row that does not pass through it; of a program whose rows all do, ||q|| / ||P||;
-without any such data, 1. An x_j that is AWAY times as long as all others, where more than half of
-its costs or of the pull of multipliers is left over, runs off and measures no other. |x_j| is at
-least NOISE times what x comes from: ||q|| / ||P|| and the distances of the rows with multipliers
-and little slack.
+size. Columns of nothing but q_j have gamma_j = |q_j|. |x_j| in sigma and gamma is at least SMALL
+times X. X is the largest |x_j| or, where that is larger, the distance from zero of the nearest row
+that does not pass through it; of a program whose rows all do, or all are AWAY times as far, ||q|| /
+||P||; without any such data, 1. An x_j that is AWAY times as long as all others, where more than
+half of its costs or of the pull of multipliers is left over, runs off and measures no other. |x_j|
+is at least NOISE times what x comes from: ||q|| / ||P|| and the distances of the rows with
+multipliers and little slack.
 
 Where columns of the data show variables in units far apart (``alike``), the residual is the larger
 of this one and of that in units that are alike: the largest |x_j| measures no other variable then.
@@ -251,6 +251,7 @@ def _reach(
     held[:, : sizes.of.cones.zero] = True
     drawn = np.where(held & np.isfinite(far), far, 0.0).max(axis=1, initial=0.0)
     size = unit(far, bend)
+    size = np.where((bend > 0) & (size > AWAY * bend), bend, size)
     others = np.maximum(_top(np.where(loose, 0.0, x)), size)
     gone = loose & (x > AWAY * others[:, None])
     least = SMALL * np.maximum(_top(np.where(gone, 0.0, x)), size)

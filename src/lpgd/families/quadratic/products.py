@@ -111,8 +111,9 @@ class Values(dict[str, FloatArray]):
         return np.where(np.abs(sums) >= LOST, np.abs(sides / sums), np.inf)
 
     def bend(self) -> FloatArray:
-        """Where costs and curvature balance, (N,); 0 without any; of ``absolute`` ones."""
-        pull, curve = np.abs(self["q"]), self.curve(np.ones((1, self.of.n)))
+        """Where costs and curvature balance, (N,); 0 where they do not meet; of ``absolute``."""
+        curve = self.curve(np.ones((1, self.of.n)))
+        pull = np.where(curve > 0, np.abs(self["q"]), 0.0)
         bend = pull.max(axis=1, initial=0.0) / curve.max(axis=1, initial=0.0)
         return np.where(np.isfinite(bend), bend, 0.0)
 
