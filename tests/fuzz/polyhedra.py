@@ -106,7 +106,8 @@ def _sides(
     if form.m_in:
         loose = np.array([("G", i) not in tight for i in range(form.m_in)])
         room = rng.uniform(0.3, 2.0, form.m_in) * loose
-        if draw.chance("far rows" + tag, 10):
+        specks = 0 < np.abs(x).max(initial=0.0) < 1e-100  # nothing beside rows that are near
+        if draw.chance("far rows" + tag, 10) and not specks:
             far = draw.numbers("far rows" + tag)
             room = room * 10.0 ** (far.uniform(5, 20, form.m_in) * (far.random(form.m_in) < 0.7))
         sides["h"] = data["G"] @ x + room
@@ -150,6 +151,10 @@ def _multipliers(
     found["z"] = np.zeros(0)
     if form.m_in:
         found["z"] = np.where(data["h"] == data["G"] @ x, size[1, : form.m_in], 0.0)
+    if draw.chance("prices" + tag, 10):  # costs that stand for "never"
+        high = draw.numbers("prices" + tag)
+        dear = high.random((2, form.n)) < 0.5
+        size[2:, : form.n] *= np.where(dear, 10.0 ** high.uniform(5, 20), 1.0)
     box = np.zeros(form.n)
     for k, (name, sign) in enumerate((("lb", -1.0), ("ub", 1.0))):
         if name in data:

@@ -11,7 +11,8 @@ from lpgd.core.engine import Answer, Capabilities
 from lpgd.core.params import Param, batched
 from lpgd.core.solution import Solution, Status
 from lpgd.core.tilt import Tilt
-from lpgd.map.attempt import Afresh, Batch, Parts, attempt, together
+from lpgd.map.attempt import Batch, Parts, attempt, together
+from lpgd.map.eased import Afresh, Ask
 from lpgd.map.solution_map import SolutionMap
 from tests.maps import BOX, boxes, forward
 from tests.support import cotangent, groups
@@ -161,7 +162,7 @@ def test_an_engine_that_keeps_nothing_starts_at_the_solution_of_each_row():
     start = replace(start, x=np.array([[0.0, 0.0], [1.0, 1.0]]))
     rows, zero = np.array([1, 0, 1]), np.zeros(3)
     tilt = Tilt(rows, zero, np.zeros((3, 2)), np.zeros((3, 4)), zero, start.x[rows])
-    Afresh(engine, BOX, boxes([1, 1], [2, 2]), start, 3).resolve(tilt)
+    Afresh(Ask(engine, 3), BOX, boxes([1, 1], [2, 2]), start).resolve(tilt)
     np.testing.assert_array_equal(engine.given["start"].x, start.x[rows])
     assert engine.given["threads"] == 3
 

@@ -100,6 +100,42 @@ class Checkable(Problem, Protocol):
         ...
 
 
+class Easing(Problem, Protocol):
+    """A family whose programs can be put without costs out of all proportion; ``Ability.EASE``.
+
+    Such costs hold variables at bounds, where less would hold them as well.
+    """
+
+    def eased(
+        self, params: Params, firm: BoolArray | None = None
+    ) -> tuple[Params, BoolArray | None]:
+        """The data with such costs brought nearer, and of which variables (N, n); None of none.
+
+        Variables that are ``firm`` (N, n) keep their costs.
+        """
+        ...
+
+    def held(self, given: Params, params: Params, point: Solution) -> BoolArray:
+        """Variables (N, n) that eased costs hold at a bound, as those given would.
+
+        The multipliers of the solutions of the eased programs take these costs.
+        """
+        ...
+
+    def paid(self, given: Params, params: Params, point: Solution) -> Solution:
+        """Solutions of eased programs, moved variables being held, as those of the given ones."""
+        ...
+
+    def settled(
+        self, params: Params, point: Solution, times: float = ...
+    ) -> tuple[Params, Solution]:
+        """Data and points that measure the program: such costs count some ``times`` the others.
+
+        The multipliers that take them are less by the difference.
+        """
+        ...
+
+
 def measured(problem: Problem, who: str) -> Measured:
     """The problem as one that can be measured; see ``demand``."""
     demand(problem, (Ability.SIZES,), who)
@@ -118,10 +154,16 @@ def checkable(problem: Problem, who: str) -> Checkable:
     return cast(Checkable, problem)
 
 
+def easing(problem: Problem) -> Easing | None:
+    """The problem as one whose costs can be eased; None of others."""
+    return cast(Easing, problem) if Ability.EASE in problem.abilities else None
+
+
 _WHAT = {
     Ability.SIZES: "the sizes of the data",
     Ability.ADJOINT: "the adjoint of the optimality conditions",
     Ability.CHECK: "a check of optimality",
+    Ability.EASE: "programs without costs out of proportion",
 }
 _INSTEAD = {
     Ability.SIZES: "Give the rule a tau.",

@@ -21,6 +21,7 @@ class Ability(StrEnum):
     SIZES = "sizes"  # see Measured
     ADJOINT = "adjoint"  # see Differentiable
     CHECK = "check"  # see Checkable
+    EASE = "ease"  # see Easing
     MATRICES = "matrices"  # no code of the user's runs within a call, see ``core.blas``
 
 

@@ -28,6 +28,21 @@ def least(values: FloatArray) -> FloatArray:
     return np.minimum.reduceat(values.ravel(), starts)
 
 
+def before_gap(sizes: FloatArray, movable: BoolArray, gap: float) -> FloatArray:
+    """The largest of sizes (N, k) before one that is ``gap`` times as large; infinite for none.
+
+    At least that of all that are not ``movable``. NaN are none.
+    """
+    firm = np.fmax.reduce(np.where(movable, np.nan, sizes), axis=1, initial=np.nan)
+    every = np.sort(sizes, axis=1)  # NaN comes last
+    wide = every[:, 1:] > gap * every[:, :-1]
+    if not wide.size:
+        return np.fmax(firm, np.inf)
+    last = np.where(wide.any(axis=1), wide.argmax(axis=1), 0)[:, None]
+    found = np.where(wide.any(axis=1), np.take_along_axis(every, last, axis=1)[:, 0], np.inf)
+    return np.fmax(found, firm)
+
+
 def lengths(matrices: FloatArray) -> FloatArray:
     """Euclidean lengths of the rows of matrices, (D, m, n) to (D, m), at any size."""
     found = np.sqrt(np.einsum("dij,dij->di", matrices, matrices))

@@ -107,19 +107,3 @@ class Parts:
             return answers[0][1]
         order = np.argsort(np.concatenate([rows for rows, _ in answers]))
         return ordered(together(answers), order)
-
-
-@dataclass(frozen=True)
-class Afresh:
-    """The workspace of an engine that keeps nothing: tilted data, solved from the solution."""
-
-    engine: Engine
-    problem: Problem
-    params: Params
-    solution: Solution
-    threads: int | None
-
-    def resolve(self, tilt: Tilt) -> Answer:
-        problem, params = self.problem.tilt(self.params, tilt)
-        start = self.solution.take(tilt.rows)
-        return self.engine.solve(problem, params, start=start, threads=self.threads)

@@ -3,19 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from lpgd.core.abilities import Linearization, differentiable
-from lpgd.core.engine import Answer, Engine, Restoring, Workspace
+from lpgd.core.engine import Answer, Engine, Workspace
 from lpgd.core.params import Param, Params, taken
 from lpgd.core.problem import Ability, Problem
 from lpgd.core.rule import ROUGH, Memory, Samples
 from lpgd.core.scaling import top
 from lpgd.core.solution import BoolArray, FloatArray, Solution, Status
 from lpgd.core.tilt import Adjoint, Cotangent, Tilt
-from lpgd.map.attempt import Afresh, attempt
+from lpgd.map.attempt import attempt
+from lpgd.map.eased import Ask
 from lpgd.map.verify import verified
 
 
@@ -93,11 +94,8 @@ class Forward:
         def resolve(tilt: Tilt) -> Answer:
             rows, place = np.unique(tilt.rows, return_inverse=True)
             data = taken(params, rows)
-            given = (self.program, data, solution.take(rows), self.threads)
-            if self.engine.capabilities.restores:
-                workspace = cast(Restoring, self.engine).restore(*given)
-            else:
-                workspace = Afresh(self.engine, *given)
+            ask = Ask(self.engine, self.threads)
+            workspace = ask.restored(self.program, data, solution.take(rows))
             return workspace.resolve(replace(tilt, rows=place))
 
         return resolve

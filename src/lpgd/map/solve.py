@@ -12,6 +12,7 @@ from lpgd.core.problem import Problem
 from lpgd.core.rule import Memory, Rule, Samples
 from lpgd.core.solution import FloatArray, IntArray, Solution
 from lpgd.map.attempt import Batch, Parts, attempt
+from lpgd.map.eased import Ask
 from lpgd.map.smooth import averaged
 from lpgd.map.verify import UNKNOWN, verified
 
@@ -141,6 +142,5 @@ class Solver:
         return answer, answer.accuracy
 
     def _run(self, work: Batch) -> Answer:
-        return self.engine.solve(
-            self.program, work.params, start=work.start, keep=self.keep, threads=self.threads
-        )
+        ask = Ask(self.engine, self.threads)
+        return ask.solve(self.program, work.params, work.start, keep=self.keep)

@@ -12,7 +12,7 @@ from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status
 from lpgd.core.tilt import Cotangent, Term, Tilt
 
 FAR = 1e-50, 1e50  # cotangents between these are left alone
-HELD = 900  # binary logarithm of the largest that one may become
+HELD = 768  # binary logarithm of the largest that one may become, but for the steps
 COARSE = 256  # steps of powers of two: rows of one power are formed together
 
 

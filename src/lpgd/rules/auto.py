@@ -113,17 +113,17 @@ def _far(tilting: Tilting, nowhere: Ends, rows: BoolArray, sizes: Sizes) -> Far:
     """Tilt rows by more and more until they move; of which some tilt was solved, and the last."""
     far, found, whole = nowhere, np.zeros_like(rows), np.zeros_like(rows)
     left = np.flatnonzero(rows)
-    for multiple in sizes.family.tilts:
-        if not len(left):
-            break
-        tau = multiple * sizes.large[left]
-        new = tilting.take(left).reach(tau)
-        fresh = new.solved | ~found[left]
-        far = far.put(left[fresh], replace(new.take(fresh), retries=new.retries))
-        found[left] |= new.solved
+    for step in sizes.ladder:
+        mine = left[step[left] > 0]
+        if not len(mine):
+            continue
+        new = tilting.take(mine).reach(step[mine])
+        fresh = new.solved | ~found[mine]
+        far = far.put(mine[fresh], replace(new.take(fresh), retries=new.retries))
+        found[mine] |= new.solved
         end = new.lo if tilting.side == "upper" else new.hi
-        whole[left] = new.solved & (new.tau == tau)  # else more of it fails, too
-        left = left[whole[left] & ~sizes.moved(end, left)]
+        whole[mine] = new.solved & (new.tau == step[mine])  # else more of it fails, too
+        left = np.setdiff1d(left, mine[~whole[mine] | sizes.moved(end, mine)])
     return far, found, whole
 
 

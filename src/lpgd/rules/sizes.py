@@ -5,7 +5,7 @@ from typing import final
 
 import numpy as np
 
-from lpgd.core.abilities import Measured, measured
+from lpgd.core.abilities import Measured, easing, measured
 from lpgd.core.params import Params, taken
 from lpgd.core.problem import users
 from lpgd.core.rule import Backward
@@ -52,6 +52,10 @@ class Sizes:
         |q|'|x*| + |Px*|'|x*|, in which no unit of a variable counts.
     accuracy : (N,) float64
         Relative error of the solution.
+    y : (N, m) float64
+        Multipliers by size; those of costs out of proportion are left out, see ``Easing``.
+    less : (N,) float64
+        At vertices, ``costs`` without those that are out of proportion; zero where there are none.
     """
 
     family: Measured
@@ -65,6 +69,8 @@ class Sizes:
     priced: BoolArray
     work: FloatArray
     accuracy: FloatArray
+    y: FloatArray
+    less: FloatArray
 
     @classmethod
     @QUIET
@@ -74,6 +80,13 @@ class Sizes:
         """Measure the rows of a cotangent, by what the family can do for a rule if not given."""
         family = family or measured(backward.problem, "tau='auto'")
         params = taken(backward.params, tilt.rows)
+        of, y, eased = easing(backward.problem), point.y, params
+        if of is not None:
+            if family.linear and family.polyhedral:  # a vertex may depend on all its costs
+                eased, _ = of.settled(params, point, 1.0)
+            else:
+                eased, settled = of.settled(params, point)
+                params, y = eased, settled.y
         zero = np.zeros_like(point.x)
         linear, dx = family.slope(params, zero), tilt.dx
         if tilt.ds is not None:
@@ -90,7 +103,12 @@ class Sizes:
         costs = np.where(priced, costs, 1.0)  # without any there is nothing to go by
         work = dot(np.abs(linear) + np.abs(curved), np.abs(point.x))
         accuracy = backward.accuracy[tilt.rows]
-        return cls(family, params, point, tilt, mine, dx, linear, costs, priced, work, accuracy)
+        less = np.zeros_like(costs)
+        if eased is not params:
+            less = _longest(family.slope(eased, zero) * mine[0])
+            less = np.where(less < costs, less, 0.0)
+        measures = linear, costs, priced, work, accuracy, y, less
+        return cls(family, params, point, tilt, mine, dx, *measures)
 
     @property
     def step(self) -> FloatArray:
@@ -127,6 +145,14 @@ class Sizes:
     def large(self) -> FloatArray:
         """The tau at which the tilt is as large as the costs."""
         return np.minimum(self.costs / _some(norm(self.dx)), HUGE)
+
+    @property
+    def ladder(self) -> list[FloatArray]:
+        """Large tau, one after the other; zero for rows that need not try."""
+        bases = [self.large]
+        if self.less.any():
+            bases.insert(0, replace(self, costs=self.less).large)
+        return [multiple * base for base in bases for multiple in self.family.tilts]
 
     @property
     @QUIET
@@ -214,7 +240,7 @@ class Sizes:
     def steady(self, adjoint: Adjoint, ends: Ends, side: Side) -> BoolArray:
         """Whether multipliers change no more than smooth ones would, or as the adjoint says."""
         theirs = self.mine[1]
-        leap = LEAP * self.step * top(self.point.y[:, theirs])
+        leap = LEAP * self.step * top(self.y[:, theirs])
         smooth = top((ends.hi.y - ends.lo.y)[:, theirs]) <= leap
         return smooth | self._followed(adjoint, ends, side)
 
@@ -226,7 +252,7 @@ class Sizes:
             for end, t in zip((ends.hi, ends.lo), ENDS[side], strict=True)
             if t
         ]
-        noise = STILL * self.accuracy * top(self.point.y) / tau[:, 0]
+        noise = STILL * self.accuracy * top(self.y) / tau[:, 0]
         near = np.max(gaps, axis=0) <= AGREE * top(adjoint.v[:, theirs]) + noise
         return near & ends.solved & (ends.tau > 0)
 

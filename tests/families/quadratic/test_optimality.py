@@ -370,6 +370,42 @@ def test_x_that_runs_off_where_nothing_holds_it_does_not_hide_that():
         assert problem.residual(params, far)[0] > 0.1
 
 
+def least_squares(unit, far):
+    """min |z|^2 with z = A x - b, and x <= far as rows; points at a given x."""
+    A, b = (
+        np.array([[1.0, -0.5], [-1.3, 0.8], [0.03, 0.7]]) * unit,
+        np.array([1.0, -1.0, 0.4]) * unit,
+    )
+    problem, params = program(
+        P=np.diag([2.0] * 3 + [0.0] * 2),
+        q=np.zeros(5),
+        A=np.hstack([-np.eye(3), A]),
+        b=b,
+        G=np.eye(5)[3:],
+        h=[far] * 2,
+    )
+    x = np.linalg.lstsq(A / unit, b / unit)[0]
+
+    def at(x):
+        z = A @ x - b
+        y = np.concatenate([2 * z, np.zeros(2)])[None]
+        return Solution(np.concatenate([z, x])[None], y, np.zeros(1, np.int8))
+
+    return problem, params, x, at
+
+
+@pytest.mark.parametrize("patterned", [False, True])
+@pytest.mark.parametrize("far", [1e3, 1e30])
+@pytest.mark.parametrize("unit", [1e-16, 1e-12, 1e-8, 1.0, 1e8])
+def test_variables_that_equations_define_have_the_size_of_their_terms(unit, far, patterned):
+    problem, params, x, at = least_squares(unit, far)
+    if patterned:
+        problem, params = on_patterns(problem, params)
+    assert problem.residual(params, at(x))[0] < 1e-9
+    for wrong in (0 * x, x * 1e-20, 1.1 * x, [far, far]):
+        assert problem.residual(params, at(np.array(wrong)))[0] > 1e-5
+
+
 @pytest.mark.parametrize("y", [0.0, 1e-30])
 def test_a_row_that_is_far_away_hides_nothing(y):
     """The right x is (1, 2); 1e20 is no length that it comes from."""
@@ -382,8 +418,8 @@ def test_a_row_that_is_far_away_hides_nothing(y):
 
 
 def test_costs_that_have_lost_their_digits_are_no_data():
-    """7e-323 is 14 of the smallest steps there are: what is left over of it is rounding."""
-    for speck, told in ((7e-323, 0.0), (7e-20, 5e-5)):
+    """What is left over of 1e-305 is rounding; 1e-323 is two of the smallest steps."""
+    for speck, told in ((1e-323, 0.0), (7e-305, 0.0), (7e-20, 5e-5)):
         problem, params = program(P=np.diag([1.0, speck]), q=[-1.0, -speck], lb=[-9.0, -9.0])
         at = Solution(np.array([[1.0, 0.5]]), np.zeros((1, 2)), np.zeros(1, np.int8))
         assert problem.residual(params, at)[0] == pytest.approx(told, abs=1e-12)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lpgd.core.params import Params, batched
+from lpgd.core.scaling import before_gap
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
 from lpgd.families.conic.projections import margins
 from lpgd.families.quadratic.products import Values
@@ -80,7 +81,10 @@ def nearer(
     away = parts.tops(np.abs(sides)) / lengths
     away = np.where((away > 0) & (away < np.inf), away, np.nan)
     movable = parts.loose & (sides[:, parts.first] > 0)
-    size = _size(away, movable, values.bend())[:, None]
+    bend = values.bend()[:, None]  # a distance of its own, and nothing can move it
+    every = np.concatenate([away, np.where(bend > 0, bend, np.nan)], axis=1)
+    can = np.concatenate([movable, bend < 0], axis=1)
+    size = before_gap(every, can, GAP)[:, None]
     if steps is not None:
         size = size * FURTHER ** steps[:, None].astype(np.float64)
     some = np.flatnonzero((movable & (away > GAP * size)).any(axis=1))
@@ -106,17 +110,6 @@ def around(conic: Structure, params: Params, x: FloatArray) -> Params:
         steps[met] += np.where(np.isfinite(x[met]).all(axis=1), 1, ALL)
         inside, far = nearer(conic, params, steps)
     return inside
-
-
-def _size(away: FloatArray, movable: BoolArray, bend: FloatArray) -> FloatArray:
-    """The furthest of distances before a gap, (N,); at least that of all that stay; else NaN."""
-    firm = np.fmax.reduce(np.where(movable, np.nan, away), axis=1, initial=np.nan)
-    firm = np.fmax(firm, np.where(bend > 0, bend, np.nan))
-    every = np.sort(np.concatenate([away, firm[:, None]], axis=1), axis=1)  # NaN comes last
-    gap = every[:, 1:] > GAP * every[:, :-1]
-    last = np.where(gap.any(axis=1), gap.argmax(axis=1), 0)[:, None]
-    found = np.where(gap.any(axis=1), np.take_along_axis(every, last, axis=1)[:, 0], np.inf)
-    return np.fmax(found, firm)
 
 
 @QUIET

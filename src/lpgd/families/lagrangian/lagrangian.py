@@ -71,7 +71,7 @@ class Lagrangian(Family):
     @property
     def abilities(self) -> frozenset[Ability]:
         """With second derivatives all that can be had, without them none."""
-        return frozenset(Ability) - {Ability.MATRICES} if self.twice else frozenset()
+        return frozenset(Ability) - {Ability.MATRICES, Ability.EASE} if self.twice else frozenset()
 
     @property
     def blocks(self) -> Mapping[str, slice]:

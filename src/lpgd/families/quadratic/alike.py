@@ -3,7 +3,7 @@
 Users measure variables in units of their own, grams beside tonnes: how large one is says nothing of
 another then. It does in units in which the largest entries of columns are about 1 beside those of
 their rows, the square roots of the diagonal of P being a row like any other. These depend on the
-data alone, and change with the units of the user.
+data alone, and change with the units of the user. Rows of one entry compare it with none.
 """
 
 import numpy as np
@@ -24,6 +24,7 @@ def units(values: Values) -> Exponents:
     matrices = [(np.abs(values[k]), of.patterns.get(k)) for k in of.blocks.keys() & {"A", "G"}]
     if of.quadratic:
         matrices.append((np.sqrt(values.diagonal())[:, None], None))
+    matrices = [(_compared(sizes, pattern), pattern) for sizes, pattern in matrices]
     for sizes, pattern in matrices:
         np.maximum(cols, _of_cols(sizes, pattern), out=cols)
     first, cols = np.where(cols > LOST, 1 / cols, 0.0), np.zeros_like(cols)
@@ -59,6 +60,15 @@ def changed(
         slacks[:, block] = np.ldexp(slacks[:, block], -cols)
     moved = Solution(np.ldexp(point.x, -cols), y, point.status)
     return data, moved, (np.ldexp(slopes, cols), slacks)
+
+
+def _compared(sizes: FloatArray, pattern: Pattern | None) -> FloatArray:
+    """The entries of rows with more than one, others zero."""
+    there = sizes > LOST
+    if pattern is None:
+        return np.where(np.count_nonzero(there, axis=2)[:, :, None] > 1, sizes, 0.0)
+    counts = pattern.product(there.astype(np.float64), np.ones((len(sizes), pattern.shape[1])))
+    return np.where(counts[:, pattern.rows] > 1, sizes, 0.0)
 
 
 def _of_cols(sizes: FloatArray, pattern: Pattern | None) -> FloatArray:

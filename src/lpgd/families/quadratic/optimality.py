@@ -48,7 +48,7 @@ from lpgd.core.params import Params, taken
 from lpgd.core.scaling import LOST, top
 from lpgd.core.solution import BoolArray, FloatArray, Solution, Status, among
 from lpgd.families.conic.projections import project
-from lpgd.families.quadratic import alike
+from lpgd.families.quadratic import alike, priced
 from lpgd.families.quadratic.inside import NEAR, inside
 from lpgd.families.quadratic.products import Values, unit
 from lpgd.families.quadratic.rows import Rows
@@ -117,6 +117,9 @@ def within(of: Rows, params: Params, point: Solution) -> Solution:
 
 
 def _distance(values: Values, point: Solution, sides: FloatArray, reach: FloatArray) -> FloatArray:
+    params, point = priced.settled(values.of, values.params, point)
+    if params is not values.params:
+        values = Values(values.of, params)
     forces = values.curve(point.x), values["q"], values.transposed_product(point.y)
     terms, worst = (reach, sides), np.full(len(point), np.inf)
     if values.of.polyhedral:  # most answers pass

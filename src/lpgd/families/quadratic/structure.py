@@ -20,7 +20,7 @@ from lpgd.core.problem import Ability, Family, Groups
 from lpgd.core.solution import BoolArray, FloatArray, Solution
 from lpgd.core.tilt import Cotangent, Term, Tilt
 from lpgd.families.conic.cones import Cones
-from lpgd.families.quadratic import check, optimality
+from lpgd.families.quadratic import check, optimality, priced
 from lpgd.families.quadratic.products import SIDES, Values
 from lpgd.families.quadratic.sums import WHOLE, Weighted, augment, dot, shifted
 
@@ -168,6 +168,30 @@ class Structure(Family):
     def inside(self, params: Params, point: Solution) -> Solution:
         """The points of believed answers, moved onto simple bounds that they are beyond."""
         return optimality.within(self, params, point)
+
+    @QUIET
+    def eased(
+        self, params: Params, firm: BoolArray | None = None
+    ) -> tuple[Params, BoolArray | None]:
+        """See ``Easing.eased``."""
+        return priced.eased(self, params, firm)
+
+    @QUIET
+    def held(self, given: Params, params: Params, point: Solution) -> BoolArray:
+        """See ``Easing.held``."""
+        return priced.held(self, given, params, point)
+
+    @QUIET
+    def paid(self, given: Params, params: Params, point: Solution) -> Solution:
+        """See ``Easing.paid``."""
+        return priced.paid(self, given, params, point)
+
+    @QUIET
+    def settled(
+        self, params: Params, point: Solution, times: float = priced.NEAR
+    ) -> tuple[Params, Solution]:
+        """See ``Easing.settled``."""
+        return priced.settled(self, params, point, times)
 
     @QUIET
     def folded(self, params: Params, cotangent: Cotangent) -> Cotangent:

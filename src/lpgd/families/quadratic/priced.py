@@ -1,0 +1,244 @@
+"""Costs out of all proportion, of variables that lie at a bound because of them.
+
+A cost of 1e9 stands for "never": it holds x_j at a bound, a row s_i = r_i - c x_j >= 0 with no
+other variable and c q_j < 0, or one with s_i = 0. Beside it all other costs are rounding, for
+solvers, residuals and rules. A solution x, y of the program with d less of it, where s_i = 0, is
+one of the program itself with d / |c| more of y_i: stationarity of x_j balances, and y_i s_i = 0 as
+before. In curved cones a multiplier may take the costs where there is slack: x_j must be at zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+
+from lpgd.core.params import Params, batched, taken
+from lpgd.core.scaling import before_gap, least, top
+from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
+from lpgd.families.conic.cones import order_of, triangle
+from lpgd.families.quadratic.products import SIDES, Values
+from lpgd.families.quadratic.rows import Rows
+
+GAP = 1e5  # times as large as the largest before it: a cost beyond stands for "never"
+NEAR = 1e3  # times as large as all others, to what it is brought
+TIGHT = 1e-9  # slack of a row of a curved cone that holds its variable, relative to x
+ROUNDING = 4 * np.finfo(np.float64).eps  # of the side of a row
+HELD = 0.5  # share of the costs that multipliers of its bounds take, where they hold a variable
+AGREE = 1e-6  # of a multiplier, which stationarity of its variable gives more exactly
+
+
+@final
+@dataclass(frozen=True)
+class Holds:
+    """Rows that can hold a single variable against its costs, one an entry.
+
+    Attributes
+    ----------
+    element, row, column : (k,) int
+    entry, side : (k,) float64
+        c and r.
+    factor : (k,) float64
+        What a multiplier of one takes of the costs: |c|, of equalities perhaps less than nothing.
+    """
+
+    element: IntArray
+    row: IntArray
+    column: IntArray
+    entry: FloatArray
+    side: FloatArray
+    factor: FloatArray
+
+    @classmethod
+    def of(cls, values: Values, q: FloatArray, sides: FloatArray) -> Holds:
+        """Those of N programs with costs and right-hand sides (N, n) and (N, m)."""
+        parts = [_entries(values, name, q) for name in values.of.blocks]
+        element = np.concatenate([part[0] for part in parts])
+        row = np.concatenate([part[1] for part in parts])
+        column = np.concatenate([part[2] for part in parts])
+        entry = np.concatenate([part[3] for part in parts])
+        side, factor = sides[element, row], -np.sign(q[element, column]) * entry
+        against = (factor > 0) | ((row < values.of.cones.zero) & (factor != 0))
+        holds = cls(element, row, column, entry, side, factor)
+        return holds.take(against & np.isfinite(side))
+
+    def take(self, rows: BoolArray | IntArray) -> Holds:
+        """Some of them."""
+        element, row, column = self.element[rows], self.row[rows], self.column[rows]
+        entry, side, factor = self.entry[rows], self.side[rows], self.factor[rows]
+        return Holds(element, row, column, entry, side, factor)
+
+    def tight(self, of: Rows, x: FloatArray, share: float = 0.0) -> Holds:
+        """Without rows of curved cones with a slack, relative to x (N, n), above that share."""
+        curved = self.row >= of.cones.zero + of.cones.nonneg
+        if not curved.any():
+            return self
+        slack = self.side - self.entry * x[self.element, self.column]
+        room = share * np.abs(self.entry) * top(x)[self.element] + ROUNDING * np.abs(self.side)
+        return self.take(~curved | (slack <= room))
+
+    def pulls(self, y: FloatArray, n: int) -> FloatArray:
+        """How much of the costs of each variable their multipliers (N, m) take, (N, n)."""
+        found = np.zeros((len(y), n))
+        np.add.at(found, (self.element, self.column), y[self.element, self.row] * self.factor)
+        return found
+
+    def shared(self, y: FloatArray, pulls: FloatArray, wanted: FloatArray) -> FloatArray:
+        """Multipliers in proportion, so that instead of ``pulls`` (N, n) there are the wanted."""
+        y, at = np.array(y), (self.element, self.column)
+        y[self.element, self.row] = y[self.element, self.row] / pulls[at] * wanted[at]
+        return y
+
+    def reached(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """Points x (N, n) with variables where the row is that takes most of their costs."""
+        x, last = np.array(x), np.argsort(y[self.element, self.row] * self.factor, kind="stable")
+        x[self.element[last], self.column[last]] = (self.side / self.entry)[last]
+        return x
+
+    def on(self, shape: tuple[int, int]) -> BoolArray:
+        """Their variables (N, n)."""
+        found = np.zeros(shape, dtype=np.bool_)
+        found[self.element, self.column] = True
+        return found
+
+
+def eased(
+    of: Rows, params: Params, firm: BoolArray | None = None
+) -> tuple[Params, BoolArray | None]:
+    """The programs with such costs brought nearer, and of which variables (N, n); None of none.
+
+    Variables that are ``firm`` (N, n) keep theirs.
+    """
+    values = Values(of, params)
+    some = _apart(values)
+    if not len(some):
+        return params, None
+    part = Values(of, taken(params, some))
+    q, sides = part["q"], part.sides()
+    movable = Holds.of(part, q, sides).on(q.shape)
+    if firm is not None:
+        movable &= ~firm[some]
+    size = _size(part, movable, sides)[:, None]
+    far = movable & (np.abs(q) > GAP * size)
+    if not far.any():
+        return params, None
+    costs, moved = np.array(params["q"].full()), np.zeros((len(params["q"].index), of.n), np.bool_)
+    costs[some] = np.where(far, np.copysign(NEAR * size, q), q)
+    moved[some] = far
+    return {**params, "q": batched(costs)}, moved
+
+
+def held(of: Rows, given: Params, params: Params, point: Solution) -> BoolArray:
+    """Variables (N, n) that push as the given ones do, mostly taken by multipliers of bounds."""
+    values, q = Values(of, given), params["q"].full()
+    holds = Holds.of(values, values["q"], values.sides()).tight(of, point.x, TIGHT)
+    pulls = holds.pulls(point.y, of.n)
+    return (pulls >= HELD * np.abs(q)) & (pulls > 0) & (np.sign(q) == np.sign(values["q"]))
+
+
+def paid(of: Rows, given: Params, params: Params, point: Solution) -> Solution:
+    """Solutions of eased programs, whose moved variables are held, as those of the given ones."""
+    values = Values(of, given)
+    more = np.abs(values["q"]) - np.abs(params["q"].full())
+    holds = Holds.of(values, np.where(more != 0, values["q"], 0.0), values.sides())
+    holds = holds.tight(of, point.x, TIGHT)
+    pulls = holds.pulls(point.y, of.n)
+    y = holds.shared(point.y, pulls, pulls + more)
+    return replace(point, x=holds.reached(point.x, y), y=y)
+
+
+def settled(
+    of: Rows, params: Params, point: Solution, times: float = NEAR
+) -> tuple[Params, Solution]:
+    """Programs and points without what such costs and the bounds that take them do to each other.
+
+    Costs become some ``times`` as large as all others, and the multipliers less by what that is.
+    """
+    some = _apart(Values(of, params))
+    if not len(some):
+        return params, point
+    part, at = Values(of, taken(params, some)), point.take(some)
+    q, sides = part["q"], part.sides()
+    holds = Holds.of(part, q, sides).tight(of, at.x)
+    pulls = holds.pulls(at.y, of.n)
+    far = pulls >= HELD * np.abs(q)
+    size = _size(part, far, sides)[:, None]
+    far &= np.abs(q) > GAP * size
+    if not far.any():
+        return params, point
+    most = times * size
+    costs = np.where(far, np.copysign(most, q), q)
+    holds = holds.take(far[holds.element, holds.column])
+    rest = holds.shared(at.y, pulls, np.zeros_like(pulls))
+    slope = costs + part.curve(at.x) + part.transposed_product(rest)
+    exact, rough = slope * np.sign(q), pulls - (np.abs(q) - most)
+    less = np.where(np.abs(exact - rough) <= AGREE * pulls, exact, rough)
+    linear, y = np.array(params["q"].full()), np.array(point.y)
+    linear[some], y[some] = costs, holds.shared(at.y, pulls, less)
+    return {**params, "q": batched(linear)}, replace(point, y=y)
+
+
+def _apart(values: Values) -> IntArray:
+    """Programs with costs that may be out of proportion."""
+    if not values.of.cones.m:
+        return np.zeros(0, dtype=np.intp)
+    q = np.abs(values["q"])
+    none, most = q == 0, top(q)
+    apart = most > GAP * least(np.where(none, np.inf, q))
+    if values.of.quadratic:
+        apart |= (most > 0) & np.logical_or.reduce(none, axis=1)  # with curvature instead
+    return np.flatnonzero(apart & np.isfinite(most))
+
+
+def _size(values: Values, movable: BoolArray, sides: FloatArray) -> FloatArray:
+    """The size of all other costs, (N,), and of curvature at the distance of rows that are near.
+
+    Costs of zero are as large as that.
+    """
+    q, floor = np.abs(values["q"]), np.zeros(len(movable))
+    if values.of.quadratic:
+        sizes = values.absolute()
+        away = sizes.distances(np.abs(sides))
+        away = np.where((away > 0) & (away < np.inf), away, np.nan)
+        most = np.fmax.reduce(away, axis=1, initial=np.nan)
+        near = np.fmin(before_gap(away, away > 0, GAP), most)
+        bend = sizes.curve(np.ones((len(movable), values.of.n))).max(axis=1, initial=0.0)
+        floor = np.where(np.isnan(most), 1.0, near) * bend
+        q = np.where(q > 0, q, floor[:, None])
+    return np.fmax(before_gap(np.where(q > 0, q, np.nan), movable, GAP), floor)
+
+
+def _entries(
+    values: Values, name: str, q: FloatArray
+) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
+    """Element, row, column and value of entries alone in a row of a block with a slack >= 0."""
+    of, block, size = values.of, values.of.blocks[name], len(q)
+    if name not in "AG":
+        element, column = (part.ravel() for part in np.indices((size, of.n)))
+        return element, block.start + column, column, np.full(len(element), -SIDES[name][1])
+    data = values[name]
+    data = np.broadcast_to(data, (size, *data.shape[1:]))
+    slack, there = _nonnegative(of)[block], data != 0
+    if name in of.patterns:
+        pattern = of.patterns[name]
+        alone = pattern.product(there.astype(np.float64), np.ones((size, of.n))) == 1
+        element, entry = np.nonzero(there & (alone & slack)[:, pattern.rows])
+        row, column = pattern.rows[entry], pattern.cols[entry]
+        return element, block.start + row, column, data[element, entry]
+    alone = np.count_nonzero(there, axis=2) == 1
+    element, row, column = np.nonzero(there & (alone & slack)[:, :, None])
+    return element, block.start + row, column, data[element, row, column]
+
+
+def _nonnegative(of: Rows) -> BoolArray:
+    """Rows (m,) whose slacks are zero or positive, whatever the others of their cones are."""
+    found = np.zeros(of.cones.m, dtype=np.bool_)
+    for kind, start, stop in of.cones.blocks():
+        if kind == "psd":
+            rows, cols, _ = triangle(order_of(stop - start))
+            found[start:stop] = rows == cols
+        else:
+            first, last = {"soc": (0, 1), "exp": (1, 3), "power": (0, 2)}.get(kind, (0, None))
+            found[start:stop][first:last] = True
+    return found

@@ -1,0 +1,261 @@
+"""Costs that stand for "never", brought nearer, and the multipliers that take them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lpgd.core.params import batched
+from lpgd.core.pattern import Pattern
+from lpgd.core.solution import Solution
+from lpgd.families.conic.cones import Cones
+from lpgd.families.conic.conic import Conic
+from lpgd.families.quadratic import priced
+from tests.support import program
+
+BIG = 1e12
+
+
+def qp(q, **data):
+    n = len(q)
+    return program(q=q, **{"P": np.eye(n), "lb": np.zeros(n), "ub": np.ones(n), **data})
+
+
+def conic(q, A, b, cones):
+    problem = Conic(len(q), cones, quadratic=False)
+    values = {"q": q, "A": A, "b": b}
+    return problem, {k: batched(np.array([v], dtype=np.float64)) for k, v in values.items()}
+
+
+def moved(problem, params, firm=None):
+    costs, where = priced.eased(problem, params, firm)
+    assert where is None or (where == (costs["q"].full() != params["q"].full())).all()
+    return costs["q"].full()[0], None if where is None else where[0]
+
+
+@pytest.mark.parametrize("size", [1e6, 1e9, 1e30, 1e300])
+def test_costs_that_push_at_a_bound_are_brought_nearer(size):
+    costs, where = moved(*qp([size, -size, 1.0, -2.0]))
+    np.testing.assert_array_equal(where, [True, True, False, False])
+    np.testing.assert_allclose(costs, [2000.0, -2000.0, 1.0, -2.0])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"lb": [-np.inf, 0.0, 0.0]},  # nothing holds it
+        {"lb": [-np.inf, 0.0, 0.0], "G": [[-1.0, -1.0, 0.0]], "h": [0.0]},  # nor a sum
+        {"q": [1e4, 1.0, 1.0]},  # not that large
+        {"q": [BIG, 1.0, 1e9], "lb": [0.0, 0.0, -np.inf]},  # another that nothing holds
+        {"P": 1e9 * np.eye(3)},  # curvature is as large
+        {"q": [np.nan, 1.0, 1.0]},
+    ],
+)
+def test_other_costs_stay(data):
+    problem, params = qp(**{"q": [BIG, 1.0, 1.0], **data})
+    assert priced.eased(problem, params) == (params, None)
+
+
+def test_curvature_counts_where_other_costs_are_zero():
+    for bend in (1.0, 1e9):
+        problem, params = program(P=bend * np.eye(2), q=[BIG, 0.0], lb=[0.0, -1.0], ub=[1.0, 1.0])
+        costs, where = moved(problem, params)
+        assert (where is None) == (bend > 1)
+        assert where is None or costs[0] == 1e3
+
+
+def test_firm_costs_stay_and_count():
+    problem, params = qp([BIG, 1e20, 1.0])
+    costs, where = moved(problem, params, np.array([[True, False, False]]))
+    np.testing.assert_array_equal(where, [False, True, False])
+    np.testing.assert_allclose(costs, [BIG, 1e15, 1.0])
+
+
+HOLDS = {
+    "nonneg": (Cones(nonneg=1), 0),
+    "soc": (Cones(soc=(3,)), 0),
+    "psd": (Cones(psd=(2,)), 0),
+    "psd, last": (Cones(psd=(2,)), 2),
+    "exp, second": (Cones(exp=1), 1),
+    "exp, third": (Cones(exp=1), 2),
+    "power": (Cones(power=(0.3,)), 1),
+}
+OTHERS = {
+    "soc": (Cones(soc=(3,)), 1),
+    "psd": (Cones(psd=(2,)), 1),
+    "exp": (Cones(exp=1), 0),
+    "power": (Cones(power=(0.3,)), 2),
+}
+
+
+@pytest.mark.parametrize("factor", [-1.0, 4.0])
+def test_equalities_hold_whatever_costs_push_at(factor):
+    problem, given = program(P=np.eye(2), q=[BIG, 1.0], A=[[factor, 0.0]], b=[factor], lb=[-1, -9])
+    for sign in (1.0, -1.0):
+        params = {**given, "q": batched(np.array([[sign * BIG, 1.0]]))}
+        eased, where = priced.eased(problem, params)
+        assert where.tolist() == [[True, False]]
+        y = np.array([[-(eased["q"].full()[0, 0] + 1.0) / factor, 0.0, 0.0]])
+        point = Solution(np.array([[1.0, -1.0]]), y, np.zeros(1, np.int8))
+        assert problem.residual(eased, point)[0] < 1e-12
+        paid = problem.paid(params, eased, point)
+        assert problem.residual(params, paid)[0] < 1e-12
+        assert paid.y[0, 0] == pytest.approx(-(sign * BIG + 1.0) / factor, rel=1e-15)
+        np.testing.assert_allclose(problem.settled(params, paid)[1].y, y)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("factor", [-1.0, 4.0])
+@pytest.mark.parametrize(
+    ("cones", "row", "holds"),
+    [(*case, True) for case in HOLDS.values()] + [(*case, False) for case in OTHERS.values()],
+)
+def test_rows_whose_slacks_cannot_be_negative(cones, row, holds, factor, sparse):
+    A = np.zeros((cones.m, 2))
+    A[row, 0] = factor
+    A[:, 1] = np.where(np.arange(cones.m) == row, 0.0, 1.0)
+    problem, params = conic([-np.sign(factor) * BIG, 1.0], A, np.ones(cones.m), cones)
+    if sparse:
+        rows, cols = np.nonzero(A)
+        problem = Conic(2, cones, {"A": Pattern(rows, cols, A.shape)}, quadratic=False)
+        params["A"] = batched(A[rows, cols][None])
+    _, where = moved(problem, params)
+    assert (where is not None) == holds
+    _, away = moved(problem, {**params, "q": batched(-params["q"].values)})
+    assert away is None
+
+
+def test_zeros_of_an_element_are_no_entries():
+    """The row is alone with x_1 in the second element only."""
+    problem, params = program(P=np.eye(2), q=[BIG, 1.0], G=[[-1.0, 1.0]], h=[0.0])
+    G = np.array([[[-1.0, 1.0]], [[-1.0, 0.0]]])
+    params = {k: p.take(np.zeros(2, np.intp)) for k, p in params.items()} | {"G": batched(G)}
+    _, where = priced.eased(problem, params)
+    np.testing.assert_array_equal(where, [[False, False], [True, False]])
+
+
+@given(
+    st.lists(st.sampled_from([1.0, -2.0, 0.5, 1e7, -1e9, 1e15, 1e-7]), min_size=3, max_size=6),
+    st.integers(-300, 300),
+)
+def test_units_change_nothing(q, unit):
+    scale = 2.0**unit
+    for power, factors in ((1, {}), (0, {"lb": 1 / scale, "ub": 1 / scale})):
+        problem, params = qp(q)
+        costs, where = moved(problem, params)
+        other = {"q": scale, "P": scale if power else scale**2, **factors}
+        with np.errstate(over="ignore"):
+            there = {k: batched(p.values * other.get(k, 1.0)) for k, p in params.items()}
+        found, here = moved(problem, there)
+        assert (where is None) == (here is None)
+        np.testing.assert_array_equal(found, costs * scale)
+
+
+def test_what_is_paid_back_solves_the_program():
+    """x_1 = 0 and x_2 = 1: the multipliers of their bounds take what the costs are more."""
+    problem, given = qp([BIG, -1e9, -0.25], lb=[0.0, 0.0, 0.0])
+    eased, where = priced.eased(problem, given)
+    x, q = np.array([[0.0, 1.0, 0.25]]), eased["q"].full()[0]
+    assert where.tolist() == [[True, True, False]]
+    y = np.zeros((1, 6))
+    y[0, 0], y[0, 4] = q[0], -q[1] - 1.0
+    point = Solution(x, y, np.zeros(1, np.int8))
+    assert problem.residual(eased, point)[0] < 1e-12
+    np.testing.assert_array_equal(problem.held(given, eased, point), where)
+    paid = problem.paid(given, eased, point)
+    np.testing.assert_allclose(paid.y[0], [BIG, 0, 0, 0, 1e9 - 1.0, 0], rtol=1e-12)
+    np.testing.assert_array_equal(problem.held(given, given, paid), where)
+    settled, at = problem.settled(given, paid)
+    np.testing.assert_array_equal(settled["q"].full(), eased["q"].full())
+    np.testing.assert_allclose(at.y, y, rtol=1e-12)
+
+
+def test_rows_that_hold_together_pay_together():
+    """x_1 >= 0 twice, and 2 x_1 >= 0: each takes its share."""
+    problem, given = qp([BIG, 1.0], G=[[-2.0, 0.0], [-1.0, 0.0]], h=[0.0, 0.0])
+    eased, _ = priced.eased(problem, given)
+    y = np.array([[125.0, 250.0, 500.0, 1.0, 0.0, 0.0]])
+    point = Solution(np.zeros((1, 2)), y, np.zeros(1, np.int8))
+    assert problem.residual(eased, point)[0] < 1e-12
+    paid = problem.paid(given, eased, point)
+    np.testing.assert_allclose(paid.y[0] / BIG, [0.125, 0.25, 0.5, 0, 0, 0], atol=1e-9)
+    settled, at = problem.settled(given, paid)
+    assert settled["q"].full()[0, 0] == 1000.0
+    np.testing.assert_allclose(at.y, y)
+
+
+def test_a_tilt_that_turns_costs_around_leaves_nothing_held():
+    problem, given = qp([BIG, 1.0])
+    eased, _ = priced.eased(problem, given)
+    turned = {**eased, "q": batched(eased["q"].full() - [[2000.0, 0.0]])}
+    point = Solution(np.array([[1.0, 0.0]]), np.array([[0.0, 1, 999, 0]]), np.zeros(1, np.int8))
+    assert problem.residual(turned, point)[0] < 1e-12
+    np.testing.assert_array_equal(problem.held(given, turned, point), [[False, True]])
+
+
+def test_what_another_constraint_holds_against_turned_costs_is_not_held_by_costs():
+    """The sum is one: it pushes x_1 to zero though its tilted cost does not."""
+    problem, given = qp([BIG, -51.0], A=[[1.0, 1.0]], b=[1.0])
+    eased, _ = priced.eased(problem, given)
+    turned = {**eased, "q": batched(np.array([[-10.0, -51.0]]))}
+    y = np.array([[50.0, 40.0, 0.0, 0.0, 0.0]])
+    point = Solution(np.array([[0.0, 1.0]]), y, np.zeros(1, np.int8))
+    assert problem.residual(turned, point)[0] < 1e-12
+    assert not problem.held(given, turned, point).any()
+
+
+def exponential(x, q, y):
+    """min q'x over exp(x_1 / x_2) x_2 <= x_3 = 1."""
+    A = -np.eye(3)[:, :2]
+    problem, params = conic(q, A, [0.0, 0.0, 1.0], Cones(exp=1))
+    return problem, params, Solution(np.array([x]), np.array([y]), np.zeros(1, np.int8))
+
+
+@pytest.mark.parametrize(("gap", "right"), [(0.0, True), (1e-12, False), (0.4, False)])
+def test_in_curved_cones_multipliers_say_nothing_without_the_point(gap, right):
+    """At x_2 > 0 the multiplier takes the costs as well, and is what it must be."""
+    problem, params, point = exponential([-1.0, gap], [-1.0, BIG], [-1.0, BIG, 0.0])
+    assert problem.held(params, params, point)[0, 1] == (gap <= 1e-12)
+    settled, at = problem.settled(params, point)
+    assert (settled["q"].full()[0, 1] == 1000.0) == right
+    assert (at.y[0, 1] == 1000.0) == right
+
+
+def test_what_is_held_lies_at_its_bound_afterwards():
+    problem, given, point = exponential([-1.0, 1e-12], [-1.0, BIG], [-1.0, 1000.0, 0.0])
+    eased, _ = priced.eased(problem, given)
+    paid = problem.paid(given, eased, point)
+    assert paid.x[0, 1] == 0.0
+    assert paid.x[0, 0] == -1.0
+    np.testing.assert_array_equal(paid.y, [[-1.0, BIG, 0.0]])
+    problem, given = qp([BIG, 1.0], lb=[0.25, 0.0], G=[[-1.0, 0.0]], h=[3.0])
+    eased, _ = priced.eased(problem, given)
+    y = np.array([[0.0, 1000.25, 1.0, 0.0, 0.0]])
+    near = Solution(np.array([[0.25 + 1e-16, 0.0]]), y, np.zeros(1, np.int8))
+    assert problem.paid(given, eased, near).x[0, 0] == 0.25
+
+
+def test_variables_away_from_their_bounds_are_not_held():
+    problem, params = qp([BIG, 1.0, 1.0])
+    point = Solution(np.zeros((1, 3)), np.zeros((1, 6)), np.zeros(1, np.int8))
+    assert not problem.held(params, params, point).any()
+    assert problem.settled(params, point)[0] is params
+
+
+@pytest.mark.parametrize("size", [1e10, 1e20, 1e30])
+def test_wrong_points_are_found_beside_such_costs(size):
+    """The right x is (0, 0.5, 0.5); the multiplier of the sum is 0.5."""
+    problem, params = program(
+        P=np.eye(3), q=[size, 0.0, 0.0], A=np.ones((1, 3)), b=[1.0], lb=np.zeros(3)
+    )
+    for x, right in (([0.0, 0.5, 0.5], True), ([0.0, 0.6, 0.4], False), ([0, 0.6, 0.6], False)):
+        y = np.array([[-0.5, size - 0.5, 0.0, 0.0]])
+        found = problem.residual(params, Solution(np.array([x]), y, np.zeros(1, np.int8)))[0]
+        assert found < 1e-12 if right else found > 0.05
+
+
+def test_multipliers_that_do_not_balance_are_found():
+    problem, params = qp([BIG, 1.0, 1.0])
+    y = np.array([[0.9 * BIG, 1.0, 1.0, 0.0, 0.0, 0.0]])
+    point = Solution(np.zeros((1, 3)), y, np.zeros(1, np.int8))
+    assert problem.residual(params, point)[0] > 0.05

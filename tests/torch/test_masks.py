@@ -1,0 +1,187 @@
+"""Costs that stand for "never": whatever their size, they forbid, and nothing else."""
+
+import cvxpy as cp
+import numpy as np
+import pytest
+import torch
+
+import lpgd
+from lpgd.torch import ConicLayer, CvxpyLayer, LPLayer, QPLayer
+
+N = 6
+MASKS = [1e6, 1e9, 1e15, 1e30, 1e300]
+RULES = {"default": lpgd.LPGD(), "exact": lpgd.Exact()}
+WEIGHTS = torch.arange(1.0, N + 1, dtype=torch.float64)
+PROGRAMS = {
+    "squares": lambda x, q: (cp.sum_squares(x) + q @ x, [cp.sum(x) == 1, x >= 0]),
+    "box": lambda x, q: (cp.sum_squares(x) - q @ x, [x >= -1, x <= 2]),
+    "softmax": lambda x, q: (q @ x - cp.sum(cp.entr(x)), [cp.sum(x) == 1]),
+    "norm": lambda x, q: (q @ x + cp.norm(x), [cp.sum(x) == 1, x >= 0]),
+    "logarithms": lambda x, q: (q @ x - cp.sum(cp.log(1 + x)), [cp.sum(x) == 1, x >= 0]),
+    "penalty": lambda x, q: (  # a constraint that may be violated, for a price
+        cp.sum_squares(x[:4] - 1) + q @ x,
+        [x[:2] <= 0.2 + x[4:], x[4:] >= 0],
+    ),
+}
+
+
+def leaf(mask, seed=0, count=2):
+    """Costs, the last ones of which are masks."""
+    q = torch.tensor(np.random.default_rng(seed).normal(size=N))
+    q[N - count :] = mask
+    return q.requires_grad_()
+
+
+def derived(layer, q):
+    (x,) = layer(q)
+    (x @ WEIGHTS).backward()
+    assert not layer.stats.unverified
+    assert not layer.stats.degenerate
+    return x.detach().numpy(), q.grad.numpy()
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("kind", PROGRAMS)
+def test_a_mask_of_any_size_is_one_of_a_hundred(kind, rule, mask):
+    x, q = cp.Variable(N), cp.Parameter(N)
+    cost, constraints = PROGRAMS[kind](x, q)
+    layer = CvxpyLayer(cp.Problem(cp.Minimize(cost), constraints), [q], [x], rule=RULES[rule])
+    right, found = (derived(layer, leaf(size)) for size in (100.0, mask))
+    np.testing.assert_allclose(found[0], right[0], atol=1e-7)
+    np.testing.assert_allclose(found[1], right[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("mask", MASKS)
+def test_kinks_beside_masks_are_found(mask):
+    """x_1 is at zero, and would be without its bound: the difference lies between both sides."""
+    gradients = []
+    for size in (100.0, mask):
+        q = torch.tensor([0.0, -1.0, 0.5, size], dtype=torch.float64, requires_grad=True)
+        layer = QPLayer()
+        given = {"lb": torch.zeros(4, dtype=torch.float64)}
+        x = layer(torch.eye(4, dtype=torch.float64), q, **given)
+        x.sum().backward()
+        assert layer.stats.degenerate == 1
+        assert not layer.stats.unverified
+        gradients.append(q.grad)
+    torch.testing.assert_close(*gradients, atol=1e-7, rtol=1e-5)
+    assert -1 <= gradients[1][0] <= 0
+    torch.testing.assert_close(gradients[1][1:], torch.tensor([-1.0, 0, 0]).double())
+
+
+def test_a_cost_that_is_rounding_is_no_size_of_a_vertex():
+    """Beside 1e-17 all costs are forbidding: tilts go on to where the vertex moves."""
+    gradients = []
+    for speck in (0.0, 1e-17):
+        q = torch.tensor([speck, 1, 2, 3, 4, 5], dtype=torch.float64, requires_grad=True)
+        x = LPLayer()(q, **simplex())
+        (x @ WEIGHTS.flip(0)).backward()
+        gradients.append(q.grad)
+    assert gradients[0].any()
+    torch.testing.assert_close(*gradients, atol=1e-12, rtol=1e-6)
+
+
+@pytest.mark.parametrize("solver", ["CLARABEL", "SCS"])
+@pytest.mark.parametrize("kind", ["softmax", "norm"])
+def test_every_solver(kind, solver):
+    x, q = cp.Variable(N), cp.Parameter(N)
+    cost, constraints = PROGRAMS[kind](x, q)
+    layer = CvxpyLayer(cp.Problem(cp.Minimize(cost), constraints), [q], [x], solver=solver)
+    right, found = (derived(layer, leaf(size)) for size in (100.0, 1e9))
+    np.testing.assert_allclose(found[0], right[0], atol=1e-7)
+    np.testing.assert_allclose(found[1], right[1], atol=1e-5)
+
+
+def simplex():
+    ones = torch.ones(1, N, dtype=torch.float64)
+    return {"A": ones, "b": ones[0, :1], "lb": 0 * ones[0]}
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("rule", RULES)
+def test_multipliers_take_what_masks_cost(rule, mask):
+    """min 1/2 |x|^2 + q'x on the simplex: z_box = -(q + x + y) where x = 0."""
+    layer, q = QPLayer(rule=RULES[rule]), leaf(mask)
+    bound = torch.zeros(N, dtype=torch.float64, requires_grad=True)
+    given = {**simplex(), "lb": bound}
+    out = layer(torch.eye(N, dtype=torch.float64), q, return_duals=True, **given)
+    with torch.no_grad():
+        rest = -(q + out.x + out.y)
+        torch.testing.assert_close(out.z_box, torch.where(out.x == 0, rest, 0 * rest))
+    (out.x @ WEIGHTS + out.y.sum()).backward()
+    small = leaf(100.0)
+    other = torch.zeros(N, dtype=torch.float64, requires_grad=True)
+    given["lb"] = other
+    out = QPLayer(rule=RULES[rule])(
+        torch.eye(N, dtype=torch.float64), small, return_duals=True, **given
+    )
+    (out.x @ WEIGHTS + out.y.sum()).backward()
+    torch.testing.assert_close(q.grad, small.grad, atol=1e-7, rtol=1e-7)
+    torch.testing.assert_close(bound.grad, other.grad, atol=1e-7, rtol=1e-7)
+
+
+@pytest.mark.parametrize("mask", MASKS)
+def test_the_gradient_of_an_lp_is_as_if_the_masked_were_not_there(mask):
+    found = leaf(mask)
+    layer = LPLayer()
+    x = layer(found, **simplex())
+    (x @ WEIGHTS).backward()
+    part = leaf(mask)[: N - 2].detach().requires_grad_()
+    given = {k: v[..., : N - 2] if k != "b" else v for k, v in simplex().items()}
+    small = LPLayer()(part, **given)
+    (small @ WEIGHTS[: N - 2]).backward()
+    np.testing.assert_allclose(x[: N - 2].detach(), small.detach(), atol=1e-12)
+    assert not x[N - 2 :].any()
+    # tilts are as large as all costs, and the masks still count as the largest other one
+    ratio = found.grad[: N - 2] / torch.where(part.grad == 0, 1.0, part.grad)
+    moved = part.grad.abs() > 1e-12
+    assert moved.any()
+    assert (ratio[moved] > 0.5).all()
+    assert (ratio[moved] < 1.1).all()
+
+
+@pytest.mark.parametrize("mask", [1e9, 1e20])
+def test_what_cannot_be_avoided_is_paid(mask):
+    """All but one of the variables are masked, and two are needed: the cheaper one is taken."""
+    q = leaf(mask, count=N - 1).detach()
+    q[-1] *= 0.5
+    given = {**simplex(), "b": torch.tensor([2.0], dtype=torch.float64)}
+    x = LPLayer()(q, **given, ub=torch.ones(N, dtype=torch.float64))
+    right = torch.tensor([1.0, 0, 0, 0, 0, 1], dtype=torch.float64)
+    torch.testing.assert_close(x, right, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("engine", ["daqp", "highs"])
+def test_company_changes_nothing(engine):
+    """Masked, forced and plain elements, together and alone, forward and backward."""
+    rng = np.random.default_rng(3)
+    q = torch.tensor(rng.normal(size=(5, N)))
+    q[1, 3:], q[2, :], q[3, 1:] = 1e9, 1e12 * (1 + torch.rand(N)), 1e30
+    layer = LPLayer(engine=engine)
+    together = q.clone().requires_grad_()
+    x = layer(together, **simplex())
+    (x @ WEIGHTS).sum().backward()
+    for row in range(5):
+        alone = q[row].clone().requires_grad_()
+        one = LPLayer(engine=engine)(alone, **simplex())
+        (one @ WEIGHTS).backward()
+        assert torch.equal(one, x[row])
+        assert torch.equal(alone.grad, together.grad[row])
+
+
+def test_cone_programs_with_masks_and_constraints_that_stand_for_none():
+    A = torch.cat([-torch.eye(3), torch.eye(3), torch.ones(1, 3), -torch.eye(3)]).double()
+    b = torch.tensor([0.0, 0, 0, 1e20, 1e20, 1e20, 1, 0, 0, 0], dtype=torch.float64)
+    c = torch.tensor([1e12, -1.0, -2.0], dtype=torch.float64, requires_grad=True)
+    layer = ConicLayer(lpgd.Cones(nonneg=6, soc=(4,)))
+    x = layer(torch.eye(3, dtype=torch.float64), c, A, b)
+    plain = torch.tensor([10.0, -1.0, -2.0], dtype=torch.float64, requires_grad=True)
+    right = ConicLayer(lpgd.Cones(nonneg=3, soc=(4,)))(
+        torch.eye(3, dtype=torch.float64), plain, torch.cat([A[:3], A[6:]]),
+        torch.cat([b[:3], b[6:]]),
+    )  # fmt: skip
+    torch.testing.assert_close(x, right, atol=1e-8, rtol=0)
+    (x @ WEIGHTS[:3]).backward()
+    (right @ WEIGHTS[:3]).backward()
+    torch.testing.assert_close(c.grad, plain.grad, atol=1e-6, rtol=1e-6)
