@@ -187,8 +187,22 @@ def _apart(values: Values) -> IntArray:
     none, most = q == 0, top(q)
     apart = most > GAP * least(np.where(none, np.inf, q))
     if values.of.quadratic:
-        apart |= (most > 0) & np.logical_or.reduce(none, axis=1)  # with curvature instead
+        alone = ~apart & (most > 0) & np.logical_or.reduce(none, axis=1)
+        if alone.any():
+            apart |= alone & (most > GAP * _bend(values))
     return np.flatnonzero(apart & np.isfinite(most))
+
+
+def _bend(values: Values) -> FloatArray:
+    """A size that those of curvature are not below, (N,), at little cost; see ``_size``."""
+    sides, tops = np.abs(values.sides()), {}
+    for name in values.params.keys() & {"P", "A", "G"}:
+        param = values.params[name]
+        tops[name] = top(param.values.reshape(len(param.values), -1))[param.index]
+    near = least(np.where((sides > 0) & (sides < np.inf), sides, np.inf))
+    bounds = np.ones(len(near)) if values.of.blocks.keys() & {"lb", "ub"} else np.zeros(len(near))
+    rows = np.maximum.reduce([bounds, *(tops[name] for name in tops.keys() & {"A", "G"})])
+    return tops["P"] * np.where(np.isinf(near), 1.0, near / (values.of.n * rows))
 
 
 def _size(values: Values, movable: BoolArray, sides: FloatArray) -> FloatArray:
