@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cvxpy as cp
 import numpy as np
 from _truth_programs import Array, Program, Rng, Units, family, modelled
@@ -112,14 +114,26 @@ def tail(s: Rng) -> Program:
 
 @family("projection on the simplex")
 def simplex(s: Rng) -> Program:
-    n = s.integers(3, 15)
-    x, p, total = cp.Variable(n), cp.Parameter(n), cp.Parameter(nonneg=True)
-    problem = cp.Problem(cp.Minimize(cp.sum_squares(x - p)), [cp.sum(x) == total, x >= 0])
+    return _simplex(s, np.zeros(0))
+
+
+@family("projection on the simplex, with masks")
+def masked(s: Rng) -> Program:
+    return _simplex(s, 10.0 ** s.uniform(7, 30, 3))
+
+
+def _simplex(s: Rng, masks: Array) -> Program:
+    n = int(s.integers(3, 15))
+    x, p = cp.Variable(n + len(masks)), cp.Parameter(n)
+    total = cp.Parameter(nonneg=True)
+    cost = cp.sum_squares(x[:n] - p) + masks @ x[n:]
+    problem = cp.Problem(cp.Minimize(cost), [cp.sum(x) == total, x >= 0])
 
     def closed(p: Array, total: Array) -> list[Array]:
         ordered = np.sort(p)[::-1]
         levels = (np.cumsum(ordered) - total) / np.arange(1, n + 1)
-        return [np.maximum(p - levels[np.flatnonzero(ordered > levels)[-1]], 0)]
+        found = np.maximum(p - levels[np.flatnonzero(ordered > levels)[-1]], 0)
+        return [np.concatenate([found, 0 * masks])]
 
     return modelled(
         problem,
@@ -128,6 +142,19 @@ def simplex(s: Rng) -> Program:
         lambda r, u: [u.x * r.normal(size=n), u.x * r.uniform(0.5, 2)],
         closed,
     )
+
+
+@family("penalties that are never paid")
+def penalties(s: Rng) -> Program:
+    """A norm, rows that may be violated at a price of 1e9: nothing is worth that."""
+    n, m = int(s.integers(3, 10)), int(s.integers(2, 6))
+    x, slack, p = cp.Variable(n), cp.Variable(m, nonneg=True), cp.Parameter(n)
+    A, b = s.normal(size=(m, n)), s.uniform(0.1, 1.0, m)
+    cost = cp.norm(x - p) + 0.5 * cp.sum_squares(x)
+    hard = cp.Problem(cp.Minimize(cost), [A @ x <= b])
+    soft = cp.Problem(cp.Minimize(cost + 1e9 * cp.sum(slack)), [A @ x <= b + slack])
+    one = modelled(soft, {p: "free"}, [x], lambda r, u: [2 * r.normal(size=n)])
+    return replace(one, solve=modelled(hard, {p: "free"}, [x], one.draw).solve)
 
 
 @family("isotonic regression")

@@ -25,14 +25,22 @@ def bounded(s: Rng) -> Program:
     return _softmax(int(s.integers(2, 8)), 0.2, 1.0, far=True)
 
 
-def _softmax(n: int, low: float, high: float, *, far: bool = False) -> Program:
-    x, v, alpha = cp.Variable(n), cp.Parameter(n), cp.Parameter(nonneg=True)
+@family("softmax, with masks")
+def masked(s: Rng) -> Program:
+    return _softmax(int(s.integers(2, 8)), 0.2, 1.0, masks=10.0 ** s.uniform(7, 30, 2))
+
+
+def _softmax(
+    n: int, low: float, high: float, *, far: bool = False, masks: Array | None = None
+) -> Program:
+    masks = np.zeros(0) if masks is None else masks
+    x, v, alpha = cp.Variable(n + len(masks)), cp.Parameter(n), cp.Parameter(nonneg=True)
     none = [x <= 1e20, cp.norm(x) <= 1e15] if far else []
-    objective = cp.Maximize(v @ x + alpha * cp.sum(cp.entr(x)))
+    objective = cp.Maximize(v @ x[:n] - masks @ x[n:] + alpha * cp.sum(cp.entr(x)))
 
     def closed(v: Array, alpha: Array) -> list[Array]:
         e = np.exp((v - v.max()) / alpha)
-        return [e / e.sum()]
+        return [np.concatenate([e / e.sum(), 0 * masks])]
 
     def draw(r: Rng, u: Units) -> list[Array]:
         return [u.f * r.uniform(low, high) * r.normal(size=n), u.f * 0.5]
