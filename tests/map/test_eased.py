@@ -115,6 +115,16 @@ def test_unbounded_in_variables_without_such_costs_is_unbounded(falls):
     assert answer.solution.status[0] == (Status.UNBOUNDED if falls else Status.OPTIMAL)
 
 
+def test_costs_of_rounding_make_nothing_unbounded():
+    """x_2 is free, and its cost what rounding left of zero."""
+    problem, params = program(q=[1.0, -1e-17], G=[[-1.0, 0.0], [1.0, 0.0]], h=[0.0, 1.0])
+    ray = Solution(np.array([[0.0, 1.0]]), np.zeros((1, 2)), UNBOUNDED)
+    answer, asked = solve(problem, params, Spy({1e-14: Status.UNBOUNDED}, ray=ray))
+    assert asked == [[1e-14], [1.0]]
+    assert answer.solution.status[0] == Status.OPTIMAL
+    assert answer.solution.x[0, 0] == 0.0
+
+
 @pytest.mark.parametrize(
     ("status", "again"),
     [(Status.NUMERICAL, True), (Status.UNBOUNDED, True), (Status.INACCURATE, True),

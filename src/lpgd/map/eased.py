@@ -20,6 +20,7 @@ from lpgd.core.tilt import Tilt
 from lpgd.map.attempt import together
 
 NONE = 1e-9  # of a direction: entries that are none
+DIGITS = 1e12  # times as much: beside it what is left is no rounding
 ALIKE = 1e5  # times as much: costs of one kind
 
 
@@ -174,6 +175,8 @@ def _loose(
     held |= among(found.status, Status.INFEASIBLE, Status.TIME_LIMIT)[:, None]
     if answer.ray is not None:  # what is unbounded in other variables is so whatever these cost
         falls = (found.status == Status.UNBOUNDED)[:, None]
+        # unless beside these the other costs are rounding
+        falls = falls & (np.abs(given["q"].full()) <= DIGITS * np.abs(eased["q"].full()))
         held |= falls & (np.abs(answer.ray.x) <= NONE * top(answer.ray.x)[:, None])
     return moved & ~held
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from lpgd.families.conic import equations, newton
+from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.equations import Dense, Point
 from lpgd.families.conic.newton import Model
 from lpgd.families.conic.tops import Layout
@@ -29,6 +30,19 @@ def test_the_planted_solution_has_no_residual(name):
     assert error.max() < 1e-13
     assert max(np.abs(part).max() for part in gap) < 1e-12
     np.testing.assert_allclose(y, case.solution.y, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0])
+def test_rows_that_are_far_away_hide_no_violation_of_others(scale):
+    """x_1 + x_2 <= 1e10 beside x_1 = 1 and x_2 = 1, which a point misses by a tenth."""
+    A, b = np.array([[[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]]), np.array([[1.0, 1.0, 1e10]])
+    data = Dense(np.zeros((1, 2, 2)), np.zeros((1, 2)), A, b)
+    for off, wrong in ((0.1, 0.05), (0.0, 0.0)):
+        x = np.array([[1.0 - off, 1.0]]) * (scale if off else 1.0)
+        v = np.array([[0.0, 0.0, -(b[0, 2] - x.sum())]])
+        point = Point(x, v, np.zeros((1, 3)), np.zeros(1))
+        error = equations.residual(Cones(zero=2, nonneg=1), data, point)[1][0]
+        assert error > wrong if off else error < 1e-15
 
 
 @pytest.mark.parametrize("kept", [False, True])

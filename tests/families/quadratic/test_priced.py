@@ -1,5 +1,7 @@
 """Costs that stand for "never", brought nearer, and the multipliers that take them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -49,6 +51,7 @@ def test_costs_that_push_at_a_bound_are_brought_nearer(size):
         {"q": [BIG, 1.0, 1e9], "lb": [0.0, 0.0, -np.inf]},  # another that nothing holds
         {"P": 1e9 * np.eye(3)},  # curvature is as large
         {"q": [np.nan, 1.0, 1.0]},
+        {"q": [1.0, 1e-305, 0.0]},  # beside numbers that have lost their digits
     ],
 )
 def test_other_costs_stay(data):
@@ -170,18 +173,30 @@ def test_what_is_paid_back_solves_the_program():
     np.testing.assert_allclose(at.y, y, rtol=1e-12)
 
 
-def test_rows_that_hold_together_pay_together():
-    """x_1 >= 0 twice, and 2 x_1 >= 0: each takes its share."""
+def test_of_rows_that_hold_together_the_strongest_pays():
+    """x_1 >= 0 twice, and 2 x_1 >= 0."""
     problem, given = qp([BIG, 1.0], G=[[-2.0, 0.0], [-1.0, 0.0]], h=[0.0, 0.0])
     eased, _ = priced.eased(problem, given)
     y = np.array([[125.0, 250.0, 500.0, 1.0, 0.0, 0.0]])
     point = Solution(np.zeros((1, 2)), y, np.zeros(1, np.int8))
     assert problem.residual(eased, point)[0] < 1e-12
     paid = problem.paid(given, eased, point)
-    np.testing.assert_allclose(paid.y[0] / BIG, [0.125, 0.25, 0.5, 0, 0, 0], atol=1e-9)
+    np.testing.assert_allclose(paid.y[0], [125.0, 250.0, BIG - 500.0, 1.0, 0.0, 0.0])
     settled, at = problem.settled(given, paid)
     assert settled["q"].full()[0, 0] == 1000.0
-    np.testing.assert_allclose(at.y, y)
+    assert problem.residual(settled, at)[0] < 1e-12
+
+
+def test_a_bound_that_is_met_pays_though_others_took_the_eased_costs():
+    """The sum of x is zero, and holds x_1 as well as its bound does."""
+    problem, given = qp([BIG, 1.0], A=[[1.0, 1.0]], b=[0.0])
+    eased, _ = priced.eased(problem, given)
+    y = np.array([[-1000.0, 0.0, 0.0, 0.0, 999.0]])
+    point = Solution(np.zeros((1, 2)), y, np.zeros(1, np.int8))
+    assert problem.held(given, eased, point)[0, 0]
+    paid = problem.paid(given, eased, point)
+    np.testing.assert_allclose(paid.y[0], [-1000.0, BIG - 1000.0, 0.0, 0.0, 999.0])
+    assert not problem.held(given, eased, replace(point, x=point.x + 0.1)).any()
 
 
 def test_a_tilt_that_turns_costs_around_leaves_nothing_held():
@@ -201,7 +216,7 @@ def test_what_another_constraint_holds_against_turned_costs_is_not_held_by_costs
     y = np.array([[50.0, 40.0, 0.0, 0.0, 0.0]])
     point = Solution(np.array([[0.0, 1.0]]), y, np.zeros(1, np.int8))
     assert problem.residual(turned, point)[0] < 1e-12
-    assert not problem.held(given, turned, point).any()
+    assert not problem.held(given, turned, point)[0, 0]
 
 
 def exponential(x, q, y):
@@ -237,7 +252,7 @@ def test_what_is_held_lies_at_its_bound_afterwards():
 
 def test_variables_away_from_their_bounds_are_not_held():
     problem, params = qp([BIG, 1.0, 1.0])
-    point = Solution(np.zeros((1, 3)), np.zeros((1, 6)), np.zeros(1, np.int8))
+    point = Solution(np.full((1, 3), 1e-3), np.zeros((1, 6)), np.zeros(1, np.int8))
     assert not problem.held(params, params, point).any()
     assert problem.settled(params, point)[0] is params
 

@@ -12,11 +12,12 @@ from typing import final
 
 import numpy as np
 
-from lpgd.core.scaling import top
+from lpgd.core.scaling import before_gap, top
 from lpgd.core.solution import FloatArray, Rows
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.projections import project
 
+GAP = 1e5  # times as far as all others: a row that is far away
 SLIGHT = 1e-6  # of the sizes that data suggest: terms that are smaller are rounding
 Gap = tuple[FloatArray, FloatArray]
 """Both sides of the equations."""
@@ -78,7 +79,25 @@ def residual(cones: Cones, data: Dense, point: Point) -> tuple[Gap, FloatArray, 
         if not given.all():
             sizes = np.where(given, sizes, np.maximum(sizes, _least(data, linear)))
         error = np.maximum(error, top(left) / np.where(sizes > 0, sizes, 1.0))
+    wide = np.flatnonzero(top(data.b) > GAP * top(reach))
+    if len(wide):
+        rows = (gap[1][wide], reach[wide], s[wide])
+        error[wide] = np.maximum(error[wide], _by_rows(data.b[wide], *rows))
     return gap, error, y
+
+
+def _by_rows(
+    sides: FloatArray, gap: FloatArray, reach: FloatArray, slacks: FloatArray
+) -> FloatArray:
+    """The largest share of a gap in its own terms, or in those of all rows that are not far away.
+
+    Beside the slack of a row that is, that of any other would be rounding.
+    """
+    sides, slacks = np.abs(sides), np.abs(slacks)
+    near = before_gap(np.where(sides > 0, sides, np.nan), sides > 0, GAP)
+    usual = np.maximum(np.fmin(near, top(sides)), top(reach))
+    sizes = np.maximum(np.maximum(sides, slacks), usual[:, None])
+    return top(gap / np.where(sizes > 0, sizes, 1.0))
 
 
 def _least(data: Dense, linear: FloatArray) -> FloatArray:

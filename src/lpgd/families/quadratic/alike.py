@@ -3,7 +3,7 @@
 Users measure variables in units of their own, grams beside tonnes: how large one is says nothing of
 another then. It does in units in which the largest entries of columns are about 1 beside those of
 their rows, the square roots of the diagonal of P being a row like any other. These depend on the
-data alone, and change with the units of the user. Rows of one entry compare it with none.
+data alone, and change with the units of the user. A half-line with one entry compares it with none.
 """
 
 import numpy as np
@@ -21,10 +21,9 @@ APART = 10  # powers of two between units in which sizes can still be compared
 def units(values: Values) -> Exponents:
     """Powers of two (N, n) by which x has to be divided; 0 for elements where users' units do."""
     of, cols = values.of, np.zeros(values["q"].shape)
-    matrices = [(np.abs(values[k]), of.patterns.get(k)) for k in of.blocks.keys() & {"A", "G"}]
+    matrices = [_compared(values, k) for k in of.blocks.keys() & {"A", "G"}]
     if of.quadratic:
         matrices.append((np.sqrt(values.diagonal())[:, None], None))
-    matrices = [(_compared(sizes, pattern), pattern) for sizes, pattern in matrices]
     for sizes, pattern in matrices:
         np.maximum(cols, _of_cols(sizes, pattern), out=cols)
     first, cols = np.where(cols > LOST, 1 / cols, 0.0), np.zeros_like(cols)
@@ -62,13 +61,20 @@ def changed(
     return data, moved, (np.ldexp(slopes, cols), slacks)
 
 
-def _compared(sizes: FloatArray, pattern: Pattern | None) -> FloatArray:
-    """The entries of rows with more than one, others zero."""
-    there = sizes > LOST
+def _compared(values: Values, name: str) -> tuple[FloatArray, Pattern | None]:
+    """Sizes of the entries of a block, and their places; zero where a half-line has no other."""
+    of, sizes = values.of, np.abs(values[name])
+    pattern, there = of.patterns.get(name), sizes > LOST
+    block, lines = of.blocks[name], of.cones.zero + of.cones.nonneg  # other cones' rows are alike
+    counts = np.zeros((len(sizes), block.stop - block.start))
     if pattern is None:
-        return np.where(np.count_nonzero(there, axis=2)[:, :, None] > 1, sizes, 0.0)
-    counts = pattern.product(there.astype(np.float64), np.ones((len(sizes), pattern.shape[1])))
-    return np.where(counts[:, pattern.rows] > 1, sizes, 0.0)
+        counts += np.count_nonzero(there, axis=2)
+    else:
+        counts += pattern.product(there.astype(np.float64), np.ones((len(sizes), of.n)))
+    counts[:, max(lines - block.start, 0) :] = 2.0
+    several = counts > 1
+    kept = several[:, :, None] if pattern is None else several[:, pattern.rows]
+    return np.where(kept, sizes, 0.0), pattern
 
 
 def _of_cols(sizes: FloatArray, pattern: Pattern | None) -> FloatArray:

@@ -15,7 +15,7 @@ from typing import final
 import numpy as np
 
 from lpgd.core.params import Params, batched, taken
-from lpgd.core.scaling import before_gap, least, top
+from lpgd.core.scaling import LOST, before_gap, least, top
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.families.conic.cones import order_of, triangle
 from lpgd.families.quadratic.products import SIDES, Values
@@ -74,9 +74,16 @@ class Holds:
         curved = self.row >= of.cones.zero + of.cones.nonneg
         if not curved.any():
             return self
-        slack = self.side - self.entry * x[self.element, self.column]
-        room = share * np.abs(self.entry) * top(x)[self.element] + ROUNDING * np.abs(self.side)
-        return self.take(~curved | (slack <= room))
+        room = share * np.abs(self.entry) * top(x)[self.element]
+        return self.take(~curved | (self.slack(x) <= room) | self.met(x))
+
+    def slack(self, x: FloatArray) -> FloatArray:
+        """What is left to them at points x (N, n), (k,)."""
+        return self.side - self.entry * x[self.element, self.column]
+
+    def met(self, x: FloatArray) -> BoolArray:
+        """Which have no slack but rounding, (k,)."""
+        return self.slack(x) <= ROUNDING * np.abs(self.side)
 
     def pulls(self, y: FloatArray, n: int) -> FloatArray:
         """How much of the costs of each variable their multipliers (N, m) take, (N, n)."""
@@ -90,11 +97,12 @@ class Holds:
         y[self.element, self.row] = y[self.element, self.row] / pulls[at] * wanted[at]
         return y
 
-    def reached(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Points x (N, n) with variables where the row is that takes most of their costs."""
-        x, last = np.array(x), np.argsort(y[self.element, self.row] * self.factor, kind="stable")
-        x[self.element[last], self.column[last]] = (self.side / self.entry)[last]
-        return x
+    def best(self, x: FloatArray, y: FloatArray) -> Holds:
+        """The one for each variable that takes most of its costs, or is met."""
+        order = np.lexsort((self.met(x), y[self.element, self.row] * self.factor))
+        found = np.full(x.shape, -1)
+        found[self.element[order], self.column[order]] = order  # the last one counts
+        return self.take(found[found >= 0])
 
     def on(self, shape: tuple[int, int]) -> BoolArray:
         """Their variables (N, n)."""
@@ -130,11 +138,12 @@ def eased(
 
 
 def held(of: Rows, given: Params, params: Params, point: Solution) -> BoolArray:
-    """Variables (N, n) that push as the given ones do, mostly taken by multipliers of bounds."""
+    """Variables (N, n) at their bounds, by multipliers or x, whose costs push as the given ones."""
     values, q = Values(of, given), params["q"].full()
     holds = Holds.of(values, values["q"], values.sides()).tight(of, point.x, TIGHT)
-    pulls = holds.pulls(point.y, of.n)
-    return (pulls >= HELD * np.abs(q)) & (pulls > 0) & (np.sign(q) == np.sign(values["q"]))
+    at = holds.pulls(point.y, of.n) >= HELD * np.abs(q)
+    at |= holds.take(holds.met(point.x)).on(q.shape)
+    return at & (q != 0) & (np.sign(q) == np.sign(values["q"]))
 
 
 def paid(of: Rows, given: Params, params: Params, point: Solution) -> Solution:
@@ -142,10 +151,11 @@ def paid(of: Rows, given: Params, params: Params, point: Solution) -> Solution:
     values = Values(of, given)
     more = np.abs(values["q"]) - np.abs(params["q"].full())
     holds = Holds.of(values, np.where(more != 0, values["q"], 0.0), values.sides())
-    holds = holds.tight(of, point.x, TIGHT)
-    pulls = holds.pulls(point.y, of.n)
-    y = holds.shared(point.y, pulls, pulls + more)
-    return replace(point, x=holds.reached(point.x, y), y=y)
+    best = holds.tight(of, point.x, TIGHT).best(point.x, point.y)
+    x, y, at = np.array(point.x), np.array(point.y), (best.element, best.column)
+    x[at] = best.side / best.entry
+    y[best.element, best.row] += more[at] / best.factor
+    return replace(point, x=x, y=y)
 
 
 def settled(
@@ -184,7 +194,7 @@ def _apart(values: Values) -> IntArray:
     if not values.of.cones.m:
         return np.zeros(0, dtype=np.intp)
     q = np.abs(values["q"])
-    none, most = q == 0, top(q)
+    none, most = q < LOST, top(q)
     apart = most > GAP * least(np.where(none, np.inf, q))
     if values.of.quadratic:
         alone = ~apart & (most > 0) & np.logical_or.reduce(none, axis=1)
@@ -195,7 +205,7 @@ def _apart(values: Values) -> IntArray:
 
 def _bend(values: Values) -> FloatArray:
     """A size that those of curvature are not below, (N,), at little cost; see ``_size``."""
-    sides, tops = np.abs(values.sides()), {}
+    sides, tops = np.abs(values.sides()), dict[str, FloatArray]()
     for name in values.params.keys() & {"P", "A", "G"}:
         param = values.params[name]
         tops[name] = top(param.values.reshape(len(param.values), -1))[param.index]
@@ -219,8 +229,8 @@ def _size(values: Values, movable: BoolArray, sides: FloatArray) -> FloatArray:
         near = np.fmin(before_gap(away, away > 0, GAP), most)
         bend = sizes.curve(np.ones((len(movable), values.of.n))).max(axis=1, initial=0.0)
         floor = np.where(np.isnan(most), 1.0, near) * bend
-        q = np.where(q > 0, q, floor[:, None])
-    return np.fmax(before_gap(np.where(q > 0, q, np.nan), movable, GAP), floor)
+        q = np.where(q < LOST, floor[:, None], q)
+    return np.fmax(before_gap(np.where(q < LOST, np.nan, q), movable, GAP), floor)
 
 
 def _entries(
