@@ -45,9 +45,8 @@ def compared(case: Case, i: int, rng: np.random.Generator) -> list[Finding]:
         return []
     found = _along(case, element, outcome.gradients, ways, size)
     scale = _sum_of_sizes(case, element, outcome.gradients, ways, size)
-    if not abs(found - slope) <= OFF * max(
-        abs(slope), 0.1 * scale, 1e-3 * _units(element, pull, size)
-    ):
+    allowed = OFF * max(abs(slope), 0.1 * scale, 1e-3 * _units(element, pull, size))
+    if not abs(found - slope) <= allowed + _rounding(outcome.outputs, pull, size):
         text = f"{found:.6e} and not {slope:.6e} {element.traits} {case.options}"
         return [Finding("gradient is not the slope", text)]
     return []
@@ -72,6 +71,12 @@ def _loss(outputs: Mapping[str, np.ndarray], pull, size: float, k: int) -> np.lo
             (outputs[name][k].astype(np.longdouble) * (v / size)).sum() for name, v in pull.items()
         ]
     return sum(parts, np.longdouble(0))
+
+
+def _rounding(outputs: Mapping[str, np.ndarray], pull, size: float) -> float:
+    """What rounding of outputs, slacks of 1e20 say, may make of a difference."""
+    most = max(np.abs(outputs[name] * (v / size)).max(initial=0.0) for name, v in pull.items())
+    return float(np.finfo(np.float64).eps * most / STEP)
 
 
 def _slope(values: list[np.longdouble], size: float) -> float | None:

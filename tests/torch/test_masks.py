@@ -123,22 +123,68 @@ def test_multipliers_take_what_masks_cost(rule, mask):
 
 @pytest.mark.parametrize("mask", MASKS)
 def test_the_gradient_of_an_lp_is_as_if_the_masked_were_not_there(mask):
-    found = leaf(mask)
-    layer = LPLayer()
-    x = layer(found, **simplex())
-    (x @ WEIGHTS).backward()
+    found, pull = leaf(mask), torch.where(torch.arange(N) < N - 2, WEIGHTS, 0.0)
+    x = LPLayer()(found, **simplex())
+    (x @ pull).backward()
     part = leaf(mask)[: N - 2].detach().requires_grad_()
     given = {k: v[..., : N - 2] if k != "b" else v for k, v in simplex().items()}
     small = LPLayer()(part, **given)
     (small @ WEIGHTS[: N - 2]).backward()
     np.testing.assert_allclose(x[: N - 2].detach(), small.detach(), atol=1e-12)
     assert not x[N - 2 :].any()
-    # tilts are as large as all costs, and the masks still count as the largest other one
-    ratio = found.grad[: N - 2] / torch.where(part.grad == 0, 1.0, part.grad)
-    moved = part.grad.abs() > 1e-12
-    assert moved.any()
-    assert (ratio[moved] > 0.5).all()
-    assert (ratio[moved] < 1.1).all()
+    assert part.grad.any()
+    ratio = found.grad[: N - 2].norm() / part.grad.norm()  # masks count like the largest of others
+    torch.testing.assert_close(found.grad[: N - 2], ratio * part.grad, atol=1e-12, rtol=1e-6)
+    assert 0.5 < ratio <= 1
+    assert not found.grad[N - 2 :].any()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_masks_of_many_sizes_leave_the_gradients_of_matrices_alone(rule):
+    gradients = []
+    for masks in ((10.0,) * 4, (1e9, 1e18, 1e27, 1e36)):
+        q = torch.tensor([-1.0, -0.7, *masks], dtype=torch.float64)
+        P, A = torch.eye(6, dtype=torch.float64).requires_grad_(), simplex()["A"].requires_grad_()
+        x = QPLayer(rule=RULES[rule])(P, q, **{**simplex(), "A": A})
+        (x[0] - 2 * x[1]).backward()
+        gradients.append((P.grad, A.grad))
+    assert gradients[0][0].any()
+    for right, found in zip(*gradients, strict=True):
+        torch.testing.assert_close(found, right, atol=1e-9, rtol=1e-9)
+
+
+@pytest.mark.parametrize("far", [1e3, 1e4, 1e6, 1e20])
+@pytest.mark.parametrize("mask", [1e8, 1e9, 1e12])
+def test_bounds_that_are_slack_say_nothing_of_costs(mask, far):
+    q = torch.tensor([-1.0, -2.0, 0.5, mask], dtype=torch.float64, requires_grad=True)
+    layer, zero = QPLayer(), torch.zeros(4, dtype=torch.float64)
+    x = layer(torch.eye(4, dtype=torch.float64), q, lb=zero, ub=zero + far)
+    (x @ WEIGHTS[:4]).backward()
+    torch.testing.assert_close(q.grad, torch.tensor([-1.0, -2, 0, 0]).double())
+    assert layer.stats.degenerate == 0
+
+
+@pytest.mark.parametrize("mask", [1e2, 1e9, 1e20])
+def test_small_multipliers_beside_masks_are_some(mask):
+    """That of x_1 <= 0.5 is 1e-4 of the costs: no vertex that is degenerate."""
+    ub = torch.tensor([0.5, 0.4, 0.3, 1], dtype=torch.float64, requires_grad=True)
+    b = torch.tensor([0.9], dtype=torch.float64, requires_grad=True)
+    c = torch.tensor([-1, -1.0001, -3, mask], dtype=torch.float64)
+    x = LPLayer()(c, A=torch.ones(1, 4).double(), b=b, lb=0 * c, ub=ub)
+    (x @ torch.tensor([1.0, 2, 4, 3]).double()).backward()
+    torch.testing.assert_close(ub.grad, torch.tensor([0.0, 1, 3, 0]).double())
+    torch.testing.assert_close(b.grad, torch.ones(1).double())
+
+
+@pytest.mark.parametrize("length", [2e5, 1e8])
+def test_a_cost_that_curvature_balances_is_none_that_forbids(length):
+    q = torch.tensor([-length, -0.2, 0.1], dtype=torch.float64)
+    P, zero = torch.eye(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+    for share in (0.3, 0.4, 0.6):
+        ub = torch.tensor([length, 1, 1], dtype=torch.float64)
+        x = QPLayer()(share * P, q, lb=zero, ub=ub)
+        right = [length, min(0.2 / share, 1.0), 0.0]
+        torch.testing.assert_close(x, torch.tensor(right, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("mask", [1e9, 1e20])

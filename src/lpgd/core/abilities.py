@@ -126,10 +126,12 @@ class Easing(Problem, Protocol):
         """Solutions of eased programs, moved variables being held, as those of the given ones."""
         ...
 
-    def settled(
-        self, params: Params, point: Solution, times: float = ...
-    ) -> tuple[Params, Solution]:
-        """Data and points that measure the program: such costs count some ``times`` the others.
+    def unpaid(self, given: Params, params: Params, point: Solution) -> Solution:
+        """Solutions of the given programs as those of the eased ones; undoes ``paid``."""
+        ...
+
+    def settled(self, params: Params, point: Solution) -> tuple[Params, Solution]:
+        """Data and points that measure the program: such costs are no larger than others.
 
         The multipliers that take them are less by the difference.
         """

@@ -37,7 +37,7 @@ def before_gap(sizes: FloatArray, movable: BoolArray, gap: float) -> FloatArray:
     every = np.sort(sizes, axis=1)  # NaN comes last
     wide = every[:, 1:] > gap * every[:, :-1]
     if not wide.size:
-        return np.fmax(firm, np.inf)
+        return np.full(len(sizes), np.inf)
     last = np.where(wide.any(axis=1), wide.argmax(axis=1), 0)[:, None]
     found = np.where(wide.any(axis=1), np.take_along_axis(every, last, axis=1)[:, 0], np.inf)
     return np.fmax(found, firm)

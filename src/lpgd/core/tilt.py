@@ -120,6 +120,9 @@ class Adjoint(Rows):
     span : (N,) float64 or None
         A step along (a, v) that is small for a Lagrangian of any shape; None where the Lagrangian
         is quadratic in x and y, so that any step will do.
+    plain : (N, m) float64 or None
+        Multipliers of the solution without what costs that forbid add to them, beside which all
+        others are rounding; see ``core.abilities.Easing``.
     tied : (N,) bool or None
         Degenerate rows in which only equations depend on each other: their multipliers are not
         unique, but a is.
@@ -132,4 +135,5 @@ class Adjoint(Rows):
     strict: BoolArray
     reach: FloatArray | None = None
     span: FloatArray | None = None
+    plain: FloatArray | None = None
     tied: BoolArray | None = None

@@ -21,7 +21,7 @@ from lpgd.map.attempt import together
 
 NONE = 1e-9  # of a direction: entries that are none
 DIGITS = 1e12  # times as much: beside it what is left is no rounding
-ALIKE = 1e5  # times as much: costs of one kind
+ALIKE = 1e5  # times as much: costs of one kind, as in ``Easing.eased``
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Ask:
         if family is None or moved is None:
             return self._asked(problem, params, start, keep=keep)
         answer = self._asked(problem, eased, start, keep=keep)
-        answer = self._finished(family, params, (eased, moved), answer, start)
+        answer = self.finished(family, params, (eased, moved), answer, start)
         if answer.workspace is None:
             return answer
         kept = Eased.of(self, family, params, answer.solution, answer.workspace)
@@ -58,10 +58,15 @@ class Ask:
         if not self.engine.capabilities.restores:
             return Afresh(self, problem, params, solution)
         eased = params if family is None else family.eased(params)[0]
-        kept = cast(Restoring, self.engine).restore(problem, eased, solution, self.threads)
+        start = (
+            solution
+            if eased is params or family is None
+            else family.unpaid(params, eased, solution)
+        )
+        kept = cast(Restoring, self.engine).restore(problem, eased, start, self.threads)
         return kept if family is None else Eased.of(self, family, params, solution, kept)
 
-    def _finished(
+    def finished(
         self,
         family: Easing,
         params: Params,
@@ -88,7 +93,7 @@ class Ask:
         answer = self._asked(family, eased, start)
         if moved is None:
             return answer
-        return self._finished(family, params, (eased, moved), answer, start)
+        return self.finished(family, params, (eased, moved), answer, start)
 
     def _asked(
         self, problem: Problem, params: Params, start: Solution | None, *, keep: bool = False
@@ -146,24 +151,18 @@ class Eased:
 
     def resolve(self, tilt: Tilt) -> Answer:
         """See ``Workspace.resolve``."""
-        answer = self.workspace.resolve(tilt)
+        answer, start = self.workspace.resolve(tilt), self.solution.take(tilt.rows)
         problem, given = self.family.tilt(self.given, tilt)
         _, eased = self.family.tilt(self.eased, tilt)
         family = easing(problem)
         assert family is not None
-        loose = _loose(family, given, (eased, self.moved[tilt.rows]), answer)
-        answer = replace(answer, solution=_paid(family, given, eased, answer.solution, loose))
-        rest = np.flatnonzero(loose.any(axis=1))
-        if not len(rest):
-            return answer
-        afresh = Afresh(self.ask, self.family, self.given, self.solution)
-        return _put(answer, rest, afresh.resolve(tilt.take(rest)))
+        return self.ask.finished(family, given, (eased, self.moved[tilt.rows]), answer, start)
 
 
 def _cheapest(params: Params, loose: BoolArray) -> BoolArray:
     """Those of some variables (N, n) that cost about as little as the cheapest of them."""
     costs = np.where(loose, np.abs(params["q"].full()), np.inf)
-    return costs <= ALIKE * costs.min(axis=1, keepdims=True)
+    return costs / ALIKE <= costs.min(axis=1, keepdims=True)
 
 
 def _loose(

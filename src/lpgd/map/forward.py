@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lpgd.core.abilities import Linearization, differentiable
+from lpgd.core.abilities import Linearization, differentiable, easing
 from lpgd.core.engine import Answer, Engine, Workspace
 from lpgd.core.params import Param, Params, taken
 from lpgd.core.problem import Ability, Problem
@@ -157,7 +157,16 @@ class Solved:
         return answers.put(sane, self.settle(self.forward.resolved(tilt.take(sane))))
 
     def adjoint(self, cotangent: Cotangent, rho: float) -> Adjoint:
-        return self.forward.linear.adjoint(cotangent, rho)
+        return self._plain(self.forward.linear.adjoint(cotangent, rho), cotangent)
+
+    def _plain(self, found: Adjoint, cotangent: Cotangent) -> Adjoint:
+        """With the multipliers that measure others; see ``Easing.settled``."""
+        family = easing(self.forward.program)
+        if family is None:
+            return found
+        params = taken(self.forward.params, cotangent.rows)
+        settled, plain = family.settled(params, self.point)
+        return found if settled is params else replace(found, plain=plain.y)
 
     def line(self, cotangent: Cotangent, rho: float, ends: int = 2) -> Adjoint | None:
         program, engine = self.forward.program, self.forward.engine
@@ -167,6 +176,7 @@ class Solved:
         if not rho and any(some.holds(program) for some in warm):
             return None
         found = self.forward.linear.line(cotangent, rho)
+        found = None if found is None else self._plain(found, cotangent)
         if found is not None and found.reach is not None:  # rough solutions hide their active set
             found.reach[self.forward.accuracy[cotangent.rows] > ROUGH] = 0.0
         return found

@@ -185,6 +185,9 @@ def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> tuple[list[Term
     if adjoint.span is not None:
         return _central(point, tilt, adjoint, adjoint.span, FOURTH), lost
     turn, n = adjoint.v, point.x.shape[1]
+    if adjoint.plain is not None:  # what is left out belongs to variables that do not move
+        moves = np.any((adjoint.plain != point.y) & (tilt.dy != 0), axis=1)
+        point = replace(point, y=np.where(moves[:, None], point.y, adjoint.plain))
     if tilt.ds is not None:  # the multipliers' own part of it
         turn, tilt = turn - tilt.ds, replace(tilt, ds=np.zeros_like(tilt.ds))
     here = np.abs(np.concatenate([point.x, point.y], axis=1))

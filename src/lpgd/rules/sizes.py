@@ -55,7 +55,7 @@ class Sizes:
     y : (N, m) float64
         Multipliers by size; those of costs out of proportion are left out, see ``Easing``.
     less : (N,) float64
-        At vertices, ``costs`` without those that are out of proportion; zero where there are none.
+        Of LPs, ``costs`` without those that are out of proportion; zero where there are none.
     """
 
     family: Measured
@@ -82,10 +82,8 @@ class Sizes:
         params = taken(backward.params, tilt.rows)
         of, y, eased = easing(backward.problem), point.y, params
         if of is not None:
-            if family.linear and family.polyhedral:  # a vertex may depend on all its costs
-                eased, _ = of.settled(params, point, 1.0)
-            else:
-                eased, settled = of.settled(params, point)
+            eased, settled = of.settled(params, point)
+            if not (family.linear and family.polyhedral):  # a vertex may depend on all its costs
                 params, y = eased, settled.y
         zero = np.zeros_like(point.x)
         linear, dx = family.slope(params, zero), tilt.dx
@@ -105,7 +103,8 @@ class Sizes:
         accuracy = backward.accuracy[tilt.rows]
         less = np.zeros_like(costs)
         if eased is not params:
-            less = _longest(family.slope(eased, zero) * mine[0])
+            pull = (family.slope(eased, zero), *pull[1:])
+            less = _longest(*(part * mine[0] for part in pull))
             less = np.where(less < costs, less, 0.0)
         measures = linear, costs, priced, work, accuracy, y, less
         return cls(family, params, point, tilt, mine, dx, *measures)

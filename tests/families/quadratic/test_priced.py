@@ -49,7 +49,7 @@ def test_costs_that_push_at_a_bound_are_brought_nearer(size):
         {"lb": [-np.inf, 0.0, 0.0], "G": [[-1.0, -1.0, 0.0]], "h": [0.0]},  # nor a sum
         {"q": [1e4, 1.0, 1.0]},  # not that large
         {"q": [BIG, 1.0, 1e9], "lb": [0.0, 0.0, -np.inf]},  # another that nothing holds
-        {"P": 1e9 * np.eye(3)},  # curvature is as large
+        {"q": [1e6, 1.0, 1.0], "P": 1e4 * np.eye(3)},  # curvature is nearly as large
         {"q": [np.nan, 1.0, 1.0]},
         {"q": [1.0, 1e-305, 0.0]},  # beside numbers that have lost their digits
     ],
@@ -104,7 +104,10 @@ def test_equalities_hold_whatever_costs_push_at(factor):
         paid = problem.paid(params, eased, point)
         assert problem.residual(params, paid)[0] < 1e-12
         assert paid.y[0, 0] == pytest.approx(-(sign * BIG + 1.0) / factor, rel=1e-15)
-        np.testing.assert_allclose(problem.settled(params, paid)[1].y, y)
+        np.testing.assert_allclose(problem.unpaid(params, eased, paid).y, y)
+        settled, at = problem.settled(params, paid)
+        np.testing.assert_allclose(at.y[0, 0] * factor, -sign)
+        assert problem.residual(settled, at)[0] < 1e-12
 
 
 @pytest.mark.parametrize("sparse", [False, True])
@@ -168,9 +171,10 @@ def test_what_is_paid_back_solves_the_program():
     paid = problem.paid(given, eased, point)
     np.testing.assert_allclose(paid.y[0], [BIG, 0, 0, 0, 1e9 - 1.0, 0], rtol=1e-12)
     np.testing.assert_array_equal(problem.held(given, given, paid), where)
+    np.testing.assert_allclose(problem.unpaid(given, eased, paid).y, y, rtol=1e-12)
     settled, at = problem.settled(given, paid)
-    np.testing.assert_array_equal(settled["q"].full(), eased["q"].full())
-    np.testing.assert_allclose(at.y, y, rtol=1e-12)
+    np.testing.assert_allclose(settled["q"].full(), [[1.0, -2.0, -0.25]], rtol=1e-12)
+    np.testing.assert_allclose(at.y, [[1.0, 0, 0, 0, 1.0, 0]], rtol=1e-12)
 
 
 def test_of_rows_that_hold_together_the_strongest_pays():
@@ -183,8 +187,22 @@ def test_of_rows_that_hold_together_the_strongest_pays():
     paid = problem.paid(given, eased, point)
     np.testing.assert_allclose(paid.y[0], [125.0, 250.0, BIG - 500.0, 1.0, 0.0, 0.0])
     settled, at = problem.settled(given, paid)
-    assert settled["q"].full()[0, 0] == 1000.0
+    assert settled["q"].full()[0, 0] == 1.0
     assert problem.residual(settled, at)[0] < 1e-12
+    assert problem.residual(eased, problem.unpaid(given, eased, paid))[0] < 1e-12
+
+
+@pytest.mark.parametrize("share", [0.51, 0.6, 0.9])
+def test_costs_that_curvature_shares_stay(share):
+    """At a far bound the multiplier takes a part, and the length of x the rest."""
+    U = 2e5
+    problem, params = qp([-U, -0.2, 0.1], P=(1 - share) * np.eye(3), ub=[U, 1.0, 1.0])
+    y = np.array([[0.0, 0.0, 0.1, share * U, 0.0, 0.0]])
+    x = np.array([[U, 0.2 / (1 - share), 0.0]])
+    point = Solution(x, y, np.zeros(1, np.int8))
+    if x[0, 1] < 1:
+        assert problem.residual(params, point)[0] < 1e-12
+    assert (problem.settled(params, point)[1].y >= 0).all()
 
 
 def test_a_bound_that_is_met_pays_though_others_took_the_eased_costs():

@@ -127,12 +127,12 @@ def eased(
     movable = Holds.of(part, q, sides).on(q.shape)
     if firm is not None:
         movable &= ~firm[some]
-    size = _size(part, movable, sides)[:, None]
-    far = movable & (np.abs(q) > GAP * size)
+    size, whole = (part[:, None] for part in _sizes(part, movable, sides))
+    far = movable & (np.abs(q) > np.maximum(GAP * size, NEAR * whole))
     if not far.any():
         return params, None
     costs, moved = np.array(params["q"].full()), np.zeros((len(params["q"].index), of.n), np.bool_)
-    costs[some] = np.where(far, np.copysign(NEAR * size, q), q)
+    costs[some] = np.where(far, np.copysign(NEAR * whole, q), q)
     moved[some] = far
     return {**params, "q": batched(costs)}, moved
 
@@ -158,35 +158,56 @@ def paid(of: Rows, given: Params, params: Params, point: Solution) -> Solution:
     return replace(point, x=x, y=y)
 
 
-def settled(
-    of: Rows, params: Params, point: Solution, times: float = NEAR
-) -> tuple[Params, Solution]:
+def unpaid(of: Rows, given: Params, params: Params, point: Solution) -> Solution:
+    """Solutions of the given programs as those of the eased ones; see ``paid``."""
+    values, q = Values(of, given), params["q"].full()
+    holds = Holds.of(values, np.where(values["q"] != q, values["q"], 0.0), values.sides())
+    pulls = holds.tight(of, point.x).pulls(point.y, of.n)
+    forces, agree = _forces(values, holds, pulls, point)
+    exact = np.sign(values["q"]) * (q + forces)
+    wanted = np.where(agree, exact, pulls - (np.abs(values["q"]) - np.abs(q)))
+    return replace(point, y=holds.shared(point.y, pulls, wanted))
+
+
+def settled(of: Rows, params: Params, point: Solution) -> tuple[Params, Solution]:
     """Programs and points without what such costs and the bounds that take them do to each other.
 
-    Costs become some ``times`` as large as all others, and the multipliers less by what that is.
+    Multipliers of these bounds become as large as all other costs and the forces of curvature, in
+    curved cones NEAR times as large, and the costs what they leave to them.
     """
     some = _apart(Values(of, params))
     if not len(some):
         return params, point
     part, at = Values(of, taken(params, some)), point.take(some)
-    q, sides = part["q"], part.sides()
-    holds = Holds.of(part, q, sides).tight(of, at.x)
+    q = part["q"]
+    holds = Holds.of(part, q, part.sides()).tight(of, at.x)
     pulls = holds.pulls(at.y, of.n)
-    far = pulls >= HELD * np.abs(q)
-    size = _size(part, far, sides)[:, None]
-    far &= np.abs(q) > GAP * size
+    held = pulls >= HELD * np.abs(q)
+    sizes = np.concatenate([np.abs(q), top(part.curve(at.x))[:, None]], axis=1)
+    movable = np.concatenate([held, np.zeros((len(q), 1), dtype=np.bool_)], axis=1)
+    size = before_gap(np.where(sizes < LOST, np.nan, sizes), movable, GAP)[:, None]
+    curved = holds.take(holds.row >= of.cones.zero + of.cones.nonneg).on(q.shape)
+    least = np.where(curved, NEAR, 1.0) * size
+    far = held & (np.abs(q) > GAP * size) & (pulls > least)
     if not far.any():
         return params, point
-    most = times * size
-    costs = np.where(far, np.copysign(most, q), q)
     holds = holds.take(far[holds.element, holds.column])
-    rest = holds.shared(at.y, pulls, np.zeros_like(pulls))
-    slope = costs + part.curve(at.x) + part.transposed_product(rest)
-    exact, rough = slope * np.sign(q), pulls - (np.abs(q) - most)
-    less = np.where(np.abs(exact - rough) <= AGREE * pulls, exact, rough)
+    forces, agree = _forces(part, holds, pulls, at)
+    left = np.where(agree, np.sign(q) * least - forces, q - np.sign(q) * (pulls - least))
     linear, y = np.array(params["q"].full()), np.array(point.y)
-    linear[some], y[some] = costs, holds.shared(at.y, pulls, less)
+    linear[some] = np.where(far, left, q)
+    y[some] = holds.shared(at.y, pulls, least)
     return {**params, "q": batched(linear)}, replace(point, y=y)
+
+
+def _forces(
+    values: Values, holds: Holds, pulls: FloatArray, point: Solution
+) -> tuple[FloatArray, BoolArray]:
+    """What pulls at variables but their costs and these rows, and whether it balances them."""
+    rest = holds.shared(point.y, pulls, np.zeros_like(pulls))
+    forces = values.curve(point.x) + values.transposed_product(rest)
+    gap = np.sign(values["q"]) * (values["q"] + forces) - pulls
+    return forces, np.abs(gap) <= AGREE * pulls
 
 
 def _apart(values: Values) -> IntArray:
@@ -204,7 +225,7 @@ def _apart(values: Values) -> IntArray:
 
 
 def _bend(values: Values) -> FloatArray:
-    """A size that those of curvature are not below, (N,), at little cost; see ``_size``."""
+    """A size that those of curvature are not below, (N,), at little cost; see ``_sizes``."""
     sides, tops = np.abs(values.sides()), dict[str, FloatArray]()
     for name in values.params.keys() & {"P", "A", "G"}:
         param = values.params[name]
@@ -215,10 +236,11 @@ def _bend(values: Values) -> FloatArray:
     return tops["P"] * np.where(np.isinf(near), 1.0, near / (values.of.n * rows))
 
 
-def _size(values: Values, movable: BoolArray, sides: FloatArray) -> FloatArray:
-    """The size of all other costs, (N,), and of curvature at the distance of rows that are near.
+def _sizes(values: Values, movable: BoolArray, sides: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The size of all other costs, (N,), and the larger one of these and of curvature.
 
-    Costs of zero are as large as that.
+    That is at the distance of the rows that are near, if they are where costs put x: others may be
+    slack. Costs of zero are as large as that.
     """
     q, floor = np.abs(values["q"]), np.zeros(len(movable))
     if values.of.quadratic:
@@ -230,7 +252,8 @@ def _size(values: Values, movable: BoolArray, sides: FloatArray) -> FloatArray:
         bend = sizes.curve(np.ones((len(movable), values.of.n))).max(axis=1, initial=0.0)
         floor = np.where(np.isnan(most), 1.0, near) * bend
         q = np.where(q < LOST, floor[:, None], q)
-    return np.fmax(before_gap(np.where(q < LOST, np.nan, q), movable, GAP), floor)
+    size = before_gap(np.where(q < LOST, np.nan, q), movable, GAP)
+    return size, np.where(floor > GAP * size, size, np.maximum(size, floor))
 
 
 def _entries(

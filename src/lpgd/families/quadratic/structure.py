@@ -187,11 +187,14 @@ class Structure(Family):
         return priced.paid(self, given, params, point)
 
     @QUIET
-    def settled(
-        self, params: Params, point: Solution, times: float = priced.NEAR
-    ) -> tuple[Params, Solution]:
+    def unpaid(self, given: Params, params: Params, point: Solution) -> Solution:
+        """See ``Easing.unpaid``."""
+        return priced.unpaid(self, given, params, point)
+
+    @QUIET
+    def settled(self, params: Params, point: Solution) -> tuple[Params, Solution]:
         """See ``Easing.settled``."""
-        return priced.settled(self, params, point, times)
+        return priced.settled(self, params, point)
 
     @QUIET
     def folded(self, params: Params, cotangent: Cotangent) -> Cotangent:
