@@ -103,6 +103,16 @@ def test_the_cheapest_of_what_is_needed_is_taken():
     assert problem.residual(params, answer.solution)[0] < 1e-8
 
 
+def test_costs_near_the_largest_number_overflow_nowhere():
+    data = {"A": np.ones((1, 3)), "b": [1.0], "lb": np.zeros(3), "ub": [1.0, 1.0, 0.5]}
+    answer, _ = solve(*program(q=[1e304, 1.5e304, -1.0], **data), Spy())
+    np.testing.assert_allclose(answer.solution.x, [[0.5, 0.0, 0.5]], atol=1e-12)
+    ray = Solution(np.array([[0.0, 1.0]]), np.zeros((1, 2)), UNBOUNDED)
+    problem, params = program(q=[1e304, -1.0], G=[[-1.0, 0.0]], h=[0.0])
+    answer, _ = solve(problem, params, Spy({1e3: Status.UNBOUNDED}, ray=ray))
+    assert answer.solution.status[0] == Status.UNBOUNDED
+
+
 @pytest.mark.parametrize("falls", [True, False])
 def test_unbounded_in_variables_without_such_costs_is_unbounded(falls):
     """x_2 falls for ever; or x_1 would, with an eased cost, against one that does not."""

@@ -175,7 +175,7 @@ def _loose(
     if answer.ray is not None:  # what is unbounded in other variables is so whatever these cost
         falls = (found.status == Status.UNBOUNDED)[:, None]
         # unless beside these the other costs are rounding
-        falls = falls & (np.abs(given["q"].full()) <= DIGITS * np.abs(eased["q"].full()))
+        falls = falls & (np.abs(given["q"].full()) / DIGITS <= np.abs(eased["q"].full()))
         held |= falls & (np.abs(answer.ray.x) <= NONE * top(answer.ray.x)[:, None])
     return moved & ~held
 
