@@ -124,6 +124,9 @@ def eased(
         return params, None
     part = Values(of, taken(params, some))
     q, sides = part["q"], part.sides()
+    size, whole = _sizes(part, np.ones(q.shape, dtype=np.bool_), sides)  # the least that they are
+    if not (top(q) > np.maximum(GAP * size, NEAR * whole)).any():
+        return params, None
     movable = Holds.of(part, q, sides).on(q.shape)
     if firm is not None:
         movable &= ~firm[some]
@@ -179,11 +182,13 @@ def settled(of: Rows, params: Params, point: Solution) -> tuple[Params, Solution
     if not len(some):
         return params, point
     part, at = Values(of, taken(params, some)), point.take(some)
-    q = part["q"]
+    q, bend = part["q"], top(part.curve(at.x))
+    if not (top(q) > GAP * bend).any():
+        return params, point
     holds = Holds.of(part, q, part.sides()).tight(of, at.x)
     pulls = holds.pulls(at.y, of.n)
     held = pulls >= HELD * np.abs(q)
-    sizes = np.concatenate([np.abs(q), top(part.curve(at.x))[:, None]], axis=1)
+    sizes = np.concatenate([np.abs(q), bend[:, None]], axis=1)
     movable = np.concatenate([held, np.zeros((len(q), 1), dtype=np.bool_)], axis=1)
     size = before_gap(np.where(sizes < LOST, np.nan, sizes), movable, GAP)[:, None]
     curved = holds.take(holds.row >= of.cones.zero + of.cones.nonneg).on(q.shape)
@@ -239,18 +244,18 @@ def _bend(values: Values) -> FloatArray:
 def _sizes(values: Values, movable: BoolArray, sides: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The size of all other costs, (N,), and the larger one of these and of curvature.
 
-    That is at the distance of the rows that are near, if they are where costs put x: others may be
-    slack. Costs of zero are as large as that.
+    That is at the usual distance of rows, if they are where costs put x: others may be slack. Costs
+    of zero are as large as that.
     """
     q, floor = np.abs(values["q"]), np.zeros(len(movable))
     if values.of.quadratic:
         sizes = values.absolute()
         away = sizes.distances(np.abs(sides))
-        away = np.where((away > 0) & (away < np.inf), away, np.nan)
-        most = np.fmax.reduce(away, axis=1, initial=np.nan)
-        near = np.fmin(before_gap(away, away > 0, GAP), most)
+        away = np.sort(np.where((away > 0) & (away < np.inf), away, np.inf), axis=1)
+        known = np.count_nonzero(away < np.inf, axis=1)
+        middle = away[np.arange(len(away)), np.maximum(known - 1, 0) // 2]
         bend = sizes.curve(np.ones((len(movable), values.of.n))).max(axis=1, initial=0.0)
-        floor = np.where(np.isnan(most), 1.0, near) * bend
+        floor = np.where(known > 0, middle, 1.0) * bend
         q = np.where(q < LOST, floor[:, None], q)
     size = before_gap(np.where(q < LOST, np.nan, q), movable, GAP)
     return size, np.where(floor > GAP * size, size, np.maximum(size, floor))
