@@ -103,7 +103,8 @@ class Checkable(Problem, Protocol):
 class Easing(Problem, Protocol):
     """A family whose programs can be put without costs out of all proportion; ``Ability.EASE``.
 
-    Such costs hold variables at bounds, where less would hold them as well.
+    Such costs hold variables at bounds, where less would hold them as well. The linear costs are
+    the argument ``q``.
     """
 
     def eased(
@@ -165,7 +166,6 @@ _WHAT = {
     Ability.SIZES: "the sizes of the data",
     Ability.ADJOINT: "the adjoint of the optimality conditions",
     Ability.CHECK: "a check of optimality",
-    Ability.EASE: "programs without costs out of proportion",
 }
 _INSTEAD = {
     Ability.SIZES: "Give the rule a tau.",

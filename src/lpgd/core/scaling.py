@@ -9,6 +9,7 @@ Exponents = NDArray[np.intc]
 FAIR = 64.0  # sizes between 1/64 and 64 are left alone, and so is zero
 LOST = 2.0**-1000  # numbers this small have lost digits: they are nothing beside larger ones
 SQUARES = 1e-150, 1e150  # sizes whose squares are normal numbers
+GAP = 1e5  # times as large or far as all before: what stands for "never", or for no bound at all
 LARGEST = 1022  # exponent up to which a power of two and its inverse are normal numbers
 
 
@@ -28,14 +29,14 @@ def least(values: FloatArray) -> FloatArray:
     return np.minimum.reduceat(values.ravel(), starts)
 
 
-def before_gap(sizes: FloatArray, movable: BoolArray, gap: float) -> FloatArray:
-    """The largest of sizes (N, k) before one that is ``gap`` times as large; infinite for none.
+def before_gap(sizes: FloatArray, movable: BoolArray) -> FloatArray:
+    """The largest of sizes (N, k) before one that is GAP times as large; infinite for none.
 
     At least that of all that are not ``movable``. NaN are none.
     """
     firm = np.fmax.reduce(np.where(movable, np.nan, sizes), axis=1, initial=np.nan)
     every = np.sort(sizes, axis=1)  # NaN comes last
-    wide = every[:, 1:] > gap * every[:, :-1]
+    wide = every[:, 1:] > GAP * every[:, :-1]
     if not wide.size:
         return np.full(len(sizes), np.inf)
     last = np.where(wide.any(axis=1), wide.argmax(axis=1), 0)[:, None]

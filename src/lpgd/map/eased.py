@@ -14,14 +14,13 @@ from lpgd.core.answers import ordered
 from lpgd.core.engine import Answer, Engine, Restoring, Workspace
 from lpgd.core.params import Params, taken
 from lpgd.core.problem import Problem
-from lpgd.core.scaling import top
+from lpgd.core.scaling import GAP, top
 from lpgd.core.solution import BoolArray, IntArray, Solution, Status, among
 from lpgd.core.tilt import Tilt
 from lpgd.map.attempt import together
 
 NONE = 1e-9  # of a direction: entries that are none
 DIGITS = 1e12  # times as much: beside it what is left is no rounding
-ALIKE = 1e5  # times as much: costs of one kind, as in ``Easing.eased``
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Ask:
         answer = self.finished(family, params, (eased, moved), answer, start)
         if answer.workspace is None:
             return answer
-        kept = Eased.of(self, family, params, answer.solution, answer.workspace)
+        kept = Eased(self, family, params, eased, moved, answer.solution, answer.workspace)
         return replace(answer, workspace=kept, factors=None)
 
     def restored(self, problem: Problem, params: Params, solution: Solution) -> Workspace:
@@ -57,14 +56,13 @@ class Ask:
         family = easing(problem)
         if not self.engine.capabilities.restores:
             return Afresh(self, problem, params, solution)
-        eased = params if family is None else family.eased(params)[0]
-        start = (
-            solution
-            if eased is params or family is None
-            else family.unpaid(params, eased, solution)
-        )
-        kept = cast(Restoring, self.engine).restore(problem, eased, start, self.threads)
-        return kept if family is None else Eased.of(self, family, params, solution, kept)
+        engine = cast(Restoring, self.engine)
+        eased, moved = (params, None) if family is None else family.eased(params)
+        if family is None or moved is None:
+            return engine.restore(problem, params, solution, self.threads)
+        start = family.unpaid(params, eased, solution)
+        kept = engine.restore(problem, eased, start, self.threads)
+        return Eased(self, family, params, eased, moved, solution, kept)
 
     def finished(
         self,
@@ -139,16 +137,6 @@ class Eased:
     solution: Solution
     workspace: Workspace
 
-    @classmethod
-    def of(
-        cls, ask: Ask, family: Easing, given: Params, solution: Solution, workspace: Workspace
-    ) -> "Workspace":
-        """What a workspace of the eased programs is to the given ones."""
-        eased, moved = family.eased(given)
-        if moved is None:
-            return workspace
-        return cls(ask, family, given, eased, moved, solution, workspace)
-
     def resolve(self, tilt: Tilt) -> Answer:
         """See ``Workspace.resolve``."""
         answer, start = self.workspace.resolve(tilt), self.solution.take(tilt.rows)
@@ -162,7 +150,7 @@ class Eased:
 def _cheapest(params: Params, loose: BoolArray) -> BoolArray:
     """Those of some variables (N, n) that cost about as little as the cheapest of them."""
     costs = np.where(loose, np.abs(params["q"].full()), np.inf)
-    return costs / ALIKE <= costs.min(axis=1, keepdims=True)
+    return costs / GAP <= costs.min(axis=1, keepdims=True)
 
 
 def _loose(

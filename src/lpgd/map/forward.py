@@ -68,7 +68,15 @@ class Forward:
     def linear(self) -> Linearization:
         """The optimality conditions of the batch to first order, kept for every cotangent."""
         program = differentiable(self.program, "an adjoint")
-        return program.linearize(self.params, self.solution, self.factors)
+        return program.linearize(*self.measure, self.factors)
+
+    @cached_property
+    def measure(self) -> tuple[Params, Solution]:
+        """Data and solution beside which nothing is rounding; see ``Easing.settled``."""
+        family = easing(self.program)
+        if family is None:
+            return self.params, self.solution
+        return family.settled(self.params, self.solution)
 
     def moving(self, cotangent: Cotangent) -> BoolArray:
         """Rows of a cotangent that move the solution; slacks alone may not."""
@@ -160,13 +168,11 @@ class Solved:
         return self._plain(self.forward.linear.adjoint(cotangent, rho), cotangent)
 
     def _plain(self, found: Adjoint, cotangent: Cotangent) -> Adjoint:
-        """With the multipliers that measure others; see ``Easing.settled``."""
-        family = easing(self.forward.program)
-        if family is None:
+        """With the multipliers that were linearized, where they are others."""
+        _, solution = self.forward.measure
+        if solution is self.forward.solution:
             return found
-        params = taken(self.forward.params, cotangent.rows)
-        settled, plain = family.settled(params, self.point)
-        return found if settled is params else replace(found, plain=plain.y)
+        return replace(found, plain=solution.y[cotangent.rows])
 
     def line(self, cotangent: Cotangent, rho: float, ends: int = 2) -> Adjoint | None:
         program, engine = self.forward.program, self.forward.engine

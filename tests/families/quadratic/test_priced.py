@@ -217,6 +217,17 @@ def test_a_bound_that_is_met_pays_though_others_took_the_eased_costs():
     assert not problem.held(given, eased, replace(point, x=point.x + 0.1)).any()
 
 
+def test_nothing_comes_back_from_rows_to_which_nothing_was_paid():
+    """x_1 is needed after all: its bound has no multiplier, and gets none."""
+    problem, given = qp([BIG, 1.0])
+    eased, _ = priced.eased(problem, given)
+    y = np.array([[0.0, 1.0, 0.0, 0.0]])
+    point = Solution(np.array([[0.5, 0.0]]), y, np.zeros(1, np.int8))
+    np.testing.assert_array_equal(problem.unpaid(given, eased, point).y, y)
+    small = replace(point, y=np.array([[10.0, 1.0, 0.0, 0.0]]))
+    assert (problem.unpaid(given, eased, small).y >= 0).all()
+
+
 def test_a_tilt_that_turns_costs_around_leaves_nothing_held():
     problem, given = qp([BIG, 1.0])
     eased, _ = priced.eased(problem, given)

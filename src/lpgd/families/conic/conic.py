@@ -102,6 +102,5 @@ class Conic(Structure):
 
     def linearize(self, params: Params, solution: Solution, factors: Any = None) -> Linearized:
         """See ``Differentiable.linearize``."""
-        params, solution = self.settled(params, solution)
         units = factors if isinstance(factors, Units) else None
         return Linearized(self.reduction, params, solution, units)

@@ -12,12 +12,11 @@ from typing import final
 
 import numpy as np
 
-from lpgd.core.scaling import before_gap, top
+from lpgd.core.scaling import GAP, before_gap, top
 from lpgd.core.solution import FloatArray, Rows
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.projections import project
 
-GAP = 1e5  # times as far as all others: a row that is far away
 SLIGHT = 1e-6  # of the sizes that data suggest: terms that are smaller are rounding
 Gap = tuple[FloatArray, FloatArray]
 """Both sides of the equations."""
@@ -94,7 +93,7 @@ def _by_rows(
     Beside the slack of a row that is, that of any other would be rounding.
     """
     sides, slacks = np.abs(sides), np.abs(slacks)
-    near = before_gap(np.where(sides > 0, sides, np.nan), sides > 0, GAP)
+    near = before_gap(np.where(sides > 0, sides, np.nan), sides > 0)
     usual = np.maximum(np.fmin(near, top(sides)), top(reach))
     sizes = np.maximum(np.maximum(sides, slacks), usual[:, None])
     return top(gap / np.where(sizes > 0, sizes, 1.0))

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from lpgd.core.params import Params, batched
-from lpgd.core.scaling import before_gap
+from lpgd.core.scaling import GAP, before_gap
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
 from lpgd.families.conic.projections import margins
 from lpgd.families.quadratic.products import Values
 from lpgd.families.quadratic.structure import QUIET, Structure
 
-GAP = 1e5  # times as far as the furthest before it: what lies beyond is far away
 NEAR = 1e3  # times as far as all the others, to where it is moved
 FURTHER = 1e6  # times as far, where it was met: variables have units of their own
 ALL = 100  # steps after which nothing is moved any more
@@ -84,7 +83,7 @@ def nearer(
     bend = values.bend()[:, None]  # a distance of its own, and nothing can move it
     every = np.concatenate([away, np.where(bend > 0, bend, np.nan)], axis=1)
     can = np.concatenate([movable, bend < 0], axis=1)
-    size = before_gap(every, can, GAP)[:, None]
+    size = before_gap(every, can)[:, None]
     if steps is not None:
         size = size * FURTHER ** steps[:, None].astype(np.float64)
     some = np.flatnonzero((movable & (away > GAP * size)).any(axis=1))

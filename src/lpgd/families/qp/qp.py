@@ -101,7 +101,6 @@ class QP(Structure):
         self, params: Params, solution: Solution, factors: Any = None
     ) -> Linearized | sparse_adjoint.Linearized:
         """See ``Differentiable.linearize``."""
-        params, solution = self.settled(params, solution)
         sparse = sparse_adjoint.serves(self)
         fit = isinstance(factors, Whitened) != sparse  # else they are systems of sparse programs
         of = sparse_adjoint.Linearized if sparse else Linearized

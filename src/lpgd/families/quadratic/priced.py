@@ -14,14 +14,13 @@ from typing import final
 
 import numpy as np
 
-from lpgd.core.params import Params, batched, taken
-from lpgd.core.scaling import LOST, before_gap, least, top
+from lpgd.core.params import Params, batched, flat, taken
+from lpgd.core.scaling import GAP, LOST, before_gap, least, top
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.families.conic.cones import order_of, triangle
 from lpgd.families.quadratic.products import SIDES, Values
 from lpgd.families.quadratic.rows import Rows
 
-GAP = 1e5  # times as large as the largest before it: a cost beyond stands for "never"
 NEAR = 1e3  # times as large as all others, to what it is brought
 TIGHT = 1e-9  # slack of a row of a curved cone that holds its variable, relative to x
 ROUNDING = 4 * np.finfo(np.float64).eps  # of the side of a row
@@ -165,11 +164,13 @@ def unpaid(of: Rows, given: Params, params: Params, point: Solution) -> Solution
     """Solutions of the given programs as those of the eased ones; see ``paid``."""
     values, q = Values(of, given), params["q"].full()
     holds = Holds.of(values, np.where(values["q"] != q, values["q"], 0.0), values.sides())
-    pulls = holds.tight(of, point.x).pulls(point.y, of.n)
+    holds = holds.tight(of, point.x)
+    pulls = holds.pulls(point.y, of.n)
+    holds = holds.take(pulls[holds.element, holds.column] > 0)  # of the others nothing was paid
     forces, agree = _forces(values, holds, pulls, point)
     exact = np.sign(values["q"]) * (q + forces)
     wanted = np.where(agree, exact, pulls - (np.abs(values["q"]) - np.abs(q)))
-    return replace(point, y=holds.shared(point.y, pulls, wanted))
+    return replace(point, y=holds.shared(point.y, pulls, np.maximum(wanted, 0.0)))
 
 
 def settled(of: Rows, params: Params, point: Solution) -> tuple[Params, Solution]:
@@ -190,18 +191,18 @@ def settled(of: Rows, params: Params, point: Solution) -> tuple[Params, Solution
     held = pulls >= HELD * np.abs(q)
     sizes = np.concatenate([np.abs(q), bend[:, None]], axis=1)
     movable = np.concatenate([held, np.zeros((len(q), 1), dtype=np.bool_)], axis=1)
-    size = before_gap(np.where(sizes < LOST, np.nan, sizes), movable, GAP)[:, None]
+    size = before_gap(np.where(sizes < LOST, np.nan, sizes), movable)[:, None]
     curved = holds.take(holds.row >= of.cones.zero + of.cones.nonneg).on(q.shape)
-    least = np.where(curved, NEAR, 1.0) * size
-    far = held & (np.abs(q) > GAP * size) & (pulls > least)
+    kept = np.where(curved, NEAR, 1.0) * size
+    far = held & (np.abs(q) > GAP * size) & (pulls > kept)
     if not far.any():
         return params, point
     holds = holds.take(far[holds.element, holds.column])
     forces, agree = _forces(part, holds, pulls, at)
-    left = np.where(agree, np.sign(q) * least - forces, q - np.sign(q) * (pulls - least))
+    left = np.where(agree, np.sign(q) * kept - forces, q - np.sign(q) * (pulls - kept))
     linear, y = np.array(params["q"].full()), np.array(point.y)
     linear[some] = np.where(far, left, q)
-    y[some] = holds.shared(at.y, pulls, least)
+    y[some] = holds.shared(at.y, pulls, kept)
     return {**params, "q": batched(linear)}, replace(point, y=y)
 
 
@@ -234,7 +235,7 @@ def _bend(values: Values) -> FloatArray:
     sides, tops = np.abs(values.sides()), dict[str, FloatArray]()
     for name in values.params.keys() & {"P", "A", "G"}:
         param = values.params[name]
-        tops[name] = top(param.values.reshape(len(param.values), -1))[param.index]
+        tops[name] = top(flat(param.values))[param.index]
     near = least(np.where((sides > 0) & (sides < np.inf), sides, np.inf))
     bounds = np.ones(len(near)) if values.of.blocks.keys() & {"lb", "ub"} else np.zeros(len(near))
     rows = np.maximum.reduce([bounds, *(tops[name] for name in tops.keys() & {"A", "G"})])
@@ -257,7 +258,7 @@ def _sizes(values: Values, movable: BoolArray, sides: FloatArray) -> tuple[Float
         bend = sizes.curve(np.ones((len(movable), values.of.n))).max(axis=1, initial=0.0)
         floor = np.where(known > 0, middle, 1.0) * bend
         q = np.where(q < LOST, floor[:, None], q)
-    size = before_gap(np.where(q < LOST, np.nan, q), movable, GAP)
+    size = before_gap(np.where(q < LOST, np.nan, q), movable)
     return size, np.where(floor > GAP * size, size, np.maximum(size, floor))
 
 
