@@ -16,9 +16,8 @@ For each row, with (a, v) the adjoint of the optimality conditions and dx the co
 
 The large tilt is c / ||dx||, c the largest of ||q||, ||Px*|| and rho ||x*||, times what the family
 says, 3, 24 and 192 usually: the next one while the end that improves the loss stays; the other one
-leads to what is worse. Costs that forbid count in c after that alone. After the last x* is taken
-for the best point. All of this depends on the row and the user's own entries alone. Oracles: see
-vertices.py.
+leads to what is worse. Costs that forbid count after that alone; then x* is taken for the best
+point. All of this depends on the row and the user's entries alone. Oracles: see vertices.py.
 """
 
 from dataclasses import replace
