@@ -1,11 +1,14 @@
 """Costs that stand for "never": whatever their size, they forbid, and nothing else."""
 
+from dataclasses import replace
+
 import cvxpy as cp
 import numpy as np
 import pytest
 import torch
 
 import lpgd
+from lpgd.map.solution_map import SolutionMap
 from lpgd.torch import ConicLayer, CvxpyLayer, LPLayer, QPLayer
 
 N = 6
@@ -214,6 +217,40 @@ def test_company_changes_nothing(engine):
         (one @ WEIGHTS).backward()
         assert torch.equal(one, x[row])
         assert torch.equal(alone.grad, together.grad[row])
+
+
+@pytest.mark.parametrize("kind", ["softmax", "norm"])
+def test_a_lost_workspace_starts_where_the_kept_one_does(kind, monkeypatch):
+    """From the multipliers of the eased program, or the last digits would be others."""
+    pull, gradients = SolutionMap.pullback, []
+    for lost in (False, True):
+        if lost:
+            monkeypatch.setattr(
+                SolutionMap,
+                "pullback",
+                lambda self, forward, *rest: pull(self, replace(forward, workspace=None), *rest),
+            )
+        x, q = cp.Variable(N), cp.Parameter(N)
+        cost, constraints = PROGRAMS[kind](x, q)
+        problem = cp.Problem(cp.Minimize(cost), constraints)
+        layer = CvxpyLayer(problem, [q], [x], rule=lpgd.LPGD(tau=0.1))
+        costs = leaf(1e9)
+        (layer(costs)[0] @ WEIGHTS).backward()
+        gradients.append(costs.grad)
+    torch.testing.assert_close(*gradients, atol=1e-11, rtol=0)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_multiplier_of_a_masked_row_follows_its_entry(rule):
+    """g x_1 <= 0 with g = -2 and x_2 = 1: the multiplier is -(m + x_1) / g, its slope m / g^2."""
+    q = torch.tensor([1e9, -1.0], dtype=torch.float64, requires_grad=True)
+    G = torch.tensor([[-2.0, 0.0]], dtype=torch.float64, requires_grad=True)
+    h = torch.zeros(1, dtype=torch.float64)
+    out = QPLayer(rule=RULES[rule])(torch.eye(2).double(), q, G, h, return_duals=True)
+    out.z.sum().backward()
+    torch.testing.assert_close(out.z.detach(), torch.tensor([5e8]).double())
+    torch.testing.assert_close(G.grad, torch.tensor([[2.5e8, 0.25]]).double())
+    torch.testing.assert_close(q.grad, torch.tensor([0.5, 0.0]).double())
 
 
 def test_cone_programs_with_masks_and_constraints_that_stand_for_none():

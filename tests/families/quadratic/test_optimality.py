@@ -406,6 +406,23 @@ def test_variables_that_equations_define_have_the_size_of_their_terms(unit, far,
         assert problem.residual(params, at(np.array(wrong)))[0] > 1e-5
 
 
+def test_rows_of_one_cone_are_in_one_unit():
+    """min c'x, |F x| <= t = 1 with F of size 1e10: t says how long x is, and zero is too short."""
+    c, F = np.array([-0.4, -0.35, 0.08]), 1e10 * (np.eye(3) + 0.1)
+    A = np.zeros((5, 4))
+    A[0, 3] = 1.0
+    A[1, 3], A[2:, :3] = -1.0, -F
+    problem = Conic(4, Cones(zero=1, soc=(4,)), quadratic=False)
+    values = {"q": [*c, 0.0], "A": A, "b": [1.0, 0.0, 0.0, 0.0, 0.0]}
+    params = {name: batched(np.array([value])) for name, value in values.items()}
+    force = np.linalg.solve(F.T, c)
+    right = -np.linalg.solve(F, force / np.linalg.norm(force))
+    y = np.array([[np.linalg.norm(force), np.linalg.norm(force), *force]])
+    for x, wrong in ((right, False), (0 * right, True), (0.5 * right, True), (1e-12 * right, True)):
+        at = Solution(np.array([[*x, 1.0]]), y, np.zeros(1, np.int8))
+        assert (problem.residual(params, at)[0] > 1e-5) == wrong
+
+
 @pytest.mark.parametrize("y", [0.0, 1e-30])
 def test_a_row_that_is_far_away_hides_nothing(y):
     """The right x is (1, 2); 1e20 is no length that it comes from."""

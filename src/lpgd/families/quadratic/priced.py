@@ -193,10 +193,10 @@ def settled(of: Rows, params: Params, point: Solution) -> tuple[Params, Solution
     movable = np.concatenate([held, np.zeros((len(q), 1), dtype=np.bool_)], axis=1)
     size = before_gap(np.where(sizes < LOST, np.nan, sizes), movable)[:, None]
     curved = holds.take(holds.row >= of.cones.zero + of.cones.nonneg).on(q.shape)
-    kept = np.where(curved, NEAR, 1.0) * size
-    far = held & (np.abs(q) > GAP * size) & (pulls > kept)
+    far = held & (np.abs(q) > GAP * size)
     if not far.any():
         return params, point
+    kept = np.where(curved, NEAR, 1.0) * size  # less than there is: HELD * GAP is more
     holds = holds.take(far[holds.element, holds.column])
     forces, agree = _forces(part, holds, pulls, at)
     left = np.where(agree, np.sign(q) * kept - forces, q - np.sign(q) * (pulls - kept))
