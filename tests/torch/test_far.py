@@ -98,3 +98,30 @@ def test_linear_programs_whose_solution_is_zero(far, engine):
     q = -near.T @ rng.uniform(0.5, 2, N)
     x = LPLayer(engine=engine)(torch.tensor(q), G=torch.tensor(G), h=torch.tensor(h))
     assert x.abs().max() < 1e-9
+
+
+@pytest.mark.parametrize(
+    "powers",
+    [(-36, 45, 15), (30, -40, 20), (0, 60, 0), (-40, 0, 40), (0, 0, -60), (-300, -100, 50)],
+)
+@pytest.mark.parametrize("rule", RULES)
+def test_log_utility_in_any_units(rule, powers):
+    """x = w b / (a sum(w)) has its own unit, which the constants of logarithms do not follow."""
+    x, w, a = cp.Variable(3), cp.Parameter(3, nonneg=True), cp.Parameter(3, nonneg=True)
+    b = cp.Parameter(nonneg=True)
+    unit = 2.0 ** (powers[2] - powers[1])
+    problem = cp.Problem(cp.Maximize(w @ cp.log(x)), [a @ x <= b, x <= 1e30 * unit])
+    layer = CvxpyLayer(problem, [w, a, b], [x], rule=rule)
+    fair = [np.array([[1.2, 0.4, 0.9]]), np.array([[0.5, 1.4, 0.8]]), np.array([1.5])]
+    pull = torch.tensor([[0.3, -1.2, 0.7]], dtype=torch.float64)
+    scaled = map(np.ldexp, fair, powers)
+    given = [torch.tensor(part, requires_grad=True) for part in scaled]
+    (found,) = layer(*given)
+    ours = torch.autograd.grad((found / unit * pull).sum(), given)
+    W, A, B = (torch.tensor(part, requires_grad=True) for part in fair)
+    right = W * B[:, None] / (A * W.sum())
+    expected = torch.autograd.grad((right * pull).sum(), [W, A, B])
+    torch.testing.assert_close(found / unit, right, rtol=1e-9, atol=1e-9)
+    for gradient, other, power in zip(ours, expected, powers, strict=True):
+        np.testing.assert_allclose(np.ldexp(gradient.numpy(), power), other, rtol=1e-7, atol=1e-7)
+    assert layer.stats.unverified == 0

@@ -5,7 +5,8 @@ import pytest
 
 from lpgd import ClarabelEngine, Cones, MoreauEngine, Status
 from lpgd.core.params import batched, shared
-from lpgd.engines.cones.solver import Request
+from lpgd.engines.cones.nearer import Nearer
+from lpgd.engines.cones.solver import Found, Request
 from lpgd.families.conic.conic import Conic
 from lpgd.families.conic.far import around, nearer
 
@@ -97,3 +98,70 @@ def test_rows_have_units_of_their_own(row):
     inside, far = nearer(CONIC, {**params, **scaled})
     np.testing.assert_array_equal(far, [[False, True]])
     np.testing.assert_allclose(inside["b"].full()[:, 1], 1e3 * row)
+
+
+def test_a_part_that_is_met_moves_no_other():
+    """x_1 = 3e6 and x_1 + x_2 <= 1e40 are both far from x_2 <= 1: only the former is met."""
+    conic = Conic(2, Cones(nonneg=3), quadratic=False)
+    params = {
+        "q": batched(-np.ones((1, 2))),
+        "A": shared(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]), 1),
+        "b": batched(np.array([[3e6, 1e40, 1.0]])),
+    }
+    found = MoreauEngine().chain.load(conic, params, Request(1e-9, keep=True))
+    solved = found.solve(params, np.arange(1), None)
+    np.testing.assert_allclose(solved.x, [[3e6, 1.0]], rtol=1e-7)
+    np.testing.assert_array_equal(found.far, [[False, True, False]])
+    np.testing.assert_array_equal(found.steps, [[1, 0, 0]])
+
+
+def test_far_is_told_in_units_of_the_variables():
+    """1e8 x_1 <= 1e4 and x_2 <= 1: x_1 <= 1e30 comes near the former, not the latter."""
+    conic = Conic(2, Cones(nonneg=3), quadratic=False)
+    params = {
+        "q": batched(-np.ones((1, 2))),
+        "A": shared(np.array([[1e8, 0.0], [0.0, 1.0], [1.0, 0.0]]), 1),
+        "b": batched(np.array([[1e4, 1.0, 1e30]])),
+    }
+    inside, far = nearer(conic, params)
+    np.testing.assert_array_equal(far, [[False, False, True]])
+    assert 1e-2 < inside["b"].full()[0, 2] < 10
+
+
+def test_constants_of_logarithms_are_no_distances():
+    """exp(t) <= x, written (t, 1, x), with x <= 1e8 and 1e40: only the latter stands for none."""
+    conic = Conic(2, Cones(nonneg=2, exp=1), quadratic=False)
+    A = np.array([[0.0, 1.0], [0.0, 1.0], [-1.0, 0.0], [0.0, 0.0], [0.0, -1.0]])
+    params = {
+        "q": batched(np.array([[-1.0, 0.0]])),
+        "A": shared(A, 1),
+        "b": batched(np.array([[1e8, 1e40, 0.0, 1.0, 0.0]])),
+    }
+    far = nearer(conic, params)[1]
+    np.testing.assert_array_equal(far, [[False, True, False]])
+
+
+@pytest.mark.parametrize(
+    ("status", "sides"),
+    [(Status.ITERATION_LIMIT, [1e3, 1e9]), (Status.INFEASIBLE, [1e3, 1e20])],
+)
+def test_a_solver_that_stumbles_gets_other_sides(status, sides):
+    params, asked = programs(-0.3), []
+
+    class Stumbling:
+        units = None
+
+        def load(self, conic, params, request):
+            self.params = params
+            return self
+
+        def solve(self, params, rows, start):
+            asked.append(self.params["b"].full()[0, 1])
+            if len(asked) == 1:
+                return Found.nothing(1, CONIC, status)
+            code = np.zeros(1, dtype=np.int8)
+            return Found.of(np.array([[0.3]]), np.zeros((1, 2)), code)
+
+    solver = Nearer(Stumbling()).load(CONIC, params, Request(1e-9, keep=True))
+    assert solver.solve(params, every(params), None).solved.all()
+    np.testing.assert_allclose(asked, sides)

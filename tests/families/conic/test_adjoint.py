@@ -177,3 +177,30 @@ def test_only_equations_that_depend_on_each_other_leave_x_alone(rows, P, zero, t
     assert found.tied.tolist() == [tied]
     if tied:
         np.testing.assert_allclose(found.a, [[1.0, -1.0]], atol=1e-12)
+
+
+def test_multipliers_that_are_too_small_for_a_number_are_found_again():
+    """w'log(x) with a sum(x) <= b, written exp(t) <= x: multipliers of x are w / x = 2^-1176."""
+    w, a, b = 2.0**-626 * np.array([0.75, 1.5]), 2.0**-632, 2.0**-82
+    A, x = np.zeros((7, 4)), w / w.sum() * (b / a)
+    A[0, 2:] = a
+    A[[1, 4], [0, 1]] = A[[3, 6], [2, 3]] = -1.0
+    rows, cols = np.nonzero(A)
+    patterns = {"A": Pattern(rows, cols, A.shape)}
+    conic = Conic(4, Cones(nonneg=1, exp=2), quadratic=False, patterns=patterns)
+    params = {
+        "q": batched(np.array([[*-w, 0.0, 0.0]])),
+        "A": shared(A[rows, cols], 1),
+        "b": batched(np.array([[b, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0]])),
+    }
+    y = np.stack([-w, w * (np.log(x) - 1), w / x], axis=1)
+    assert not y[:, 2].any()
+    y = np.concatenate([[w.sum() / b], y.ravel()])[None]
+    point = Solution(np.array([[*np.log(x), *x]]), y, np.zeros(1, dtype=int))
+    dx = np.array([[0.0, 0.0, 2.0**-700, 0.0]])
+    system = Linearized(conic.reduction, params, point)
+    found = system.adjoint(Cotangent(np.arange(1), dx, np.zeros((1, 7))), 0.0)
+    assert not found.unsure.any()
+    share = w / w.sum()
+    slope = (share[0] / w[0]) * np.array([share[1], -share[0]])  # of that share, in w
+    np.testing.assert_allclose(found.a[0, :2], -(2.0**-700 * (b / a)) * slope, rtol=1e-9)

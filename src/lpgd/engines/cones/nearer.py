@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from lpgd.core.params import Params, taken
-from lpgd.core.solution import BoolArray, IntArray, Solution
+from lpgd.core.solution import BoolArray, IntArray, Solution, Status, among
 from lpgd.engines.cones.rescaled import Fair, Rescaled
 from lpgd.engines.cones.solver import Found, Request
-from lpgd.families.conic.far import ALL, nearer, slack
+from lpgd.families.conic.far import ALL, Parts, meets, nearer
 
 if TYPE_CHECKING:
     from lpgd.families.conic.conic import Conic
@@ -29,7 +29,7 @@ class Nearer:
         """See ``Solver.load``."""
         inside, far = nearer(conic, params)
         loaded = self.solver.load(conic, inside, request)
-        steps = np.zeros(len(far), dtype=np.intp)
+        steps = np.zeros(far.shape, dtype=np.intp)
         return Moved(self.solver, conic, request, params, loaded, inside, far, steps)
 
 
@@ -42,10 +42,10 @@ class Moved:
     ----------
     given, inside : mapping from argument to Param
         The programs as they are, and as they are solved.
-    far : (B, m) bool
-        Rows that are moved.
-    steps : (B,) int
-        How often the solution of an element met them, so that they are moved less.
+    far : (B, k) bool
+        Parts that are moved.
+    steps : (B, k) int
+        How often the solution of an element met each, so that it is moved less.
     """
 
     solver: Rescaled
@@ -68,7 +68,7 @@ class Moved:
             return self._forward(rows, start)
         inside, far = nearer(self.conic, params, self.steps[rows])
         found = self.loaded.solve(inside, rows, start)
-        rest = np.flatnonzero(self._settled(inside, found, far))
+        rest = np.flatnonzero(self._met(inside, found, far).any(axis=1))
         if not len(rest):
             return found
         part, before = taken(params, rest), found.take(rest)
@@ -81,22 +81,28 @@ class Moved:
         """The programs themselves; tilted ones follow what these have met."""
         found = self.loaded.solve(self.inside, rows, start)
         while True:
-            met = self._settled(self.inside, found, self.far)
+            met = self._met(self.inside, found, self.far)
             if not met.any():
                 return found
-            self.steps[met] += np.where(found.solved[met], 1, ALL)
+            claimed = among(found.status, Status.INFEASIBLE, Status.UNBOUNDED)
+            stumbled = ~(found.solved | claimed | self.steps.any(axis=1))
+            self.steps += np.where(found.solved | stumbled, 1, ALL)[:, None] * met
             self.inside, self.far = nearer(self.conic, self.given, self.steps)
             request = replace(self._later(found), keep=self.request.keep)
             self.loaded = self.solver.load(self.conic, self.inside, request)
             found = _both(found, self.loaded.solve(self.inside, rows, start))
 
-    def _settled(self, inside: Params, found: Found, far: BoolArray) -> BoolArray:
-        """Elements that meet a moved constraint; in others it has no multipliers."""
+    def _met(self, inside: Params, found: Found, far: BoolArray) -> BoolArray:
+        """Moved parts that a solution meets, (N, k), all where there is none.
+
+        In solutions that meet none of them, they have no multipliers.
+        """
         if not far.any():
-            return np.zeros(len(far), dtype=np.bool_)
-        right = found.solved & slack(self.conic, inside, found.x, far)
-        found.y[far & right[:, None]] = 0.0
-        return far.any(axis=1) & ~right
+            return far
+        met = meets(self.conic, inside, found.x, far) | (far & ~found.solved[:, None])
+        free = far & ~met.any(axis=1, keepdims=True)
+        found.y[free[:, Parts.of(self.conic).part]] = 0.0
+        return met
 
     def _later(self, before: Found) -> Request:
         """What is asked once more."""

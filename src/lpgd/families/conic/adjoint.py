@@ -78,12 +78,13 @@ class Linearized:
         params = units.linear(units.matrices(conic, self.params))
         point = units.enter(self.solution)
         skew = np.abs(units.skew).max(axis=1, initial=0)
+        thin = units.thin
         if conic.n + conic.m > LARGE:
-            return params, point, skew > SKEW
-        blurred, skewed = np.zeros(len(point), dtype=np.bool_), np.flatnonzero(skew)
-        if len(skewed):
-            part, fine = _restored(self.plan, taken(params, skewed), point.take(skewed))
-            blurred[skewed], point = ~fine, point.put(skewed, part)
+            return params, point, thin | (skew > SKEW)
+        blurred, odd = np.zeros(len(point), dtype=np.bool_), np.flatnonzero(thin | (skew > 0))
+        if len(odd):
+            part, fine = _restored(self.plan, taken(params, odd), point.take(odd))
+            blurred[odd], point = ~fine, point.put(odd, part)
         return params, point, blurred
 
     def line(self, cotangent: Cotangent, rho: float) -> Adjoint | None:

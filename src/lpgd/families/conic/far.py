@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lpgd.core.params import Params, batched
+from lpgd.core.params import Params, batched, taken
 from lpgd.core.scaling import GAP, before_gap
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
 from lpgd.families.conic.projections import margins
+from lpgd.families.conic.units import Units
 from lpgd.families.quadratic.products import Values
 from lpgd.families.quadratic.structure import QUIET, Structure
 
@@ -37,11 +38,14 @@ class Parts:
         The part of each row.
     loose : (k,) bool
         Those of kinds that are moved: half-lines, second-order and PSD cones.
+    lone : (m,) bool
+        Rows of exponential and power cones: these take a constant in any unit of the variables.
     """
 
     first: IntArray
     part: IntArray
     loose: BoolArray
+    lone: BoolArray
 
     @classmethod
     def of(cls, conic: Structure) -> Parts:
@@ -52,69 +56,91 @@ class Parts:
             single = np.arange(cones.zero + cones.nonneg)
             first = np.concatenate([single, np.array([a for _, a in wide], dtype=np.intp)])
             round_ = np.array([kind in ("soc", "psd") for kind, _ in wide], dtype=np.bool_)
-            loose = [single >= cones.zero, round_]
+            loose = np.concatenate([single >= cones.zero, round_])
             part = np.repeat(np.arange(len(first)), np.diff(first, append=conic.m))
-            conic.derived[cls] = cls(first, part, np.concatenate(loose))
+            lone = np.arange(conic.m) >= conic.m - 3 * (cones.exp + len(cones.power))
+            conic.derived[cls] = cls(first, part, loose, lone)
         return conic.derived[cls]
 
     def tops(self, values: FloatArray) -> FloatArray:
         """The largest of each part, (N, m) to (N, k)."""
         return np.maximum.reduceat(values, self.first, axis=1)
 
+    def reach(self, values: Values, sides: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Distances of all parts, NaN for none, and what brings these to sides, (N, k)."""
+        rows = values.product(np.ones((1, values.of.n)))  # lengths within a factor n
+        lengths = self.tops(rows)
+        away = self.tops(np.where(self.lone & (rows == 0), 0.0, np.abs(sides))) / lengths
+        return np.where((away > 0) & (away < np.inf), away, np.nan), lengths
+
 
 @QUIET
 def nearer(
     conic: Structure, params: Params, steps: IntArray | None = None
 ) -> tuple[Params, BoolArray]:
-    """The programs with far constraints moved, and which rows (N, m) are theirs.
+    """The programs with far constraints moved, and which parts (N, k) these are.
 
-    The data are those that were given where none is far. Each of the ``steps`` (N,) moves them
+    The data are those that were given where none is far. Each of the ``steps`` (N, k) moves a part
     less.
     """
     parts, sides = Parts.of(conic), params["b"].full()
-    none = np.zeros(sides.shape, dtype=np.bool_)
+    none = np.zeros((len(sides), len(parts.first)), dtype=np.bool_)
     if not parts.loose.any():
         return params, none
     values = Values(conic, params).absolute()
-    lengths = parts.tops(values.product(np.ones((1, conic.n))))  # within a factor n
-    away = parts.tops(np.abs(sides)) / lengths
-    away = np.where((away > 0) & (away < np.inf), away, np.nan)
+    away, lengths = parts.reach(values, sides)
     movable = parts.loose & (sides[:, parts.first] > 0)
     bend = values.bend()[:, None]  # a distance of its own, and nothing can move it
     every = np.concatenate([away, np.where(bend > 0, bend, np.nan)], axis=1)
     can = np.concatenate([movable, bend < 0], axis=1)
-    size = before_gap(every, can)[:, None]
+    most = GAP * before_gap(every, can)[:, None]
     if steps is not None:
-        size = size * FURTHER ** steps[:, None].astype(np.float64)
-    some = np.flatnonzero((movable & (away > GAP * size)).any(axis=1))
+        most = most * FURTHER ** steps.astype(np.float64)
+    some = np.flatnonzero((movable & (away > most)).any(axis=1))
     if not len(some):
         return params, none
-    reach = (size * lengths)[some]
-    depth = margins(conic.cones, sides[some])
-    far = movable[some] & (depth > GAP * reach)
-    moved = np.array(sides)
-    moved[some] *= np.where(far, NEAR * reach / depth, 1.0)[:, parts.part]
-    none[some] = far[:, parts.part]
-    return ({**params, "b": batched(moved)} if far.any() else params), none
+    none[some] = far = movable[some] & (margins(conic.cones, sides[some]) > (most * lengths)[some])
+    if not far.any():
+        return params, none
+    moved, less = np.array(sides), (np.zeros(far.shape, int) if steps is None else steps[some])
+    moved[some] *= _closer(conic, taken(params, some), far, less)[:, parts.part]
+    return {**params, "b": batched(moved)}, none
+
+
+def _closer(conic: Structure, params: Params, far: BoolArray, steps: IntArray) -> FloatArray:
+    """Factors (N, k) that bring the far parts near, in units in which the others are fair.
+
+    In those of the user, variables may be as far apart as the parts are.
+    """
+    parts, sides = Parts.of(conic), params["b"].full()
+    without = np.where(far[:, parts.part], 0.0, sides)
+    units = Units.of(conic, {**params, "b": batched(without)})
+    inside = units.matrices(conic, units.linear(params))
+    values, sides = Values(conic, inside).absolute(), inside["b"].full()
+    away, lengths = parts.reach(values, sides)
+    size = np.fmax(np.fmax.reduce(np.where(far, np.nan, away), axis=1), values.bend())[:, None]
+    near = NEAR * np.where(size > 0, size, 1.0) * FURTHER ** steps.astype(np.float64)
+    share = near * lengths / margins(conic.cones, sides)
+    return np.where(far & (share < 1), share, 1.0)
 
 
 def around(conic: Structure, params: Params, x: FloatArray) -> Params:
     """The programs with far constraints moved to where they are slack at points x (N, n), too."""
-    steps = np.zeros(len(x), dtype=np.intp)
     inside, far = nearer(conic, params)
+    steps = np.zeros(far.shape, dtype=np.intp)
+    lost: BoolArray = ~np.logical_and.reduce(np.isfinite(x), axis=1)
     while inside is not params:
-        met = ~slack(conic, inside, x, far)
+        met = meets(conic, inside, x, far)
         if not met.any():
             break
-        steps[met] += np.where(np.isfinite(x[met]).all(axis=1), 1, ALL)
+        steps += np.where(lost[:, None], ALL * far, met)
         inside, far = nearer(conic, params, steps)
     return inside
 
 
 @QUIET
-def slack(conic: Structure, params: Params, x: FloatArray, far: BoolArray) -> BoolArray:
-    """Elements whose moved constraints are slack at x by far, (N,)."""
-    parts, sides = Parts.of(conic), params["b"].full()
+def meets(conic: Structure, params: Params, x: FloatArray, far: BoolArray) -> BoolArray:
+    """Which far parts are not slack by far at x, (N, k)."""
+    sides = params["b"].full()
     room = margins(conic.cones, sides - conic.product(params, x))
-    enough = room >= SLACK * margins(conic.cones, sides)
-    return np.logical_and.reduce(~far[:, parts.first] | enough, axis=1)
+    return far & ~(room >= SLACK * margins(conic.cones, sides))

@@ -29,6 +29,8 @@ from lpgd.families.conic.rotated import turned
 from lpgd.families.quadratic.products import Values
 from lpgd.families.quadratic.structure import Structure
 
+THIN = 960  # powers of two below 1 where numbers soon lose digits
+
 
 @final
 @dataclass(frozen=True)
@@ -101,6 +103,13 @@ class Units(Rows):
     def idle(self) -> bool:
         """Whether nothing changes."""
         return not self.moved.any()
+
+    @property
+    def thin(self) -> BoolArray:
+        """Elements whose solution may be too small for the caller's units to hold it, (N,)."""
+        least = (self.cols - self.sides).min(axis=1, initial=0)
+        least = np.minimum(least, (self.rows - self.costs).min(axis=1, initial=0))
+        return least < -THIN
 
     @property
     def bend(self) -> FloatArray:
