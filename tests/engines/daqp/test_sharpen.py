@@ -7,6 +7,8 @@ import pytest
 
 from lpgd import DaqpEngine
 from lpgd.core.params import batched
+from lpgd.core.solution import Solution
+from lpgd.engines.daqp import sharpen
 from lpgd.engines.daqp.sharpen import sharpened
 from lpgd.families.qp.qp import QP
 from lpgd.testing import Shape, plant
@@ -77,3 +79,29 @@ def test_a_step_ends_within_the_bounds():
     )
     assert answer.solution.solved.all()
     assert (answer.solution.x[0, [0, 2]] >= 0).all()
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_regular_equations_are_factorized_once(twice, monkeypatch):
+    """Rows that stand there twice leave multipliers open: these need the shortest ones."""
+    factorized, singular = [], []
+    dgetrf, lstsq = sharpen.lapack.dgetrf, sharpen.linalg.lstsq
+    monkeypatch.setattr(
+        sharpen.lapack, "dgetrf", lambda *args: factorized.append(0) or dgetrf(*args)
+    )
+    monkeypatch.setattr(
+        sharpen.linalg, "lstsq", lambda *args, **rest: singular.append(0) or lstsq(*args, **rest)
+    )
+    row = np.array([[1.0, 2.0, -0.5]])
+    A = np.concatenate([row, row]) if twice else row
+    q, params = np.array([0.3, -1.0, 0.7]), {}
+    for name, value in {"P": np.eye(3), "q": q, "A": A, "b": np.ones(len(A))}.items():
+        params[name] = batched(np.array(value)[None])
+    x = -q + row[0] * (1 + row[0] @ q) / (row[0] @ row[0])
+    problem = QP.of({"P": 3, "A": len(A)}, 3, {})
+    off = Solution(x[None] + 1e-6, np.full((1, len(A)), 0.1), np.zeros(1, dtype=np.int8))
+    found, residual = sharpened(problem, params, off)
+    np.testing.assert_allclose(found.x[0], x, rtol=1e-14)
+    assert residual.max() < 1e-14
+    assert len(factorized) == 1
+    assert bool(singular) == twice

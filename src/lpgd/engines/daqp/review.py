@@ -37,7 +37,7 @@ SOLVED = 1  # exit flag
 DOUBTFUL = (*CLAIMS, Status.INACCURATE, Status.ITERATION_LIMIT)  # DAQP may cycle
 ROUGH = 1e-8  # relative residual from which an answer is asked for again
 INEXACT = 1e-6  # relative residual of a wrong answer
-SHARP = 1e-11  # of usual answers
+SHARP = 1e-10  # of usual answers
 NOTHING = 1e-6  # of a right-hand side: an x that is less may be its rounding
 NEARLY = 1e-5  # contradictions below this share of the data may be rounding of the user's
 

@@ -7,13 +7,14 @@ multipliers as well, it is the larger of 1 / WEIGHT and WEIGHT / s^2.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import linalg
+from scipy.linalg import lapack
 
 from lpgd.core.params import Params
-from lpgd.core.solution import BoolArray, FloatArray, Solution
+from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.families.qp.active import Active
 from lpgd.families.qp.qp import QP
 
@@ -25,10 +26,11 @@ STEPS = 3
 def sharpened(problem: QP, params: Params, point: Solution) -> tuple[Solution, FloatArray]:
     """The solutions of the equations of active rows nearest to points, and their residuals."""
     held = Active.of(problem, params, point).held
+    systems = [_System.of(problem, params, i, rows) for i, rows in enumerate(held)]
     for _ in range(STEPS):
         slope = problem.slope(params, point.x) + problem.transposed_product(params, point.y)
         gap = np.where(held, -problem.slacks(params, point.x), 0.0)
-        moved = [_step(problem, params, i, rows, slope[i], gap[i]) for i, rows in enumerate(held)]
+        moved = [one.step(slope[i], gap[i]) for i, one in enumerate(systems)]
         a, v = (np.stack(parts) for parts in zip(*moved, strict=True))
         y, signed = point.y + v, slice(problem.cones.zero, None)
         y[:, signed] = np.maximum(y[:, signed], 0.0)
@@ -43,33 +45,67 @@ def _within(params: Params, x: FloatArray) -> FloatArray:
     return x
 
 
-def _step(
-    problem: QP,
-    params: Params,
-    element: int,
-    held: BoolArray,
-    slope: FloatArray,
-    gap: FloatArray,
-) -> tuple[FloatArray, FloatArray]:
-    """The shortest (a, v) with P a + C' v = -slope and C a = -gap, over the rows that are held."""
-    n, rows = problem.n, np.zeros((problem.m, problem.n))
-    for name, block in problem.blocks.items():
-        if name in ("A", "G"):
-            rows[block] = params[name].values[params[name].index[element]]
+@dataclass(frozen=True)
+class _System:
+    """Equations P a + C' v = -slope and C a = -gap of one element, C being the rows it holds.
+
+    Attributes
+    ----------
+    held : (m,) bool
+    matrix : (n + k, n + k) float64
+        With the rows of C near 1, and the first equations, and v, times ``weight``.
+    scale : (k,) float64
+        Of the rows of C.
+    factors : LU, or None
+        None where the matrix is singular, or no numbers hold it.
+    """
+
+    held: BoolArray
+    matrix: FloatArray
+    scale: FloatArray
+    weight: float
+    factors: tuple[FloatArray, IntArray] | None
+
+    @classmethod
+    def of(cls, problem: QP, params: Params, element: int, held: BoolArray) -> _System:
+        """Factorize that of an element."""
+        n, rows = problem.n, np.zeros((problem.m, problem.n))
+        for name, block in problem.blocks.items():
+            if name in ("A", "G"):
+                rows[block] = params[name].values[params[name].index[element]]
+            else:
+                rows[block] = (-1.0 if name == "lb" else 1.0) * np.eye(n)
+        rows, weight = rows[held], WEIGHT
+        tops = np.abs(rows).max(axis=1, initial=0.0)
+        scale = 1 / np.maximum(tops, np.finfo(np.float64).tiny)
+        rows *= scale[:, None]
+        matrix = np.zeros((n + len(rows), n + len(rows)))
+        matrix[n:, :n], matrix[:n, n:] = rows, rows.T
+        if "P" in params:
+            hessian = params["P"].values[params["P"].index[element]]
+            weight /= np.abs(hessian).max() or 1.0
+            matrix[:n, :n] = weight * hessian
+        return cls(held, matrix, scale, weight, _factorized(matrix))
+
+    def step(self, slope: FloatArray, gap: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The shortest (a, v)."""
+        n, v = len(slope), np.zeros(len(gap))
+        rhs = -np.concatenate([self.weight * slope, self.scale * gap[self.held]])
+        if not np.isfinite(rhs).all():
+            return np.zeros(n), v
+        if self.factors is not None:
+            found = lapack.dgetrs(*self.factors, rhs)[0]
+        elif np.isfinite(self.matrix).all():
+            found = linalg.lstsq(self.matrix, rhs, cond=RANK, lapack_driver="gelsy")[0]
         else:
-            rows[block] = (-1.0 if name == "lb" else 1.0) * np.eye(n)
-    rows, v = rows[held], np.zeros(problem.m)
-    scale = 1 / np.maximum(np.abs(rows).max(axis=1, initial=0.0), np.finfo(np.float64).tiny)
-    rows *= scale[:, None]
-    weight, system = WEIGHT, np.zeros((n + len(rows), n + len(rows)))
-    system[n:, :n], system[:n, n:] = rows, rows.T
-    if "P" in params:
-        hessian = params["P"].values[params["P"].index[element]]
-        weight /= np.abs(hessian).max() or 1.0
-        system[:n, :n] = weight * hessian
-    rhs = -np.concatenate([weight * slope, scale * gap[held]])
-    if not (np.isfinite(system).all() and np.isfinite(rhs).all()):
-        return np.zeros(n), v
-    found = linalg.lstsq(system, rhs, cond=RANK, lapack_driver="gelsy")[0]
-    v[held] = scale * found[n:] / weight
-    return found[:n], v
+            return np.zeros(n), v
+        v[self.held] = self.scale * found[n:] / self.weight
+        return found[:n], v
+
+
+def _factorized(matrix: FloatArray) -> tuple[FloatArray, IntArray] | None:
+    """Its LU factors, if it is regular and finite."""
+    lu, pivots, _ = lapack.dgetrf(matrix)
+    ends = np.abs(np.diagonal(lu))
+    regular = ends.min(initial=1.0) > RANK * ends.max(initial=1.0)
+    return (lu, pivots) if regular and np.isfinite(lu).all() else None
