@@ -50,3 +50,17 @@ def test_with_costs_gradients_and_moves_have_equal_room(size, reach):
     work = np.log2(np.abs(found.dx[0, 0])) + reach
     assert power is not None
     assert abs(work) <= COARSE / 2 or abs(np.log2(np.abs(found.dx[0, 0]))) > 600
+
+
+@pytest.mark.parametrize(("size", "reach"), [(-535, 530), (-615, 480), (615, -620)])
+def test_a_step_from_the_solution_to_the_cotangent_is_a_number(size, reach):
+    """Other units of x: near 1 together, but their quotient is no number."""
+    _, found, power = evens(size, reach)
+    assert power is not None
+    assert abs(np.log2(np.abs(found.dx[0, 0]))) <= COARSE / 2
+
+
+def test_solutions_and_cotangents_in_other_units_are_left_alone():
+    given, found, power = evens(-300, 310)
+    assert found is given
+    assert power is None

@@ -163,3 +163,12 @@ def test_small_cotangents_of_long_solutions(power, rule):
     found |= {name: np.ldexp(found[name], power) for name in "qb"}
     assert_close(found, fair, 1e-12)
     assert stats.unverified == 0.0
+
+
+@pytest.mark.parametrize("bound", [0.0, 1e-310])
+def test_solutions_that_have_lost_their_digits_are_zero(bound):
+    """A step as long as 1e-310 would have no inverse."""
+    data = {"P": np.eye(2), "q": [7e8, -0.5], "lb": [bound, -1.0]}
+    found = pull(Exact(), *program(**data), [0.3, -0.7], [0.4, 0.0])
+    np.testing.assert_allclose(found["lb"], [0.7, 0.0])  # x_1 = lb_1 and z_1 = q_1 + lb_1
+    np.testing.assert_allclose(found["q"], [0.4, 0.7])

@@ -51,7 +51,7 @@ def evened(
     work of the ``costs`` at the solution, and that of the loss k W, the solution moves by k of its
     size, and gradients are k W of what they belong to: k = 1 / sqrt(W) leaves room for both. Where
     costs say nothing, cotangents come near 1, unless they are as far from it as the solution is,
-    the other way: these are just in other units.
+    the other way: these are just in other units. A step from one to the other must be a number.
     """
     parts = [cotangent.dx, cotangent.dy, *([] if cotangent.ds is None else [cotangent.ds])]
     sizes = [top(part) for part in parts]
@@ -65,6 +65,8 @@ def evened(
         if costs is not None and costs.values.shape[1:] == point.x.shape[1:]:
             aim = 0.5 * _work(costs.values[costs.index[cotangent.rows]], point.x)
         plain = (size > SQUARES[0]) & (size < SQUARES[1]) | (np.abs(work) <= np.log2(SQUARES[1]))
+        apart = np.log2(np.maximum(top(point.x), top(point.y))) - np.log2(size)
+        plain &= (np.abs(apart) <= HELD) | np.isinf(apart)
         way = np.where(np.isfinite(aim), aim - work, np.where(plain, 0.0, -np.log2(size)))
         way = np.clip(way, -HELD - np.log2(size), HELD - np.log2(size))  # it stays a normal number
     power = np.where(odd, COARSE * np.round(way / COARSE), 0.0).astype(np.intc)

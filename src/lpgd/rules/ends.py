@@ -9,7 +9,7 @@ from typing import Literal, final
 import numpy as np
 
 from lpgd.core.rule import Backward
-from lpgd.core.scaling import top
+from lpgd.core.scaling import LOST, top
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution, Status, StatusArray
 from lpgd.core.tilt import Adjoint, Cotangent, Term, Tilt
 
@@ -190,7 +190,7 @@ def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> tuple[list[Term
         point = replace(point, y=np.where(moves[:, None], point.y, adjoint.plain))
     if tilt.ds is not None:  # the multipliers' own part of it
         turn, tilt = turn - tilt.ds, replace(tilt, ds=np.zeros_like(tilt.ds))
-    here = np.abs(np.concatenate([point.x, point.y], axis=1))
+    here = _lengths(point)
     left, terms = np.concatenate([adjoint.a, turn], axis=1), list[Term]()
     speed = np.abs(left)
     step = _step(here, speed, n)
@@ -198,7 +198,7 @@ def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> tuple[list[Term
     if still.any():
         lost |= still  # the adjoint itself may have underflowed in units so far apart
         point = replace(point, y=np.where(still[:, None], 0.0, point.y))
-        here = np.abs(np.concatenate([point.x, point.y], axis=1))
+        here = _lengths(point)
         step = _step(here, speed, n)
     for last in (False, False, True):
         drowned = (speed * step[:, None] > APART * here) & (here > 0) & (not last)
@@ -227,6 +227,12 @@ def _central(
         Term(weight / step, moved(point, line, node * step), tilt.at(node * step))
         for node, weight in stencil
     ]
+
+
+def _lengths(point: Solution) -> FloatArray:
+    """Sizes of x and y, (N, n + m); what has lost its digits is zero."""
+    here = np.abs(np.concatenate([point.x, point.y], axis=1))
+    return np.where(here < LOST, 0.0, here)
 
 
 def _step(here: FloatArray, speed: FloatArray, n: int) -> FloatArray:

@@ -132,3 +132,15 @@ def test_large_programs_are_left_to_the_solver(monkeypatch):
     assert solver.request.accuracy == 1e-11
     answer = MoreauEngine().solve(case.problem, case.params, keep=True)
     assert answer.workspace.resolve(tilt_of(case)).set_ups == 0
+
+
+def test_what_is_found_may_be_changed_by_others():
+    """The anchor of tilted solves is not."""
+    case = plant(KINDS["mixed"], 0, 3)
+    loaded = load(case, Rough(case), keep=True)
+    found = loaded.solve(case.params, np.arange(3), None)
+    kept = [getattr(loaded.anchor.point, name).copy() for name in ("x", "v", "y", "error")]
+    for part in (found.x, found.y, found.error):
+        part[:] = np.nan
+    for name, before in zip(("x", "v", "y", "error"), kept, strict=True):
+        np.testing.assert_array_equal(getattr(loaded.anchor.point, name), before)

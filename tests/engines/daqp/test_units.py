@@ -270,3 +270,37 @@ def test_bounds_that_units_round_hold():
     x = DaqpEngine().solve(problem, params).solution.x[0]
     assert (x >= lb).all()
     assert (x <= ub).all()
+
+
+@pytest.mark.parametrize("speck", [1e-17, -1e-18, 1e-30, -1e-120, 1e-310])
+def test_right_hand_sides_that_are_rounding_say_nothing_of_x(speck):
+    """All of them: units in which they were 1 would make x too large for DAQP."""
+    rng = np.random.default_rng(0)
+    root, G = rng.normal(size=(10, 10)), rng.normal(size=(6, 10))
+    data = {"P": root @ root.T / 10 + 0.1 * np.eye(10), "q": rng.normal(size=10), "G": G}
+    sides = speck * rng.uniform(0.5, 2, 6)
+    answers = [DaqpEngine().solve(*program(**data, h=h)) for h in (sides, np.zeros(6))]
+    found, right = (answer.solution for answer in answers)
+    assert found.solved.all()
+    np.testing.assert_allclose(found.x, right.x, atol=1e-13)
+    np.testing.assert_allclose(found.y, right.y, atol=1e-12)
+
+
+def test_costs_beyond_all_bounds_leave_x_within_these():
+    """Curvature is less than rounding there: x = (ub, lb, ub), wherever costs would put it."""
+    data = {
+        "P": np.diag([16384.0, 65536.0, 17179869184.0]),
+        "q": [-8.451126719991341e19, 3.7609484250878955e20, -2.1425228541857166e23],
+        "G": [
+            [1.944991084203489e-05, 1.455301841433014e-05, 0.01869683895542405],
+            [2.6313865830115537, -5.533846725085319, 2395.046910614111],
+        ],
+        "h": [-8.563294198674545e-09, -0.000429963766774618],
+        "lb": [-np.inf, 0.0010055837343574481, -np.inf],
+        "ub": [-0.006229452511057115, 0.004101454952018288, 1.1223977518739218e-06],
+    }
+    answer = DaqpEngine().solve(*program(**data))
+    assert answer.solution.solved.all()
+    right = [data["ub"][0], data["lb"][1], data["ub"][2]]
+    np.testing.assert_array_equal(answer.solution.x[0], right)
+    assert not answer.solution.y[0, :2].any()

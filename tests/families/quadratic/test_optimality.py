@@ -114,13 +114,15 @@ def test_units_change_nothing(case, costs, sides):
         np.testing.assert_allclose(same, found, rtol=1e-6)
 
 
-def test_rounding_of_what_x_is_computed_from_is_none():
-    """x solves the equations; beside costs of one, 1e-16 is as good an answer as 1e-20."""
-    b, lb = [3e-20, 3e-20], [-1, -1]
-    problem, params = program(P=np.eye(2), q=[1, -2], A=[[1, 2], [2, 1]], b=b, lb=lb)
-    y = np.array([[5 / 3, -4 / 3, 0, 0]])
-    for x, right in ((1e-20, True), (1e-16, True), (1e-9, False)):
-        at = Solution(np.full((1, 2), x), y, np.zeros(1, np.int8))
+@pytest.mark.parametrize("power", [-70, 0, 70])
+def test_large_costs_make_no_violation_rounding(power):
+    """x solves the equations; that costs would put it at 1e20 without these is no excuse."""
+    b, lb = np.ldexp([3.0, 3.0], power), np.ldexp([-1e20, -1e20], power)
+    q = np.ldexp([1e20, -2e20], power)
+    problem, params = program(P=np.eye(2), q=q, A=[[1, 2], [2, 1]], b=b, lb=lb)
+    y = np.array([[*np.ldexp([5e20 / 3, -4e20 / 3], power), 0, 0]])
+    for x, right in ((1.0, True), (1 + 1e-14, True), (1.001, False), (1e4, False)):
+        at = Solution(np.full((1, 2), np.ldexp(x, power)), y, np.zeros(1, np.int8))
         assert (problem.residual(params, at)[0] < 1e-6) == right
 
 

@@ -303,3 +303,25 @@ def test_multipliers_that_do_not_balance_are_found():
     y = np.array([[0.9 * BIG, 1.0, 1.0, 0.0, 0.0, 0.0]])
     point = Solution(np.zeros((1, 3)), y, np.zeros(1, np.int8))
     assert problem.residual(params, point)[0] > 0.05
+
+
+@pytest.mark.parametrize("cost", [9e4, 5e5, 1e9])
+def test_what_is_eased_is_settled(cost):
+    """Also where the forces of curvature at the solution are larger than all other costs."""
+    problem, params = qp([cost, -2.0], P=np.diag([1.0, 10.0]))
+    eased, where = priced.eased(problem, params)
+    point = Solution(np.array([[0.0, 0.2]]), np.array([[cost, 0, 0, 0]]), np.zeros(1, np.int8))
+    strong = qp([cost, -2.0], P=np.diag([1.0, 10.0]), A=[[0.0, 1.0]], b=[0.9])
+    held = replace(point, x=np.array([[0.0, 0.9]]), y=np.array([[-7.0, cost, 0, 0, 0]]))
+    for (of, data), at in (((problem, params), point), (strong, held)):
+        eased, where = priced.eased(of, data)
+        settled, _ = priced.settled(of, data, at)
+        assert (settled is not data) == (where is not None)
+        assert (settled["q"].full()[0, 0] < eased["q"].full()[0, 0]) == (where is not None)
+
+
+def test_bounds_that_have_lost_their_digits_are_no_distances():
+    """As those of zero: costs are brought to what curvature does at the usual ones."""
+    data = {"P": np.eye(4), "q": [0.6, 7e8, 0.6, 0.9]}
+    usual, speck = (moved(*program(**data, lb=[z, 1.3, z, z])) for z in (0.0, 1e-310))
+    np.testing.assert_array_equal(speck[0], usual[0])

@@ -135,7 +135,8 @@ class _Loaded:
         point = newton.solve(self.plan.layout, data, at.point, at.model, RESCUE)
         fine = np.flatnonzero(point.error <= newton.FINE)
         if keep:
-            self.anchor = replace(at, point=point)
+            every = np.arange(len(point))
+            self.anchor = replace(at, point=point.take(every))  # others change what is found
             self.place[solved[fine]] = fine
         return self._put(found, solved, params, at.matrices, point)
 

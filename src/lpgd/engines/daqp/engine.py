@@ -21,7 +21,7 @@ from lpgd.core.engine import Answer, Capabilities, Range
 from lpgd.core.options import number, whole
 from lpgd.core.params import Params, distinct, taken
 from lpgd.core.public import public
-from lpgd.core.solution import IntArray, Solution, Status
+from lpgd.core.solution import IntArray, Solution, Status, among
 from lpgd.engines.batch import spread, useful_threads
 from lpgd.engines.daqp.form import Form
 from lpgd.engines.daqp.review import INEXACT, Review
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 MATRICES = ("P", "G", "A")
 MOST = 2**31 - 1  # iterations that DAQP can count
+ASTRAY = (Status.INACCURATE, Status.NUMERICAL, Status.ITERATION_LIMIT)
 DECIDED = (1, -7)  # exit flags of a solution and of a time limit, which is not to be spent twice
 PAYS = 10_000  # entries of the constraint matrix from which threads pay
 
@@ -143,21 +144,26 @@ class DaqpEngine:
         """See ``Restoring.restore``; its answers are those of the workspace that was kept."""
         return replace(self._kept(problem, params, threads), solution=solution)
 
-    def _kept(self, problem: Problem, params: Params, threads: int | None) -> Kept:
-        """Set up every distinct (P, G, A)."""
+    def _kept(
+        self, problem: Problem, params: Params, threads: int | None, *, wide: bool = False
+    ) -> Kept:
+        """Set up every distinct (P, G, A), in ``wide`` units perhaps."""
         qp = cast(QP, problem)
         group, first = distinct(params, ("P", "G", "A"))
         with np.errstate(all="ignore"):
-            units = Units.of(qp, params)
+            units = Units.of(qp, params, wide=wide)
             scaled = params if units is None else units.matrices(params, group, first)
             matrices = {name: scaled[name] for name in MATRICES if name in scaled}
             set_ups = SetUps.of(qp, matrices, first)
-        return Kept(self, qp, params, matrices, set_ups, group, units, threads)
+        return Kept(self, qp, params, matrices, set_ups, group, units, threads, wide=wide)
 
 
 @dataclass(frozen=True)
 class Kept:
-    """The set-ups of a forward solve and each element's solution in it."""
+    """The set-ups of a forward solve and each element's solution in it.
+
+    ``wide`` ones are those of programs that have failed in other units.
+    """
 
     engine: DaqpEngine
     problem: QP
@@ -168,6 +174,7 @@ class Kept:
     units: Units | None
     threads: int | None
     solution: Solution | None = None
+    wide: bool = False
 
     @property
     def factors(self) -> Whitened | None:
@@ -198,12 +205,28 @@ class Kept:
         answer = Answer(form.solution(problem), afresh)
         answer = Review(problem, scaled, self.engine.settings, self.threads, start).of(answer)
         if units is None:
-            return answer
+            return self._wider(problem, given, answer)
         ray = None if answer.ray is None else units.leave(problem, answer.ray)
         solution, moved = units.leave(problem, answer.solution), np.flatnonzero(units.moved)
         inside = problem.inside(taken(given, moved), solution.take(moved))
         solution = solution.put(moved, inside)
-        return _believed(problem, given, units, replace(answer, solution=solution, ray=ray))
+        answer = _believed(problem, given, units, replace(answer, solution=solution, ray=ray))
+        return self._wider(problem, given, answer)
+
+    def _wider(self, problem: QP, params: Params, answer: Answer) -> Answer:
+        """What right-hand sides that are nothing beside the costs have led astray, once more."""
+        accuracy, rows = answer.accuracy, np.flatnonzero(among(answer.solution.status, *ASTRAY))
+        if self.wide or not (len(rows) and problem.quadratic):
+            return answer
+        assert accuracy is not None
+        part = taken(params, rows)
+        kept = self.engine._kept(problem, part, self.threads, wide=True)
+        again = kept.solve(problem, part, None, np.arange(len(rows)))
+        better = again.solution.solved
+        solution = answer.solution.put(rows[better], again.solution.take(better))
+        assert again.accuracy is not None
+        accuracy[rows[better]] = again.accuracy[better]
+        return replace(answer, solution=solution, set_ups=answer.set_ups + again.set_ups)
 
     def _run(self, form: Form, group: IntArray, element: IntArray) -> int:
         """Solve on the models of kept set-ups, the rest afresh; how many those were."""

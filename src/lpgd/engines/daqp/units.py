@@ -52,8 +52,12 @@ class Units(Rows):
     curve: Exponents
 
     @classmethod
-    def of(cls, problem: QP, params: Params) -> Units | None:
-        """Exponents for a batch; None where all are 0."""
+    def of(cls, problem: QP, params: Params, *, wide: bool = False) -> Units | None:
+        """Exponents for a batch; None where all are 0.
+
+        ``wide`` are those in which the costs alone say how large x is, as right-hand sides that
+        are rounding do not.
+        """
         norms = {"A": _norms(params, "A"), "G": _norms(params, "G")}
         flat = np.zeros((len(norms["A"]), problem.n), dtype=np.intc)
         costs = np.abs(params["q"].full())
@@ -63,7 +67,7 @@ class Units(Rows):
             P = params["P"]
             bends = P.values.diagonal(axis1=1, axis2=2)
             curved, straight = bends.max(axis=1, initial=0.0)[P.index], (bends == 0)[P.index]
-        size = _size(params, norms, flat, (pull, curved))
+        size = _size(params, norms, flat, (pull, curved), wide=wide)
         # of 0 <= h nothing but h has a size
         hollow, sides = dict[str, BoolArray](), list[FloatArray]()
         for name in SIDES.keys() & params.keys():
@@ -80,7 +84,7 @@ class Units(Rows):
             flat = -exponents(_tops(params, rows) * (straight & ~plain[:, None]))
             norms = {name: _norms(params, name, flat) for name in SIDES}
             rows = {name: exponents(norms[name]) for name in SIDES}
-            size = _size(params, norms, flat, (pull, curved))
+            size = _size(params, norms, flat, (pull, curved), wide=wide)
         power, curve = exponents(size)[:, None], exponents(curved, step=2)[:, None]
         columns = flat + power
         slope = np.where(costs > 0, np.log2(costs), -np.inf) - columns  # which might underflow
@@ -195,6 +199,8 @@ def _size(
     norms: dict[str, FloatArray],
     columns: Exponents,
     objective: tuple[FloatArray, FloatArray],
+    *,
+    wide: bool,
 ) -> FloatArray:
     """How large an x (N,) the data ask for.
 
@@ -217,7 +223,8 @@ def _size(
     reach = np.minimum(wanted, _middle(np.concatenate(caps, axis=1)))
     size = np.where(np.isfinite(reach), np.maximum(least, reach), least)
     # in units of what is rounding beside what the costs ask for, these would be out of all bounds
-    return np.where(bent & (size > 0), np.maximum(size, EPS * wanted), size)
+    floor = 1.0 if wide else EPS
+    return np.where(bent & (size > 0), np.maximum(size, floor * wanted), size)
 
 
 def _middle(caps: FloatArray) -> FloatArray:

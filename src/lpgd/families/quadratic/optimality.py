@@ -258,7 +258,7 @@ def _reach(
     others = np.maximum(_top(np.where(loose, 0.0, x)), size)
     gone = loose & (x > AWAY * others[:, None])
     least = SMALL * np.maximum(_top(np.where(gone, 0.0, x)), size)
-    return np.maximum(x, np.maximum(least, NOISE * np.maximum(drawn, bend))[:, None])
+    return np.maximum(x, np.maximum(least, NOISE * drawn)[:, None])
 
 
 def _relative(

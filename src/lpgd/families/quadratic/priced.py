@@ -184,19 +184,19 @@ def settled(of: Rows, params: Params, point: Solution) -> tuple[Params, Solution
         return params, point
     part, at = Values(of, taken(params, some)), point.take(some)
     q, bend = part["q"], top(part.curve(at.x))
-    if not (top(q) > GAP * bend).any():
+    if not (top(q) > NEAR / HELD * bend).any():
         return params, point
     holds = Holds.of(part, q, part.sides()).tight(of, at.x)
     pulls = holds.pulls(at.y, of.n)
     held = pulls >= HELD * np.abs(q)
-    sizes = np.concatenate([np.abs(q), bend[:, None]], axis=1)
-    movable = np.concatenate([held, np.zeros((len(q), 1), dtype=np.bool_)], axis=1)
-    size = before_gap(np.where(sizes < LOST, np.nan, sizes), movable)[:, None]
+    sizes = np.where(np.abs(q) < LOST, bend[:, None], np.abs(q))
+    size = before_gap(np.where(sizes < LOST, np.nan, sizes), held)[:, None]
+    whole = np.maximum(size, bend[:, None])
     curved = holds.take(holds.row >= of.cones.zero + of.cones.nonneg).on(q.shape)
-    far = held & (np.abs(q) > GAP * size)
+    far = held & (np.abs(q) > np.maximum(GAP * size, NEAR / HELD * whole))
     if not far.any():
         return params, point
-    kept = np.where(curved, NEAR, 1.0) * size  # less than there is: HELD * GAP is more
+    kept = np.where(curved, NEAR, 1.0) * whole  # less than there is
     holds = holds.take(far[holds.element, holds.column])
     forces, agree = _forces(part, holds, pulls, at)
     left = np.where(agree, np.sign(q) * kept - forces, q - np.sign(q) * (pulls - kept))
@@ -236,7 +236,7 @@ def _bend(values: Values) -> FloatArray:
     for name in values.params.keys() & {"P", "A", "G"}:
         param = values.params[name]
         tops[name] = top(flat(param.values))[param.index]
-    near = least(np.where((sides > 0) & (sides < np.inf), sides, np.inf))
+    near = least(np.where((sides > LOST) & (sides < np.inf), sides, np.inf))
     bounds = np.ones(len(near)) if values.of.blocks.keys() & {"lb", "ub"} else np.zeros(len(near))
     rows = np.maximum.reduce([bounds, *(tops[name] for name in tops.keys() & {"A", "G"})])
     return tops["P"] * np.where(np.isinf(near), 1.0, near / (values.of.n * rows))
@@ -252,7 +252,7 @@ def _sizes(values: Values, movable: BoolArray, sides: FloatArray) -> tuple[Float
     if values.of.quadratic:
         sizes = values.absolute()
         away = sizes.distances(np.abs(sides))
-        away = np.sort(np.where((away > 0) & (away < np.inf), away, np.inf), axis=1)
+        away = np.sort(np.where((away > LOST) & (away < np.inf), away, np.inf), axis=1)
         known = np.count_nonzero(away < np.inf, axis=1)
         middle = away[np.arange(len(away)), np.maximum(known - 1, 0) // 2]
         bend = sizes.curve(np.ones((len(movable), values.of.n))).max(axis=1, initial=0.0)
