@@ -25,8 +25,8 @@ times X. X is the largest |x_j| or, where that is larger, the distance from zero
 that does not pass through it; of a program whose rows all do, or all are AWAY times as far, ||q|| /
 ||P||; without any such data, 1. An x_j that is AWAY times as long as all others, where more than
 half of its costs or of the pull of multipliers is left over, runs off and measures no other. |x_j|
-is at least NOISE times what x comes from: ||q|| / ||P|| and the distances of the rows with
-multipliers and little slack.
+is at least NOISE times the distances of the rows with multipliers and little slack: what x comes
+from. Where costs would put it without rows is no such length: solvers can do better.
 
 Where columns of the data show variables in units far apart (``alike``), the residual is the larger
 of this one and of that in units that are alike: the largest |x_j| measures no other variable then.
