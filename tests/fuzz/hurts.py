@@ -35,7 +35,9 @@ def hurt(
     rng = draw.numbers("hurt" + tag)
     if kind in ways:
         found = ways[kind](element, rng, free)
-        if kind == "infeasible" and found is not None and _wide(found):
+        if found is not None and (
+            (kind == "infeasible" and _wide(found)) or (kind == "unbounded" and _dear(found))
+        ):
             found = found.known("unknown")
         return element if found is None else replace(found, traits=(*found.traits, kind))
     return _spoiled(element, rng, free, kind)
@@ -45,6 +47,11 @@ def _wide(element: Element) -> bool:
     """Whether an x at some constraint may be so long that rounding hides a contradiction."""
     sides = [element.data[k] for k in ("lb", "ub", "h", "b") if k in element.data]
     return any((np.abs(side[np.isfinite(side)]) > 1e10).any() for side in sides)
+
+
+def _dear(element: Element) -> bool:
+    """Whether what one variable earns is rounding beside what another costs."""
+    return bool((np.abs(element.data["q"]) > 1e14).any())
 
 
 def judged(element: Element) -> Element:
