@@ -221,6 +221,8 @@ class Kept:
         assert accuracy is not None
         part = taken(params, rows)
         kept = self.engine._kept(problem, part, self.threads, wide=True)
+        if kept.units is None and self.units is None:
+            return answer
         again = kept.solve(problem, part, None, np.arange(len(rows)))
         better = again.solution.solved
         solution = answer.solution.put(rows[better], again.solution.take(better))
