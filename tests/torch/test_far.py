@@ -125,3 +125,28 @@ def test_log_utility_in_any_units(rule, powers):
     for gradient, other, power in zip(ours, expected, powers, strict=True):
         np.testing.assert_allclose(np.ldexp(gradient.numpy(), power), other, rtol=1e-7, atol=1e-7)
     assert layer.stats.unverified == 0
+
+
+SMOOTH = {  # with the solution, of costs c
+    "exp": (lambda x, c: cp.sum(cp.exp(x)) - c @ x, torch.log),
+    "log": (lambda x, c: c @ x - cp.sum(cp.log(x)), torch.reciprocal),
+    "entr": (lambda x, c: c @ x - cp.sum(cp.entr(x)), lambda c: torch.exp(-1 - c)),
+}
+
+
+@pytest.mark.parametrize("far", [(1e11, None, None), (1e30, 1e20, 1e30), (None, 1e30, 1e16)])
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("name", SMOOTH)
+def test_constants_of_exponential_cones_may_be_all_that_is_near(name, rule, far):
+    x, c = cp.Variable(2), cp.Parameter(2)
+    cost, right = SMOOTH[name]
+    rows = [cp.norm(x) <= far[1]] if far[1] else []
+    rows += ([x <= far[0]] if far[0] else []) + ([cp.sum(x) <= far[2]] if far[2] else [])
+    layer = CvxpyLayer(cp.Problem(cp.Minimize(cost(x, c)), rows), [c], [x], rule=rule)
+    leaf = torch.tensor([1.3, 1.7], dtype=torch.float64, requires_grad=True)
+    (found,), expected = layer(leaf), right(leaf)
+    pull = torch.tensor([1.0, -0.4], dtype=torch.float64)
+    gradients = [torch.autograd.grad((part * pull).sum(), leaf)[0] for part in (found, expected)]
+    torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-7)
+    torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-6)
+    assert layer.stats.unverified == 0

@@ -11,7 +11,7 @@ from lpgd.core.params import Params, taken
 from lpgd.core.solution import BoolArray, IntArray, Solution, Status, among
 from lpgd.engines.cones.rescaled import Fair, Rescaled
 from lpgd.engines.cones.solver import Found, Request
-from lpgd.families.conic.far import ALL, Parts, meets, nearer
+from lpgd.families.conic.far import ALL, Parts, further, meets, nearer
 
 if TYPE_CHECKING:
     from lpgd.families.conic.conic import Conic
@@ -87,7 +87,7 @@ class Moved:
             claimed = among(found.status, Status.INFEASIBLE, Status.UNBOUNDED)
             stumbled = ~(found.solved | claimed | self.steps.any(axis=1))
             self.steps += np.where(found.solved | stumbled, 1, ALL)[:, None] * met
-            self.inside, self.far = nearer(self.conic, self.given, self.steps)
+            self.inside, self.far = further(self.conic, self.given, self.steps, self.far)
             request = replace(self._later(found), keep=self.request.keep)
             self.loaded = self.solver.load(self.conic, self.inside, request)
             found = _both(found, self.loaded.solve(self.inside, rows, start))

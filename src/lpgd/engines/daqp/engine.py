@@ -205,24 +205,29 @@ class Kept:
         answer = Answer(form.solution(problem), afresh)
         answer = Review(problem, scaled, self.engine.settings, self.threads, start).of(answer)
         if units is None:
-            return self._wider(problem, given, answer)
+            return self._wider(problem, given, answer, None)
         ray = None if answer.ray is None else units.leave(problem, answer.ray)
         solution, moved = units.leave(problem, answer.solution), np.flatnonzero(units.moved)
         inside = problem.inside(taken(given, moved), solution.take(moved))
         solution = solution.put(moved, inside)
         answer = _believed(problem, given, units, replace(answer, solution=solution, ray=ray))
-        return self._wider(problem, given, answer)
+        return self._wider(problem, given, answer, units)
 
-    def _wider(self, problem: QP, params: Params, answer: Answer) -> Answer:
+    def _wider(self, problem: QP, params: Params, answer: Answer, units: Units | None) -> Answer:
         """What right-hand sides that are nothing beside the costs have led astray, once more."""
         accuracy, rows = answer.accuracy, np.flatnonzero(among(answer.solution.status, *ASTRAY))
         if self.wide or not (len(rows) and problem.quadratic):
             return answer
+        wide = Units.of(problem, taken(params, rows), wide=True)
+        none = np.zeros((len(rows), problem.n))
+        before = none if units is None else units.columns[rows]
+        after = none if wide is None else wide.columns
+        rows = rows[(before != after).any(axis=1)]
+        if not len(rows):
+            return answer
         assert accuracy is not None
         part = taken(params, rows)
         kept = self.engine._kept(problem, part, self.threads, wide=True)
-        if kept.units is None and self.units is None:
-            return answer
         again = kept.solve(problem, part, None, np.arange(len(rows)))
         better = again.solution.solved
         solution = answer.solution.put(rows[better], again.solution.take(better))

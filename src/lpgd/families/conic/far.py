@@ -38,14 +38,11 @@ class Parts:
         The part of each row.
     loose : (k,) bool
         Those of kinds that are moved: half-lines, second-order and PSD cones.
-    lone : (m,) bool
-        Rows of exponential and power cones: these take a constant in any unit of the variables.
     """
 
     first: IntArray
     part: IntArray
     loose: BoolArray
-    lone: BoolArray
 
     @classmethod
     def of(cls, conic: Structure) -> Parts:
@@ -58,8 +55,7 @@ class Parts:
             round_ = np.array([kind in ("soc", "psd") for kind, _ in wide], dtype=np.bool_)
             loose = np.concatenate([single >= cones.zero, round_])
             part = np.repeat(np.arange(len(first)), np.diff(first, append=conic.m))
-            lone = np.arange(conic.m) >= conic.m - 3 * (cones.exp + len(cones.power))
-            conic.derived[cls] = cls(first, part, loose, lone)
+            conic.derived[cls] = cls(first, part, loose)
         return conic.derived[cls]
 
     def tops(self, values: FloatArray) -> FloatArray:
@@ -68,9 +64,8 @@ class Parts:
 
     def reach(self, values: Values, sides: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Distances of all parts, NaN for none, and what brings these to sides, (N, k)."""
-        rows = values.product(np.ones((1, values.of.n)))  # lengths within a factor n
-        lengths = self.tops(rows)
-        away = self.tops(np.where(self.lone & (rows == 0), 0.0, np.abs(sides))) / lengths
+        lengths = self.tops(values.product(np.ones((1, values.of.n))))  # within a factor n
+        away = self.tops(np.abs(sides)) / lengths
         return np.where((away > 0) & (away < np.inf), away, np.nan), lengths
 
 
@@ -134,8 +129,24 @@ def around(conic: Structure, params: Params, x: FloatArray) -> Params:
         if not met.any():
             break
         steps += np.where(lost[:, None], ALL * far, met)
-        inside, far = nearer(conic, params, steps)
+        inside, far = further(conic, params, steps, far)
     return inside
+
+
+def further(
+    conic: Structure, params: Params, steps: IntArray, far: BoolArray
+) -> tuple[Params, BoolArray]:
+    """The same as ``nearer`` after more ``steps``, which count anew beside what is ``far`` no more.
+
+    That is nearer than the others, and they are measured by it.
+    """
+    inside, now = nearer(conic, params, steps)
+    joined = np.logical_or.reduce(far & ~now, axis=1)
+    again = now & (steps > 0) & joined[:, None]
+    if not again.any():
+        return inside, now
+    steps[again] = 0
+    return nearer(conic, params, steps)
 
 
 @QUIET
