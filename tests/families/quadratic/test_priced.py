@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from lpgd.core.params import batched
 from lpgd.core.pattern import Pattern
 from lpgd.core.solution import Solution
+from lpgd.engines.daqp.engine import DaqpEngine
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.conic import Conic
 from lpgd.families.quadratic import priced
+from lpgd.map.eased import Ask
 from tests.support import program
 
 BIG = 1e12
@@ -325,3 +327,13 @@ def test_bounds_that_have_lost_their_digits_are_no_distances():
     data = {"P": np.eye(4), "q": [0.6, 7e8, 0.6, 0.9]}
     usual, speck = (moved(*program(**data, lb=[z, 1.3, z, z])) for z in (0.0, 1e-310))
     np.testing.assert_array_equal(speck[0], usual[0])
+
+
+def test_an_equality_that_pulls_at_costs_too():
+    """x_2 = 1 is less than its bound, and less than the costs of -329 / 10^5 ask for."""
+    curve = np.diag([1.0, 1e5])
+    rows = {"A": [[0.0, 256.0]], "b": [256.0], "G": [[0.0, 162.0]], "h": [500.0]}
+    problem, params = program(P=curve, q=[-1e-3, -329.0], **rows)
+    answer = Ask(DaqpEngine(), None).solve(problem, params, None)
+    np.testing.assert_allclose(answer.solution.x, [[1e-3, 1.0]], rtol=1e-12)
+    np.testing.assert_allclose(answer.solution.y, [[(329 - 1e5) / 256, 0.0]], rtol=1e-12)

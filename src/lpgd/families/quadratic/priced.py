@@ -97,9 +97,10 @@ class Holds:
         return y
 
     def best(self, x: FloatArray, y: FloatArray) -> Holds:
-        """The one for each variable that takes most of its costs, or is met."""
-        order = np.lexsort((self.met(x), y[self.element, self.row] * self.factor))
-        found = np.full(x.shape, -1)
+        """The one for each variable that takes most of its costs, or is met; no slack one."""
+        met, pull = self.met(x), y[self.element, self.row] * self.factor
+        order = np.lexsort((met, pull))
+        order, found = order[(met | (pull > 0))[order]], np.full(x.shape, -1)
         found[self.element[order], self.column[order]] = order  # the last one counts
         return self.take(found[found >= 0])
 
