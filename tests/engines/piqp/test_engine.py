@@ -12,6 +12,7 @@ from lpgd.engines.piqp import second, solver
 from lpgd.families.qp.qp import QP
 from lpgd.families.qp.sparse_kkt import Element
 from lpgd.testing import EngineBattery
+from tests.support import program
 
 
 class TestPiqpEngine(EngineBattery):
@@ -106,3 +107,14 @@ def test_sides_that_piqp_takes_for_infinite_print_nothing(capfd):
     np.testing.assert_allclose(found.x, [[1.0, 0.5]])
     np.testing.assert_allclose(found.y, [[0.0, 0.5]], atol=1e-12)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("power", [-200, 0, 155, 200, 300])
+def test_data_of_any_size_are_no_exception(power):
+    """Squares of right-hand sides may overflow."""
+    size = 10.0**power
+    data = {"P": np.eye(2), "q": np.full(2, -size), "G": np.ones((1, 2)), "h": [size]}
+    problem, params = program(**data, lb=[size / 4, 3 * size / 4])
+    answer = lpgd.PiqpEngine().solve(problem, params)
+    np.testing.assert_allclose(answer.solution.x, [[size / 4, 3 * size / 4]], rtol=1e-6)
+    assert answer.solution.status.tolist() == [Status.OPTIMAL]

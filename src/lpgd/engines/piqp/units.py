@@ -29,7 +29,9 @@ class Units:
             linear, curved = (np.abs(c).max(initial=0.0) for c in (element.q, element.P.data))
             reach = float(linear / curved) if curved else 1.0
         reach = 1 / _factor(reach)
-        return cls(reach, _factor(_size(element.q * reach, element.P.data * reach**2)))
+        with np.errstate(over="ignore"):  # of threads, each of which has a state of its own
+            linear, curved = element.q * reach, element.P.data * reach * reach
+        return cls(reach, _factor(_size(linear, curved)))
 
     def enter(self, element: Element) -> Element:
         """The element in these units."""
