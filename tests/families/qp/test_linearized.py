@@ -53,3 +53,22 @@ def test_another_rho_has_another_hessian():
     ]
     np.testing.assert_array_equal(both[0].a, both[1].a)
     np.testing.assert_array_equal(both[0].v, both[1].v)
+
+
+@pytest.mark.parametrize("power", [-530, -480, 480])
+def test_the_adjoint_does_not_depend_on_the_units_of_rows(power):
+    """Squares of such rows have lost their digits, or are none."""
+    case = planted(1)
+    answer = lpgd.DaqpEngine().solve(case.problem, case.params)
+    rows = case.problem.blocks["G"]
+    apart = {k: np.ldexp(case.params[k].values, power) for k in ("G", "h")}
+    params = case.params | {k: Param(v, case.params[k].index) for k, v in apart.items()}
+    y = answer.solution.y.copy()
+    y[:, rows] = np.ldexp(y[:, rows], -power)
+    given = cotangents(case.problem, 5, 1)
+    given.dy[:] = 0.0
+    expected = Linearized(case.problem, case.params, answer.solution).adjoint(given, 0.0)
+    found = Linearized(case.problem, params, replace(answer.solution, y=y)).adjoint(given, 0.0)
+    np.testing.assert_allclose(found.a, expected.a, rtol=1e-9, atol=1e-12)
+    turned = np.ldexp(found.v[:, rows], power)
+    np.testing.assert_allclose(turned, expected.v[:, rows], rtol=1e-9, atol=1e-12)

@@ -28,6 +28,7 @@ from lpgd.families.quadratic.whitening import Whitened, inverse_factors, whitene
 STEP = 8  # to a multiple of which active rows are padded
 FEW = 64  # active rows up to which LAPACK takes many elements in one call
 APART = 1e-6  # least squared sine of the angle between a row and those before it
+SHORT = 1e-280  # squared lengths below this have lost digits
 NOTHING = 1e-9  # multipliers below this, relative to the cotangent, are none
 
 
@@ -78,11 +79,12 @@ class Group:
         Their places among the multipliers, 0 where ``used`` is false.
     used : (g, k) bool
     M : (g, k, n) float64
+        As they are.
     scale : (g, k) float64
-        By which the rows were multiplied.
+        What makes their lengths 1.
     factors : (g, k, k) float64
-        M M', the identity in unused rows, or beyond FEW rows its inverse factor; NaN in the latter
-        for rows that are not safely independent.
+        M M' of rows of length 1, the identity in unused rows, or beyond FEW rows its inverse factor;
+        NaN in the latter for rows that are not safely independent.
     root : (g,) int
         Which of the roots is theirs.
     """
@@ -105,10 +107,10 @@ class Group:
         rows = np.zeros(used.shape, dtype=np.intp)
         rows[used] = np.nonzero(held)[1]
         moved = _gathered(problem, roots, elements, rows, used)
-        sizes = np.sqrt(np.einsum("gkn,gkn->gk", moved, moved))
-        scale = 1 / np.where(sizes > 0, sizes, 1.0)
-        moved *= scale[..., None]
         squares = np.matmul(moved, moved.swapaxes(1, 2))
+        sizes = squares.diagonal(axis1=1, axis2=2)
+        scale = 1 / np.sqrt(np.where(sizes > SHORT, sizes, 1.0))  # shorter ones are not apart
+        squares *= scale[..., None] * scale[:, None]
         squares[..., np.arange(size), np.arange(size)] += ~used
         if size > FEW:
             squares = _inverses(squares)
@@ -146,31 +148,31 @@ class Group:
         M, inverse = self.M, roots.of_elements(self.root)
         u = np.matmul(dx[:, None], inverse)
         size = np.abs(u).max(axis=(1, 2), initial=0.0)
-        load = np.where(self.used, self.scale * dy, 0.0)
+        load = np.where(self.used, dy, 0.0)
         load -= np.matmul(M, u.swapaxes(1, 2))[..., 0]
-        w = self._solved(load)
-        u += np.matmul(w.swapaxes(1, 2), M)
+        w = self._solved(self.scale * load)[..., 0]
+        v = self.scale * w
+        u += np.matmul(v[:, None], M)
         a = -np.matmul(inverse, u.swapaxes(1, 2))[..., 0]
-        shares = np.abs(w[..., 0])
+        shares = np.abs(w)
         size = np.maximum(size, shares.max(axis=1, initial=0.0))
-        return a, self.scale * w[..., 0], shares / np.where(size > 0, size, 1.0)[:, None]
+        return a, v, shares / np.where(size > 0, size, 1.0)[:, None]
 
 
 def _gathered(
     problem: Structure, roots: Roots, elements: IntArray, rows: IntArray, used: BoolArray
 ) -> FloatArray:
     """Chosen rows (g, k) of C R^-1 as a dense array (g, k, n); zero where none is used."""
-    M = np.zeros((*rows.shape, problem.n))
+    M = np.empty((used.size, problem.n))
+    M[~used.reshape(-1)] = 0.0
     for name, block in problem.blocks.items():
-        element, place = np.nonzero(used & (rows >= block.start) & (rows < block.stop))
-        row, mine = rows[element, place] - block.start, elements[element]
-        if name in roots.rows:
-            param = roots.rows[name]
-            M[element, place] = param.values[param.index[mine], row]
-        else:
-            sign = -1.0 if name == "lb" else 1.0
-            M[element, place] = sign * roots.inverses[roots.index[mine], row]
-    return M
+        place = np.flatnonzero(used & (rows >= block.start) & (rows < block.stop))
+        row, mine = rows.reshape(-1)[place] - block.start, elements[place // rows.shape[1]]
+        param = roots.rows.get(name) or Param(roots.inverses, roots.index)
+        _, count, n = param.values.shape
+        chosen = param.values.reshape(-1, n).take(param.index[mine] * count + row, axis=0)
+        M[place] = -chosen if name == "lb" else chosen
+    return M.reshape(*rows.shape, problem.n)
 
 
 def _inverses(squares: FloatArray) -> FloatArray:
