@@ -6,6 +6,7 @@ import numpy as np
 
 from lpgd import Cones
 from lpgd.core.scaling import LOST
+from lpgd.families.quadratic.specks import LARGE
 from tests.fuzz.kkt import EPS, TINY, Wide
 
 Arrays = Mapping[str, np.ndarray]
@@ -27,8 +28,10 @@ def faults(cones: Cones, data: Arrays, point: Arrays, precision: float = EPS) ->
 
 
 def _products(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """Without entries that have lost their digits."""
-    return np.where(np.abs(matrix) < LOST, 0, matrix * vector)
+    """Without entries that have lost their digits beside those of their row and column."""
+    large = np.abs(matrix) > LARGE
+    beside = large.any(axis=0, keepdims=True) & large.any(axis=1, keepdims=True)
+    return np.where(beside & (np.abs(matrix) < LOST), 0, matrix * vector)
 
 
 def _slacks(data: Arrays, point: Arrays, tolerance: float) -> list[str]:

@@ -36,7 +36,7 @@ class Fallback:
     def load(self, conic: Conic, params: Params, request: Request) -> Loaded:
         """See ``Solver.load``."""
         first = self.solvers[0].load(conic, params, request)
-        return _Loaded(self, conic, first, replace(request, keep=False))
+        return _Loaded(self, conic, first, request)
 
 
 @final
@@ -55,12 +55,9 @@ class _Loaded:
             if not len(rest):
                 break
             part, before = taken(params, rest), found.take(rest)
-            request = replace(
-                self.request, seconds=self.request.seconds - before.seconds.max(initial=0.0)
-            )
-            every = np.arange(len(rest))
-            answer = solver.load(self.conic, part, request).solve(part, every, None)
-            found = found.put(rest, _better(before, self._judged(part, answer)))
+            loaded = solver.load(self.conic, part, self.request.after(before))
+            answer = loaded.solve(part, np.arange(len(rest)), None)
+            found = found.put(rest, better(before, self._judged(part, answer)))
         return found
 
     def _judged(self, params: Params, found: Found) -> Found:
@@ -96,7 +93,7 @@ def _cleaned(rays: Found, noise: float) -> Found:
     return replace(rays, x=x, y=y)
 
 
-def _better(before: Found, after: Found) -> Found:
+def better(before: Found, after: Found) -> Found:
     """The later answers, but the more accurate one of two points; the costs of both."""
     worse = (before.status == Status.INACCURATE) & ~after.solved & ~(after.error < before.error)
     decided = among(after.status, Status.INFEASIBLE, Status.UNBOUNDED)

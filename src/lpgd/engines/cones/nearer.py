@@ -73,7 +73,7 @@ class Moved:
             return found
         part, before = taken(params, rest), found.take(rest)
         begin = None if start is None else start.take(rest)
-        loaded = self.solver.load(self.conic, part, self._later(before))
+        loaded = self.solver.load(self.conic, part, self.request.after(before))
         again = loaded.solve(part, np.arange(len(rest)), begin)
         return found.put(rest, _both(before, again))
 
@@ -88,7 +88,7 @@ class Moved:
             stumbled = ~(found.solved | claimed | self.steps.any(axis=1))
             self.steps += np.where(found.solved | stumbled, 1, ALL)[:, None] * met
             self.inside, self.far = further(self.conic, self.given, self.steps, self.far)
-            request = replace(self._later(found), keep=self.request.keep)
+            request = replace(self.request.after(found), keep=self.request.keep)
             self.loaded = self.solver.load(self.conic, self.inside, request)
             found = _both(found, self.loaded.solve(self.inside, rows, start))
 
@@ -103,11 +103,6 @@ class Moved:
         free = far & ~met.any(axis=1, keepdims=True)
         found.y[free[:, Parts.of(self.conic).part]] = 0.0
         return met
-
-    def _later(self, before: Found) -> Request:
-        """What is asked once more."""
-        seconds = self.request.seconds - before.seconds.max(initial=0.0)
-        return replace(self.request, seconds=seconds, keep=False)
 
 
 def _both(before: Found, after: Found) -> Found:

@@ -111,9 +111,7 @@ class _Loaded:
         if not len(rough) or self.request.accuracy >= self.wrapper.coarse:
             return found
         part, before = taken(params, rough), found.take(rough)
-        seconds = self.request.seconds - before.seconds.max()
-        request = replace(self.request, seconds=seconds, keep=False)
-        fine = self.wrapper.solver.load(self.conic, part, request)
+        fine = self.wrapper.solver.load(self.conic, part, self.request.after(before))
         again = fine.solve(part, np.arange(len(rough)), before.points)
         again = replace(
             again,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from lpgd.core.params import Params, flat, taken
-from lpgd.core.solution import BoolArray, IntArray, Solution, Status
+from lpgd.core.solution import BoolArray, IntArray, Solution, Status, among
+from lpgd.engines.cones.fallback import OPEN, better
 from lpgd.engines.cones.solver import Found, Loaded, Request, Solver
 from lpgd.families.conic.units import Units
 
@@ -32,7 +33,8 @@ class Rescaled:
         """See ``Solver.load``."""
         units = Units.of(conic, params)
         inside = units.matrices(conic, units.linear(params))
-        return Fair(self, units, conic, self.solver.load(conic, inside, request), params, inside)
+        loaded = self.solver.load(conic, inside, request)
+        return Fair(self, units, conic, loaded, params, inside, request)
 
 
 @final
@@ -46,6 +48,7 @@ class Fair:
     loaded: Loaded
     given: Params
     inside: Params
+    request: Request
 
     def solve(self, params: Params, rows: IntArray, start: Solution | None) -> Found:
         """See ``Loaded.solve``. Without a P, factors of q and b leave the matrices as they are."""
@@ -62,15 +65,30 @@ class Fair:
         x, y = units.leave(found.x, found.y)
         left = Found.of(x, y, found.status)  # what overflows is no solution
         found = replace(found, x=left.x, y=left.y, status=left.status)
-        moved = np.flatnonzero(found.solved & units.moved)
-        return self._believed(found, moved, {**taken(self.given, rows), **params})
+        given = {**taken(self.given, rows), **params}
+        found = self._believed(found, found.solved & units.moved, given)
+        return self._plainly(found, units, given, start)
 
-    def _believed(self, found: Found, solved: IntArray, params: Params) -> Found:
-        """Solutions are so in the user's units, too.
+    def _plainly(self, found: Found, units: Units, params: Params, start: Solution | None) -> Found:
+        """What cannot be solved in these units once more in the user's."""
+        rest = np.flatnonzero(units.moved & among(found.status, *OPEN))
+        if not len(rest):
+            return found
+        part, before = taken(params, rest), found.take(rest)
+        begin = None if start is None else start.take(rest)
+        loaded = self.wrapper.solver.load(self.conic, part, self.request.after(before))
+        again = loaded.solve(part, np.arange(len(rest)), begin)
+        again = self._believed(again, again.solved, part)
+        fine = np.flatnonzero(again.solved)  # certificates are measured in fair units only
+        return found.put(rest[fine], better(before.take(fine), again.take(fine)))
+
+    def _believed(self, found: Found, rows: BoolArray, params: Params) -> Found:
+        """Solutions are so in the user's units, too, in some of the rows.
 
         A multiplier that is rounding in fair units may be the largest force in these; without
         costs, all multipliers are.
         """
+        solved = np.flatnonzero(rows)
         costs = [params[name] for name in params.keys() & {"q", "P"}]
         each: list[BoolArray] = [np.any(flat(p.values), axis=1)[p.index] for p in costs]
         costly = np.logical_or.reduce(each)

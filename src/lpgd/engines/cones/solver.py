@@ -6,7 +6,7 @@ A wrapper is a solver of what it wraps:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
@@ -39,6 +39,11 @@ class Request:
     seconds: float = float("inf")
     threads: int | None = None
     keep: bool = False
+
+    def after(self, before: Found) -> Request:
+        """What is asked once more, of rows that have cost some of the time."""
+        seconds = self.seconds - before.seconds.max(initial=0.0)
+        return replace(self, seconds=seconds, keep=False)
 
 
 @dataclass(frozen=True)

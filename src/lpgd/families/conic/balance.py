@@ -31,6 +31,7 @@ STEPS = 50
 ROUNDS = 3
 WEIGHT = 0.03  # of costs, which decide nothing that A and b do
 CLOSE = 0.1  # binary logarithm of a factor that makes no difference
+GULF = 9.0  # binary logarithm of what no units bring near 1
 STRAY = 60.0  # of an entry times the largest, beside the largest ones of its row and column
 
 
@@ -49,8 +50,7 @@ def balanced(
     logs, weights = graph.plain(*graph.entries(graph.rotated.parted(A)), NOTHING)
     sizes = np.abs(mean(graph.pulled(graph.both(logs)), graph.pulled(graph.both(weights))))
     fair: BoolArray = np.logical_and.reduce(sizes <= FAIR, axis=1)
-    known, there = logarithms(graph.rotated.parted_sides(params["b"].full()))
-    b = Level.of(params, curve, graph.sides(known), graph.sides(there))
+    b = Level.of(params, curve, *graph.right(graph.rotated.parted_sides(params["b"].full())))
     close: BoolArray = np.logical_and.reduce(
         np.abs(b.missing(graph.parts, rows, cols)) <= FAIR, axis=1
     )
@@ -155,6 +155,13 @@ class Graph:
             logs, weights = np.where(faint, np.frexp(A)[1], logs), np.where(faint, 1.0, weights)
         return logs, weights
 
+    def right(self, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Sums of logarithms and of weights of sides, of each group: one unit, so no rounding."""
+        logs, weights = logarithms(b)
+        tops = self.sides.largest(np.where(weights > 0, logs, -np.inf), -np.inf)
+        weights = np.where(logs >= tops[:, self.group] - GULF, weights, 0.0)
+        return self.sides(logs * weights), self.sides(weights)
+
     def plain(
         self, logs: FloatArray, weights: FloatArray, stray: float
     ) -> tuple[FloatArray, FloatArray]:
@@ -174,9 +181,8 @@ class Graph:
 
         Unknowns are integers, and so are all factors but those of the third rows of power cones.
         """
-        logs, weights = self.plain(logs, weights, STRAY)
         say: FloatArray = np.where(loose, WEIGHT, 0.0)
-        free, cols = self._fitted(logs, weights, b, say)
+        free, cols, b = self._fitted(logs, weights, b, say)
         level = b.missing(self.parts, self.tied.factors(free), cols)
         free = free - level[:, self.parts[2].places] * self.tied.share
         cols = cols + level[:, self.parts[1].places]
@@ -189,21 +195,51 @@ class Graph:
 
     def _fitted(
         self, logs: FloatArray, weights: FloatArray, b: Level, say: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """The least squares, without entries that they bring nowhere near 1."""
+    ) -> tuple[FloatArray, FloatArray, Level]:
+        """The least squares without what they bring nowhere near 1, and the sides that counted.
+
+        A few small numbers among large ones are their rounding: cos(pi / 2), or a sum that should
+        be zero. They leave the squares large on either side, and count no more: those of A by A
+        alone, then those of b.
+        """
         free, cols = self._least(logs, weights, b, say)
-        for _ in range(ROUNDS):
-            rows = self.tied.factors(free)
-            off = weights * np.abs(logs + rows[:, self.rows] + cols[:, self.cols])
-            worst = off.max(axis=1, initial=0.0)
-            odd = np.flatnonzero(worst > STRAY)
-            if not len(odd):
+        parts = self._off(logs, weights, free, cols), self._sides_off(b, b, free, cols)
+        odd = np.flatnonzero(np.logical_or.reduce([_worst(off)[:, 0] > GULF for off in parts]))
+        if not len(odd):
+            return free, cols, b
+        logs, weights, say, some = logs[odd], weights[odd], say[odd], b.take(odd)
+        used, sides = weights, some.only(np.zeros_like(some.weights))
+        for _ in range(1 + ROUNDS):
+            free[odd], cols[odd] = self._least(logs * used, used, sides, say)
+            off = self._off(logs, weights, free[odd], cols[odd])
+            before, used = used, np.where(_small(off), 0.0, _without_stray(weights, off))
+            if np.array_equal(used, before):
                 break
-            kept = np.ones_like(weights)
-            kept[odd] = off[odd] <= 0.5 * worst[odd, None]
-            logs, weights = logs * kept, weights * kept
-            free[odd], cols[odd] = self._least(logs[odd], weights[odd], b.take(odd), say[odd])
-        return free, cols
+        sides = some
+        for _ in range(1 + ROUNDS):
+            free[odd], cols[odd] = self._least(logs * used, used, sides, say)
+            off = self._sides_off(some, sides, free[odd], cols[odd])
+            before = used, sides.weights
+            used = _without_stray(used, self._off(logs, used, free[odd], cols[odd]))
+            sides = some.only(np.where(_small(off), 0.0, some.weights))
+            if all(map(np.array_equal, before, (used, sides.weights))):
+                break
+        b = b.put(odd, sides)
+        return free, cols, b
+
+    def _off(
+        self, logs: FloatArray, weights: FloatArray, free: FloatArray, cols: FloatArray
+    ) -> FloatArray:
+        """Logarithms of entries in units; zero for those without weight."""
+        return weights * (logs + self.tied.factors(free)[:, self.rows] + cols[:, self.cols])
+
+    def _sides_off(
+        self, b: Level, counted: Level, free: FloatArray, cols: FloatArray
+    ) -> FloatArray:
+        """The same of groups of sides, in units in which those that are ``counted`` are near 1."""
+        rows = self.tied.factors(free)
+        level = counted.missing(self.parts, rows, cols)[:, self.parts[0].places]
+        return np.where(b.weights > 0, mean(b.logs, b.weights) + rows + level, 0.0)
 
     def _least(
         self, logs: FloatArray, weights: FloatArray, b: Level, say: FloatArray
@@ -267,6 +303,21 @@ class _Costs:
         others = others.copy()
         others[:, others.shape[1] - n :] += cols
         return np.concatenate([others, level], axis=1)
+
+
+def _worst(off: FloatArray) -> FloatArray:
+    return np.abs(off).max(axis=1, initial=0.0, keepdims=True)
+
+
+def _small(off: FloatArray) -> BoolArray:
+    """Numbers that are small in units in which others are far from 1, by their logarithms."""
+    return (_worst(off) > GULF) & (off < -0.5 * GULF)
+
+
+def _without_stray(weights: FloatArray, off: FloatArray) -> FloatArray:
+    """Weights of numbers that are not further off than all others by far."""
+    worst = _worst(off)
+    return np.where((worst > STRAY) & (np.abs(off) > 0.5 * worst), 0.0, weights)
 
 
 def _groups(conic: Structure, first: IntArray, rotated: IntArray) -> IntArray:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lpgd.core.params import Params, batched, taken
-from lpgd.core.scaling import GAP, before_gap
+from lpgd.core.scaling import GAP, LOST, before_gap
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
 from lpgd.families.conic.projections import margins
 from lpgd.families.conic.units import Units
@@ -66,7 +66,7 @@ class Parts:
         """Distances of all parts, NaN for none, and what brings these to sides, (N, k)."""
         lengths = self.tops(values.product(np.ones((1, values.of.n))))  # within a factor n
         away = self.tops(np.abs(sides)) / lengths
-        return np.where((away > 0) & (away < np.inf), away, np.nan), lengths
+        return np.where((away > LOST) & (away < np.inf), away, np.nan), lengths
 
 
 @QUIET
@@ -98,25 +98,29 @@ def nearer(
     if not far.any():
         return params, none
     moved, less = np.array(sides), (np.zeros(far.shape, int) if steps is None else steps[some])
-    moved[some] *= _closer(conic, taken(params, some), far, less)[:, parts.part]
+    moved[some] = _closer(conic, taken(params, some), far, less)
     return {**params, "b": batched(moved)}, none
 
 
 def _closer(conic: Structure, params: Params, far: BoolArray, steps: IntArray) -> FloatArray:
-    """Factors (N, k) that bring the far parts near, in units in which the others are fair.
+    """Sides (N, m) whose far parts are near, in units in which the others are fair.
 
-    In those of the user, variables may be as far apart as the parts are.
+    In those of the user, variables may be as far apart as the parts are. No factor may be as small
+    as such sides are: parts are brought to depth 1 first.
     """
     parts, sides = Parts.of(conic), params["b"].full()
-    without = np.where(far[:, parts.part], 0.0, sides)
-    units = Units.of(conic, {**params, "b": batched(without)})
-    inside = units.matrices(conic, units.linear(params))
-    values, sides = Values(conic, inside).absolute(), inside["b"].full()
-    away, lengths = parts.reach(values, sides)
+    every = far[:, parts.part]
+    depth = margins(conic.cones, sides)
+    level = np.where(every, sides / np.where(far, depth, 1.0)[:, parts.part], sides)
+    units = Units.of(conic, {**params, "b": batched(np.where(every, 0.0, sides))})
+    inside = units.matrices(conic, units.linear({**params, "b": batched(level)}))
+    values, changed = Values(conic, inside).absolute(), inside["b"].full()
+    away, lengths = parts.reach(values, changed)
     size = np.fmax(np.fmax.reduce(np.where(far, np.nan, away), axis=1), values.bend())[:, None]
     near = NEAR * np.where(size > 0, size, 1.0) * FURTHER ** steps.astype(np.float64)
-    share = near * lengths / margins(conic.cones, sides)
-    return np.where(far & (share < 1), share, 1.0)
+    aim = near * lengths / margins(conic.cones, changed)  # depths in the units of the user
+    closer = far & (aim < depth) & (aim > LOST)
+    return np.where(closer[:, parts.part], level * np.where(closer, aim, 1.0)[:, parts.part], sides)
 
 
 def around(conic: Structure, params: Params, x: FloatArray) -> Params:

@@ -7,7 +7,7 @@ variables are to have one size, as in log(x) - c x or sqrt(x) - c x.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -69,6 +69,16 @@ class Level:
         """Some of the elements."""
         parts = self.logs[rows], self.weights[rows], self.free[rows]
         return Level(*parts, self.costs.take(rows), self.bends.take(rows))
+
+    def only(self, weights: FloatArray) -> Level:
+        """With sides of other weights, which are these or none."""
+        return replace(self, logs=np.where(weights > 0, self.logs, 0.0), weights=weights)
+
+    def put(self, rows: IntArray, other: Level) -> Level:
+        """With sides of other elements in some rows."""
+        logs, weights = self.logs.copy(), self.weights.copy()
+        logs[rows], weights[rows] = other.logs, other.weights
+        return replace(self, logs=logs, weights=weights)
 
     def missing(
         self, parts: tuple[Totals, Totals, Totals], rows: FloatArray, cols: FloatArray

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, final
 
 import numpy as np
 
+from lpgd.core.scaling import lengths
 from lpgd.core.solution import FloatArray, IntArray
 from lpgd.families.conic.cones import Cones, order_of, triangle
 from lpgd.families.conic.curved import exponential, power
@@ -138,7 +139,7 @@ def margins(cones: Cones, v: FloatArray) -> FloatArray:
     for kind, start, stop in cones.blocks()[2:]:
         part, depth = v[:, start:stop], np.full(len(v), np.nan)
         if kind == "soc":
-            depth = part[:, 0] - np.sqrt((part[:, 1:] ** 2).sum(axis=1))
+            depth = part[:, 0] - lengths(part[:, None, 1:])[:, 0]
         elif kind == "psd":
             depth = np.linalg.eigvalsh(_matrices(part))[:, 0]
         found.append(depth[:, None])

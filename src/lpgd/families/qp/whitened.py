@@ -83,7 +83,7 @@ class Group:
     scale : (g, k) float64
         What makes their lengths 1.
     factors : (g, k, k) float64
-        M M' of rows of length 1, the identity in unused rows, or beyond FEW rows its inverse factor;
+        M M' of rows of length 1, the identity in unused rows, beyond FEW rows its inverse factor;
         NaN in the latter for rows that are not safely independent.
     root : (g,) int
         Which of the roots is theirs.
