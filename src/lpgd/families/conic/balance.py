@@ -17,7 +17,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from lpgd.core.params import Params
+from lpgd.core.params import Params, flat
 from lpgd.core.pattern import Totals
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
 from lpgd.families.conic.level import NOTHING, Level, free, logarithms, mean
@@ -44,7 +44,8 @@ def balanced(
     """
     size, k, n = len(params["q"].index), graph.sides.size, graph.by_col.size
     rows, cols = np.zeros((size, k)), np.zeros((size, n))
-    if not k or not n or _plainly_fair(params, curve):
+    plain = _plainly_fair(params, curve)
+    if not k or not n or plain.all():
         return rows, cols
     A, index = params["A"].values.reshape(len(params["A"].values), -1), params["A"].index
     logs, weights = graph.plain(*graph.entries(graph.rotated.parted(A)), NOTHING)
@@ -56,7 +57,7 @@ def balanced(
     )
     loose = b.open(graph.parts) | graph.loose
     odd = (b.spread() > FAIR) | np.logical_or.reduce(np.abs(mean(b.logs, b.weights)) > FAIR, axis=1)
-    far = np.flatnonzero(~(fair[index] & close) | (loose & odd))
+    far = np.flatnonzero(~plain & (~(fair[index] & close) | (loose & odd)))
     if len(far):
         logs, weights = logs[index[far]], weights[index[far]]
         found = graph.balanced(logs, weights, b.take(far), loose[far])
@@ -353,12 +354,17 @@ def _bends(conic: Structure) -> tuple[IntArray, IntArray]:
     return np.zeros_like(every), every
 
 
-def _plainly_fair(params: Params, curve: FloatArray | None) -> bool:
-    """Whether no entry of any element is far from 1, and so no mean of them."""
-    if any((np.abs(np.frexp(params[name].values)[1]) > FAIR).any() for name in ("A", "b")):
-        return False
-    if (np.abs(free(params, curve)) > FAIR).any():
-        return False
-    costs = [part[part != 0] for part in (params["q"].values, curve) if part is not None]
-    sizes = np.frexp(np.concatenate(costs))[1]
-    return not len(sizes) or int(np.ptp(sizes)) <= 2 * FAIR
+def _plainly_fair(params: Params, curve: FloatArray | None) -> BoolArray:
+    """Elements none of whose entries is far from 1, and so no mean of them, (N,)."""
+    sizes = np.abs(free(params, curve))
+    fair: BoolArray = ~np.logical_or.reduce(sizes > FAIR, axis=1)  # NaN is fair
+    for name in ("A", "b"):
+        far = np.abs(np.frexp(flat(params[name].values))[1]) > FAIR
+        fair &= ~np.logical_or.reduce(far, axis=1)[params[name].index]
+    least, most = np.full(len(fair), np.inf), np.full(len(fair), -np.inf)
+    for part in (params["q"].full(), curve):
+        if part is not None:
+            logs, there = np.frexp(part)[1], part != 0
+            least = np.minimum(least, np.where(there, logs, np.inf).min(axis=1, initial=np.inf))
+            most = np.maximum(most, np.where(there, logs, -np.inf).max(axis=1, initial=-np.inf))
+    return fair & (most - least <= 2 * FAIR)
