@@ -149,6 +149,27 @@ def test_a_solver_that_stumbles_gets_other_sides(status, sides):
             code = np.zeros(1, dtype=np.int8)
             return Found.of(np.array([[0.3]]), np.zeros((1, 2)), code)
 
+        def plainly(self, found, rows, start):
+            return found
+
     solver = Nearer(Stumbling()).load(CONIC, params, Request(1e-9, keep=True))
     assert solver.solve(params, every(params), None).solved.all()
     np.testing.assert_allclose(asked, sides)
+
+
+@pytest.mark.parametrize("side", [1e-290, 1e-200, 1e-17])
+def test_cones_whose_depth_has_no_square_come_near(side):
+    """x_1 + x_2 = side and |x - c| <= 1e57: in units of the row the square of that is no number."""
+    conic = Conic(2, Cones(zero=1, soc=(3,)), quadratic=False)
+    rows = np.array([[1.0, 1], [0, 0], [-1, 0], [0, -1]])
+    params = {
+        "q": batched(np.array([[1.0, 2.0]])),
+        "A": shared(rows, 1),
+        "b": batched(np.array([[side, 1e57, 0, 0]])),
+    }
+    inside, far = nearer(conic, params)
+    np.testing.assert_array_equal(far, [[False, True]])
+    assert 1e2 * side < inside["b"].full()[0, 1] < 1e4 * side
+    found = MoreauEngine().solve(conic, params).solution
+    np.testing.assert_allclose(found.x / 1e57, [[0.5**0.5, -(0.5**0.5)]], rtol=1e-8)
+    np.testing.assert_allclose(found.y[0, :2], [-1.5, 0.5**0.5], rtol=1e-8)

@@ -120,6 +120,45 @@ def test_logarithms_at_both_ends_of_the_numbers(name, unit, budget, costs):
     np.testing.assert_allclose(x, [0.5, 0.25], rtol=1e-8)
 
 
+MIXED = Conic(4, Cones(zero=1, nonneg=2, soc=(3,), exp=1), quadratic=True)
+
+
+def ordinary(*entries):
+    """A program of ordinary numbers for each entry that takes the place of zeros in b and A."""
+    rng = np.random.default_rng(0)
+    A, b = rng.normal(size=(MIXED.m, 4)), rng.uniform(0.5, 1.5, MIXED.m)
+    A[rng.random(A.shape) < 0.3], b[[0, 2, 4]] = 0.0, 0.0
+    with_ = [(np.where(A == 0, e, A), np.where(b == 0, e, b)) for e in entries]
+    return {
+        "P": shared(np.eye(4), len(entries)),
+        "q": shared(rng.normal(size=4), len(entries)),
+        "A": batched(np.array([one for one, _ in with_])),
+        "b": batched(np.array([other for _, other in with_])),
+    }
+
+
+@pytest.mark.parametrize("entry", [-1e-10, 1e-12, -1e-17, 1e-40, 1e-200, -1e-310])
+@pytest.mark.parametrize("names", [("A",), ("b",), ("A", "b")])
+def test_rounding_among_ordinary_numbers_moves_no_unit(entry, names):
+    clean, noisy = ordinary(0.0), ordinary(entry)
+    units = Units.of(MIXED, clean | {name: noisy[name] for name in names})
+    sizes = np.concatenate([units.rows, units.cols], axis=1)
+    assert np.abs(sizes).max() <= 6
+
+
+def test_ordinary_programs_keep_their_units_in_odd_company():
+    """x_1 >= |x_2| as a product: x_1 - x_2 is smaller than either."""
+    conic = Conic(1, Cones(soc=(3,)), quadratic=True)
+    A = np.array([[[1.0], [1.004], [0.5]], [[1e9], [1.0], [1e3]]])
+    params = {
+        "P": shared(np.eye(1), 2), "q": batched(np.ones((2, 1))), "A": batched(A),
+        "b": batched(np.array([[1.0, 1.003, 0.5], [1.0, 1e-9, 1e5]])),
+    }  # fmt: skip
+    alone = Units.of(conic, {name: batched(part.full()[:1]) for name, part in params.items()})
+    assert alone.idle
+    np.testing.assert_array_equal(Units.of(conic, params).moved, [False, True])
+
+
 class Ones:
     """Solves whatever comes by ones."""
 

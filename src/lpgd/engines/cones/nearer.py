@@ -83,7 +83,7 @@ class Moved:
         while True:
             met = self._met(self.inside, found, self.far)
             if not met.any():
-                return found
+                return self.loaded.plainly(found, rows, start)
             claimed = among(found.status, Status.INFEASIBLE, Status.UNBOUNDED)
             stumbled = ~(found.solved | claimed | self.steps.any(axis=1))
             self.steps += np.where(found.solved | stumbled, 1, ALL)[:, None] * met

@@ -66,11 +66,11 @@ class Fair:
         left = Found.of(x, y, found.status)  # what overflows is no solution
         found = replace(found, x=left.x, y=left.y, status=left.status)
         given = {**taken(self.given, rows), **params}
-        found = self._believed(found, found.solved & units.moved, given)
-        return self._plainly(found, units, given, start)
+        return self._believed(found, found.solved & units.moved, given)
 
-    def _plainly(self, found: Found, units: Units, params: Params, start: Solution | None) -> Found:
-        """What cannot be solved in these units once more in the user's."""
+    def plainly(self, found: Found, rows: IntArray, start: Solution | None) -> Found:
+        """The forward solutions, where nobody found one in these units once more in the user's."""
+        units, params = self.units.take(rows), taken(self.given, rows)
         rest = np.flatnonzero(units.moved & among(found.status, *OPEN))
         if not len(rest):
             return found

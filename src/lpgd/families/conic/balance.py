@@ -20,7 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from lpgd.core.params import Params, flat
 from lpgd.core.pattern import Totals
 from lpgd.core.solution import BoolArray, FloatArray, IntArray
-from lpgd.families.conic.level import NOTHING, Level, free, logarithms, mean
+from lpgd.families.conic.level import NOTHING, SLIGHT, Level, free, logarithms, mean
 from lpgd.families.conic.rotated import Rotated
 from lpgd.families.conic.tied import Tied
 from lpgd.families.quadratic.structure import Structure
@@ -31,7 +31,7 @@ STEPS = 50
 ROUNDS = 3
 WEIGHT = 0.03  # of costs, which decide nothing that A and b do
 CLOSE = 0.1  # binary logarithm of a factor that makes no difference
-GULF = 9.0  # binary logarithm of what no units bring near 1
+OFF = 9.0  # binary logarithm of numbers that units should have brought nearer to 1
 STRAY = 60.0  # of an entry times the largest, beside the largest ones of its row and column
 
 
@@ -160,7 +160,7 @@ class Graph:
         """Sums of logarithms and of weights of sides, of each group: one unit, so no rounding."""
         logs, weights = logarithms(b)
         tops = self.sides.largest(np.where(weights > 0, logs, -np.inf), -np.inf)
-        weights = np.where(logs >= tops[:, self.group] - GULF, weights, 0.0)
+        weights = np.where(logs >= tops[:, self.group] - SLIGHT, weights, 0.0)
         return self.sides(logs * weights), self.sides(weights)
 
     def plain(
@@ -183,7 +183,7 @@ class Graph:
         Unknowns are integers, and so are all factors but those of the third rows of power cones.
         """
         say: FloatArray = np.where(loose, WEIGHT, 0.0)
-        free, cols, b = self._fitted(logs, weights, b, say)
+        free, cols, b = self._blunt(logs, weights, b, say)
         level = b.missing(self.parts, self.tied.factors(free), cols)
         free = free - level[:, self.parts[2].places] * self.tied.share
         cols = cols + level[:, self.parts[1].places]
@@ -194,53 +194,61 @@ class Graph:
         found: list[FloatArray] = [np.round(np.clip(side, -MOST, MOST)) for side in (free, cols)]
         return self.tied.factors(found[0]), found[1]
 
-    def _fitted(
+    def _blunt(
         self, logs: FloatArray, weights: FloatArray, b: Level, say: FloatArray
     ) -> tuple[FloatArray, FloatArray, Level]:
-        """The least squares without what they bring nowhere near 1, and the sides that counted.
+        """The least squares, and the sides that counted.
 
         A few small numbers among large ones are their rounding: cos(pi / 2), or a sum that should
-        be zero. They leave the squares large on either side, and count no more: those of A by A
-        alone, then those of b.
+        be zero. Where something is far off, those that are small as they were given count no more,
+        unless the others then are further off.
         """
-        free, cols = self._least(logs, weights, b, say)
-        parts = self._off(logs, weights, free, cols), self._sides_off(b, b, free, cols)
-        odd = np.flatnonzero(np.logical_or.reduce([_worst(off)[:, 0] > GULF for off in parts]))
+        free, cols = self._fitted(logs, weights, b, say)
+        off = self._furthest(logs, weights, b, free, cols)
+        odd = np.flatnonzero(off > OFF)
         if not len(odd):
             return free, cols, b
-        logs, weights, say, some = logs[odd], weights[odd], say[odd], b.take(odd)
-        used, sides = weights, some.only(np.zeros_like(some.weights))
-        for _ in range(1 + ROUNDS):
-            free[odd], cols[odd] = self._least(logs * used, used, sides, say)
-            off = self._off(logs, weights, free[odd], cols[odd])
-            before, used = used, np.where(_small(off), 0.0, _without_stray(weights, off))
-            if np.array_equal(used, before):
-                break
-        sides = some
-        for _ in range(1 + ROUNDS):
-            free[odd], cols[odd] = self._least(logs * used, used, sides, say)
-            off = self._sides_off(some, sides, free[odd], cols[odd])
-            before = used, sides.weights
-            used = _without_stray(used, self._off(logs, used, free[odd], cols[odd]))
-            sides = some.only(np.where(_small(off), 0.0, some.weights))
-            if all(map(np.array_equal, before, (used, sides.weights))):
-                break
-        b = b.put(odd, sides)
-        return free, cols, b
+        logs, weights, part = logs[odd], self._larger(logs[odd], weights[odd]), b.take(odd).larger()
+        again = self._fitted(logs * weights, weights, part, say[odd])
+        better = np.flatnonzero(self._furthest(logs, weights, part, *again) < off[odd])
+        for side, other in zip((free, cols), again, strict=True):
+            side[odd[better]] = other[better]
+        return free, cols, b.put(odd[better], part.take(better))
 
-    def _off(
-        self, logs: FloatArray, weights: FloatArray, free: FloatArray, cols: FloatArray
-    ) -> FloatArray:
-        """Logarithms of entries in units; zero for those without weight."""
-        return weights * (logs + self.tied.factors(free)[:, self.rows] + cols[:, self.cols])
+    def _larger(self, logs: FloatArray, weights: FloatArray) -> FloatArray:
+        """Weights without entries that are small beside others of their row and of their column."""
+        sizes = np.where(weights > 0, logs, -np.inf)
+        rows, cols = self.by_row.largest(sizes, -np.inf), self.by_col.largest(sizes, -np.inf)
+        least = np.minimum(rows[:, self.rows], cols[:, self.cols]) - SLIGHT
+        return np.where(sizes >= least, weights, 0.0)
 
-    def _sides_off(
-        self, b: Level, counted: Level, free: FloatArray, cols: FloatArray
+    def _furthest(
+        self, logs: FloatArray, weights: FloatArray, b: Level, free: FloatArray, cols: FloatArray
     ) -> FloatArray:
-        """The same of groups of sides, in units in which those that are ``counted`` are near 1."""
+        """How far the entry or side that is furthest from 1 is from it, (N,)."""
         rows = self.tied.factors(free)
-        level = counted.missing(self.parts, rows, cols)[:, self.parts[0].places]
-        return np.where(b.weights > 0, mean(b.logs, b.weights) + rows + level, 0.0)
+        off = weights * (logs + rows[:, self.rows] + cols[:, self.cols])
+        level = b.missing(self.parts, rows, cols)[:, self.parts[0].places]
+        side = np.where(b.weights > 0, mean(b.logs, b.weights) + rows + level, 0.0)
+        return np.abs(np.concatenate([off, side], axis=1)).max(axis=1, initial=0.0)
+
+    def _fitted(
+        self, logs: FloatArray, weights: FloatArray, b: Level, say: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """The least squares, without entries that they bring nowhere near 1."""
+        free, cols = self._least(logs, weights, b, say)
+        for _ in range(ROUNDS):
+            rows = self.tied.factors(free)
+            off = weights * np.abs(logs + rows[:, self.rows] + cols[:, self.cols])
+            worst = off.max(axis=1, initial=0.0)
+            odd = np.flatnonzero(worst > STRAY)
+            if not len(odd):
+                break
+            kept = np.ones_like(weights)
+            kept[odd] = off[odd] <= 0.5 * worst[odd, None]
+            logs, weights = logs * kept, weights * kept
+            free[odd], cols[odd] = self._least(logs[odd], weights[odd], b.take(odd), say[odd])
+        return free, cols
 
     def _least(
         self, logs: FloatArray, weights: FloatArray, b: Level, say: FloatArray
@@ -304,21 +312,6 @@ class _Costs:
         others = others.copy()
         others[:, others.shape[1] - n :] += cols
         return np.concatenate([others, level], axis=1)
-
-
-def _worst(off: FloatArray) -> FloatArray:
-    return np.abs(off).max(axis=1, initial=0.0, keepdims=True)
-
-
-def _small(off: FloatArray) -> BoolArray:
-    """Numbers that are small in units in which others are far from 1, by their logarithms."""
-    return (_worst(off) > GULF) & (off < -0.5 * GULF)
-
-
-def _without_stray(weights: FloatArray, off: FloatArray) -> FloatArray:
-    """Weights of numbers that are not further off than all others by far."""
-    worst = _worst(off)
-    return np.where((worst > STRAY) & (np.abs(off) > 0.5 * worst), 0.0, weights)
 
 
 def _groups(conic: Structure, first: IntArray, rotated: IntArray) -> IntArray:

@@ -18,6 +18,7 @@ from lpgd.core.solution import BoolArray, FloatArray, IntArray, Rows
 
 NOTHING = 500.0  # binary logarithm of what is nothing beside the largest entry
 ROUNDING = 45.0  # the same of what may be its rounding
+SLIGHT = 30.0  # the same of what is likely to be, where it stands in the way
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,12 @@ class Level:
         parts = self.logs[rows], self.weights[rows], self.free[rows]
         return Level(*parts, self.costs.take(rows), self.bends.take(rows))
 
-    def only(self, weights: FloatArray) -> Level:
-        """With sides of other weights, which are these or none."""
-        return replace(self, logs=np.where(weights > 0, self.logs, 0.0), weights=weights)
+    def larger(self) -> Level:
+        """Without groups of sides that are small beside those of others."""
+        logs = mean(self.logs, self.weights)
+        most = np.where(self.weights > 0, logs, -np.inf).max(axis=1, initial=-np.inf, keepdims=True)
+        kept: FloatArray = np.where(logs >= most - SLIGHT, 1.0, 0.0)
+        return replace(self, logs=self.logs * kept, weights=self.weights * kept)
 
     def put(self, rows: IntArray, other: Level) -> Level:
         """With sides of other elements in some rows."""
