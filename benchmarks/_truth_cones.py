@@ -50,6 +50,26 @@ def bounded(s: Rng) -> Program:
     return _ball(s, lambda x: [x <= 1e20, cp.norm(x, 1) <= 1e15, s.normal(size=x.size) @ x <= 1e20])
 
 
+@family("projection on a ball and a plane, with rounding")
+def rounded(s: Rng) -> Program:
+    n, faint = int(s.integers(3, 10)), 10 ** s.uniform([-40, -200], [-10, -25])
+    x, p, most = cp.Variable(n), cp.Parameter(n), cp.Parameter(nonneg=True)
+    a = np.r_[s.normal(size=2), np.where(s.random(n - 2) < 0.5, faint[0], s.normal(size=n - 2))]
+    rows = [cp.norm(x) <= most, a @ x == faint[1]]
+
+    def closed(p: Array, most: Array) -> list[Array]:
+        along = p - a * (a @ p) / (a @ a)
+        return [along * min(1.0, most / np.linalg.norm(along))]
+
+    return modelled(
+        cp.Problem(cp.Minimize(cp.sum_squares(x - p)), rows),
+        {p: "free", most: "pos"},
+        [x],
+        lambda r, u: [u.x * r.normal(size=n), u.x * r.uniform(0.5, 3)],
+        closed,
+    )
+
+
 def _ball(s: Rng, more: Callable[[cp.Variable], list[cp.Constraint]]) -> Program:
     n = int(s.integers(2, 10))
     x, p, most = cp.Variable(n), cp.Parameter(n), cp.Parameter(nonneg=True)

@@ -56,8 +56,18 @@ def _softmax(
 
 @family("largest entropy under moments")
 def moments(s: Rng) -> Program:
+    return _moments(s, 1.0)
+
+
+@family("largest entropy under moments, with rounding")
+def rounded(s: Rng) -> Program:
+    return _moments(s, 10 ** s.uniform(-40, -10))
+
+
+def _moments(s: Rng, faint: float) -> Program:
     n = int(s.integers(5, 10))
     x, b, A = cp.Variable(n), cp.Parameter(2), s.normal(size=(2, n))
+    A[:, 2:] *= np.where(s.random((2, n - 2)) < 0.4, faint, 1.0)
     problem = cp.Problem(cp.Maximize(cp.sum(cp.entr(x))), [cp.sum(x) == 1, A @ x == b])
     return modelled(problem, {b: "free"}, [x], lambda r, u: [A @ r.dirichlet(np.ones(n))])
 
