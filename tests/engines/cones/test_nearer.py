@@ -133,7 +133,7 @@ def test_far_is_told_in_units_of_the_variables():
     [(Status.ITERATION_LIMIT, [1e3, 1e9]), (Status.INFEASIBLE, [1e3, 1e20])],
 )
 def test_a_solver_that_stumbles_gets_other_sides(status, sides):
-    params, asked = programs(-0.3), []
+    params, asked, ends = programs(-0.3), [], []
 
     class Stumbling:
         units = None
@@ -150,11 +150,13 @@ def test_a_solver_that_stumbles_gets_other_sides(status, sides):
             return Found.of(np.array([[0.3]]), np.zeros((1, 2)), code)
 
         def plainly(self, found, rows, start):
+            ends.append(found.status.tolist())
             return found
 
     solver = Nearer(Stumbling()).load(CONIC, params, Request(1e-9, keep=True))
     assert solver.solve(params, every(params), None).solved.all()
     np.testing.assert_allclose(asked, sides)
+    assert ends == [[Status.OPTIMAL]]  # asked once, of what comes out in the end
 
 
 @pytest.mark.parametrize("side", [1e-290, 1e-200, 1e-17])
@@ -173,3 +175,18 @@ def test_cones_whose_depth_has_no_square_come_near(side):
     found = MoreauEngine().solve(conic, params).solution
     np.testing.assert_allclose(found.x / 1e57, [[0.5**0.5, -(0.5**0.5)]], rtol=1e-8)
     np.testing.assert_allclose(found.y[0, :2], [-1.5, 0.5**0.5], rtol=1e-8)
+
+
+@pytest.mark.parametrize(("side", "unit"), [(1e-320, 1.0), (1e-300, 1e-20)])
+def test_sides_that_are_next_to_no_number_tell_nobody_what_is_far(side, unit):
+    conic = Conic(2, Cones(zero=1, soc=(3,)), quadratic=False)
+    rows = np.array([[1.0, 1], [0, 0], [-unit, 0], [0, -unit]])
+    params = {
+        "q": batched(np.array([[1.0, 2.0]])),
+        "A": shared(rows, 1),
+        "b": batched(np.array([[side, 1e57, 0, 0]])),
+    }
+    np.testing.assert_array_equal(nearer(conic, params)[0]["b"].full()[0, 1] > 0, True)
+    found = MoreauEngine().solve(conic, params).solution
+    assert found.solved.all()
+    np.testing.assert_allclose(unit * found.x / 1e57, [[0.5**0.5, -(0.5**0.5)]], rtol=1e-8)

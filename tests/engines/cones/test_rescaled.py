@@ -153,6 +153,22 @@ def test_what_is_not_solved_in_fair_units_is_tried_as_it_is():
     assert solver.tops[1:] == [[1e8, 1.0]]  # of the one that is another in these units
 
 
+@pytest.mark.parametrize("claim", [Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED])
+def test_what_is_claimed_of_a_program_as_it_is_needs_a_proof(claim):
+    """Nothing is solved in fair units, and then anything is claimed."""
+
+    class Claiming(Noting):
+        def solve(self, params, rows, start):
+            found = super().solve(params, rows, start)
+            found.status[:] = claim if len(self.tops) > 1 else Status.NUMERICAL
+            return found
+
+    params, every = ball([1e8], [1.0]), np.zeros(1, int)
+    loaded = Rescaled(Claiming(), 1e-6).load(BALL, params, Request(1e-9))
+    found = loaded.plainly(loaded.solve(params, every, None), every, None)
+    assert found.status.tolist() == [Status.NUMERICAL]
+
+
 def test_linear_terms_that_a_tilt_made_large_come_in_fair_units():
     solver = Noting()
     loaded = Rescaled(solver, 1e-6).load(BALL, ball([1.0], [1.0]), Request(1e-9))

@@ -148,15 +148,49 @@ def test_rounding_among_ordinary_numbers_moves_no_unit(entry, names):
 
 def test_ordinary_programs_keep_their_units_in_odd_company():
     """x_1 >= |x_2| as a product: x_1 - x_2 is smaller than either."""
-    conic = Conic(1, Cones(soc=(3,)), quadratic=True)
-    A = np.array([[[1.0], [1.004], [0.5]], [[1e9], [1.0], [1e3]]])
+    pattern = Pattern.of(np.ones((3, 1), dtype=bool))
+    conic = Conic(1, Cones(soc=(3,)), {"A": pattern}, quadratic=True)
     params = {
-        "P": shared(np.eye(1), 2), "q": batched(np.ones((2, 1))), "A": batched(A),
-        "b": batched(np.array([[1.0, 1.003, 0.5], [1.0, 1e-9, 1e5]])),
+        "P": shared(np.eye(1), 2), "q": batched(np.ones((2, 1))),
+        "A": batched(np.array([[1.0, 1 + 1e-6, 0.5], [1e9, 1.0, 1e3]])),
+        "b": batched(np.array([[1.0, 1 - 1e-6, 0.5], [1.0, 1e-9, 1e5]])),
     }  # fmt: skip
     alone = Units.of(conic, {name: batched(part.full()[:1]) for name, part in params.items()})
     assert alone.idle
     np.testing.assert_array_equal(Units.of(conic, params).moved, [False, True])
+
+
+def test_a_variable_in_small_units_is_no_rounding():
+    """Small in each row that it stands in, but the largest in its column; other zeros are noise."""
+    params = ordinary(1e-17)
+    small = np.array([1.0, 1.0, 2.0**-50, 1.0])
+    params["A"] = batched(params["A"].values * small)
+    params["P"] = shared(np.diag(small**2), 1)
+    params["q"] = shared(params["q"].values[0] * small, 1)
+    inside = np.abs(scaled(MIXED, params)["A"].full()[0])
+    assert (inside.max(axis=0) > 0.01).all()
+    assert (inside.max(axis=0) < 100).all()
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols", "spread", "wild", "seed"),
+    [(8, 4, 60, 2.0**80, 19), (5, 3, 100, 2.0**120, 59), (8, 4, 60, 2.0**80, 0)],
+)
+def test_what_is_small_in_the_users_units_does_not_become_large(rows, cols, spread, wild, seed):
+    """Honest entries in units far apart, and some wild ones that send nobody astray."""
+    rng = np.random.default_rng(seed)
+    conic = Conic(cols, Cones(nonneg=rows - 4, soc=(4,)), quadratic=False)
+    A, b = rng.uniform(0.5, 2, (rows, cols)), rng.uniform(0.5, 2, rows)
+    for _ in range(int(rng.integers(1, 4))):
+        A[rng.integers(rows), rng.integers(cols)] = wild
+    left, right = rng.integers(-spread, spread, rows), rng.integers(-spread, spread, cols)
+    left[-4:] = left[-1]
+    params = {
+        "q": shared(np.ones(cols), 1), "A": shared(np.ldexp(A, left[:, None] + right), 1),
+        "b": batched(np.ldexp(b, left)[None]),
+    }  # fmt: skip
+    inside = np.abs(scaled(conic, params)["A"].full()[0])
+    assert inside[wild > A].max() < 2.0**10
 
 
 class Ones:

@@ -201,19 +201,20 @@ class Graph:
 
         A few small numbers among large ones are their rounding: cos(pi / 2), or a sum that should
         be zero. Where something is far off, those that are small as they were given count no more,
-        unless the others then are further off.
+        unless the others, or they, then are further off.
         """
-        free, cols = self._fitted(logs, weights, b, say)
-        off = self._furthest(logs, weights, b, free, cols)
+        found, whole = self._fitted(logs, weights, b, say), (weights, b)
+        off = self._furthest(logs, whole, whole, found)
         odd = np.flatnonzero(off > OFF)
         if not len(odd):
-            return free, cols, b
-        logs, weights, part = logs[odd], self._larger(logs[odd], weights[odd]), b.take(odd).larger()
-        again = self._fitted(logs * weights, weights, part, say[odd])
-        better = np.flatnonzero(self._furthest(logs, weights, part, *again) < off[odd])
-        for side, other in zip((free, cols), again, strict=True):
+            return *found, b
+        logs, whole = logs[odd], (weights[odd], b.take(odd))
+        part = self._larger(logs, whole[0]), whole[1].larger()
+        again = self._fitted(logs * part[0], *part, say[odd])
+        better = np.flatnonzero(self._furthest(logs, whole, part, again) < off[odd])
+        for side, other in zip(found, again, strict=True):
             side[odd[better]] = other[better]
-        return free, cols, b.put(odd[better], part.take(better))
+        return *found, b.put(odd[better], part[1].take(better))
 
     def _larger(self, logs: FloatArray, weights: FloatArray) -> FloatArray:
         """Weights without entries that are small beside others of their row and of their column."""
@@ -223,14 +224,28 @@ class Graph:
         return np.where(sizes >= least, weights, 0.0)
 
     def _furthest(
-        self, logs: FloatArray, weights: FloatArray, b: Level, free: FloatArray, cols: FloatArray
+        self,
+        logs: FloatArray,
+        whole: tuple[FloatArray, Level],
+        part: tuple[FloatArray, Level],
+        found: tuple[FloatArray, FloatArray],
     ) -> FloatArray:
-        """How far the entry or side that is furthest from 1 is from it, (N,)."""
-        rows = self.tied.factors(free)
-        off = weights * (logs + rows[:, self.rows] + cols[:, self.cols])
-        level = b.missing(self.parts, rows, cols)[:, self.parts[0].places]
-        side = np.where(b.weights > 0, mean(b.logs, b.weights) + rows + level, 0.0)
-        return np.abs(np.concatenate([off, side], axis=1)).max(axis=1, initial=0.0)
+        """How far the entry or side that is furthest from 1 is from it, (N,).
+
+        Those that are in the whole only, and not in the part that counts, may be small.
+        """
+        rows, cols = self.tied.factors(found[0]), found[1]
+        off = logs + rows[:, self.rows] + cols[:, self.cols]
+        level = part[1].missing(self.parts, rows, cols)[:, self.parts[0].places]
+        side = mean(whole[1].logs, whole[1].weights) + rows + level
+        every, there, counted = (
+            np.concatenate(pair, axis=1)
+            for pair in (
+                (off, side), (whole[0], whole[1].weights), (part[0], part[1].weights),
+            )
+        )  # fmt: skip
+        every = np.where(counted > 0, np.abs(every), every)
+        return np.where(there > 0, every, 0.0).max(axis=1, initial=0.0)
 
     def _fitted(
         self, logs: FloatArray, weights: FloatArray, b: Level, say: FloatArray

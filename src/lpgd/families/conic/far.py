@@ -66,7 +66,7 @@ class Parts:
         """Distances of all parts, NaN for none, and what brings these to sides, (N, k)."""
         lengths = self.tops(values.product(np.ones((1, values.of.n))))  # within a factor n
         away = self.tops(np.abs(sides)) / lengths
-        return np.where((away > LOST) & (away < np.inf), away, np.nan), lengths
+        return np.where((away > 0) & (away < np.inf), away, np.nan), lengths
 
 
 @QUIET

@@ -170,7 +170,9 @@ def _gathered(
         row, mine = rows.reshape(-1)[place] - block.start, elements[place // rows.shape[1]]
         param = roots.rows.get(name) or Param(roots.inverses, roots.index)
         _, count, n = param.values.shape
-        chosen: FloatArray = param.values.reshape(-1, n).take(param.index[mine] * count + row, axis=0)
+        chosen: FloatArray = param.values.reshape(-1, n).take(
+            param.index[mine] * count + row, axis=0
+        )
         M[place] = -chosen if name == "lb" else chosen
     return M.reshape(*rows.shape, problem.n)
 
