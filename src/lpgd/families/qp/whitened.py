@@ -169,10 +169,8 @@ def _gathered(
         place = np.flatnonzero(used & (rows >= block.start) & (rows < block.stop))
         row, mine = rows.reshape(-1)[place] - block.start, elements[place // rows.shape[1]]
         param = roots.rows.get(name) or Param(roots.inverses, roots.index)
-        _, count, n = param.values.shape
-        chosen: FloatArray = param.values.reshape(-1, n).take(
-            param.index[mine] * count + row, axis=0
-        )
+        at: IntArray = param.index[mine] * param.values.shape[1] + row
+        chosen = param.values.reshape(-1, problem.n)[at]
         M[place] = -chosen if name == "lb" else chosen
     return M.reshape(*rows.shape, problem.n)
 
