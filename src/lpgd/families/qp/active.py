@@ -7,12 +7,15 @@ from typing import final
 
 import numpy as np
 
-from lpgd.core.params import Params
+from lpgd.core.params import Params, taken
 from lpgd.core.scaling import least, lengths, top
 from lpgd.core.solution import BoolArray, FloatArray, Rows, Solution
+from lpgd.families.quadratic.products import Values
 from lpgd.families.quadratic.structure import Structure
 
 ACTIVE = 1e-7  # a slack or multiplier below this, relative to its own data, counts as zero
+FAINT = 1e-15  # a multiplier above this counts where it is felt
+FELT = 1e-3  # share of the forces on a variable that is felt
 EPS = 1e-9  # rounding in x, relative to its largest entry
 SURE = 1 - 1e-9  # of a breakpoint: nearer to it rounding decides
 
@@ -46,6 +49,10 @@ class Active(Rows):
         pull = y * strengths  # which no unit of a row changes
         most = np.maximum(top(pull), top(params["q"].full()))
         loaded = pull > ACTIVE * most[:, None]
+        faint = ~loaded & (pull > FAINT * most[:, None])
+        some = np.flatnonzero(np.logical_or.reduce(faint, axis=1))
+        if len(some):
+            loaded[some] |= faint[some] & _felt(problem, taken(params, some), point.take(some))
         rest = np.where(loaded, np.inf, slacks)
         tight = rest <= ACTIVE * _sizes(problem, params, np.abs(point.x), rest, strengths)
         tight &= rest < np.inf  # else the row is none
@@ -73,6 +80,14 @@ class Active(Rows):
         reach = np.stack([SURE * least(side) for side in sides], axis=1)
         reach[self.fixed.any(axis=1)] = 0.0
         return reach
+
+
+def _felt(problem: Structure, params: Params, point: Solution) -> BoolArray:
+    """Multipliers (N, m) that hold a variable, whatever the forces on others: units differ."""
+    values = Values(problem, params).absolute()
+    forces = np.abs(params["q"].full()) + values.curve(np.abs(point.x)) + values.pull(point.y)
+    each = np.where(forces > 0, 1 / np.where(forces > 0, forces, 1.0), 0.0)
+    return point.y * np.abs(values.product(each)) >= FELT
 
 
 def _strengths(problem: Structure, params: Params) -> FloatArray:
