@@ -141,7 +141,7 @@ def logistic(scale):
 
 def duals(scale):
     P, G = torch.eye(8).double(), double(6, 8)
-    h, weight = 0.3 * scale * torch.rand(6).double(), double(16, 6, seed=1)
+    h, weight = 0.3 * scale * double(6, seed=3).abs(), double(16, 6, seed=1)
     layer = QPLayer()
     at = scale * double(16, 8, seed=2)
     return lambda q: (layer(P, q, G, h, return_duals=True).z * weight).mean(), at
