@@ -32,7 +32,7 @@ ROUNDS = 3
 WEIGHT = 0.03  # of costs, which decide nothing that A and b do
 CLOSE = 0.1  # binary logarithm of a factor that makes no difference
 OFF = 9.0  # binary logarithm of numbers that units should have brought nearer to 1
-STRAY = 60.0  # of an entry times the largest, beside the largest ones of its row and column
+STRAY = 60.0  # the same of entries that no units bring there
 
 
 def balanced(
@@ -48,7 +48,7 @@ def balanced(
     if not k or not n or plain.all():
         return rows, cols
     A, index = params["A"].values.reshape(len(params["A"].values), -1), params["A"].index
-    logs, weights = graph.plain(*graph.entries(graph.rotated.parted(A)), NOTHING)
+    logs, weights = graph.plain(*graph.entries(graph.rotated.parted(A)))
     sizes = np.abs(mean(graph.pulled(graph.both(logs)), graph.pulled(graph.both(weights))))
     fair: BoolArray = np.logical_and.reduce(sizes <= FAIR, axis=1)
     b = Level.of(params, curve, *graph.right(graph.rotated.parted_sides(params["b"].full())))
@@ -163,15 +163,13 @@ class Graph:
         weights = np.where(logs >= tops[:, self.group] - SLIGHT, weights, 0.0)
         return self.sides(logs * weights), self.sides(weights)
 
-    def plain(
-        self, logs: FloatArray, weights: FloatArray, stray: float
-    ) -> tuple[FloatArray, FloatArray]:
+    def plain(self, logs: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Without entries that no units bring near the largest ones of their row and column."""
         sizes = np.where(weights > 0, logs, -np.inf)
-        if not (sizes.max(axis=1, initial=-np.inf) - logs.min(axis=1, initial=0.0) > stray).any():
+        if not (sizes.max(axis=1, initial=-np.inf) - logs.min(axis=1, initial=0.0) > NOTHING).any():
             return logs, weights
         of_rows, of_cols = (by.largest(sizes, -np.inf) for by in (self.by_row, self.by_col))
-        least = of_rows[:, self.rows] + of_cols[:, self.cols] - sizes.max(axis=1)[:, None] - stray
+        least = of_rows[:, self.rows] + of_cols[:, self.cols] - sizes.max(axis=1)[:, None] - NOTHING
         kept: FloatArray = np.where(sizes >= least, 1.0, 0.0)
         return logs * kept, weights * kept
 
