@@ -1,4 +1,4 @@
-"""Separable programs whose variables have units of their own: all derivatives are known."""
+"""Variables with units of their own: derivatives are known, or those in units that are alike."""
 
 import numpy as np
 import pytest
@@ -55,3 +55,51 @@ def test_a_large_multiplier_hides_no_other(name, seed):
     turn = np.where(held, loss, 0.0) * units * (-1 if name == "cone" else 1)
     found = sides.grad.numpy()[0] * units
     np.testing.assert_allclose(found, turn, atol=1e-4 * np.abs(turn).max())
+
+
+def posed(seed, mask, spread):
+    """A QP in units that are alike, and the units 2^-spread to 2^spread of each variable.
+
+    Some costs forbid their variable, if there are masks.
+    """
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(3, 21))
+    root = rng.normal(size=(n, n))
+    data = {
+        "P": root @ root.T / n + 0.3 * np.eye(n),
+        "q": rng.normal(size=n),
+        "A": rng.uniform(0.5, 2, (1, n)),
+        "b": np.ones(1),
+        "G": rng.normal(size=(2, n)),
+        "h": rng.uniform(0.5, 3, 2),
+        "lb": np.zeros(n),
+    }
+    forbidden = int(rng.integers(1, n - 1))
+    if mask:
+        data["q"][:forbidden] = mask * rng.uniform(0.5, 2, forbidden)
+    return data, rng.normal(size=n), 2.0 ** rng.integers(-spread, spread + 1, n)
+
+
+def measured(data, units):
+    """The program of x / units."""
+    of_x = {name: data[name] * units for name in ("q", "A", "G")}
+    return {**data, **of_x, "P": data["P"] * np.outer(units, units), "lb": data["lb"] / units}
+
+
+def answered(rule, data, loss):
+    """x, and what a loss says of it, of right-hand sides and of costs."""
+    data = {name: tensor(values) for name, values in data.items()}
+    x = QPLayer(rule)(**data)
+    (x @ torch.tensor(loss)).sum().backward()
+    return x.detach().numpy()[0], *(data[name].grad.numpy()[0] for name in ("b", "h", "q"))
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(("mask", "spread"), [(0, 17), (0, 20), (1e12, 10), (1e12, 17), (1e19, 17)])
+def test_dense_programs_are_solved_in_any_units(mask, spread, seed):
+    data, loss, units = posed(seed, mask, spread)
+    x, of_b, of_h, of_q = answered(lpgd.Exact(), data, loss)
+    found, *slopes, of_costs = answered(lpgd.LPGD(), measured(data, units), loss * units)
+    np.testing.assert_allclose(found * units, x, atol=1e-6)
+    for slope, right in zip([*slopes, of_costs * units], (of_b, of_h, of_q), strict=True):
+        np.testing.assert_allclose(slope, right, atol=1e-3 * max(np.abs(right).max(), 0.01))

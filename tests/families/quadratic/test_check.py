@@ -121,3 +121,11 @@ def test_an_element_beyond_all_sizes_costs_no_other():
         params, unfit = check({"P": batched(P), "q": batched(np.ones((3, 2)))}, DOUBLE)
     assert unfit == {0: "P is not symmetric"}
     np.testing.assert_array_equal(params["P"].values[1:], P[1:])
+
+
+@pytest.mark.parametrize("beside", [np.zeros((2, 2)), 1e-160 * np.eye(2)])
+def test_small_entries_keep_their_digits_beside_a_program_of_another_size(beside):
+    P = np.array([[[1.47e38, 8.507059173023436e-273], [8.507059173023436e-273, 1e38]], beside])
+    with np.errstate(all="ignore"):
+        params, _ = check({"P": batched(P), "q": batched(np.ones((2, 2)))}, DOUBLE)
+    np.testing.assert_array_equal(params["P"].values, P)

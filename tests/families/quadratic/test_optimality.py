@@ -465,3 +465,14 @@ def test_costs_that_are_rounding_are_none_where_nothing_holds_x(data):
         assert problem.residual(params, at)[0] < 1e-8
     bent = {**params, "q": shared(np.array([data["q"][0], data["P"][0, 0]]), 1)}
     assert problem.residual(bent, at)[0] > 0.1
+
+
+@pytest.mark.parametrize("rounding", [0.0, -8e-186])
+def test_curvature_that_is_negative_by_rounding_has_no_unit(rounding):
+    P = np.diag([rounding, 0.0, 1e25])
+    problem, params = program(
+        P=P, q=[1.7, 0.4, -0.9], G=[[1.2, -1.2, 0.3]], h=[0.2], lb=[-2.6, -1.1, -0.9]
+    )
+    x, y = [15.9, 33.5, 2e-14], [1e10, 1.2e10, 7.5e9, 6.3e11]  # "optimal", with rows that are slack
+    point = Solution(np.array([x]), np.array([y]), np.zeros(1, dtype=np.int8))
+    assert problem.residual(params, point)[0] > 0.1

@@ -38,6 +38,14 @@ def test_a_distant_solution_is_no_contradiction():
     assert found[0] > 1e-6
 
 
+def test_a_column_that_has_lost_its_digits_is_no_rounding_of_a_contradiction():
+    # x = (-2, 0), where one of 1e-310 is all that there is of a column
+    A, b = [[1e-310, 1.3], [1e-310, -0.35]], [-2e-310, -2e-310]
+    problem, params = program(q=[0, 0], A=A, b=b)
+    found = problem.refuted(params, ray(Status.INFEASIBLE, [0.0, 0.0], [0.35, 1.3]))
+    assert found[0] > 1e-6
+
+
 @pytest.mark.parametrize("scale", [1.0, 2.0**-40, 2.0**40])
 def test_a_way_down_for_ever(scale):
     problem, params = program(

@@ -21,6 +21,7 @@ from lpgd.core.engine import Answer, Capabilities, Range
 from lpgd.core.options import number, whole
 from lpgd.core.params import Params, distinct, taken
 from lpgd.core.public import public
+from lpgd.core.scaling import Exponents
 from lpgd.core.solution import IntArray, Solution, Status, among
 from lpgd.engines.batch import spread, useful_threads
 from lpgd.engines.daqp.form import Form
@@ -28,6 +29,8 @@ from lpgd.engines.daqp.review import INEXACT, Review
 from lpgd.engines.daqp.set_up import Bench, SetUps
 from lpgd.engines.daqp.units import Units
 from lpgd.families.qp.qp import QP
+from lpgd.families.quadratic import alike
+from lpgd.families.quadratic.products import Values
 from lpgd.families.quadratic.whitening import Whitened
 
 if TYPE_CHECKING:
@@ -145,24 +148,24 @@ class DaqpEngine:
         return replace(self._kept(problem, params, threads), solution=solution)
 
     def _kept(
-        self, problem: Problem, params: Params, threads: int | None, *, wide: bool = False
+        self, problem: Problem, params: Params, threads: int | None, *, retried: bool = False
     ) -> Kept:
-        """Set up every distinct (P, G, A), in ``wide`` units perhaps."""
+        """Set up every distinct (P, G, A); those that are ``retried`` in wide units."""
         qp = cast(QP, problem)
         group, first = distinct(params, ("P", "G", "A"))
         with np.errstate(all="ignore"):
-            units = Units.of(qp, params, wide=wide)
+            units = Units.of(qp, params, wide=retried)
             scaled = params if units is None else units.matrices(params, group, first)
             matrices = {name: scaled[name] for name in MATRICES if name in scaled}
             set_ups = SetUps.of(qp, matrices, first)
-        return Kept(self, qp, params, matrices, set_ups, group, units, threads, wide=wide)
+        return Kept(self, qp, params, matrices, set_ups, group, units, threads, retried=retried)
 
 
 @dataclass(frozen=True)
 class Kept:
     """The set-ups of a forward solve and each element's solution in it.
 
-    ``wide`` ones are those of programs that have failed in other units.
+    ``retried`` are programs that have failed in other units.
     """
 
     engine: DaqpEngine
@@ -174,7 +177,7 @@ class Kept:
     units: Units | None
     threads: int | None
     solution: Solution | None = None
-    wide: bool = False
+    retried: bool = False
 
     @property
     def factors(self) -> Whitened | None:
@@ -205,34 +208,61 @@ class Kept:
         answer = Answer(form.solution(problem), afresh)
         answer = Review(problem, scaled, self.engine.settings, self.threads, start).of(answer)
         if units is None:
-            return self._wider(problem, given, answer, None)
+            return self._again(problem, given, answer, None)
         ray = None if answer.ray is None else units.leave(problem, answer.ray)
         solution, moved = units.leave(problem, answer.solution), np.flatnonzero(units.moved)
         inside = problem.inside(taken(given, moved), solution.take(moved))
         solution = solution.put(moved, inside)
         answer = _believed(problem, given, units, replace(answer, solution=solution, ray=ray))
-        return self._wider(problem, given, answer, units)
+        return self._again(problem, given, answer, units)
 
-    def _wider(self, problem: QP, params: Params, answer: Answer, units: Units | None) -> Answer:
-        """What right-hand sides that are nothing beside the costs have led astray, once more."""
-        accuracy, rows = answer.accuracy, np.flatnonzero(among(answer.solution.status, *ASTRAY))
-        if self.wide or not (len(rows) and problem.quadratic):
+    def _again(self, problem: QP, params: Params, answer: Answer, units: Units | None) -> Answer:
+        """What the units may have led astray, once more in others.
+
+        First where right-hand sides are nothing beside the costs, then in variables whose columns
+        are alike.
+        """
+        if self.retried or not problem.quadratic:
             return answer
-        wide = Units.of(problem, taken(params, rows), wide=True)
-        none = np.zeros((len(rows), problem.n))
-        before = none if units is None else units.columns[rows]
-        after = none if wide is None else wide.columns
-        rows = rows[(before != after).any(axis=1)]
+        rows = _astray(answer)
+        if len(rows):
+            part = taken(params, rows)
+            wide = Units.of(problem, part, wide=True)
+            none = np.zeros((len(rows), problem.n))
+            before = none if units is None else units.columns[rows]
+            after = none if wide is None else wide.columns
+            answer = self._retry(problem, params, answer, rows[(before != after).any(axis=1)])
+        rows = _astray(answer)
+        if len(rows):
+            columns = alike.units(Values(problem, taken(params, rows)))
+            apart = columns.any(axis=1)
+            answer = self._retry(problem, params, answer, rows[apart], columns[apart])
+        return answer
+
+    def _retry(
+        self,
+        problem: QP,
+        params: Params,
+        answer: Answer,
+        rows: IntArray,
+        columns: Exponents | None = None,
+    ) -> Answer:
+        """The answer with what becomes of some rows in wide units, of x or of its ``columns``."""
         if not len(rows):
             return answer
-        assert accuracy is not None
-        part = taken(params, rows)
-        kept = self.engine._kept(problem, part, self.threads, wide=True)
+        part = given = taken(params, rows)
+        if columns is not None:
+            part = alike.program(problem, part, columns)
+        kept = self.engine._kept(problem, part, self.threads, retried=True)
         again = kept.solve(problem, part, None, np.arange(len(rows)))
-        better = again.solution.solved
-        solution = answer.solution.put(rows[better], again.solution.take(better))
-        assert again.accuracy is not None
-        accuracy[rows[better]] = again.accuracy[better]
+        found, residual = again.solution, again.accuracy
+        assert residual is not None and answer.accuracy is not None
+        if columns is not None:
+            found = problem.inside(given, alike.measured(problem, found, -columns))
+            residual = np.fmax(residual, problem.residual(given, found))
+        better = found.solved & (residual <= INEXACT)
+        solution = answer.solution.put(rows[better], found.take(better))
+        answer.accuracy[rows[better]] = residual[better]
         return replace(answer, solution=solution, set_ups=answer.set_ups + again.set_ups)
 
     def _run(self, form: Form, group: IntArray, element: IntArray) -> int:
@@ -266,6 +296,13 @@ class Kept:
         spread(lambda part: work(order[part]), len(order), threads)
         form.x[:] += set_ups.points(points, group)  # either is zero in each row
         return int(afresh.sum())
+
+
+def _astray(answer: Answer) -> IntArray:
+    """Elements that may have a solution, and have none that is one."""
+    status, accuracy = answer.solution.status, answer.accuracy
+    assert accuracy is not None
+    return np.flatnonzero(among(status, *ASTRAY) | ((status == 0) & ~(accuracy <= INEXACT)))
 
 
 def _believed(problem: QP, params: Params, units: Units, answer: Answer) -> Answer:

@@ -6,6 +6,8 @@ their rows, the square roots of the diagonal of P being a row like any other. Th
 data alone, and change with the units of the user. A half-line with one entry compares it with none.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from lpgd.core.params import Params, batched
@@ -18,12 +20,14 @@ from lpgd.families.quadratic.rows import Rows
 APART = 10  # powers of two between units in which sizes can still be compared
 
 
+@np.errstate(all="ignore")  # of rows and columns of zeros
 def units(values: Values) -> Exponents:
     """Powers of two (N, n) by which x has to be divided; 0 for elements where users' units do."""
     of, cols = values.of, np.zeros(values["q"].shape)
     matrices = [_compared(values, k) for k in of.blocks.keys() & {"A", "G"}]
     if of.quadratic:
-        matrices.append((np.sqrt(values.diagonal())[:, None], None))
+        bends = np.maximum(values.diagonal(), 0.0)  # by rounding they may be negative
+        matrices.append((np.sqrt(bends)[:, None], None))
     for sizes, pattern in matrices:
         np.maximum(cols, _of_cols(sizes, pattern), out=cols)
     first, cols = np.where(cols > LOST, 1 / cols, 0.0), np.zeros_like(cols)
@@ -43,8 +47,17 @@ def changed(
     of: Rows, params: Params, point: Solution, gaps: tuple[FloatArray, FloatArray], cols: Exponents
 ) -> tuple[Params, Solution, tuple[FloatArray, FloatArray]]:
     """A program, a point, and its slopes (N, n) and slacks (N, m), in units of ``units``."""
-    values, y, (slopes, slacks) = Values(of, params), point.y.copy(), gaps
-    data, slacks = dict(params), slacks.copy()
+    slopes, slacks = gaps[0], gaps[1].copy()
+    for name in of.blocks.keys() & {"lb", "ub"}:
+        block = of.blocks[name]
+        slacks[:, block] = np.ldexp(slacks[:, block], -cols)
+    gaps = np.ldexp(slopes, cols), slacks
+    return program(of, params, cols), measured(of, point, cols), gaps
+
+
+def program(of: Rows, params: Params, cols: Exponents) -> Params:
+    """Programs in units of ``units``."""
+    values, data = Values(of, params), dict(params)
     for name in params.keys() & {"q", "lb", "ub"}:
         data[name] = batched(np.ldexp(values[name], cols if name == "q" else -cols))
     for name in params.keys() & {"P", "A", "G"}:
@@ -53,12 +66,16 @@ def changed(
         if name == "P":
             power = power + (cols[:, :, None] if pattern is None else cols[:, pattern.rows])
         data[name] = batched(np.ldexp(values[name], power))
+    return data
+
+
+def measured(of: Rows, point: Solution, cols: Exponents) -> Solution:
+    """Points of programs in units of ``units``; with ``-cols``, in those of users again."""
+    y = point.y.copy()
     for name in of.blocks.keys() & {"lb", "ub"}:
         block = of.blocks[name]
         y[:, block] = np.ldexp(y[:, block], cols)
-        slacks[:, block] = np.ldexp(slacks[:, block], -cols)
-    moved = Solution(np.ldexp(point.x, -cols), y, point.status)
-    return data, moved, (np.ldexp(slopes, cols), slacks)
+    return replace(point, x=np.ldexp(point.x, -cols), y=y)
 
 
 def _compared(values: Values, name: str) -> tuple[FloatArray, Pattern | None]:

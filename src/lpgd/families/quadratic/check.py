@@ -136,12 +136,13 @@ def _in_fair_units(P: FloatArray) -> tuple[FloatArray, FloatArray, IntArray | No
     not finite become zero. They are given whole or by their stored values.
     """
     squares = _squares(P)
-    if ((squares > LEAST) & (squares < 1 / LEAST)).all():
+    fair = (squares > LEAST) & (squares < 1 / LEAST)
+    if fair.all():
         return P, squares, None
     each = (-1, *(1,) * (P.ndim - 1))
     finite = np.where(_rowwise(np.isfinite(P)).reshape(each), P, 0.0)
     _, exponent = np.frexp(np.abs(flat(finite)).max(axis=1, initial=0.0))
-    exponent = exponent.astype(np.intp).reshape(each)
+    exponent = np.where(fair, 0, exponent).astype(np.intp).reshape(each)  # entries may vanish
     scaled = np.ldexp(finite, -exponent)
     return scaled, _squares(scaled), exponent
 

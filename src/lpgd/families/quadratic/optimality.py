@@ -225,7 +225,11 @@ def refuted(of: Rows, params: Params, ray: Solution) -> FloatArray:
 
 def _contradiction(values: Values, sizes: Values, y: FloatArray) -> FloatArray:
     sides = values.sides()
-    columns = _floored(sizes.pull(y))
+    pulls = sizes.pull(y)
+    lost = (pulls > 0) & (
+        pulls < LOST * _top(pulls)[:, None]
+    )  # in units of their own, not rounding
+    columns = np.where(lost, pulls, _floored(pulls))
     _, w = _relative(sizes, columns, y)
     w = w * y
     gap = values.transposed_product(y) / columns

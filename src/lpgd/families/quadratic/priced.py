@@ -15,9 +15,10 @@ from typing import final
 import numpy as np
 
 from lpgd.core.params import Params, batched, flat, taken
-from lpgd.core.scaling import GAP, LOST, before_gap, least, top
+from lpgd.core.scaling import GAP, LOST, Exponents, before_gap, least, top
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.families.conic.cones import order_of, triangle
+from lpgd.families.quadratic import alike
 from lpgd.families.quadratic.products import SIDES, Values
 from lpgd.families.quadratic.rows import Rows
 
@@ -122,7 +123,7 @@ def eased(
     some = _apart(values)
     if not len(some):
         return params, None
-    part = Values(of, taken(params, some))
+    part, units = _in_alike_units(of, taken(params, some))
     q, sides = part["q"], part.sides()
     size, whole = _sizes(part, np.ones(q.shape, dtype=np.bool_), sides)  # the least that they are
     if not (top(q) > np.maximum(GAP * size, NEAR * whole)).any():
@@ -135,7 +136,7 @@ def eased(
     if not far.any():
         return params, None
     costs, moved = np.array(params["q"].full()), np.zeros((len(params["q"].index), of.n), np.bool_)
-    costs[some] = np.where(far, np.copysign(NEAR * whole, q), q)
+    costs[some] = np.where(far, np.ldexp(np.copysign(NEAR * whole, q), -units), costs[some])
     moved[some] = far
     return {**params, "q": batched(costs)}, moved
 
@@ -183,7 +184,8 @@ def settled(of: Rows, params: Params, point: Solution) -> tuple[Params, Solution
     some = _apart(Values(of, params))
     if not len(some):
         return params, point
-    part, at = Values(of, taken(params, some)), point.take(some)
+    part, units = _in_alike_units(of, taken(params, some))
+    at = alike.measured(of, point.take(some), units)
     q, bend = part["q"], top(part.curve(at.x))
     if not (top(q) > NEAR / HELD * bend).any():
         return params, point
@@ -201,9 +203,9 @@ def settled(of: Rows, params: Params, point: Solution) -> tuple[Params, Solution
     holds = holds.take(far[holds.element, holds.column])
     forces, agree = _forces(part, holds, pulls, at)
     left = np.where(agree, np.sign(q) * kept - forces, q - np.sign(q) * (pulls - kept))
-    linear, y = np.array(params["q"].full()), np.array(point.y)
-    linear[some] = np.where(far, left, q)
-    y[some] = holds.shared(at.y, pulls, kept)
+    linear, moved = np.array(params["q"].full()), replace(at, y=holds.shared(at.y, pulls, kept))
+    linear[some] = np.where(far, np.ldexp(left, -units), linear[some])
+    y = point.put(some, alike.measured(of, moved, -units)).y
     return {**params, "q": batched(linear)}, replace(point, y=y)
 
 
@@ -215,6 +217,13 @@ def _forces(
     forces = values.curve(point.x) + values.transposed_product(rest)
     gap = np.sign(values["q"]) * (values["q"] + forces) - pulls
     return forces, np.abs(gap) <= AGREE * pulls
+
+
+def _in_alike_units(of: Rows, params: Params) -> tuple[Values, Exponents]:
+    """Programs whose costs can be compared, and exponents (N, n) of the units of their x."""
+    values = Values(of, params)
+    units = alike.units(values)
+    return Values(of, alike.program(of, params, units)) if units.any() else values, units
 
 
 def _apart(values: Values) -> IntArray:
