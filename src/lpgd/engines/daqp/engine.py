@@ -21,16 +21,14 @@ from lpgd.core.engine import Answer, Capabilities, Range
 from lpgd.core.options import number, whole
 from lpgd.core.params import Params, distinct, taken
 from lpgd.core.public import public
-from lpgd.core.scaling import Exponents
-from lpgd.core.solution import IntArray, Solution, Status, among
+from lpgd.core.solution import IntArray, Solution, Status
 from lpgd.engines.batch import spread, useful_threads
 from lpgd.engines.daqp.form import Form
+from lpgd.engines.daqp.retry import in_other_units
 from lpgd.engines.daqp.review import INEXACT, Review
 from lpgd.engines.daqp.set_up import Bench, SetUps
 from lpgd.engines.daqp.units import Units
 from lpgd.families.qp.qp import QP
-from lpgd.families.quadratic import alike
-from lpgd.families.quadratic.products import Values
 from lpgd.families.quadratic.whitening import Whitened
 
 if TYPE_CHECKING:
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
 
 MATRICES = ("P", "G", "A")
 MOST = 2**31 - 1  # iterations that DAQP can count
-ASTRAY = (Status.INACCURATE, Status.NUMERICAL, Status.ITERATION_LIMIT)
 DECIDED = (1, -7)  # exit flags of a solution and of a time limit, which is not to be spent twice
 PAYS = 10_000  # entries of the constraint matrix from which threads pay
 
@@ -217,53 +214,15 @@ class Kept:
         return self._again(problem, given, answer, units)
 
     def _again(self, problem: QP, params: Params, answer: Answer, units: Units | None) -> Answer:
-        """What the units may have led astray, once more in others.
+        """The answer, with what its units may have led astray solved in others."""
 
-        First where right-hand sides are nothing beside the costs, then in variables whose columns
-        are alike.
-        """
+        def solve(part: Params) -> Answer:
+            kept = self.engine._kept(problem, part, self.threads, retried=True)
+            return kept.solve(problem, part, None, np.arange(len(kept.group)))
+
         if self.retried or not problem.quadratic:
             return answer
-        rows = _astray(answer)
-        if len(rows):
-            part = taken(params, rows)
-            wide = Units.of(problem, part, wide=True)
-            none = np.zeros((len(rows), problem.n))
-            before = none if units is None else units.columns[rows]
-            after = none if wide is None else wide.columns
-            answer = self._retry(problem, params, answer, rows[(before != after).any(axis=1)])
-        rows = _astray(answer)
-        if len(rows):
-            columns = alike.units(Values(problem, taken(params, rows)))
-            apart = columns.any(axis=1)
-            answer = self._retry(problem, params, answer, rows[apart], columns[apart])
-        return answer
-
-    def _retry(
-        self,
-        problem: QP,
-        params: Params,
-        answer: Answer,
-        rows: IntArray,
-        columns: Exponents | None = None,
-    ) -> Answer:
-        """The answer with what becomes of some rows in wide units, of x or of its ``columns``."""
-        if not len(rows):
-            return answer
-        part = given = taken(params, rows)
-        if columns is not None:
-            part = alike.program(problem, part, columns)
-        kept = self.engine._kept(problem, part, self.threads, retried=True)
-        again = kept.solve(problem, part, None, np.arange(len(rows)))
-        found, residual = again.solution, again.accuracy
-        assert residual is not None and answer.accuracy is not None
-        if columns is not None:
-            found = problem.inside(given, alike.measured(problem, found, -columns))
-            residual = np.fmax(residual, problem.residual(given, found))
-        better = found.solved & (residual <= INEXACT)
-        solution = answer.solution.put(rows[better], found.take(better))
-        answer.accuracy[rows[better]] = residual[better]
-        return replace(answer, solution=solution, set_ups=answer.set_ups + again.set_ups)
+        return in_other_units(problem, params, answer, units, solve)
 
     def _run(self, form: Form, group: IntArray, element: IntArray) -> int:
         """Solve on the models of kept set-ups, the rest afresh; how many those were."""
@@ -296,13 +255,6 @@ class Kept:
         spread(lambda part: work(order[part]), len(order), threads)
         form.x[:] += set_ups.points(points, group)  # either is zero in each row
         return int(afresh.sum())
-
-
-def _astray(answer: Answer) -> IntArray:
-    """Elements that may have a solution, and have none that is one."""
-    status, accuracy = answer.solution.status, answer.accuracy
-    assert accuracy is not None
-    return np.flatnonzero(among(status, *ASTRAY) | ((status == 0) & ~(accuracy <= INEXACT)))
 
 
 def _believed(problem: QP, params: Params, units: Units, answer: Answer) -> Answer:
