@@ -203,7 +203,9 @@ class Kept:
         form = Form.of(problem, scaled, start)
         afresh = self._run(form, self.group[rows], rows)
         answer = Answer(form.solution(problem), afresh)
-        answer = Review(problem, scaled, self.engine.settings, self.threads, start).of(answer)
+        settings, alone = self.engine.settings, self.retried  # PIQP chooses units of its own
+        review = Review(problem, scaled, settings, self.threads, start, alone=alone)
+        answer = review.of(answer)
         if units is None:
             return self._again(problem, given, answer, None)
         ray = None if answer.ray is None else units.leave(problem, answer.ray)

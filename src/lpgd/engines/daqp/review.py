@@ -44,13 +44,17 @@ NEARLY = 1e-5  # contradictions below this share of the data may be rounding of 
 
 @dataclass(frozen=True)
 class Review:
-    """Programs in DAQP's units, what DAQP is to be told, and points that may be feasible."""
+    """Programs in DAQP's units, what DAQP is to be told, and points that may be feasible.
+
+    ``alone`` asks no other engine.
+    """
 
     problem: QP
     params: Params
     settings: dict[str, float]
     threads: int | None
     start: Solution | None = None
+    alone: bool = False
 
     def of(self, answer: Answer) -> Answer:
         """The answer with proofs of what it says; where there is none, solved by other means.
@@ -157,10 +161,10 @@ class Review:
         return self.problem.judged(data, form.solution(self.problem))
 
     def _elsewhere(self, data: Params) -> Judged:
-        """The answers of another engine: HiGHS, or of QPs PIQP, if that is installed."""
+        """The answers of another engine: HiGHS, or of QPs PIQP, if it may be asked."""
         other = FINE
         if self.problem.quadratic:
-            if find_spec("piqp") is None:
+            if self.alone or find_spec("piqp") is None:
                 size = len(data["q"].index)
                 return Solution.blank(size, self.problem.n, self.problem.m), np.full(size, np.inf)
             other = PiqpEngine(time_limit=self.settings["time_limit"])
