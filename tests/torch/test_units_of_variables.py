@@ -95,7 +95,7 @@ def answered(rule, data, loss):
 
 
 @pytest.mark.parametrize("seed", range(12))
-@pytest.mark.parametrize(("mask", "spread"), [(0, 17), (0, 20), (1e12, 10), (1e12, 17), (1e19, 17)])
+@pytest.mark.parametrize(("mask", "spread"), [(0, 17), (0, 25), (1e12, 10), (1e12, 17), (1e19, 17)])
 def test_dense_programs_are_solved_in_any_units(mask, spread, seed):
     data, loss, units = posed(seed, mask, spread)
     x, of_b, of_h, of_q = answered(lpgd.Exact(), data, loss)
@@ -103,3 +103,17 @@ def test_dense_programs_are_solved_in_any_units(mask, spread, seed):
     np.testing.assert_allclose(found * units, x, atol=1e-6)
     for slope, right in zip([*slopes, of_costs * units], (of_b, of_h, of_q), strict=True):
         np.testing.assert_allclose(slope, right, atol=1e-3 * max(np.abs(right).max(), 0.01))
+
+
+@pytest.mark.parametrize("mask", [1e3, 1e6, 1e12])
+@pytest.mark.parametrize("cost", [0.25, 1.0, 4.0])
+def test_masks_of_a_linear_cone_program_in_any_units(mask, cost):
+    row = np.array([0.52780421, -0.73879003, 1.38564707, 0.82192434, 0.62737648])
+    units = 2.0 ** np.array([-4, 0, -12, -8, 9])
+    A = np.concatenate([[row], -np.eye(5), np.eye(5)]) * units
+    b = np.array([1.04099677, *np.zeros(5), *np.full(5, 1.5)])
+    q = cost * np.array([-0.233132078, mask, 0.384993809, mask, mask]) * units
+    layer = ConicLayer(lpgd.Cones(zero=1, nonneg=10))
+    found = layer(None, tensor(q), tensor(A), tensor(b)).detach().numpy()[0]
+    right = [1.5, 0, (b[0] - 1.5 * row[0]) / row[2], 0, 0]
+    np.testing.assert_allclose(found * units, right, atol=1e-9)

@@ -74,7 +74,7 @@ class Ask:
     ) -> Answer:
         """The answer for the programs as given; those without a hold keep more of their costs."""
         eased, moved = data
-        loose = _loose(family, params, data, answer)
+        loose = _loose(family, params, data, answer, self.engine.capabilities.tolerance)
         done = replace(answer, solution=_paid(family, params, eased, answer.solution, loose))
         rest = np.flatnonzero(loose.any(axis=1))
         if not len(rest):
@@ -154,11 +154,21 @@ def _cheapest(params: Params, loose: BoolArray) -> BoolArray:
 
 
 def _loose(
-    family: Easing, given: Params, data: tuple[Params, BoolArray], answer: Answer
+    family: Easing,
+    given: Params,
+    data: tuple[Params, BoolArray],
+    answer: Answer,
+    tolerance: float,
 ) -> BoolArray:
-    """Variables (N, n) with other costs that are not held, of elements that may yet be solved."""
+    """Variables (N, n) with other costs that are not held, of elements that may yet be solved.
+
+    So are all those of solutions that are known to be none to the tolerance of the engine.
+    """
     (eased, moved), found = data, answer.solution
-    held = family.held(given, eased, found) & found.solved[:, None]
+    solved = found.solved
+    if answer.accuracy is not None:
+        solved = solved & (answer.accuracy <= tolerance)
+    held = family.held(given, eased, found) & solved[:, None]
     held |= among(found.status, Status.INFEASIBLE, Status.TIME_LIMIT)[:, None]
     if answer.ray is not None:  # what is unbounded in other variables is so whatever these cost
         falls = (found.status == Status.UNBOUNDED)[:, None]

@@ -10,6 +10,7 @@ import numpy as np
 from lpgd.core.params import Params, taken
 from lpgd.core.scaling import least, lengths, top
 from lpgd.core.solution import BoolArray, FloatArray, Rows, Solution
+from lpgd.families.quadratic import alike
 from lpgd.families.quadratic.products import Values
 from lpgd.families.quadratic.structure import Structure
 
@@ -56,6 +57,7 @@ class Active(Rows):
         rest = np.where(loaded, np.inf, slacks)
         tight = rest <= ACTIVE * _sizes(problem, params, np.abs(point.x), rest, strengths)
         tight &= rest < np.inf  # else the row is none
+        tight = _bounded(problem, params, np.abs(point.x), rest, tight)
         equal = slice(0, problem.cones.zero)
         held, weak = tight | loaded, tight
         held[:, equal], weak[:, equal] = True, False
@@ -116,6 +118,28 @@ def _sizes(
         elif name != "A":  # x is as large as a bound that it is at
             sizes[:, block] = x + (EPS / ACTIVE) * most
     return sizes
+
+
+def _bounded(
+    problem: Structure, params: Params, x: FloatArray, slacks: FloatArray, tight: BoolArray
+) -> BoolArray:
+    """Tight rows (N, m), without bounds that x is near in units of the largest x alone.
+
+    Where these differ from those of variables, it is by rounding in units that are alike.
+    """
+    bounds = [block for name, block in problem.blocks.items() if name not in "AG"]
+    near = np.zeros(tight.shape, dtype=np.bool_)
+    for block in bounds:
+        near[:, block] = tight[:, block] & (slacks[:, block] > ACTIVE * x)
+    some = np.flatnonzero(np.logical_or.reduce(near, axis=1))
+    columns = alike.units(Values(problem, taken(params, some))) if len(some) else np.zeros(0)
+    if not columns.any():
+        return tight
+    most = np.ldexp(top(np.ldexp(x[some], -columns))[:, None], columns)
+    for block in bounds:
+        still = slacks[some, block] <= ACTIVE * x[some] + EPS * most
+        tight[some, block] &= ~near[some, block] | still
+    return tight
 
 
 def _row_sizes(problem: Structure, params: Params, x: FloatArray, near: BoolArray) -> FloatArray:
