@@ -69,10 +69,11 @@ class Review:
         rough = np.flatnonzero(solution.solved & ~(answer.accuracy <= ROUGH))
         if not len(rough) and solution.solved.all():
             return answer
+        asked = rough
         if len(rough):
-            answer = self._finer(answer, rough)
+            answer, asked = self._finer(answer, rough)
         rows = np.flatnonzero(among(answer.solution.status, *DOUBTFUL))
-        return self._settled(answer, rows) if len(rows) else answer
+        return self._settled(answer, rows, np.isin(rows, asked)) if len(rows) else answer
 
     def _sharpened(self, answer: Answer) -> Answer:
         """Newton's step where digits are missing, or drown in bounds that are far away."""
@@ -96,11 +97,16 @@ class Review:
         sides = self.problem.sides(self.params)
         return top(x) < NOTHING * top(np.where(np.isfinite(sides), sides, 0.0))
 
-    def _finer(self, answer: Answer, rows: IntArray) -> Answer:
-        """Ask for more of rough answers, last of another engine; what is rough then is wrong."""
+    def _finer(self, answer: Answer, rows: IntArray) -> tuple[Answer, IntArray]:
+        """Ask for more of rough answers, last of another engine; what is rough then is wrong.
+
+        Also which rows that engine was asked for.
+        """
         assert answer.accuracy is not None
         solution, accuracy, rough = answer.solution, answer.accuracy, rows
+        asked = rows[:0]
         for way in (*FINER, None):
+            asked = rough if way is None else asked
             data = taken(self.params, rough)
             found, residual = self._elsewhere(data) if way is None else self._anew(data, way)
             better = np.flatnonzero(found.solved & (residual < accuracy[rough]))
@@ -110,9 +116,10 @@ class Review:
             if not len(rough):
                 break
         solution.status[rows[~(accuracy[rows] <= INEXACT)]] = Status.INACCURATE
-        return replace(answer, solution=solution, set_ups=answer.set_ups + len(rows))
+        return replace(answer, solution=solution, set_ups=answer.set_ups + len(rows)), asked
 
-    def _settled(self, answer: Answer, rows: IntArray) -> Answer:
+    def _settled(self, answer: Answer, rows: IntArray, asked: BoolArray) -> Answer:
+        """Proofs of what some rows claim, or answers; the other engine ``asked`` is not again."""
         data = taken(self.params, rows)
         look = self._elastic(data, rows)
         falls = recession(self.problem, data, self.threads)
@@ -124,7 +131,8 @@ class Review:
         assert answer.accuracy is not None
         if len(rest):
             part = {name: param.take(rest) for name, param in {**data, **look.relaxed}.items()}
-            again, answer.accuracy[rows[rest]] = self._again(part, found.take(rest))
+            fresh = ~asked[rest] | _changed(data, look.relaxed)[rest]
+            again, answer.accuracy[rows[rest]] = self._again(part, found.take(rest), fresh)
             found = found.put(rest, again)
         ray = Solution(np.zeros_like(found.x), np.zeros_like(found.y), found.status)
         for chosen, status in ((impossible, Status.INFEASIBLE), (endless, Status.UNBOUNDED)):
@@ -171,17 +179,27 @@ class Review:
         answer = other.solve(self.problem, data, threads=self.threads).solution
         return self.problem.judged(data, replace(answer, basis=None))
 
-    def _again(self, data: Params, before: Solution) -> Judged:
-        """Solve what seems to have a solution once more; its residuals, too."""
+    def _again(self, data: Params, before: Solution, fresh: BoolArray) -> Judged:
+        """Solve what seems to have a solution once more; its residuals, too.
+
+        Of another engine only what is ``fresh`` to it.
+        """
         found, residual = self._anew(data, *WAYS)
         wrong = ~(found.solved & (residual <= INEXACT)) & (before.status != Status.ITERATION_LIMIT)
-        rest = np.flatnonzero(wrong)
+        rest = np.flatnonzero(wrong & fresh)
         if len(rest):
             answer, gap = self._elsewhere(taken(data, rest))
             better = np.flatnonzero(answer.solved & (gap <= INEXACT))
             found = found.put(rest[better], answer.take(better))
             residual[rest[better]] = gap[better]
         return before.put(found.solved, found.take(found.solved)), residual
+
+
+def _changed(data: Params, relaxed: Params) -> BoolArray:
+    """Elements with other right-hand sides, (N,)."""
+    size = len(data["q"].index)
+    parts = [(p.full() != data[name].full()).any(axis=1) for name, p in relaxed.items()]
+    return np.logical_or.reduce([np.zeros(size, dtype=np.bool_), *parts])
 
 
 def _notes(rows: IntArray, shares: FloatArray) -> dict[int, str]:
