@@ -243,3 +243,25 @@ def test_wrong_answers_in_odd_units_are_found_and_mended(alone, monkeypatch):
     )[2]  # fmt: skip
     np.testing.assert_allclose(found.solution.x[0, -1], -122.4709)
     assert found.accuracy[0] <= 1e-12
+
+
+@pytest.mark.parametrize(("b", "times"), [([2.0, 4.0], 1), ([2.0, 4.0 + 1e-9], 2)])
+def test_another_engine_is_asked_once_about_the_same_data(monkeypatch, b, times):
+    """Beside right-hand sides that have to give way it has not seen the data."""
+    asked = []
+
+    def nothing(self, data, *ways):
+        size = len(data["q"].index)
+        if not ways:
+            asked.append(size)
+        none = Solution.blank(size, self.problem.n, self.problem.m)
+        return none, np.full(size, np.inf)
+
+    for name in ("_anew", "_elsewhere"):
+        monkeypatch.setattr(Review, name, nothing)
+    monkeypatch.setattr(
+        review, "sharpened", lambda problem, params, point: (point, np.full(len(point), np.inf))
+    )
+    data = {"P": np.eye(2), "q": [1.0, 1.0], "A": [[1, 0], [2, 0]], "b": b}
+    assert not reviewed(np.int8(Status.OPTIMAL), **data).solved.any()
+    assert len(asked) == times
