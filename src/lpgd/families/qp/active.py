@@ -55,9 +55,10 @@ class Active(Rows):
         if len(some):
             loaded[some] |= faint[some] & _felt(problem, taken(params, some), point.take(some))
         rest = np.where(loaded, np.inf, slacks)
-        tight = rest <= ACTIVE * _sizes(problem, params, np.abs(point.x), rest, strengths)
+        x = np.abs(point.x)
+        tight = rest <= ACTIVE * _sizes(problem, params, x, rest, strengths)
         tight &= rest < np.inf  # else the row is none
-        tight = _bounded(problem, params, np.abs(point.x), rest, tight)
+        tight = _bounded(problem, params, x, rest, tight)
         equal = slice(0, problem.cones.zero)
         held, weak = tight | loaded, tight
         held[:, equal], weak[:, equal] = True, False
@@ -127,18 +128,20 @@ def _bounded(
 
     Where these differ from those of variables, it is by rounding in units that are alike.
     """
-    bounds = [block for name, block in problem.blocks.items() if name not in "AG"]
-    near = np.zeros(tight.shape, dtype=np.bool_)
-    for block in bounds:
-        near[:, block] = tight[:, block] & (slacks[:, block] > ACTIVE * x)
-    some = np.flatnonzero(np.logical_or.reduce(near, axis=1))
+    bounds = {name: problem.blocks[name] for name in problem.blocks.keys() & {"lb", "ub"}}
+    near = {
+        name: tight[:, block] & (slacks[:, block] > ACTIVE * x)
+        for name, block in bounds.items()
+        if tight[:, block].any()
+    }
+    some = np.flatnonzero(sum(part.any(axis=1) for part in near.values()))
     columns = alike.units(Values(problem, taken(params, some))) if len(some) else np.zeros(0)
     if not columns.any():
         return tight
     most = np.ldexp(top(np.ldexp(x[some], -columns))[:, None], columns)
-    for block in bounds:
-        still = slacks[some, block] <= ACTIVE * x[some] + EPS * most
-        tight[some, block] &= ~near[some, block] | still
+    for name, part in near.items():
+        still = slacks[some, bounds[name]] <= ACTIVE * x[some] + EPS * most
+        tight[some, bounds[name]] &= ~part[some] | still
     return tight
 
 

@@ -226,9 +226,8 @@ def refuted(of: Rows, params: Params, ray: Solution) -> FloatArray:
 def _contradiction(values: Values, sizes: Values, y: FloatArray) -> FloatArray:
     sides = values.sides()
     pulls = sizes.pull(y)
-    lost = (pulls > 0) & (
-        pulls < LOST * _top(pulls)[:, None]
-    )  # in units of their own, not rounding
+    # these are in units of their own, and no rounding
+    lost = (pulls > 0) & (pulls < LOST * _top(pulls)[:, None])
     columns = np.where(lost, pulls, _floored(pulls))
     _, w = _relative(sizes, columns, y)
     w = w * y
