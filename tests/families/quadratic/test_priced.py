@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lpgd.core.params import batched
@@ -13,7 +13,7 @@ from lpgd.core.solution import Solution
 from lpgd.engines.daqp.engine import DaqpEngine
 from lpgd.families.conic.cones import Cones
 from lpgd.families.conic.conic import Conic
-from lpgd.families.quadratic import priced
+from lpgd.families.quadratic import alike, priced
 from lpgd.map.eased import Ask
 from tests.support import program
 
@@ -157,6 +157,19 @@ def test_units_change_nothing(q, unit):
         found, here = moved(problem, there)
         assert (where is None) == (here is None)
         np.testing.assert_array_equal(found, costs * scale)
+
+
+@given(st.lists(st.integers(-10, 10), min_size=4, max_size=4))
+def test_units_far_apart_of_variables_change_nothing(powers):
+    assume(2 * np.ptp(powers) > alike.APART)
+    units = 4.0 ** np.array(powers)
+    data = {"q": np.array([1e30, -2e30, 1.0, -0.5]), "G": np.ones((1, 4)), "h": [3.0]}
+    costs, where = moved(*qp(**data))
+    bounds = {"lb": np.zeros(4), "ub": 1 / units}
+    of_x = {"P": np.diag(units**2), "q": data["q"] * units, "G": data["G"] * units}
+    found, here = moved(*qp(**{**data, **of_x, **bounds}))
+    np.testing.assert_array_equal(here, where)
+    np.testing.assert_array_equal(found, costs * units)
 
 
 def test_what_is_paid_back_solves_the_program():
