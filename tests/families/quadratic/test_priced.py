@@ -335,6 +335,24 @@ def test_what_is_eased_is_settled(cost):
         assert (settled["q"].full()[0, 0] < eased["q"].full()[0, 0]) == (where is not None)
 
 
+@pytest.mark.parametrize("power", [-12, -6, 0, 6, 12])
+def test_what_is_settled_is_as_stationary_as_before_in_any_units(power):
+    """x = (0, 0.75, 0.25), whose bounds of the first and row of the others have multipliers."""
+    units = np.array([2.0**-power, 2.0**power, 1.0])
+    problem, params = qp(
+        np.array([1e30, -1.0, -0.5]) * units,
+        P=np.diag(units**2), A=[units], b=[1.0], lb=np.zeros(3), ub=2 / units,
+    )  # fmt: skip
+    x, y = np.array([[0.0, 0.75, 0.25]]) / units, np.zeros((1, problem.m))
+    y[0, 0], y[:, problem.blocks["lb"]] = 0.25, np.array([1e30 + 0.25, 0, 0]) * units
+    point = Solution(x, y, np.zeros(1, np.int8))
+    settled, left = priced.settled(problem, params, point)
+    assert settled is not params
+    assert left.y.max() < 1e6 * units.max()
+    slope = problem.slope(settled, x) + problem.transposed_product(settled, left.y)
+    np.testing.assert_allclose(slope / units, np.zeros((1, 3)), atol=1e-12)
+
+
 def test_bounds_that_have_lost_their_digits_are_no_distances():
     """As those of zero: costs are brought to what curvature does at the usual ones."""
     data = {"P": np.eye(4), "q": [0.6, 7e8, 0.6, 0.9]}
