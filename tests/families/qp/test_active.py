@@ -93,6 +93,20 @@ def test_rows_stay_as_they_are_within_their_reach_and_no_further():
     np.testing.assert_array_equal(there, reach)
 
 
+@pytest.mark.parametrize(("share", "tight"), [(0.5, True), (2.0, False)])
+@pytest.mark.parametrize("power", [0, 20])
+def test_bounds_are_near_by_rounding_in_units_that_are_alike(power, share, tight):
+    """x_1 is next to its bound beside an x_2 of 1, or so in units 2^40 apart."""
+    units = np.array([2.0**power, 2.0**-power])
+    problem, params = program(
+        P=np.diag(units**2), q=np.zeros(2), G=[units], h=[9.0], lb=np.zeros(2)
+    )
+    x = np.array([[share * EPS, 1.0]]) / units
+    point = Solution(x, np.zeros((1, problem.m)), np.zeros(1, dtype=np.int8))
+    found = Active.of(problem, params, point)
+    assert found.weak[0, problem.blocks["lb"]].tolist() == [tight, False]
+
+
 def tensor(values):
     return torch.tensor(values, dtype=torch.float64)
 

@@ -128,20 +128,19 @@ def _bounded(
 
     Where these differ from those of variables, it is by rounding in units that are alike.
     """
-    bounds = {name: problem.blocks[name] for name in problem.blocks.keys() & {"lb", "ub"}}
-    near = {
-        name: tight[:, block] & (slacks[:, block] > ACTIVE * x)
-        for name, block in bounds.items()
+    bounds = [problem.blocks[name] for name in problem.blocks.keys() & {"lb", "ub"}]
+    near = [
+        (tight[:, block] & (slacks[:, block] > ACTIVE * x)).any(axis=1)
+        for block in bounds
         if tight[:, block].any()
-    }
-    some = np.flatnonzero(sum(part.any(axis=1) for part in near.values()))
+    ]
+    some = np.flatnonzero(sum(near))
     columns = alike.units(Values(problem, taken(params, some))) if len(some) else np.zeros(0)
     if not columns.any():
         return tight
     most = np.ldexp(top(np.ldexp(x[some], -columns))[:, None], columns)
-    for name, part in near.items():
-        still = slacks[some, bounds[name]] <= ACTIVE * x[some] + EPS * most
-        tight[some, bounds[name]] &= ~part[some] | still
+    for block in bounds:
+        tight[some, block] &= slacks[some, block] <= ACTIVE * x[some] + EPS * most
     return tight
 
 
