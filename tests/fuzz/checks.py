@@ -115,7 +115,11 @@ def _outside(case: Case, element: Element, point: dict[str, np.ndarray]) -> bool
     A, first = element.data["A"], case.cones.zero
     rows = range(first, first + case.cones.nonneg)
     single = [i for i in rows if (A[i] != 0).sum() == 1 and np.abs(A[i]).max() == 1]
-    return bool((element.data["b"][single] < A[single] @ point["x"]).any())
+    A, sides = A[single], element.data["b"][single]
+    least = np.where(A < 0, -sides[:, None], -np.inf).max(axis=0, initial=-np.inf)
+    most = np.where(A > 0, sides[:, None], np.inf).min(axis=0, initial=np.inf)
+    x = point["x"]  # of bounds that contradict each other, by rounding, it breaks one
+    return bool((((x < least) | (x > most)) & (least <= most)).any())
 
 
 def compared(

@@ -60,14 +60,14 @@ def _allowed(
 
 
 def _distances(data: Arrays) -> np.ndarray:
-    """How far from zero right-hand sides and bounds are, those that are finite and not zero."""
+    """How far from zero right-hand sides and bounds are, those that are finite and not nothing."""
     sizes = [np.zeros(0, Wide)]
     for M, side in (("G", "h"), ("A", "b")):
         if M in data:
             sizes.append(np.abs(data[side]) / _length(data[M]))
     sizes += [np.abs(data[name]) for name in ("lb", "ub") if name in data]
     every = np.concatenate(sizes)
-    return every[np.isfinite(every) & (every > 0)]
+    return every[np.isfinite(every) & (every > TINY)]
 
 
 def _reach(data: Arrays) -> np.ndarray:

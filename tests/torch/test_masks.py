@@ -268,3 +268,23 @@ def test_cone_programs_with_masks_and_constraints_that_stand_for_none():
     (x @ WEIGHTS[:3]).backward()
     (right @ WEIGHTS[:3]).backward()
     torch.testing.assert_close(c.grad, plain.grad, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["auto", "moreau", "clarabel", "scs", "daqp", "piqp"])
+@pytest.mark.parametrize("far", [np.inf, 1e-4, 1.0, 1e4])
+@pytest.mark.parametrize("seed", range(8))
+def test_where_masks_leave_zero_its_rounding_is_no_size(engine, far, seed):
+    """Bounds of zero hold what has costs, and nothing else does: x = 0 to any rounding."""
+    rng = np.random.default_rng(seed)
+    n, held = int(rng.integers(3, 25)), int(rng.integers(1, 3))
+    M, q, bounds = rng.normal(size=(n, n)), np.zeros(n), -far * rng.uniform(0.5, 2, n)
+    bounds[:held], q[:held] = 0.0, rng.uniform(0.3, 2, held)
+    q[0] = 10.0 ** rng.uniform(3, 12)
+    P, q, lb = (torch.tensor(v) for v in (M @ M.T / n + np.eye(n), q, bounds))
+    if engine in ("daqp", "piqp"):
+        x = QPLayer(engine=engine)(P=P, q=q, lb=lb)
+    else:
+        there = torch.isfinite(lb)
+        layer = ConicLayer(lpgd.Cones(nonneg=int(there.sum())), engine=engine)
+        x = layer(P=P, q=q, A=-torch.eye(n, dtype=torch.float64)[there], b=-lb[there])
+    assert x.abs().max() < 1e-4 * min(far, 1.0)

@@ -1,12 +1,14 @@
 """Gradients of programs on which small tilts are wrong in silence, and their closed forms."""
 
+import warnings
+
 import cvxpy as cp
 import numpy as np
 import pytest
 import torch
 
 import lpgd
-from lpgd.torch import CvxpyLayer, LPLayer
+from lpgd.torch import ConicLayer, CvxpyLayer, LPLayer
 
 RULES = [lpgd.LPGD(), lpgd.Exact()]
 SLACK = {
@@ -180,3 +182,52 @@ def test_kinks_at_inaccurate_solutions_are_told(seed):
             told = layer.stats.unverified
     near = np.allclose(*found.values(), rtol=1e-3, atol=1e-3 * np.abs(found[lpgd.Exact()]).max())
     assert near or told
+
+
+def test_numbers_that_lose_digits_are_the_same_in_company():
+    """Programs that are fair on the whole, and one that is not."""
+    tiny = 1e-310
+    q = [[-1.5992782846735896, -21.41630039268785], [2.276308150861439e-05, -7.7398314414049425]]
+    fair = [
+        [tiny, -1.4305002437652543], [-0.3045864858467556, tiny], [0.70959042689142, tiny],
+        [tiny, tiny], [tiny, tiny], [-0.3483335230341814, tiny],
+    ]  # fmt: skip
+    other = [
+        [-5.914983428668263, -3.4242172948966383], [-2.5690621170692984, 8.753517475221855],
+        [-7.853728674917987, -5.001311262884527], [-0.004065182169563978, -0.003364988471720662],
+        [-0.0018088197888605747, -0.001984148877205369],
+        [0.009579381240575965, -0.0033753455497373777],
+    ]  # fmt: skip
+    b = [
+        [15.919766380211211, 18.130605584558616, 92.94202563834618,
+         -0.008613781811526241, 0.0018279480060978712, -0.0018971799209129918],
+        [1.9033718933917017, -0.07361152338673524, 0.17149162793257133,
+         -1.08888691842073e-310, -1.08888691842073e-310, -0.0841841725378298],
+    ]  # fmt: skip
+    data = [np.array(part) for part in (q, [other, fair], b)]
+    loss = torch.tensor([0.1459964650555464, 2.7254605404705607], dtype=torch.float64)
+
+    def gradients(rows):
+        leaves = [torch.tensor(part[rows], requires_grad=True) for part in data]
+        x = ConicLayer(lpgd.Cones(exp=2))(None, *leaves)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", lpgd.StuckWarning)
+            (x * loss).sum().backward()
+        return [leaf.grad[-1].numpy() for leaf in leaves]
+
+    for alone, along in zip(gradients([1]), gradients([0, 1]), strict=True):
+        np.testing.assert_array_equal(alone, along)
+
+
+def test_multipliers_that_move_less_than_numbers_tell_take_a_step_of_their_own():
+    """Log utility: x of 1e164 moves by 1e248, and the multiplier, 0 for 4e-341, by 3e-256."""
+    w, a = (cp.Parameter(3, nonneg=True) for _ in range(2))
+    b, x = cp.Parameter(nonneg=True), cp.Variable(3)
+    layer = CvxpyLayer(cp.Problem(cp.Maximize(w @ cp.log(x)), [a @ x <= b]), [w, a, b], [x])
+    shares, prices, loss = ([2.0, 0.8, 2.2], [1.1, 2.3, 2.2], [-0.8, 0.7, -0.5])
+    weights, costs = (torch.tensor(v, dtype=torch.float64) for v in (shares, prices))
+    budget = torch.tensor(1.2e255, dtype=torch.float64, requires_grad=True)
+    (found,) = layer(1e-86 * weights, 1e91 * costs, budget)
+    (found @ torch.tensor(loss, dtype=torch.float64) * 1e-165).backward()
+    slope = (np.array(shares) / prices / 5.0 * loss).sum() * 1e-165 / 1e91
+    np.testing.assert_allclose(budget.grad, slope, rtol=1e-9)

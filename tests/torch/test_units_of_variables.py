@@ -125,3 +125,33 @@ def test_masks_of_a_linear_cone_program_in_any_units(mask, cost):
     found = layer(None, tensor(q), tensor(A), tensor(b)).detach().numpy()[0]
     right = [1.5, 0, (b[0] - 1.5 * row[0]) / row[2], 0, 0]
     np.testing.assert_allclose(found * units, right, atol=1e-9)
+
+
+def test_a_bound_that_is_nothing_in_other_units_is_one():
+    """x_0 >= 1e-310, which in the units of x_3 would be zero."""
+    A = torch.tensor([[-0.5, -0.8, -0.8, -2e299]], dtype=torch.float64)
+    q, lb, b = (
+        torch.tensor(v, dtype=torch.float64)
+        for v in ([-0.4, 1.5, -0.6, 0.5], [1e-310, -1.0, -1.0, 1e-310], [1.0])
+    )
+    x = QPLayer()(torch.eye(4, dtype=torch.float64), q, A=A, b=b, lb=lb)
+    assert (x >= lb).all()
+    np.testing.assert_allclose(x[1:3], [-1.0, -0.25], rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_rows_given_twice_in_variables_of_any_unit(seed):
+    """Their multipliers may be anything; x is that without the second one."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(4, 20))
+    units = 2.0 ** rng.integers(-10, 11, n)
+    A, x = rng.normal(size=(2, n)) * units, rng.normal(size=n) / units
+    P, b = np.diag(rng.uniform(0.5, 2, n) * units**2), A @ x
+    q, lb = -P @ x + 2 * A[0] + rng.normal(size=n) * units, x - rng.uniform(0, 2, n) / units
+    twice = A[0] * (1 + 1e-16 * rng.integers(-2, 3, n))
+    given = {"P": P, "q": q, "lb": lb, "A": A, "b": b}
+    more = {**given, "A": np.vstack([A, -twice]), "b": np.append(b, -b[0])}
+    once, again = (
+        QPLayer()(**{k: torch.tensor(v) for k, v in data.items()}).numpy() for data in (given, more)
+    )
+    np.testing.assert_allclose(again * units, once * units, atol=1e-6 * np.abs(once * units).max())

@@ -13,7 +13,7 @@ from lpgd.core.tilt import Cotangent, Term, Tilt
 
 FAR = 1e-50, 1e50  # cotangents between these are left alone
 HELD = 768  # binary logarithm of the largest that one may become, but for the steps
-COARSE = 256  # steps of powers of two: rows of one power are formed together
+COARSE = 128  # steps of powers of two: rows of one power are formed together
 
 
 def still(point: Solution, cotangent: Cotangent) -> Term:

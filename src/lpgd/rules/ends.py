@@ -176,8 +176,8 @@ def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> tuple[list[Term
     The Lagrangian of a program with linear rows is quadratic in (x, y), so that the central
     difference of its gradient along the adjoint is its derivative, whatever the step. The step is
     chosen for the least rounding: as long as x or as y, in whatever units those are. What would
-    drown the point in such a step, for it is in other units, takes a step of its own: the
-    derivative is the sum. A step that no number holds moves nothing: where no x moves, y starts
+    drown the point in such a step, or vanish, for it is in other units, takes a step of its own:
+    the derivative is the sum. A step that no number holds moves nothing: where no x moves, y starts
     from zero then, for the Lagrangian is linear in it. Other Lagrangians get a small step, and the
     difference of fourth order.
     """
@@ -201,7 +201,9 @@ def derivative(point: Solution, tilt: Tilt, adjoint: Adjoint) -> tuple[list[Term
         here = _lengths(point)
         step = _step(here, speed, n)
     for last in (False, False, True):
-        drowned = (speed * step[:, None] > APART * here) & (here > 0) & (not last)
+        move = speed * step[:, None]
+        drowned = (move > APART * here) & (here > 0) | (move < LOST) & (speed > 0)
+        drowned &= not last
         now = np.where(drowned, 0.0, left)
         line = replace(adjoint, a=now[:, :n], v=now[:, n:])
         going: BoolArray = np.any(speed > 0, axis=1)

@@ -111,10 +111,13 @@ def test_sides_that_piqp_takes_for_infinite_print_nothing(capfd):
 
 @pytest.mark.parametrize("power", [-200, 0, 155, 200, 300])
 def test_data_of_any_size_are_no_exception(power):
-    """Squares of right-hand sides may overflow."""
+    """Squares of right-hand sides may overflow, or vanish."""
     size = 10.0**power
     data = {"P": np.eye(2), "q": np.full(2, -size), "G": np.ones((1, 2)), "h": [size]}
     problem, params = program(**data, lb=[size / 4, 3 * size / 4])
     answer = lpgd.PiqpEngine().solve(problem, params)
     np.testing.assert_allclose(answer.solution.x, [[size / 4, 3 * size / 4]], rtol=1e-6)
     assert answer.solution.status.tolist() == [Status.OPTIMAL]
+    z, *bounds = answer.solution.y[0] / size
+    np.testing.assert_allclose(np.array(bounds) - z, [-0.75, -0.25], atol=1e-9)
+    assert z < 10

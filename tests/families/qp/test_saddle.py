@@ -12,7 +12,7 @@ H = np.array([[2.0, 0.3, 0.0], [0.3, 1.0, 0.0], [0.0, 0.0, 0.0]])
 B = np.array([[-1.0, 0.0, 3.0], [0.0, -1.0, 2.0]])
 
 
-@pytest.mark.parametrize("power", [0, 40, -40, 330, -330])
+@pytest.mark.parametrize("power", [0, 40, -40, 330, -330, 530])
 @pytest.mark.parametrize("speck", [0.0, 1e-310])
 def test_units_of_a_variable_make_nothing_singular(power, speck):
     """As that of the coefficients of a regression is beside residuals of size 1."""

@@ -476,3 +476,12 @@ def test_curvature_that_is_negative_by_rounding_has_no_unit(rounding):
     x, y = [15.9, 33.5, 2e-14], [1e10, 1.2e10, 7.5e9, 6.3e11]  # "optimal", with rows that are slack
     point = Solution(np.array([x]), np.array([y]), np.zeros(1, dtype=np.int8))
     assert problem.residual(params, point)[0] > 0.1
+
+
+@pytest.mark.parametrize("excess", [1.0, 1e6, 1e9])
+def test_multipliers_of_rows_that_depend_on_each_other_excuse_nothing(excess):
+    """Any multiple of (1, 1) may be added to them: what cancels is no force."""
+    problem, params = program(P=np.eye(2), q=[-1, -1], A=[[1, 1], [-1, -1]], b=[1, -1])
+    for x, wrong in (([0.5, 0.5], False), ([0.6, 0.4], True), ([0.5001, 0.4999], True)):
+        at = Solution(np.array([x]), np.array([[excess + 0.5, excess]]), np.zeros(1, np.int8))
+        assert (problem.residual(params, at)[0] > 1e-5) == wrong

@@ -13,10 +13,13 @@ from lpgd.families.qp.sparse_kkt import Element
 
 @dataclass(frozen=True)
 class Units:
-    """x is ``reach`` times what a solver sees, and costs are multiplied by ``money``."""
+    """x is ``reach`` times what a solver sees, and slopes of costs are multiplied by ``lift``.
+
+    Costs themselves would be by ``lift / reach``, which may be no number.
+    """
 
     reach: float
-    money: float
+    lift: float
 
     @classmethod
     def of(cls, element: Element) -> Units:
@@ -30,22 +33,20 @@ class Units:
             reach = float(linear / curved) if curved else 1.0
         reach = 1 / _factor(reach)
         with np.errstate(over="ignore"):  # of threads, each of which has a state of its own
-            linear, curved = element.q * reach, element.P.data * reach * reach
-        return cls(reach, _factor(_size(linear, curved)))
+            return cls(reach, _factor(_size(element.q, element.P.data * reach)))
 
     def enter(self, element: Element) -> Element:
         """The element in these units."""
-        if self.reach == self.money == 1:
+        if self.reach == self.lift == 1:
             return element
-        lift = self.money * self.reach
         return replace(
-            element, P=element.P * (lift * self.reach), q=element.q * lift,
+            element, P=element.P * self.lift * self.reach, q=element.q * self.lift,
             r=element.r / self.reach, lb=element.lb / self.reach, ub=element.ub / self.reach,
         )  # fmt: skip
 
     def leave(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Points and rays in the user's units."""
-        return x * self.reach, y / (self.money * self.reach)
+        return x * self.reach, y / self.lift
 
 
 def _size(*parts: FloatArray) -> float:

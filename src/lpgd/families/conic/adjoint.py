@@ -22,7 +22,7 @@ from scipy import sparse
 
 from lpgd.core.params import Params, taken
 from lpgd.core.problem import users
-from lpgd.core.scaling import factors, top
+from lpgd.core.scaling import top
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.core.tilt import Adjoint, Cotangent
 from lpgd.families.conic import newton
@@ -99,11 +99,11 @@ class Linearized:
             params = taken(self.params, rows)
             cotangent = conic.folded(params, cotangent)
         dx, dy = cotangent.dx, -cotangent.dy
-        # nothing shall overflow, or vanish
+        # nothing shall overflow, or vanish, or keep more digits than it would in company
         if self.units.idle:
-            lift = factors(np.maximum(top(dx), top(dy)))[:, None]
-            found = self._adjoint(rows, (dx * lift, dy * lift), rho)
-            return replace(found, a=found.a / lift, v=found.v / lift)
+            power = -np.frexp(np.maximum(top(dx), top(dy)))[1][:, None]
+            found = self._adjoint(rows, (np.ldexp(dx, power), np.ldexp(dy, power)), rho)
+            return replace(found, a=np.ldexp(found.a, -power), v=np.ldexp(found.v, -power))
         units = self.units.take(rows).lifted(dx, dy)
         found = self._adjoint(rows, units.terms(dx, dy), rho)
         a, v = units.leave(found.a, found.v)

@@ -18,7 +18,7 @@ NOTHING = 1e-9  # a move, or a multiplier beside what pulls at its row, below th
 ROUNDS = 8  # of balancing: each halves the logarithms of what is to be made alike
 STRAY = 2.0**-60  # of an entry times the largest, beside the largest ones of row and column
 OPEN = 1e-9  # weight of the logarithm of a unit itself
-TINY, FAR = 1e-300, 500  # least size, largest power
+TINY, FAR = 1e-300, 1000  # least size, largest power
 OFF = 1e-8  # residual of a singular system, relative to its right-hand side, that has no solution
 
 

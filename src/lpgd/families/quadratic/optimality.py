@@ -3,9 +3,10 @@
 A program is  min 1/2 x'Px + q'x  s.t.  Cx + s = r, s in K.  Its terms are of the sizes
 
     rows      sigma_i = max(|C_i| |x|, |r_i|)
-    columns   gamma_j = max(|P_j| |x|, |q_j|, |C_j|' |y|)
+    columns   gamma_j = max(|P_j| |x|, |q_j|, |C_j' y|, NOISE |C_j|' |y|)
 
-so that  u_i = s_i / sigma_i  is a relative slack and  w_i = y_i max_j |C_ij| / gamma_j  a relative
+(|C_j|' |y| itself in columns without costs and curvature, of which nothing else tells the size), so
+that  u_i = s_i / sigma_i  is a relative slack and  w_i = y_i max_j |C_ij| / gamma_j  a relative
 multiplier, the largest part that row i has in a column. The residual is the largest of
 
     stationarity                |Px + q + C'y|_j / gamma_j
@@ -50,12 +51,11 @@ from lpgd.core.solution import BoolArray, FloatArray, Solution, Status, among
 from lpgd.families.conic.projections import project
 from lpgd.families.quadratic import alike, priced
 from lpgd.families.quadratic.inside import NEAR, inside
-from lpgd.families.quadratic.products import Values, unit
+from lpgd.families.quadratic.products import SMALL, Values, unit
 from lpgd.families.quadratic.rows import Rows
 
-SMALL = 1e-3  # sizes below this, relative to the largest, are no measure of error
 DRAWN = 0.5  # share of its side up to which the slack of a row may be that of an active one
-NOISE = 1e-9  # of the lengths that x is computed from: less than this, its terms are rounding
+NOISE = 1e-9  # of the lengths or forces that x or slopes are computed from: less may be rounding
 AWAY = 1e6  # times as long as all else: where nothing holds x, a sign that it runs off
 GROSS, COMPARABLE = 1e4, np.log(1e6)  # times costs that face forces of comparable size
 SURE = 1e-10  # a residual in too small units which needs no other ones
@@ -201,6 +201,10 @@ def _fair(
     pulls = sizes.pull(point.y)
     loose = np.abs(gaps[0]) > 0.5 * _largest(q, pulls)
     x = _reach(sizes, point, (sides, np.abs(gaps[1])), loose)
+    own = _largest(q, sizes.curve(np.abs(point.x)))
+    # rows that depend on each other may have multipliers of any size, of which rounding is left
+    net = _largest(values.transposed_product(point.y), NOISE * pulls)
+    pulls = np.where(own > 0, net, pulls)
     facing = q, _largest(sizes.curve(np.abs(point.x)), pulls)
     columns = _pulls(_largest(sizes.curve(x), q, pulls), x, point.x, facing)
     bare = _largest(sizes.curve(np.ones_like(x)), sizes.pull(np.ones_like(point.y))) == 0

@@ -19,7 +19,7 @@ from lpgd.core.scaling import GAP, LOST, Exponents, before_gap, least, top
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.families.conic.cones import order_of, triangle
 from lpgd.families.quadratic import alike
-from lpgd.families.quadratic.products import SIDES, Values
+from lpgd.families.quadratic.products import SIDES, SMALL, Values, nearest
 from lpgd.families.quadratic.rows import Rows
 
 NEAR = 1e3  # times as large as all others, to what it is brought
@@ -189,10 +189,15 @@ def settled(of: Rows, params: Params, point: Solution) -> tuple[Params, Solution
     q, bend = part["q"], top(part.curve(at.x))
     if not (top(q) > NEAR / HELD * bend).any():
         return params, point
-    holds = Holds.of(part, q, part.sides()).tight(of, at.x)
+    sides, zeros = part.sides(), bend
+    if of.quadratic:
+        least, known = _least_bend(part, sides)
+        bend = np.maximum(bend, least)
+        zeros = np.where(known, bend, np.nan)
+    holds = Holds.of(part, q, sides).tight(of, at.x)
     pulls = holds.pulls(at.y, of.n)
     held = pulls >= HELD * np.abs(q)
-    sizes = np.where(np.abs(q) < LOST, bend[:, None], np.abs(q))
+    sizes = np.where(np.abs(q) < LOST, zeros[:, None], np.abs(q))
     size = before_gap(np.where(sizes < LOST, np.nan, sizes), held)[:, None]
     whole = np.maximum(size, bend[:, None])
     curved = holds.take(holds.row >= of.cones.zero + of.cones.nonneg).on(q.shape)
@@ -250,6 +255,19 @@ def _bend(values: Values) -> FloatArray:
     bounds = np.ones(len(near)) if values.of.blocks.keys() & {"lb", "ub"} else np.zeros(len(near))
     rows = np.maximum.reduce([bounds, *(tops[name] for name in tops.keys() & {"A", "G"})])
     return tops["P"] * np.where(np.isinf(near), 1.0, near / (values.of.n * rows))
+
+
+def _least_bend(values: Values, sides: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """Forces of curvature at the least x that residuals tell from nothing, (N,).
+
+    Smaller ones may be rounding of the costs. Also whether there is such a distance: where rows
+    pass through zero, x is as large as costs make it, and without other costs no force is.
+    """
+    sizes = values.absolute()
+    near = nearest(sizes.distances(np.abs(sides)))
+    known = np.isfinite(near)
+    reach = SMALL * np.where(known, near, 0.0)
+    return reach * top(sizes.curve(np.ones((len(sides), values.of.n)))), known
 
 
 def _sizes(values: Values, movable: BoolArray, sides: FloatArray) -> tuple[FloatArray, FloatArray]:

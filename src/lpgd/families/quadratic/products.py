@@ -17,6 +17,7 @@ from lpgd.families.quadratic.rows import Rows
 SIDES = {"A": ("b", -1.0), "G": ("h", -1.0), "lb": ("lb", 1.0), "ub": ("ub", -1.0)}
 
 
+SMALL = 1e-3  # sizes below this, relative to the largest, are no measure of error
 ROUNDING = 64 * np.finfo(np.float64).eps  # of terms that cancel
 TINY = np.finfo(np.float64).tiny  # numbers below have lost digits, and measure nothing
 
@@ -118,11 +119,15 @@ class Values(dict[str, FloatArray]):
         return np.where(np.isfinite(bend), bend, 0.0)
 
 
+def nearest(distances: FloatArray) -> FloatArray:
+    """The least distance of rows that do not pass through zero, (N,); infinite without any."""
+    return np.where(distances >= TINY, distances, np.inf).min(axis=1, initial=np.inf)
+
+
 def unit(distances: FloatArray, bend: FloatArray) -> FloatArray:
     """The size of x that data suggest, (N,)."""
-    known = np.where((distances >= TINY) & np.isfinite(distances), distances, np.inf)
-    nearest = known.min(axis=1, initial=np.inf)
-    return np.where(np.isfinite(nearest), nearest, np.where(bend > 0, bend, 1.0))
+    near = nearest(distances)
+    return np.where(np.isfinite(near), near, np.where(bend > 0, bend, 1.0))
 
 
 def _sizes(param: Param) -> Param:
