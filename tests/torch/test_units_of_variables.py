@@ -139,19 +139,38 @@ def test_a_bound_that_is_nothing_in_other_units_is_one():
     np.testing.assert_allclose(x[1:3], [-1.0, -0.25], rtol=1e-6)
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_rows_given_twice_in_variables_of_any_unit(seed):
-    """Their multipliers may be anything; x is that without the second one."""
+def twice_given(seed, far):
+    """A QP, its solution and the units of x: a row of equality is given twice, but for rounding.
+
+    Bounds that do not hold are up to 10^far away.
+    """
     rng = np.random.default_rng(seed)
-    n = int(rng.integers(4, 20))
-    units = 2.0 ** rng.integers(-10, 11, n)
-    A, x = rng.normal(size=(2, n)) * units, rng.normal(size=n) / units
-    P, b = np.diag(rng.uniform(0.5, 2, n) * units**2), A @ x
-    q, lb = -P @ x + 2 * A[0] + rng.normal(size=n) * units, x - rng.uniform(0, 2, n) / units
+    n = int(rng.integers(4, 21))
+    units = 2.0 ** rng.integers(-11, 12, n)
+    A, x = rng.normal(size=(3, n)) * units, rng.normal(size=n) / units
+    P, b, held = np.diag(rng.uniform(0.5, 2, n) * units**2), A @ x, rng.random(n) < 0.4
+    push = np.where(held, rng.uniform(0.5, 2, n), 0) * units
+    lb = np.where(held, x, x - 10.0 ** rng.uniform(0, far, n) / units)
     twice = A[0] * (1 + 1e-16 * rng.integers(-2, 3, n))
-    given = {"P": P, "q": q, "lb": lb, "A": A, "b": b}
-    more = {**given, "A": np.vstack([A, -twice]), "b": np.append(b, -b[0])}
-    once, again = (
-        QPLayer()(**{k: torch.tensor(v) for k, v in data.items()}).numpy() for data in (given, more)
-    )
-    np.testing.assert_allclose(again * units, once * units, atol=1e-6 * np.abs(once * units).max())
+    G = rng.normal(size=(3, n)) * units
+    data = {
+        "P": P, "q": rng.normal(size=3) @ A - P @ x + push, "lb": lb,
+        "G": G, "h": G @ x + rng.uniform(0.5, 2, 3),
+        "A": np.vstack([A, -twice]), "b": np.append(b, -b[0]),
+    }  # fmt: skip
+    return {name: torch.tensor(value) for name, value in data.items()}, x, units
+
+
+@pytest.mark.parametrize("name", ["daqp", "piqp", "linear cones"])
+@pytest.mark.parametrize(("seed", "far"), [*((seed, 18) for seed in range(41)), (1, 0), (2, 6)])
+def test_rows_given_twice_have_multipliers_that_excuse_nothing(name, seed, far):
+    data, x, units = twice_given(seed, far)
+    n = len(x)
+    if name == "linear cones":
+        A = torch.cat([data["A"], data["G"], -torch.eye(n, dtype=torch.float64)])
+        b = torch.cat([data["b"], data["h"], -data["lb"]])
+        layer = ConicLayer(lpgd.Cones(zero=4, nonneg=3 + n))
+        found = layer(P=data["P"], q=data["q"], A=A, b=b)
+    else:
+        found = QPLayer(engine=name)(**data)
+    np.testing.assert_allclose(found * units, x * units, atol=1e-5 * np.abs(x * units).max())

@@ -28,6 +28,7 @@ from lpgd.engines.daqp.retry import in_other_units
 from lpgd.engines.daqp.review import INEXACT, Review
 from lpgd.engines.daqp.set_up import Bench, SetUps
 from lpgd.engines.daqp.units import Units
+from lpgd.engines.piqp.engine import PiqpEngine
 from lpgd.families.qp.qp import QP
 from lpgd.families.quadratic.whitening import Whitened
 
@@ -222,9 +223,13 @@ class Kept:
             kept = self.engine._kept(problem, part, self.threads, retried=True)
             return kept.solve(problem, part, None, np.arange(len(kept.group)))
 
+        def elsewhere(part: Params) -> Answer:
+            other = PiqpEngine(time_limit=self.engine.time_limit)
+            return other.solve(problem, part, threads=self.threads)
+
         if self.retried or not problem.quadratic:
             return answer
-        return in_other_units(problem, params, answer, units, solve)
+        return in_other_units(problem, params, answer, units, solve, elsewhere)
 
     def _run(self, form: Form, group: IntArray, element: IntArray) -> int:
         """Solve on the models of kept set-ups, the rest afresh; how many those were."""

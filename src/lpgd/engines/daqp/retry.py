@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from lpgd.core.engine import Answer
 from lpgd.core.params import Params, taken
 from lpgd.core.scaling import Exponents
 from lpgd.core.solution import IntArray, Status, among
-from lpgd.engines.daqp.review import INEXACT
+from lpgd.engines.daqp.review import INEXACT, ROUGH
 from lpgd.engines.daqp.units import Units
 from lpgd.families.qp.qp import QP
 from lpgd.families.quadratic import alike
@@ -24,13 +25,21 @@ from lpgd.families.quadratic.structure import Structure
 
 ASTRAY = (Status.INACCURATE, Status.NUMERICAL, Status.ITERATION_LIMIT)
 Solve = Callable[[Params], Answer]
-"""Solves programs in wide units, and tries no more."""
+"""Solves programs, in wide units or by another engine, and tries no more."""
 
 
 def in_other_units(
-    problem: QP, params: Params, answer: Answer, units: Units | None, solve: Solve
+    problem: QP,
+    params: Params,
+    answer: Answer,
+    units: Units | None,
+    solve: Solve,
+    elsewhere: Solve,
 ) -> Answer:
-    """The answer with what has a solution in other units than those it was looked for in."""
+    """The answer with what has a solution in other units than those it was looked for in.
+
+    What is rough then is asked of another engine in the user's, ``elsewhere``.
+    """
     rows = _astray(answer)
     if len(rows):
         part = taken(params, rows)
@@ -41,6 +50,9 @@ def in_other_units(
         columns = _columns(problem, taken(params, rows))
         apart = columns.any(axis=1)
         answer = _better(problem, params, answer, rows[apart], solve, columns[apart])
+    rows = _rough(answer)
+    if units is not None and len(rows) and find_spec("piqp") is not None:
+        answer = _better(problem, params, answer, rows, elsewhere)
     return answer
 
 
@@ -49,6 +61,12 @@ def _astray(answer: Answer) -> IntArray:
     status, accuracy = answer.solution.status, answer.accuracy
     assert accuracy is not None
     return np.flatnonzero(among(status, *ASTRAY) | ((status == 0) & ~(accuracy <= INEXACT)))
+
+
+def _rough(answer: Answer) -> IntArray:
+    """Elements with a solution that may have more digits."""
+    assert answer.accuracy is not None
+    return np.flatnonzero((answer.solution.status == 0) & (answer.accuracy > ROUGH))
 
 
 def _other(before: Units | None, rows: IntArray, after: Units | None, n: int) -> IntArray:
@@ -77,11 +95,12 @@ def _better(
     again = solve(given if columns is None else alike.program(problem, given, columns))
     found, residual = again.solution, again.accuracy
     assert residual is not None
+    assert answer.accuracy is not None
     if columns is not None:
         # a bound that is a denormal may be zero in other units
         found = problem.inside(given, alike.measured(problem, found, -columns))
         residual = np.fmax(residual, problem.residual(given, found))
-    better = found.solved & (residual <= INEXACT)
+    better = found.solved & (residual <= INEXACT) & ~(residual >= answer.accuracy[rows])
     accuracy = np.array(answer.accuracy)
     accuracy[rows[better]] = residual[better]
     solution = answer.solution.put(rows[better], found.take(better))

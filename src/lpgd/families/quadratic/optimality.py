@@ -3,10 +3,10 @@
 A program is  min 1/2 x'Px + q'x  s.t.  Cx + s = r, s in K.  Its terms are of the sizes
 
     rows      sigma_i = max(|C_i| |x|, |r_i|)
-    columns   gamma_j = max(|P_j| |x|, |q_j|, |C_j' y|, NOISE |C_j|' |y|)
+    columns   gamma_j = max(|P_j| |x|, |q_j|, |C_j' y|, NOISE |B_j|' |y|)
 
-(|C_j|' |y| itself in columns without costs and curvature, of which nothing else tells the size), so
-that  u_i = s_i / sigma_i  is a relative slack and  w_i = y_i max_j |C_ij| / gamma_j  a relative
+(|C_j|' |y| in columns without costs and curvature, of which nothing else tells the size; B are the
+rows with one entry, whose multipliers are what is left of other forces, to rounding), so that  u_i = s_i / sigma_i  is a relative slack and  w_i = y_i max_j |C_ij| / gamma_j  a relative
 multiplier, the largest part that row i has in a column. The residual is the largest of
 
     stationarity                |Px + q + C'y|_j / gamma_j
@@ -202,8 +202,10 @@ def _fair(
     loose = np.abs(gaps[0]) > 0.5 * _largest(q, pulls)
     x = _reach(sizes, point, (sides, np.abs(gaps[1])), loose)
     own = _largest(q, sizes.curve(np.abs(point.x)))
-    # rows that depend on each other may have multipliers of any size, of which rounding is left
-    net = _largest(values.transposed_product(point.y), NOISE * pulls)
+    # rows that depend on each other may have multipliers of any size: they cancel, and say nothing;
+    # those of bounds are what is left of stationarity
+    bounds = NOISE * sizes.pull(np.where(sizes.counts() == 1, point.y, 0.0))
+    net = _largest(values.transposed_product(point.y), bounds)
     pulls = np.where(own > 0, net, pulls)
     facing = q, _largest(sizes.curve(np.abs(point.x)), pulls)
     columns = _pulls(_largest(sizes.curve(x), q, pulls), x, point.x, facing)

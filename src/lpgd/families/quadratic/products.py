@@ -111,6 +111,12 @@ class Values(dict[str, FloatArray]):
         sums = self.product(np.ones((len(sides), self.of.n)))
         return np.where(np.abs(sums) >= LOST, np.abs(sides / sums), np.inf)
 
+    def counts(self) -> FloatArray:
+        """How many entries each row has, (N, m)."""
+        there = {name: _there(self.params[name]) for name in self.params.keys() & {"A", "G"}}
+        ones = np.ones((len(self.params["q"].index), self.of.n))
+        return np.abs(Values(self.of, {**self.params, **there}).product(ones))
+
     def bend(self) -> FloatArray:
         """Where costs and curvature balance, (N,); 0 where they do not meet; of ``absolute``."""
         curve = self.curve(np.ones((1, self.of.n)))
@@ -128,6 +134,10 @@ def unit(distances: FloatArray, bend: FloatArray) -> FloatArray:
     """The size of x that data suggest, (N,)."""
     near = nearest(distances)
     return np.where(np.isfinite(near), near, np.where(bend > 0, bend, 1.0))
+
+
+def _there(param: Param) -> Param:
+    return Param((param.values != 0).astype(np.float64), param.index)
 
 
 def _sizes(param: Param) -> Param:
