@@ -173,4 +173,5 @@ def test_rows_given_twice_have_multipliers_that_excuse_nothing(name, seed, far):
         found = layer(P=data["P"], q=data["q"], A=A, b=b)
     else:
         found = QPLayer(engine=name)(**data)
-    np.testing.assert_allclose(found * units, x * units, atol=1e-5 * np.abs(x * units).max())
+    scaled = x * units
+    np.testing.assert_allclose(found.numpy() * units, scaled, atol=1e-5 * np.abs(scaled).max())

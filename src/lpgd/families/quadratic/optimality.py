@@ -6,7 +6,8 @@ A program is  min 1/2 x'Px + q'x  s.t.  Cx + s = r, s in K.  Its terms are of th
     columns   gamma_j = max(|P_j| |x|, |q_j|, |C_j' y|, NOISE |B_j|' |y|)
 
 (|C_j|' |y| in columns without costs and curvature, of which nothing else tells the size; B are the
-rows with one entry, whose multipliers are what is left of other forces, to rounding), so that  u_i = s_i / sigma_i  is a relative slack and  w_i = y_i max_j |C_ij| / gamma_j  a relative
+rows with one entry, whose multipliers are what is left of other forces, to rounding), so that
+u_i = s_i / sigma_i  is a relative slack and  w_i = y_i max_j |C_ij| / gamma_j  a relative
 multiplier, the largest part that row i has in a column. The residual is the largest of
 
     stationarity                |Px + q + C'y|_j / gamma_j
