@@ -485,3 +485,19 @@ def test_multipliers_of_rows_that_depend_on_each_other_excuse_nothing(excess):
     for x, wrong in (([0.5, 0.5], False), ([0.6, 0.4], True), ([0.5001, 0.4999], True)):
         at = Solution(np.array([x]), np.array([[excess + 0.5, excess]]), np.zeros(1, np.int8))
         assert (problem.residual(params, at)[0] > 1e-5) == wrong
+
+
+@pytest.mark.parametrize("tiny", [0.0, 1e-20, 1e-15, 1e-13, 1e-9])
+def test_costs_that_are_rounding_are_no_size_of_forces(tiny):
+    """Multipliers cancel in columns z of x = D z, which have no costs of their own."""
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        D, G = rng.uniform(0.5, 2, (2, 3, 3))
+        data = {"A": np.hstack([np.eye(3), -D]), "b": np.zeros(3), "h": np.ones(3)}
+        costs = np.append(-rng.uniform(0.5, 2, 3), tiny * rng.normal(size=3))
+        problem, params = program(
+            q=costs, G=np.hstack([np.zeros((3, 3)), G]), lb=np.zeros(6), **data
+        )
+        answer = DaqpEngine().solve(problem, params)
+        assert answer.solution.solved.all()
+        assert problem.residual(params, answer.solution)[0] < 1e-9

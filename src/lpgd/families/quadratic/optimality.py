@@ -202,13 +202,13 @@ def _fair(
     pulls = sizes.pull(point.y)
     loose = np.abs(gaps[0]) > 0.5 * _largest(q, pulls)
     x = _reach(sizes, point, (sides, np.abs(gaps[1])), loose)
-    own = _largest(q, sizes.curve(np.abs(point.x)))
+    bend = sizes.curve(np.abs(point.x))
+    facing = q, _largest(bend, pulls)
     # rows that depend on each other may have multipliers of any size: they cancel, and say nothing;
     # those of bounds are what is left of stationarity
     bounds = NOISE * sizes.pull(np.where(sizes.counts() == 1, point.y, 0.0))
     net = _largest(values.transposed_product(point.y), bounds)
-    pulls = np.where(own > 0, net, pulls)
-    facing = q, _largest(sizes.curve(np.abs(point.x)), pulls)
+    pulls = np.where(_largest(q, bend) > 0, net, pulls)
     columns = _pulls(_largest(sizes.curve(x), q, pulls), x, point.x, facing)
     bare = _largest(sizes.curve(np.ones_like(x)), sizes.pull(np.ones_like(point.y))) == 0
     columns = np.where(bare & (q > 0), q, columns)  # nothing is computed there, nor rounded
