@@ -175,3 +175,19 @@ def test_rows_given_twice_have_multipliers_that_excuse_nothing(name, seed, far):
         found = QPLayer(engine=name)(**data)
     scaled = x * units
     np.testing.assert_allclose(found.numpy() * units, scaled, atol=1e-5 * np.abs(scaled).max())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_weak_curvature_in_variables_of_any_unit(seed):
+    """Curvature of 1e-6 beside 1: where slopes are fine to 1e-9, x is to 1e-3 at best."""
+    rng = np.random.default_rng(seed)
+    n, units = 6, 10.0 ** rng.uniform(-4, 4, 6)
+    M, A, G, x = (rng.normal(size=k) for k in ((n, 3), (1, n), (3, n), n))
+    P, z = M @ M.T + 1e-6 * np.eye(n), rng.uniform(0.1, 2, 3) * (rng.random(3) < 0.5)
+    data = {
+        "P": P * units[:, None] * units, "q": -(P @ x + rng.normal() * A[0] + G.T @ z) * units,
+        "A": A * units, "b": A @ x, "G": G * units,
+        "h": G @ x + np.where(z > 0, 0, rng.uniform(0.1, 2, 3)),
+    }  # fmt: skip
+    found = QPLayer()(**{name: torch.tensor(value) for name, value in data.items()})
+    np.testing.assert_allclose(found.numpy() * units, x, atol=1e-6)

@@ -45,28 +45,22 @@ def in_other_units(
         part = taken(params, rows)
         rows = rows[_other(units, rows, Units.of(problem, part, wide=True), problem.n)]
         answer = _better(problem, params, answer, rows, solve)
-    rows = _astray(answer)
+    rows = _astray(answer, ROUGH)
     if len(rows):
         columns = _columns(problem, taken(params, rows))
         apart = columns.any(axis=1)
         answer = _better(problem, params, answer, rows[apart], solve, columns[apart])
-    rows = _rough(answer)
+    rows = np.setdiff1d(_astray(answer, ROUGH), _astray(answer))
     if units is not None and len(rows) and find_spec("piqp") is not None:
         answer = _better(problem, params, answer, rows, elsewhere)
     return answer
 
 
-def _astray(answer: Answer) -> IntArray:
-    """Elements that may have a solution, and of which none was found."""
+def _astray(answer: Answer, rough: float = INEXACT) -> IntArray:
+    """Elements that may have a solution, and of which none, or a ``rough`` one, was found."""
     status, accuracy = answer.solution.status, answer.accuracy
     assert accuracy is not None
-    return np.flatnonzero(among(status, *ASTRAY) | ((status == 0) & ~(accuracy <= INEXACT)))
-
-
-def _rough(answer: Answer) -> IntArray:
-    """Elements with a solution that may have more digits."""
-    assert answer.accuracy is not None
-    return np.flatnonzero((answer.solution.status == 0) & (answer.accuracy > ROUGH))
+    return np.flatnonzero(among(status, *ASTRAY) | ((status == 0) & ~(accuracy <= rough)))
 
 
 def _other(before: Units | None, rows: IntArray, after: Units | None, n: int) -> IntArray:

@@ -62,11 +62,9 @@ class Review:
         Right-hand sides that contradict each other by no more than ``primal_tol`` of themselves,
         or than can be proven, give way by that much.
         """
-        solution, residual = self.problem.judged(self.params, answer.solution)
-        answer = self._sharpened(replace(answer, solution=solution, accuracy=residual))
-        assert answer.accuracy is not None
-        solution = answer.solution
-        rough = np.flatnonzero(solution.solved & ~(answer.accuracy <= ROUGH))
+        solution, residual = self._sharp(self.params, answer.solution)
+        answer = replace(answer, solution=solution, accuracy=residual)
+        rough = np.flatnonzero(solution.solved & ~(residual <= ROUGH))
         if not len(rough) and solution.solved.all():
             return answer
         asked = rough
@@ -75,26 +73,24 @@ class Review:
         rows = np.flatnonzero(among(answer.solution.status, *DOUBTFUL))
         return self._settled(answer, rows, np.isin(rows, asked)) if len(rows) else answer
 
-    def _sharpened(self, answer: Answer) -> Answer:
+    def _sharp(self, params: Params, point: Solution) -> Judged:
         """Newton's step where digits are missing, or drown in bounds that are far away."""
-        solution, accuracy = answer.solution, answer.accuracy
-        assert accuracy is not None
+        solution, accuracy = self.problem.judged(params, point)
         blunt = accuracy > SHARP
         if not self.problem.quadratic:
-            blunt |= (accuracy > 0) & self._next_to_nothing(solution.x)
+            blunt |= (accuracy > 0) & self._next_to_nothing(params, solution.x)
         rows = np.flatnonzero(solution.solved & blunt & (accuracy < np.inf))
         if not len(rows):
-            return answer
-        found, residual = sharpened(self.problem, taken(self.params, rows), solution.take(rows))
+            return solution, accuracy
+        found, residual = sharpened(self.problem, taken(params, rows), solution.take(rows))
         better = np.flatnonzero(residual < accuracy[rows])
         accuracy = accuracy.copy()
         accuracy[rows[better]] = residual[better]
-        solution = solution.put(rows[better], found.take(better))
-        return replace(answer, solution=solution, accuracy=accuracy)
+        return solution.put(rows[better], found.take(better)), accuracy
 
-    def _next_to_nothing(self, x: FloatArray) -> BoolArray:
+    def _next_to_nothing(self, params: Params, x: FloatArray) -> BoolArray:
         """Whether points are so beside the right-hand sides and bounds of their programs."""
-        sides = self.problem.sides(self.params)
+        sides = self.problem.sides(params)
         return top(x) < NOTHING * top(np.where(np.isfinite(sides), sides, 0.0))
 
     def _finer(self, answer: Answer, rows: IntArray) -> tuple[Answer, IntArray]:
@@ -166,7 +162,7 @@ class Review:
                 set_up.solve(form, row, self.settings | way)
                 if form.flag[row] == SOLVED:
                     break
-        return self.problem.judged(data, form.solution(self.problem))
+        return self._sharp(data, form.solution(self.problem))
 
     def _elsewhere(self, data: Params) -> Judged:
         """The answers of another engine: HiGHS, or of QPs PIQP, if it may be asked."""
@@ -177,7 +173,7 @@ class Review:
                 return Solution.blank(size, self.problem.n, self.problem.m), np.full(size, np.inf)
             other = PiqpEngine(time_limit=self.settings["time_limit"])
         answer = other.solve(self.problem, data, threads=self.threads).solution
-        return self.problem.judged(data, replace(answer, basis=None))
+        return self._sharp(data, replace(answer, basis=None))
 
     def _again(self, data: Params, before: Solution, fresh: BoolArray) -> Judged:
         """Solve what seems to have a solution once more; its residuals, too.

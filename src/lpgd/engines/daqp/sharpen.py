@@ -8,6 +8,7 @@ multipliers as well, it is the larger of 1 / WEIGHT and WEIGHT / s^2.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from scipy import linalg
@@ -17,6 +18,9 @@ from lpgd.core.params import Params
 from lpgd.core.solution import BoolArray, FloatArray, IntArray, Solution
 from lpgd.families.qp.active import Active
 from lpgd.families.qp.qp import QP
+from lpgd.families.quadratic import alike
+from lpgd.families.quadratic.products import Values
+from lpgd.families.quadratic.structure import Structure
 
 WEIGHT = 2.0**-20
 RANK = 1e-13  # of the largest singular value: less than this counts as dependent
@@ -24,7 +28,20 @@ STEPS = 3
 
 
 def sharpened(problem: QP, params: Params, point: Solution) -> tuple[Solution, FloatArray]:
-    """The solutions of the equations of active rows nearest to points, and their residuals."""
+    """The solutions of the equations of active rows nearest to points, and their residuals.
+
+    Found where columns are alike, as what is small of the others drowns in elimination.
+    """
+    of = cast(Structure, problem)
+    units = alike.units(Values(of, params))
+    if not units.any():
+        return problem.judged(params, _stepped(problem, params, point))
+    inside = alike.program(of, params, units)
+    found = _stepped(problem, inside, alike.measured(of, point, units))
+    return problem.judged(params, alike.measured(of, found, -units))
+
+
+def _stepped(problem: QP, params: Params, point: Solution) -> Solution:
     held = Active.of(problem, params, point).held
     systems = [_System.of(problem, params, i, rows) for i, rows in enumerate(held)]
     for _ in range(STEPS):
@@ -35,7 +52,7 @@ def sharpened(problem: QP, params: Params, point: Solution) -> tuple[Solution, F
         y, signed = point.y + v, slice(problem.cones.zero, None)
         y[:, signed] = np.maximum(y[:, signed], 0.0)
         point = replace(point, x=_within(params, point.x + a), y=y)
-    return problem.judged(params, point)
+    return point
 
 
 def _within(params: Params, x: FloatArray) -> FloatArray:
