@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lpgd.core.tilt import Tilt
     from lpgd.families.conic.conic import Conic
 
-PATIENCE = 2_000  # iterations of a successor; of 1,000 programs 10,000 solve as many
+PATIENCE = 2_000  # iterations of a successor: 10,000 solve no more, in twice the time
 PASSES = 10  # residual that passes, in tolerances: ours is relative to smaller sizes
 LEAST = 1e-5  # residual that always passes
 
