@@ -191,3 +191,24 @@ def test_weak_curvature_in_variables_of_any_unit(seed):
     }  # fmt: skip
     found = QPLayer()(**{name: torch.tensor(value) for name, value in data.items()})
     np.testing.assert_allclose(found.numpy() * units, x, atol=1e-6)
+
+
+def test_rough_programs_are_asked_for_the_same_in_company():
+    """The last one is nearly singular, and fair; the third one has rows of size 1e8."""
+    eye, q = [[1.0, 0.0], [0.0, 1.0]], [[-1.2319914102554321, 2.1896305084228516]]
+    bent = [
+        [0.8487576246261597, 0.020598920062184334],
+        [0.020598920062184334, 0.0004999254597350955],
+    ]
+    data = {
+        "P": [eye, bent],
+        "q": [*q, [-0.4539870619773865, -1.1714019775390625]],
+        "G": [[[-131587648.0, 47861040.0]], [[0.5968079566955566, -1.317059874534607]]],
+        "h": [[-173792928.0], [-0.44061046838760376]],
+        "ub": [[2.6167373657226562, -1.1280897855758667], [0.5210350155830383, 0.5706409811973572]],
+    }
+    given = {name: torch.tensor(value, dtype=torch.float64) for name, value in data.items()}
+    along = QPLayer()(**given, return_duals=True)
+    alone = QPLayer()(**{name: value[1:] for name, value in given.items()}, return_duals=True)
+    for one, other in zip(along, alone, strict=True):
+        assert one is None or torch.equal(one[1:], other)

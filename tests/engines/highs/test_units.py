@@ -154,3 +154,22 @@ def test_solutions_beyond_all_numbers_are_none(slope, bound):
     assert found.x[1, 1] == 2
     for part in (found.x, found.y, found.basis):
         assert not part[0].any()
+
+
+@pytest.mark.parametrize("power", [-40, 0, 40])
+def test_rows_without_entries_hide_no_size_of_sides(power):
+    """The other rows are in units of 2^-power, in which their sides are far from 1."""
+    rng = np.random.default_rng(0)
+    G, x = rng.normal(size=(12, 3)), rng.normal(size=3)
+    costs = -G[:3].T @ rng.uniform(0.5, 1, 3)
+    sides = G @ x + np.where(np.arange(12) < 3, 0, rng.uniform(0.1, 1, 12))
+    problem = QP.of({"G": 13}, 3, {})
+    data = {
+        "q": np.ldexp(costs, power),
+        "G": np.vstack([np.ldexp(G, power), np.zeros(3)]),
+        "h": np.append(sides, 1.65),
+    }
+    params = {name: batched(value[None]) for name, value in data.items()}
+    found = HighsEngine().solve(problem, params).solution
+    assert found.status.tolist() == [Status.OPTIMAL]
+    np.testing.assert_allclose(np.ldexp(found.x[0], power), x, rtol=1e-8)

@@ -50,10 +50,10 @@ def in_other_units(
         columns = _columns(problem, taken(params, rows))
         apart = columns.any(axis=1)
         answer = _better(problem, params, answer, rows[apart], solve, columns[apart])
+    if units is None or find_spec("piqp") is None:
+        return answer
     rows = np.setdiff1d(_astray(answer, ROUGH), _astray(answer))
-    if units is not None and len(rows) and find_spec("piqp") is not None:
-        answer = _better(problem, params, answer, rows, elsewhere)
-    return answer
+    return _better(problem, params, answer, rows[units.moved[rows]], elsewhere)
 
 
 def _astray(answer: Answer, rough: float = INEXACT) -> IntArray:

@@ -123,13 +123,17 @@ def _fair(layout: Layout, parts: list[Param], size: int) -> tuple[Exponents, Exp
     values = np.abs(np.concatenate([np.zeros((size, 0)), *whole], axis=1))
     if layout.order is not None:
         values = values[:, layout.order]
-    rows = exponents(_largest(layout, values, 0))
+    sizes = _largest(layout, values, 0)
+    rows = exponents(sizes)
     if rows.any():
         values = np.ldexp(values, rows[:, layout.rows])
     tops = _largest(layout, values, 1)
     columns = exponents(np.where(tops > LOST, tops, 0.0))
     if columns.any():  # the rows are what they were, but for the columns
         rows += exponents(_largest(layout, np.ldexp(values, columns[:, layout.cols]), 0))
+    if rows.any():  # rows without entries are in the unit of others: their sides hide no sizes
+        most = np.take_along_axis(rows, np.abs(rows).argmax(axis=1)[:, None], axis=1)
+        rows = np.where(sizes > 0, rows, most)
     return rows, -columns
 
 
