@@ -139,6 +139,9 @@ def test_a_bound_that_is_nothing_in_other_units_is_one():
     np.testing.assert_allclose(x[1:3], [-1.0, -0.25], rtol=1e-6)
 
 
+WRONG = (0, 2, 4, 8, 9, 10, 12, 25, 29, 31, 39)  # where multipliers once excused a wrong x
+
+
 def twice_given(seed, far):
     """A QP, its solution and the units of x: a row of equality is given twice, but for rounding.
 
@@ -162,7 +165,7 @@ def twice_given(seed, far):
 
 
 @pytest.mark.parametrize("name", ["daqp", "piqp", "linear cones"])
-@pytest.mark.parametrize(("seed", "far"), [*((seed, 18) for seed in range(41)), (1, 0), (2, 6)])
+@pytest.mark.parametrize(("seed", "far"), [*((seed, 18) for seed in WRONG), (1, 0), (2, 6)])
 def test_rows_given_twice_have_multipliers_that_excuse_nothing(name, seed, far):
     data, x, units = twice_given(seed, far)
     n = len(x)
