@@ -1,4 +1,4 @@
-"""Programs that failed in their units, once more in others.
+"""Programs that failed in their units, or have few digits there, once more in others.
 
 First where right-hand sides are nothing beside the costs, then in variables whose columns are
 alike: all with curvature share a unit else, and its rounding may be more than some of them.
